@@ -1,1 +1,38 @@
-//! placeholder
+//! The words of Borealis: what a customer asks for and what became of it.
+//!
+//! Pure: no clock of its own, no runtime, no SQL, no HTTP. Everything that crosses the wire or is
+//! stored as JSON is defined here once; other crates combine these types and add none like them.
+
+mod callback;
+mod clock;
+mod code;
+mod field;
+mod id;
+mod input;
+mod key;
+mod output;
+mod rational;
+mod secret;
+mod storage;
+mod task;
+mod template;
+
+pub use callback::{Attempt, Callback, CallbackStatus};
+pub use clock::{Clock, SystemClock, Timestamp};
+pub use code::{ErrorCode, Failure};
+pub use field::{FieldError, unset};
+pub use id::{BatchId, CallbackId, JobId, ParseIdError, StorageId, TaskId, TenantId, WorkerId};
+pub use input::Input;
+pub use key::{AccessKey, Role};
+pub use output::OutputPath;
+pub use rational::Rational;
+pub use secret::Secret;
+pub use storage::{NotifyPolicy, NotifySettings, NotifySuccess, Storage, StorageType};
+pub use task::{
+    ExtraOptions, OutputFacts, OutputGroup, Priority, SourceFacts, Stage, Task, TaskEnd, TaskSpec, TaskState,
+    TaskStatus, WrongState,
+};
+pub use template::{
+    AudioCodec, Box2d, Encryption, Format, Rendition, Resolution, SampleRate, SegmentType, Template,
+    TemplateName, Thumbnail, TransMode, VideoCodec, predefined,
+};

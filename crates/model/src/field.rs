@@ -1,0 +1,127 @@
+//! What "not set" means on the wire, and how a wrong field is named.
+//!
+//! Clients of the AuroraCloud API send empty strings, zeros and `null` for what they leave unset
+//! (its Go SDK has no `omitempty`): all of these and absence mean the same.
+
+use serde::{Deserialize, Deserializer, de::DeserializeOwned, de::Error as _};
+use serde_json::Value;
+
+/// A field of a request that is wrong: which one, and what would be accepted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {problem}")]
+pub struct FieldError {
+    /// The path of the field, such as `adaptive_streams[1].resolution`.
+    pub field: String,
+    /// What was wrong with which value, and what would do.
+    pub problem: String,
+}
+
+impl FieldError {
+    /// An error about one field.
+    pub fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { field: field.into(), problem: problem.into() }
+    }
+}
+
+/// Reads a field for which `null`, `""`, `0`, `[]` and an object of only such values mean "not
+/// set"; use as `#[serde(default, deserialize_with = "unset")]`.
+pub fn unset<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned,
+{
+    let value = Value::deserialize(deserializer)?;
+    if says_nothing(&value) {
+        return Ok(None);
+    }
+    let shown = value.to_string();
+    T::deserialize(value).map(Some).map_err(|error| {
+        let error = error.to_string();
+        // serde's own type errors quote the value already
+        if error.starts_with("invalid type") || error.contains(&shown) {
+            D::Error::custom(error)
+        } else {
+            D::Error::custom(format!("{} {error}", cut(&shown)))
+        }
+    })
+}
+
+fn says_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(flag) => !flag,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.values().all(says_nothing),
+    }
+}
+
+/// A value as an error may show it: at most 80 characters.
+pub(crate) fn cut(shown: &str) -> String {
+    match shown.char_indices().nth(80) {
+        Some((end, _)) => format!("{}…", &shown[..end]),
+        None => shown.to_owned(),
+    }
+}
+
+/// Implements `Serialize` and `Deserialize` of a type as its text, by `Display` and `FromStr`.
+macro_rules! text_serde {
+    ($type:ty) => {
+        impl serde::Serialize for $type {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $type {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+pub(crate) use text_serde;
+
+/// An enum whose variants are words on the wire; its error names every word that is accepted.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, utoipa::ToSchema)]
+        pub enum $name { $($(#[$vdoc])* #[schema(rename = $word)] $variant,)+ }
+
+        impl $name {
+            /// Every one of them.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// Its word on the wire.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word,)+ }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = String;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                match text {
+                    $($word => Ok(Self::$variant),)+
+                    _ => Err(format!(
+                        "is not one of {}",
+                        Self::ALL.iter().map(|one| format!("`{one}`")).collect::<Vec<_>>().join(", ")
+                    )),
+                }
+            }
+        }
+
+        $crate::field::text_serde!($name);
+    };
+}
+pub(crate) use words;

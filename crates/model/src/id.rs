@@ -1,0 +1,185 @@
+//! Identities: one type for each kind of thing, so that one is never taken for another.
+
+use std::{fmt, str::FromStr};
+
+use chrono::DateTime;
+use rand::Rng;
+
+use crate::{Timestamp, field::text_serde};
+
+/// A text that is not an id of this kind.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("is not a {kind}: {expected}")]
+pub struct ParseIdError {
+    kind: &'static str,
+    expected: &'static str,
+}
+
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident, $kind:literal, $expected:literal, $accepts:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(String);
+
+        impl $name {
+            /// The id as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = ParseIdError;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                let accepts: fn(&str) -> bool = $accepts;
+                if accepts(text) {
+                    Ok(Self(text.to_owned()))
+                } else {
+                    Err(ParseIdError { kind: $kind, expected: $expected })
+                }
+            }
+        }
+
+        text_serde!($name);
+    };
+}
+
+fn is_hex(text: &str, length: usize) -> bool {
+    text.len() == length && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+}
+
+/// The id of a task or a batch begins with its time, so that ids sort by age.
+fn is_timed(text: &str) -> bool {
+    text.len() == 32 && text.as_bytes()[..20].iter().all(u8::is_ascii_digit) && is_hex(&text[20..], 12)
+}
+
+fn is_name(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+}
+
+fn hex(random: &mut impl Rng, digits: usize) -> String {
+    (0..digits).map(|_| char::from(b"0123456789abcdef"[(random.next_u32() % 16) as usize])).collect()
+}
+
+/// 14 digits of UTC date and time, 6 of microseconds, 12 random hex digits. The clock gives
+/// milliseconds; the last three digits are random, which keeps ids of one millisecond apart.
+fn timed(now: Timestamp, random: &mut impl Rng) -> String {
+    let date = DateTime::from_timestamp_millis(now.as_millis()).unwrap_or_default();
+    let micros = now.as_millis().rem_euclid(1000) * 1000 + i64::from(random.next_u32() % 1000);
+    format!("{}{micros:06}{}", date.format("%Y%m%d%H%M%S"), hex(random, 12))
+}
+
+text_id! {
+    /// A task, such as `20220420111542664667cccc3d179880`; sorts by the time of creation.
+    TaskId, "task id", "20 digits and 12 hex digits", is_timed
+}
+text_id! {
+    /// A batch of tasks; made like a task's id.
+    BatchId, "batch id", "20 digits and 12 hex digits", is_timed
+}
+text_id! {
+    /// A storage: 16 hex digits.
+    StorageId, "storage id", "16 hex digits", |text| is_hex(text, 16)
+}
+text_id! {
+    /// A callback, sent as `webhook-id`: `cb_` and 32 hex digits, never a dot (Standard Webhooks
+    /// signs `id.timestamp.body`).
+    CallbackId, "callback id", "cb_ and 32 hex digits",
+    |text| text.strip_prefix("cb_").is_some_and(|hex| is_hex(hex, 32))
+}
+text_id! {
+    /// Whom a thing belongs to: 1 to 64 letters, digits, `.`, `_` or `-`.
+    TenantId, "tenant", "1 to 64 letters, digits, `.`, `_` or `-`", is_name
+}
+text_id! {
+    /// One run of a worker process: 32 hex digits, new at each start.
+    WorkerId, "worker id", "32 hex digits", |text| is_hex(text, 32)
+}
+
+impl TaskId {
+    /// A new id for a task created `now`.
+    pub fn generate(now: Timestamp, random: &mut impl Rng) -> Self {
+        Self(timed(now, random))
+    }
+}
+
+impl BatchId {
+    /// A new id for a batch created `now`.
+    pub fn generate(now: Timestamp, random: &mut impl Rng) -> Self {
+        Self(timed(now, random))
+    }
+}
+
+impl StorageId {
+    /// A new id.
+    pub fn generate(random: &mut impl Rng) -> Self {
+        Self(hex(random, 16))
+    }
+}
+
+impl CallbackId {
+    /// A new id.
+    pub fn generate(random: &mut impl Rng) -> Self {
+        Self(format!("cb_{}", hex(random, 32)))
+    }
+}
+
+impl WorkerId {
+    /// A new id.
+    pub fn generate(random: &mut impl Rng) -> Self {
+        Self(hex(random, 32))
+    }
+}
+
+impl TenantId {
+    /// The tenant of the first administrator.
+    pub fn main() -> Self {
+        Self("main".to_owned())
+    }
+}
+
+/// A row of the queue; never shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JobId(pub i64);
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_id_has_the_documented_shape_and_sorts_by_time() {
+        let mut random = rand::rng();
+        let first = TaskId::generate(Timestamp::from_millis(1_650_453_342_664), &mut random);
+        let later = TaskId::generate(Timestamp::from_millis(1_650_453_342_665), &mut random);
+        assert!(first.as_str().starts_with("20220420111542664"), "{first}");
+        assert!(first < later);
+        assert_eq!(first.as_str().parse(), Ok(first));
+    }
+
+    #[test]
+    fn foreign_text_is_refused() {
+        for text in [
+            "",
+            "x",
+            "20220420111542664667cccc3d17988",
+            "20220420111542664667CCCC3D179880",
+            "é".repeat(16).as_str(),
+        ] {
+            assert!(text.parse::<TaskId>().is_err(), "{text}");
+        }
+        assert!("cb_1.2".parse::<CallbackId>().is_err());
+    }
+}

@@ -1,0 +1,172 @@
+//! Where a task's output goes: the key of its main object, and the folder of all others.
+//!
+//! The main object is the MP4 or FLV file, the HLS master playlist or the DASH manifest. Every
+//! other object lies in a folder named like it (`a/cat.m3u8` has `a/cat.hls/…`), so two outputs
+//! never share an object unless their main objects are the same.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{FieldError, Format, Storage, StorageType};
+
+/// Keys are at most this long, in bytes, which leaves room for the names below a folder within
+/// S3's limit of 1024.
+const MAX_KEY: usize = 900;
+
+/// The longest part of a key on a file system, in bytes.
+const MAX_FILE_NAME: usize = 255;
+
+/// The key of the main object in its bucket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct OutputPath(String);
+
+impl OutputPath {
+    /// Reads the `output` of a task: a path below the storage's prefix, or a full URI in its
+    /// bucket. A folder gets the format's usual name, a missing extension is added.
+    ///
+    /// # Errors
+    /// When it leaves the prefix, has `..` or empty parts, or is too long.
+    pub fn resolve(output: &str, storage: &Storage, format: Format) -> Result<Self, FieldError> {
+        let wrong = |problem: String| FieldError::new("output", problem);
+        if output.is_empty() {
+            return Err(wrong("is not set; give a path such as `videos/a.mp4`".to_owned()));
+        }
+        let key = match output.split_once("://") {
+            Some((scheme, rest)) => {
+                let ours = format!("{}://{}/", storage.kind, storage.bucket);
+                rest.strip_prefix(&format!("{}/", storage.bucket))
+                    .filter(|_| scheme == storage.kind.as_str())
+                    .ok_or_else(|| wrong(format!("is not in the bucket of the storage, `{ours}`")))?
+                    .to_owned()
+            }
+            None => join(&storage.prefix, output.strip_prefix('/').unwrap_or(output)),
+        };
+        let key = with_main_name(&key, format).map_err(wrong)?;
+        check(&key, storage).map_err(wrong)?;
+        Ok(Self(key))
+    }
+
+    /// The key of the main object.
+    pub fn key(&self) -> &str {
+        &self.0
+    }
+
+    /// The key of an object beside the main one, given its path below the output's own folder.
+    pub fn beside(&self, format: Format, path: &str) -> String {
+        join(&self.folder(format), path)
+    }
+
+    /// The folder of every object but the main one: `a/cat.hls` for `a/cat.m3u8`.
+    pub fn folder(&self, format: Format) -> String {
+        format!("{}.{format}", self.stem())
+    }
+
+    /// The name of that folder alone, as the main object refers to it: `cat.hls`.
+    pub fn folder_name(&self, format: Format) -> String {
+        let folder = self.folder(format);
+        folder.rsplit('/').next().unwrap_or(&folder).to_owned()
+    }
+
+    fn stem(&self) -> &str {
+        let name = self.0.rfind('/').map_or(0, |slash| slash + 1);
+        match self.0[name..].rfind('.') {
+            Some(dot) => &self.0[..name + dot],
+            None => &self.0,
+        }
+    }
+}
+
+fn join(prefix: &str, path: &str) -> String {
+    if prefix.is_empty() { path.to_owned() } else { format!("{prefix}/{path}") }
+}
+
+fn with_main_name(key: &str, format: Format) -> Result<String, String> {
+    let extensions = format.extensions();
+    let has_extension = key.rsplit_once('.').is_some_and(|(stem, extension)| {
+        !stem.is_empty()
+            && !stem.ends_with('/')
+            && extensions.iter().any(|one| one.eq_ignore_ascii_case(extension))
+    });
+    if has_extension {
+        return Ok(key.to_owned());
+    }
+    match format.folder_main() {
+        Some(main) => Ok(join(key.strip_suffix('/').unwrap_or(key), main)),
+        None if key.ends_with('/') => {
+            Err(format!("names a folder; a {format} output is one file, such as `{key}a.{format}`"))
+        }
+        None => Ok(format!("{key}.{}", extensions[0])),
+    }
+}
+
+fn check(key: &str, storage: &Storage) -> Result<(), String> {
+    if !storage.prefix.is_empty() && !key.starts_with(&format!("{}/", storage.prefix)) {
+        return Err(format!("is outside the storage's prefix `{}/`", storage.prefix));
+    }
+    if key.len() > MAX_KEY {
+        return Err(format!("makes a key of {} bytes; at most {MAX_KEY} are allowed", key.len()));
+    }
+    if key.chars().any(char::is_control) {
+        return Err("holds a control character".to_owned());
+    }
+    for part in key.split('/') {
+        if part.is_empty() || part == "." || part == ".." {
+            return Err(format!("has the part `{part}`; empty parts, `.` and `..` are not allowed"));
+        }
+        if storage.kind == StorageType::File && part.len() > MAX_FILE_NAME - 8 {
+            return Err(format!(
+                "has a part of {} bytes; a `file` storage allows {}",
+                part.len(),
+                MAX_FILE_NAME - 8
+            ));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::storage::tests::storage;
+
+    #[rstest]
+    #[case("a.mp4", Format::Mp4, "media/a.mp4")]
+    #[case("/a/b", Format::Mp4, "media/a/b.mp4")]
+    #[case("a.mov", Format::Mp4, "media/a.mov.mp4")]
+    #[case("file://bkt/media/x/a.mp4", Format::Mp4, "media/x/a.mp4")]
+    #[case("a", Format::Hls, "media/a/master.m3u8")]
+    #[case("a/", Format::Dash, "media/a/manifest.mpd")]
+    #[case("a/cat.m3u8", Format::Hls, "media/a/cat.m3u8")]
+    #[case("é 中 :%d#?&'.flv", Format::Flv, "media/é 中 :%d#?&'.flv")]
+    fn good(#[case] output: &str, #[case] format: Format, #[case] key: &str) {
+        assert_eq!(
+            OutputPath::resolve(output, &storage("media"), format).map(|path| path.0),
+            Ok(key.to_owned())
+        );
+    }
+
+    #[rstest]
+    #[case("")]
+    #[case("../a.mp4")]
+    #[case("a//b.mp4")]
+    #[case("a/./b.mp4")]
+    #[case("folder/")]
+    #[case("s3://bkt/media/a.mp4")]
+    #[case("file://other/media/a.mp4")]
+    #[case("file://bkt/elsewhere/a.mp4")]
+    #[case("file://bkt/media/../a.mp4")]
+    #[case("a\n.mp4")]
+    fn refused(#[case] output: &str) {
+        let error = OutputPath::resolve(output, &storage("media"), Format::Mp4).expect_err("refused");
+        assert_eq!(error.field, "output");
+    }
+
+    #[test]
+    fn other_objects_have_a_folder_of_their_own() {
+        let path = OutputPath::resolve("a/cat.m3u8", &storage(""), Format::Hls).expect("good");
+        assert_eq!(path.beside(Format::Hls, "720p/1.ts"), "a/cat.hls/720p/1.ts");
+        assert_eq!(path.folder_name(Format::Hls), "cat.hls");
+    }
+}

@@ -1,0 +1,142 @@
+//! A storage: the customer's bucket, and who is told about the tasks that write to it.
+
+use std::time::Duration;
+
+use crate::{Secret, StorageId, TenantId, Timestamp, field::words};
+
+words! {
+    /// The kind of object store.
+    StorageType {
+        /// a folder of the server itself
+        File = "file",
+        /// AWS S3 and every compatible service
+        S3 = "s3",
+        /// Alibaba Cloud
+        Oss = "oss",
+        /// Tencent Cloud
+        Cos = "cos",
+        /// Huawei Cloud
+        Obs = "obs",
+        /// Google Cloud
+        Gcs = "gcs",
+        /// Azure
+        Azblob = "azblob",
+    }
+}
+
+words! {
+    /// What happens after the first attempts of a callback failed.
+    NotifyPolicy {
+        /// a fixed number of attempts at a fixed distance, as AuroraCloud documents it
+        Aurora = "aurora",
+        /// goes on with growing distances for about three days
+        Extended = "extended",
+    }
+}
+
+words! {
+    /// Which answer of a receiver is success.
+    NotifySuccess {
+        /// 200 alone, as AuroraCloud documents it
+        Only200 = "200",
+        /// any 2xx
+        Any2xx = "2xx",
+    }
+}
+
+/// How callbacks of a storage are delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotifySettings {
+    /// Attempts at most.
+    pub attempts: u32,
+    /// From the end of one attempt to the start of the next.
+    pub interval: Duration,
+    /// What comes after those attempts.
+    pub policy: NotifyPolicy,
+    /// Which answer is success.
+    pub success: NotifySuccess,
+}
+
+impl Default for NotifySettings {
+    fn default() -> Self {
+        Self {
+            attempts: 3,
+            interval: Duration::from_secs(5),
+            policy: NotifyPolicy::Aurora,
+            success: NotifySuccess::Only200,
+        }
+    }
+}
+
+/// A storage as it is kept. `prefix` has neither leading nor trailing slash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Storage {
+    /// Its identity.
+    pub id: StorageId,
+    /// Whom it belongs to.
+    pub tenant: TenantId,
+    /// The kind of object store.
+    pub kind: StorageType,
+    /// A label of the customer's.
+    pub name: String,
+    /// The vendor's region, such as `cn-zhangjiakou`.
+    pub region: String,
+    /// The bucket or container; for `file` a folder below the server's storage root.
+    pub bucket: String,
+    /// What every output key begins with; may be empty.
+    pub prefix: String,
+    /// The URL of the service where it is not the vendor's own.
+    pub endpoint: String,
+    /// Whether the bucket stands in the path instead of the host name.
+    pub path_style: bool,
+    /// The access key of the bucket.
+    pub storage_ak: Secret,
+    /// The secret key of the bucket.
+    pub storage_sk: Secret,
+    /// The callback URL of every task that uses the storage; empty: no callback is owed.
+    pub notify: String,
+    /// `whsec_` and base64; signs the callbacks.
+    pub notify_secret: Secret,
+    /// How callbacks are delivered.
+    pub notify_settings: NotifySettings,
+    /// Free text, handed back.
+    pub extra: String,
+    /// Free text, handed back.
+    pub name_rule: String,
+    /// When it was added.
+    pub created: Timestamp,
+}
+
+impl Storage {
+    /// The URI of an object, given its key in the bucket: `s3://bucket/videos/a.mp4`.
+    pub fn uri(&self, key: &str) -> String {
+        format!("{}://{}/{key}", self.kind, self.bucket)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn storage(prefix: &str) -> Storage {
+        Storage {
+            id: "0123456789abcdef".parse().expect("an id"),
+            tenant: TenantId::main(),
+            kind: StorageType::File,
+            name: String::new(),
+            region: String::new(),
+            bucket: "bkt".to_owned(),
+            prefix: prefix.to_owned(),
+            endpoint: String::new(),
+            path_style: false,
+            storage_ak: Secret::default(),
+            storage_sk: Secret::default(),
+            notify: String::new(),
+            notify_secret: Secret::default(),
+            notify_settings: NotifySettings::default(),
+            extra: String::new(),
+            name_rule: String::new(),
+            created: Timestamp::from_millis(0),
+        }
+    }
+}
