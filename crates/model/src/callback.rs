@@ -70,3 +70,16 @@ pub struct Attempt {
     /// The start of the answer's body, at most 4 KiB.
     pub response_body: Option<String>,
 }
+
+/// What becomes of a callback after an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallbackNext {
+    /// The receiver accepted it.
+    Delivered,
+    /// It is tried again, not before this moment.
+    RetryAt(Timestamp),
+    /// Every attempt is used up.
+    Exhausted,
+    /// It can never be sent.
+    Refused,
+}

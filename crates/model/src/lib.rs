@@ -17,7 +17,7 @@ mod storage;
 mod task;
 mod template;
 
-pub use callback::{Attempt, Callback, CallbackStatus};
+pub use callback::{Attempt, Callback, CallbackNext, CallbackStatus};
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use code::{ErrorCode, Failure};
 pub use field::{FieldError, unset};
