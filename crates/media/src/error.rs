@@ -1,0 +1,34 @@
+//! What goes wrong with media, as the customer's code and sentence, and the tool's words for the log.
+
+use model::{ErrorCode, Failure};
+
+/// A failure of one of the four steps. None of them passes by itself: only [`ErrorCode::Internal`]
+/// is worth another try.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{}: {detail}", code.words())]
+pub struct MediaError {
+    /// The customer's code.
+    pub code: ErrorCode,
+    /// The customer's sentence, without the code's words.
+    pub detail: String,
+    /// The end of the tool's own output; for the server's log, never for the customer.
+    pub log: String,
+}
+
+impl MediaError {
+    /// A failure with its sentence.
+    pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into(), log: String::new() }
+    }
+
+    /// The same with the tool's own words.
+    pub fn with_log(mut self, log: impl Into<String>) -> Self {
+        self.log = log.into();
+        self
+    }
+
+    /// What the customer is told.
+    pub fn failure(&self) -> Failure {
+        Failure::new(self.code, self.detail.clone())
+    }
+}

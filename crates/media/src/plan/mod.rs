@@ -1,0 +1,124 @@
+//! The plan: what is made of a source, decided before anything runs.
+//!
+//! [`plan`] is pure (template × source → plan), so it is tested without FFmpeg. What the plan says
+//! is what `verify` later holds the output to: sizes, rates, keyframe distance, codecs, duration.
+
+use model::{ErrorCode, Format, Rational, SegmentType, Template};
+
+use crate::{FieldOrder, MediaError, Source, Turn};
+
+/// What the operator decides about plans.
+#[derive(Clone, Debug)]
+pub struct PlanSettings {
+    /// x264's preset.
+    pub x264_preset: String,
+    /// Encoder threads in all; 0 leaves it to the encoder.
+    pub threads: u32,
+}
+
+/// What is made of a source.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// What kind of output comes out.
+    pub format: Format,
+    /// How it is cut; none for single files.
+    pub segmenting: Option<Segmenting>,
+    /// What is done to the picture once, before it is scaled to each rendition; none without picture.
+    pub picture: Option<PictureFilter>,
+    /// Renditions, best first; empty without picture.
+    pub videos: Vec<VideoPlan>,
+    /// Sound tracks; the default first.
+    pub audios: Vec<AudioPlan>,
+    /// Seconds that come out, as expected.
+    pub duration: f64,
+}
+
+/// How an output is cut into segments.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Segmenting {
+    /// What segments are.
+    pub kind: SegmentType,
+    /// Exact length of a segment in seconds: a whole number of frames of the picture.
+    pub seconds: Rational,
+}
+
+/// What is done to the picture once.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PictureFilter {
+    /// The stream's index in the source.
+    pub index: u32,
+    /// Whether two fields become one frame first.
+    pub field_order: FieldOrder,
+    /// What shows it upright.
+    pub turn: Turn,
+    /// Whether PQ or HLG becomes BT.709.
+    pub tone_map: bool,
+    /// Seconds of the sound's lead: the picture's first frame is shown until then.
+    pub start: f64,
+}
+
+/// How bits are spent.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum RateControl {
+    /// Constant quality, with an optional cap.
+    Crf {
+        /// The encoder's scale.
+        crf: f64,
+        /// kbit/s.
+        cap: Option<u32>,
+    },
+    /// One-pass average in kbit/s; peak 1.5 ×, buffer 2 ×.
+    Average(u32),
+}
+
+/// One rendition of the picture.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VideoPlan {
+    /// Its name in paths: `1080p`, by the short side; unique in the plan.
+    pub name: String,
+    /// Even.
+    pub width: u32,
+    /// Even.
+    pub height: u32,
+    /// Constant.
+    pub rate: Rational,
+    /// Frames from one keyframe to the next; fixed when the output is segmented, a maximum otherwise.
+    pub gop: u32,
+    /// How bits are spent.
+    pub rate_control: RateControl,
+    /// The encoder's preset.
+    pub preset: String,
+    /// `High`, `Main` or `Baseline`.
+    pub profile: String,
+    /// Such as `4.0`: the lowest level that fits.
+    pub level: String,
+}
+
+/// One sound track.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AudioPlan {
+    /// Its name in paths: `audio`, `audio_2`; unique in the plan.
+    pub name: String,
+    /// The stream's index in the source.
+    pub index: u32,
+    /// kbit/s.
+    pub bitrate: u32,
+    /// Hz.
+    pub sample_rate: u32,
+    /// 1, 2 or 6.
+    pub channels: u32,
+    /// ISO 639-2; empty when unknown.
+    pub language: String,
+    /// The track's title; may be empty.
+    pub title: String,
+    /// Seconds of silence before it begins.
+    pub start: f64,
+}
+
+/// Decides what is made of a source.
+///
+/// # Errors
+/// [`ErrorCode::NothingToTranscode`] when the streams that the template needs are absent.
+pub fn plan(_template: &Template, _source: &Source, _settings: &PlanSettings) -> Result<Plan, MediaError> {
+    Err(MediaError::new(ErrorCode::Internal, "not decided yet"))
+}
