@@ -1,1 +1,9 @@
-//! placeholder
+//! Callbacks: what is sent, how it is signed, when, and what came of it. No database.
+//!
+//! A callback's body is composed once, when its task ends, and kept as bytes; every attempt sends
+//! those bytes unchanged under the same `webhook-id`, and every attempt leaves a record.
+
+pub mod payload;
+pub mod schedule;
+pub mod send;
+pub mod sign;

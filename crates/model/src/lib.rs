@@ -12,6 +12,7 @@ mod input;
 mod key;
 mod output;
 mod rational;
+mod report;
 mod secret;
 mod storage;
 mod task;
@@ -26,6 +27,7 @@ pub use input::Input;
 pub use key::{AccessKey, Role};
 pub use output::OutputPath;
 pub use rational::Rational;
+pub use report::{OutputReport, SourceReport, TaskReport};
 pub use secret::Secret;
 pub use storage::{NotifyPolicy, NotifySettings, NotifySuccess, Storage, StorageType};
 pub use task::{
