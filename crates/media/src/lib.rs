@@ -6,11 +6,23 @@
 //! there is here, a clear failure is not.
 
 mod error;
+mod media;
+mod package;
 mod plan;
+mod probe;
+mod process;
+mod run;
+mod settings;
 mod source;
+mod tools;
+mod verify;
 
 pub use error::MediaError;
-pub use plan::{
-    AudioPlan, PictureFilter, Plan, PlanSettings, RateControl, Segmenting, VideoPlan, plan,
-};
+pub use media::Media;
+pub use package::refer_to;
+pub use plan::{AudioPlan, PictureFilter, Plan, PlanSettings, RateControl, Segmenting, VideoPlan, plan};
+pub use run::RunOutput;
+pub use settings::{Limits, MediaSettings, SandboxMode};
 pub use source::{AudioStream, FieldOrder, Picture, Source, Turn};
+pub use tools::{Program, Tools, ToolsError};
+pub use verify::Measured;
