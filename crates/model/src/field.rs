@@ -3,7 +3,6 @@
 //! Clients of the AuroraCloud API send empty strings, zeros and `null` for what they leave unset
 //! (its Go SDK has no `omitempty`): all of these and absence mean the same.
 
-use serde::{Deserialize, Deserializer, de::DeserializeOwned, de::Error as _};
 use serde_json::Value;
 
 /// A field of a request that is wrong: which one, and what would be accepted.
@@ -23,27 +22,20 @@ impl FieldError {
     }
 }
 
-/// Reads a field for which `null`, `""`, `0`, `[]` and an object of only such values mean "not
-/// set"; use as `#[serde(default, deserialize_with = "unset")]`.
-pub fn unset<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: DeserializeOwned,
-{
-    let value = Value::deserialize(deserializer)?;
-    if says_nothing(&value) {
-        return Ok(None);
+/// Removes what says nothing from the objects of a request: `null`, `""`, `0`, `false`, `[]` and
+/// objects of only such values. The elements of a list stay where they are.
+pub fn without_unset(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => Value::Object(
+            fields
+                .into_iter()
+                .map(|(name, value)| (name, without_unset(value)))
+                .filter(|(_, value)| !says_nothing(value))
+                .collect(),
+        ),
+        Value::Array(items) => Value::Array(items.into_iter().map(without_unset).collect()),
+        other => other,
     }
-    let shown = value.to_string();
-    T::deserialize(value).map(Some).map_err(|error| {
-        let error = error.to_string();
-        // serde's own type errors quote the value already
-        if error.starts_with("invalid type") || error.contains(&shown) {
-            D::Error::custom(error)
-        } else {
-            D::Error::custom(format!("{} {error}", cut(&shown)))
-        }
-    })
 }
 
 fn says_nothing(value: &Value) -> bool {
@@ -53,7 +45,7 @@ fn says_nothing(value: &Value) -> bool {
         Value::Number(number) => number.as_f64() == Some(0.0),
         Value::String(text) => text.is_empty(),
         Value::Array(items) => items.is_empty(),
-        Value::Object(fields) => fields.values().all(says_nothing),
+        Value::Object(fields) => fields.is_empty(),
     }
 }
 

@@ -21,7 +21,7 @@ mod template;
 pub use callback::{Attempt, Callback, CallbackNext, CallbackStatus};
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use code::{ErrorCode, Failure};
-pub use field::{FieldError, unset};
+pub use field::{FieldError, without_unset};
 pub use id::{BatchId, CallbackId, JobId, ParseIdError, StorageId, TaskId, TenantId, WorkerId};
 pub use input::Input;
 pub use key::{AccessKey, Role};

@@ -8,8 +8,7 @@ use utoipa::ToSchema;
 
 use crate::{
     BatchId, ErrorCode, Failure, FieldError, Format, Input, OutputPath, SegmentType, StorageId, TaskId,
-    Template, TenantId, Timestamp,
-    field::{unset, words},
+    Template, TenantId, Timestamp, field::words,
 };
 
 words! {
@@ -78,13 +77,13 @@ impl Default for Priority {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ExtraOptions {
     /// Playlists that grow from the start.
-    #[serde(default, deserialize_with = "unset", skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub early_playlist: Option<bool>,
     /// Where to begin, in seconds.
-    #[serde(default, deserialize_with = "unset", skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<f64>,
     /// How much to take, in seconds.
-    #[serde(default, deserialize_with = "unset", skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration: Option<f64>,
 }
 

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use crate::{
     FieldError,
-    field::{cut, text_serde, unset, words},
+    field::{cut, text_serde, words},
 };
 
 words! {
@@ -245,21 +245,21 @@ text_serde!(SampleRate);
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Rendition {
     /// The codec of the picture.
-    #[serde(default, deserialize_with = "unset", skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vcodec: Option<VideoCodec>,
     /// 1 to 10; 5 is normal.
-    #[serde(default, deserialize_with = "unset", skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quality: Option<f64>,
     /// As in the template.
-    #[serde(default, deserialize_with = "unset", skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, example = "1280x720")]
     pub resolution: Option<Resolution>,
     /// A maximum, in frames a second.
-    #[serde(default, deserialize_with = "unset", skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<u32>)]
     pub framerate: Option<NonZeroU32>,
     /// kbit/s.
-    #[serde(default, deserialize_with = "unset", skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub video_bitrate: Option<u32>,
 }
 
@@ -306,79 +306,74 @@ pub struct Template {
     /// What kind of output comes out.
     pub format: Format,
     /// The codec of the picture; unset: `h264`.
-    #[serde(default, deserialize_with = "unset", skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vcodec: Option<VideoCodec>,
     /// The codec of the sound; unset: `aac`.
-    #[serde(default, deserialize_with = "unset", skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acodec: Option<AudioCodec>,
     /// How the encoding is done; unset: `standard`.
-    #[serde(default, deserialize_with = "unset", skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trans_mode: Option<TransMode>,
     /// The size of the picture; unset: as the source.
-    #[serde(default, deserialize_with = "unset", skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, example = "1280x720")]
     pub resolution: Option<Resolution>,
     /// A maximum, in frames a second; unset: as the source.
-    #[serde(default, deserialize_with = "unset", skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<u32>)]
     pub framerate: Option<NonZeroU32>,
     /// 1 to 10; unset: 5, unless a bit rate is set.
-    #[serde(default, deserialize_with = "unset", skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quality: Option<f64>,
     /// kbit/s: the average, or the cap when `quality` is set too.
-    #[serde(default, deserialize_with = "unset", skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub video_bitrate: Option<u32>,
     /// kbit/s; unset: 64 for one channel, 128 for two, 384 for six.
-    #[serde(
-        default,
-        deserialize_with = "unset",
-        skip_serializing_if = "Option::is_none",
-        alias = "audioBitrate"
-    )]
+    #[serde(default, skip_serializing_if = "Option::is_none", alias = "audioBitrate")]
     pub audio_bitrate: Option<u32>,
     /// Frames from one keyframe to the next.
-    #[serde(default, deserialize_with = "unset", skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gop_size: Option<u32>,
     /// Seconds from one keyframe to the next; `gop_size` goes before it.
-    #[serde(default, deserialize_with = "unset", skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gop_seconds: Option<u32>,
     /// What segments are; unset: `ts` for HLS with H.264 and AAC, else `fmp4`.
-    #[serde(default, deserialize_with = "unset", skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seg_type: Option<SegmentType>,
     /// Seconds of a segment; unset: 6 (DASH: 4).
-    #[serde(default, deserialize_with = "unset", skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seg_time: Option<u32>,
     /// Hz; unset: 48000.
-    #[serde(default, deserialize_with = "unset", skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, example = "48000")]
     pub audio_sample_rate: Option<SampleRate>,
     /// 1, 2 or 6; unset: 2, or 1 when the source has one.
-    #[serde(default, deserialize_with = "unset", skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audio_channels: Option<u32>,
     /// The URL of a picture that is laid over the video.
-    #[serde(default, deserialize_with = "unset", skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub logo_path: Option<String>,
     /// `WxH`.
-    #[serde(default, deserialize_with = "unset", skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub logo_size: Option<String>,
     /// `XxY`; negative counts from the right and the bottom.
-    #[serde(default, deserialize_with = "unset", skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub logo_offset: Option<String>,
     /// The renditions of an adaptive output; unset, for `hls` and `dash`: 1080p, 720p, 540p, 360p
     /// and 234p, those not above the source.
-    #[serde(default, deserialize_with = "unset", skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adaptive_streams: Option<Vec<Rendition>>,
     /// A second manifest over the same segments.
-    #[serde(default, deserialize_with = "unset", skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub also: Option<Format>,
     /// How segments are encrypted.
-    #[serde(default, deserialize_with = "unset", skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encryption: Option<Encryption>,
     /// Pictures taken out of the video.
-    #[serde(default, deserialize_with = "unset", skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thumbnail: Option<Thumbnail>,
     /// Free text.
-    #[serde(default, deserialize_with = "unset", skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
 }
 
@@ -578,6 +573,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::without_unset;
 
     /// What the newer Go SDK sends for a template of which only name and format are set.
     fn sdk_body() -> serde_json::Value {
@@ -595,7 +591,7 @@ mod tests {
 
     #[test]
     fn empty_strings_and_zeros_mean_unset() {
-        let template: Template = serde_json::from_value(sdk_body()).expect("a template");
+        let template: Template = serde_json::from_value(without_unset(sdk_body())).expect("a template");
         assert_eq!(template, Template::new("t".parse().expect("a name"), Format::Hls));
         template.check().expect("fine");
     }
@@ -621,7 +617,7 @@ mod tests {
     ) {
         let mut body = sdk_body();
         body[field] = value;
-        let error = serde_json::from_value::<Template>(body).expect_err("refused").to_string();
+        let error = serde_json::from_value::<Template>(without_unset(body)).expect_err("refused").to_string();
         assert!(error.contains(problem), "{error}");
     }
 
@@ -636,7 +632,7 @@ mod tests {
     fn what_cannot_be_done_is_refused(#[case] field: &str, #[case] value: serde_json::Value) {
         let mut body = sdk_body();
         body[field] = value;
-        let template: Template = serde_json::from_value(body).expect("readable");
+        let template: Template = serde_json::from_value(without_unset(body)).expect("readable");
         assert_eq!(template.check().expect_err("refused").field, field);
     }
 
