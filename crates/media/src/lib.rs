@@ -5,6 +5,7 @@
 //! An output is only as good as `verify` says: a broken file called a success is the worst bug
 //! there is here, a clear failure is not.
 
+mod command;
 mod error;
 mod media;
 mod package;
