@@ -1,0 +1,51 @@
+# What people and scripts rely on; CONTRIBUTING.md says when to use which.
+.PHONY: setup demo run test lint fmt gen bench
+
+# Built without optimisation: it is there in a third of the time, compiles beside the other code,
+# and the hard work is done by FFmpeg (docs/decisions/0005).
+BOREALIS := cargo run --locked --
+
+DENY := .tools/cargo-deny-0.20.2
+
+## What building and running need, without root: checks the compilers, fetches the media tools.
+setup:
+	@scripts/setup.sh
+
+## A video goes in, four formats and a signed callback come out. FILE=… takes your own.
+demo: setup
+	@$(BOREALIS) demo $${FILE:+"$$FILE"}
+
+## The server, on http://127.0.0.1:8080, with its data in ./data.
+run: setup
+	@$(BOREALIS) serve --data-dir ./data
+
+## Every test. Root gets the Debian packages that only tests need; others are told the line to run.
+test: setup
+	@scripts/test-packages.sh
+	cargo test --locked --workspace --doc --quiet
+	@if cargo nextest --version >/dev/null 2>&1; then set -x; cargo nextest run --locked --workspace; \
+	else set -x; cargo test --locked --workspace --lib --bins --tests; fi
+
+## Format, clippy, licences and sources of dependencies, and the arrows between the crates.
+lint: $(DENY)
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- --deny warnings
+	$(DENY)/bin/cargo-deny --locked check bans licenses sources
+	@! cargo tree --locked --package borealis-model --edges normal --prefix none | \
+		grep -E '^(tokio|sqlx|sea-orm|reqwest|hyper|axum) ' || \
+		{ echo 'lint: borealis-model is pure: no runtime, no SQL, no HTTP'; exit 1; }
+
+fmt:
+	cargo fmt --all
+
+## Writes again what is generated from the code: docs/settings.md, docs/api.md, the OpenAPI document.
+gen:
+	UPDATE_DOCS=1 INSTA_UPDATE=always cargo test --locked --workspace --lib --bins --tests generated
+
+## The figures of docs/figures.md, measured on this machine.
+bench: setup
+	cargo bench --locked --workspace
+
+# Unoptimised as well: a minute instead of five, and it runs for a second.
+$(DENY):
+	CARGO_PROFILE_DEV_DEBUG=false cargo install --quiet --debug --locked --root $@ cargo-deny@$(@:.tools/cargo-deny-%=%)
