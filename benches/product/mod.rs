@@ -1,0 +1,195 @@
+//! The product as a benchmark sees it: the release binary as a process of its own, called over HTTP,
+//! with a file server for inputs and a receiver for callbacks beside it.
+
+#![expect(dead_code, reason = "each benchmark uses a part of it")]
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use axum::{Router, body::Bytes, extract::State, routing};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::{net::TcpListener, sync::mpsc};
+
+const ACCESS_KEY: &str = "bench";
+const SECRET_KEY: &str = "bench-secret";
+
+/// A running server with a data directory of its own; killed when dropped.
+pub struct Product {
+    child: Child,
+    base: String,
+    client: reqwest::Client,
+    /// Inputs lie here and are served over HTTP.
+    pub files: TempDir,
+    files_url: String,
+    /// When which callback arrived.
+    pub callbacks: mpsc::UnboundedReceiver<(Instant, Value)>,
+    notify: String,
+    data: TempDir,
+}
+
+impl Product {
+    /// Starts a server over SQLite and waits until it is ready.
+    pub async fn start() -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let (files, data) = (tempdir(), tempdir());
+        let files_url = serve_files(files.path().to_owned()).await;
+        let (notify, callbacks) = receive().await;
+        let port = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("bound").port();
+        let child = Command::new(env!("CARGO_BIN_EXE_borealis"))
+            .args(["serve", "--listen", &format!("127.0.0.1:{port}")])
+            .arg("--data-dir")
+            .arg(data.path())
+            .env("BOREALIS_ACCESS_KEY", ACCESS_KEY)
+            .env("BOREALIS_SECRET_KEY", SECRET_KEY)
+            .env("BOREALIS_ALLOW_NETWORKS", "127.0.0.0/8")
+            .env("BOREALIS_TOOLS", tools())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the server starts");
+        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let product = Self {
+            child,
+            base: format!("http://127.0.0.1:{port}"),
+            client,
+            files,
+            files_url,
+            callbacks,
+            notify,
+            data,
+        };
+        product.wait_until_ready().await;
+        product
+    }
+
+    async fn wait_until_ready(&self) {
+        let began = Instant::now();
+        loop {
+            let ready = self.client.get(format!("{}/readyz", self.base)).send().await;
+            if ready.is_ok_and(|answer| answer.status().is_success()) {
+                return;
+            }
+            assert!(began.elapsed() < Duration::from_secs(30), "the server did not become ready");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// A call of the API; gives `data`.
+    pub async fn call(&self, method: reqwest::Method, path: &str, body: Value) -> Value {
+        let answer = self
+            .client
+            .request(method, format!("{}/vodencoding/v1/{path}", self.base))
+            .basic_auth(ACCESS_KEY, Some(SECRET_KEY))
+            .json(&body)
+            .send()
+            .await
+            .expect("an answer");
+        let mut envelope: Value = answer.json().await.expect("JSON");
+        assert_eq!(envelope["code"], 0, "{path}: {envelope}");
+        envelope["data"].take()
+    }
+
+    /// A storage whose callbacks come to `self.callbacks`.
+    pub async fn add_storage(&self) -> String {
+        let body = json!({"type": "file", "bucket": "bench", "notify": self.notify});
+        self.call(reqwest::Method::POST, "add_storage", body).await["storage_id"].as_str().expect("an id").to_owned()
+    }
+
+    /// Creates a task for a file of `self.files`.
+    pub async fn create_task(&self, storage: &str, template: &str, file: &str, output: &str) -> String {
+        let body = json!({
+            "template_name": template, "storage_id": storage,
+            "input": format!("{}/{file}", self.files_url), "output": output,
+        });
+        self.call(reqwest::Method::POST, "create_task", body).await["task_id"].as_str().expect("an id").to_owned()
+    }
+
+    /// Waits for the callback of a task, which must have succeeded; gives when it came.
+    pub async fn told(&mut self, task: &str) -> Instant {
+        loop {
+            let (at, body) = self.callbacks.recv().await.expect("a callback");
+            let entry = &body["data"][0];
+            if entry["task_id"] == task {
+                assert_eq!(entry["status"], "succeeded", "{body}");
+                return at;
+            }
+        }
+    }
+
+    /// The greatest resident memory of the server itself so far, in MiB.
+    pub fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("a process");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") / 1024
+    }
+
+    /// The address of the API, for load generators.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+}
+
+impl Drop for Product {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The folder of the media tools.
+pub fn tools() -> PathBuf {
+    std::env::var_os("BOREALIS_TOOLS")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(".tools"), PathBuf::from)
+}
+
+/// Runs FFmpeg to its end and gives how long it took.
+pub fn ffmpeg(args: &[&str]) -> Duration {
+    let began = Instant::now();
+    let status = Command::new(tools().join("ffmpeg"))
+        .args(["-nostdin", "-y", "-v", "error"])
+        .args(args)
+        .status()
+        .expect("FFmpeg runs");
+    assert!(status.success(), "FFmpeg failed: {args:?}");
+    began.elapsed()
+}
+
+/// A folder that goes away.
+pub fn tempdir() -> TempDir {
+    tempfile::tempdir().expect("a folder")
+}
+
+/// The middle of an odd number of measurements.
+pub fn median(mut values: Vec<Duration>) -> Duration {
+    values.sort();
+    values[values.len() / 2]
+}
+
+async fn serve_files(folder: PathBuf) -> String {
+    let get = move |axum::extract::Path(name): axum::extract::Path<String>| {
+        let path = folder.join(name);
+        async move { tokio::fs::read(path).await.map_err(|_| axum::http::StatusCode::NOT_FOUND) }
+    };
+    serve(Router::new().route("/{name}", routing::get(get))).await
+}
+
+async fn receive() -> (String, mpsc::UnboundedReceiver<(Instant, Value)>) {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let post = |State(sender): State<mpsc::UnboundedSender<(Instant, Value)>>, body: Bytes| async move {
+        let body = serde_json::from_slice(&body).expect("JSON");
+        sender.send((Instant::now(), body)).expect("someone listens");
+    };
+    let url = serve(Router::new().route("/", routing::post(post)).with_state(sender)).await;
+    (format!("{url}/"), receiver)
+}
+
+async fn serve(router: Router) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("bound"));
+    tokio::spawn(async move { axum::serve(listener, router).await.expect("served") });
+    url
+}
