@@ -1,13 +1,31 @@
-//! The HTTP client.
+//! The HTTP client: reqwest with a guarded resolver and connector, and notes of where time goes.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use url::Url;
+use reqwest::redirect;
+use url::{Host, Url};
 
-use crate::{Guard, NetError, Timing, UrlProblem};
+use crate::{
+    Guard, NetError, NetErrorKind, Timing, UrlProblem,
+    connect::JudgeLayer,
+    resolver::{LookupError, Resolver},
+    tls,
+    trace::Trace,
+};
 
 /// How Borealis names itself: `Borealis/<version>`.
 pub const USER_AGENT: &str = concat!("Borealis/", env!("CARGO_PKG_VERSION"));
+
+/// How long an idle connection is kept: after that its address is looked up and judged again.
+const POOL_IDLE: Duration = Duration::from_secs(60);
+
+/// Idle connections that are kept to one receiver.
+const POOL_SIZE: usize = 32;
 
 /// How a client connects.
 #[derive(Clone, Debug)]
@@ -25,10 +43,18 @@ impl Default for ClientOptions {
 }
 
 /// An HTTP client that connects only where its guard allows; cheap to clone, shares its pool.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Client {
     guard: Arc<Guard>,
+    resolver: Resolver,
     pooled: reqwest::Client,
+    unpooled: reqwest::Client,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("guard", &self.guard).finish_non_exhaustive()
+    }
 }
 
 /// An answer, and where the time went.
@@ -45,8 +71,31 @@ impl Client {
     ///
     /// # Errors
     /// When the resolver or TLS cannot be set up.
-    pub fn new(_guard: Arc<Guard>, _options: ClientOptions) -> Result<Self, NetError> {
-        todo!()
+    #[expect(clippy::disallowed_methods, reason = "the guarded client is built here, and nowhere else")]
+    pub fn new(guard: Arc<Guard>, options: ClientOptions) -> Result<Self, NetError> {
+        let resolver = Resolver::new(Arc::clone(&guard), options.name_servers.as_deref())
+            .map_err(|problem| NetError::new(NetErrorKind::Dns, problem))?;
+        let tls = tls::client_config()
+            .map_err(|error| NetError::new(NetErrorKind::Tls, format!("TLS cannot be set up: {error}")))?;
+        let build = |pool_size| {
+            reqwest::Client::builder()
+                .user_agent(USER_AGENT)
+                .no_proxy()
+                .redirect(redirect::Policy::none())
+                .referer(false)
+                .dns_resolver(resolver.clone())
+                .connector_layer(JudgeLayer { guard: Arc::clone(&guard) })
+                .connect_timeout(options.connect_timeout)
+                .pool_idle_timeout(POOL_IDLE)
+                .pool_max_idle_per_host(pool_size)
+                .tls_backend_preconfigured(tls.clone())
+                .build()
+                .map_err(|error| {
+                    NetError::new(NetErrorKind::Protocol, format!("the client cannot be set up: {error}"))
+                })
+        };
+        let (pooled, unpooled) = (build(POOL_SIZE)?, build(0)?);
+        Ok(Self { guard, resolver, pooled, unpooled })
     }
 
     /// The guard it connects with.
@@ -59,20 +108,67 @@ impl Client {
     ///
     /// # Errors
     /// When it cannot be used, or leads to a forbidden address.
-    pub async fn check(&self, _url: &Url) -> Result<(), UrlProblem> {
-        todo!()
+    pub async fn check(&self, url: &Url) -> Result<(), UrlProblem> {
+        self.guard.check(url)?;
+        let Some(Host::Domain(name)) = url.host() else { return Ok(()) };
+        match self.resolver.addresses(name).await {
+            Ok(_) | Err(LookupError::Unresolved(_)) => Ok(()),
+            Err(LookupError::Forbidden { host, kind }) => Err(UrlProblem::ForbiddenName { host, kind }),
+        }
     }
 
-    /// Sends a request and waits for the head of its answer, whatever its status.
+    /// Sends a request and waits for the head of its answer, whatever its status. The request's own
+    /// timeout, if any, covers the answer's body too.
     ///
     /// # Errors
     /// When there is no answer.
-    pub async fn send(&self, _request: reqwest::Request) -> Result<Exchange, NetError> {
-        todo!()
+    pub async fn send(&self, request: reqwest::Request) -> Result<Exchange, NetError> {
+        self.exchange(&self.pooled, request).await
     }
 
-    /// The client itself, for libraries that send by themselves.
+    /// As [`Client::send`], on a connection of its own: for a request that met a connection which
+    /// had gone [stale](NetError::stale).
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn send_on_new_connection(&self, request: reqwest::Request) -> Result<Exchange, NetError> {
+        self.exchange(&self.unpooled, request).await
+    }
+
+    /// The client itself, for libraries that send by themselves. It refuses forbidden names before
+    /// it connects, forbidden literals before it sends: check the URLs that such a library is given
+    /// with [`Guard::check`], so that nothing connects at all.
     pub fn reqwest(&self) -> &reqwest::Client {
         &self.pooled
+    }
+
+    async fn exchange(
+        &self,
+        client: &reqwest::Client,
+        request: reqwest::Request,
+    ) -> Result<Exchange, NetError> {
+        let url = request.url().clone();
+        self.guard.check(&url).map_err(|problem| refused(&problem))?;
+        let trace = Trace::default();
+        let begun = Instant::now();
+        let answer = trace.follow(client.execute(request)).await;
+        let notes = trace.notes();
+        let response = answer.map_err(|error| NetError::of_request(&error, &url, &notes))?;
+        // a look-up without a connection was overtaken by one that became free in the pool
+        let dns = notes.connect.and(notes.dns);
+        let timing = Timing {
+            address: response.remote_addr(),
+            dns,
+            connect: notes.connect,
+            first_byte: Some(begun.elapsed()),
+        };
+        Ok(Exchange { response, timing })
+    }
+}
+
+fn refused(problem: &UrlProblem) -> NetError {
+    match problem {
+        UrlProblem::Forbidden(forbidden) => NetError::new(NetErrorKind::Forbidden, forbidden.to_string()),
+        other => NetError::new(NetErrorKind::BadUrl, format!("the URL {other}")),
     }
 }

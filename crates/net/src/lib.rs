@@ -11,6 +11,7 @@ mod error;
 mod guard;
 mod resolver;
 mod tls;
+mod trace;
 
 pub use client::{Client, ClientOptions, Exchange, USER_AGENT};
 pub use error::{NetError, NetErrorKind, Timing};
