@@ -1,0 +1,25 @@
+//! `[api]`: how requests are answered.
+
+use serde::{Deserialize, Serialize};
+
+use super::value;
+
+/// How requests are answered.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ApiSettings {
+    /// Which HTTP status an error has.
+    pub error_status: ErrorStatus,
+    /// The largest body of a request, uploads apart, in bytes.
+    #[serde(with = "value::size")]
+    pub body_limit: u64,
+}
+
+/// Which HTTP status an error has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ErrorStatus {
+    /// The one that says the same as the code.
+    Http,
+    /// 200 for every error but 401, for clients that drop the body of anything else.
+    Ok,
+}

@@ -1,0 +1,38 @@
+//! What settings say together.
+
+use std::time::Duration;
+
+use tracing_subscriber::EnvFilter;
+
+use super::Settings;
+
+/// The first setting that does not go with the others, and what would.
+pub(super) fn check(settings: &Settings) -> Result<(), (&'static str, &'static str)> {
+    if settings.worker.lease < Duration::from_secs(1) {
+        return Err(("worker.lease", "a worker cannot show life so often; give at least `1s`"));
+    }
+    if EnvFilter::builder().parse(&settings.log.level).is_err() {
+        return Err((
+            "log.level",
+            "give `error`, `warn`, `info`, `debug`, `trace`, or a filter such as `info,borealis=debug`",
+        ));
+    }
+    let url = settings.server.database_url();
+    if !settings.server.is_postgres() && !url.starts_with("sqlite:") {
+        return Err((
+            "server.database_url",
+            "give `sqlite://PATH?mode=rwc` or `postgres://USER:PASSWORD@HOST/NAME`",
+        ));
+    }
+    if settings.server.is_postgres() && settings.keys.master_key_file.is_none() {
+        return Err((
+            "keys.master_key_file",
+            "with PostgreSQL every process needs the same key: give the file that holds it",
+        ));
+    }
+    match (&settings.keys.access_key, &settings.keys.secret_key) {
+        (Some(_), None) => Err(("keys.secret_key", "an access key is set: give its secret key too")),
+        (None, Some(_)) => Err(("keys.access_key", "a secret key is set: give its access key too")),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,105 @@
+//! `[media]`: which tools are used, and what an input may be.
+
+use std::{path::PathBuf, time::Duration};
+
+use media::{Limits, SandboxMode};
+use serde::{Deserialize, Serialize};
+use storage::transfer::FetchLimits;
+
+use super::value;
+
+/// How many redirects an input may take.
+const REDIRECTS: u8 = 5;
+
+/// Which tools are used, and what an input may be.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct MediaSettings {
+    /// The folder of the media tools; `None`: they are looked for.
+    #[serde(with = "value::optional")]
+    pub tools: Option<PathBuf>,
+    /// Whether the tools run in a sandbox.
+    pub sandbox: SandboxMode,
+    /// The largest input, in bytes.
+    #[serde(with = "value::size")]
+    pub max_size: u64,
+    /// The longest input.
+    #[serde(with = "value::duration")]
+    pub max_duration: Duration,
+    /// The largest width and the largest height of an input, in pixels.
+    #[serde(deserialize_with = "value::count")]
+    pub max_side: u32,
+    /// The most streams in an input.
+    #[serde(deserialize_with = "value::count")]
+    pub max_streams: u32,
+    /// How long an input's server may send nothing.
+    #[serde(with = "value::duration")]
+    pub input_idle: Duration,
+    /// The preset of x264.
+    pub x264_preset: Preset,
+    /// Encoder threads of one task; 0 leaves it to the encoder.
+    #[serde(deserialize_with = "value::number")]
+    pub threads: u32,
+    /// How long a tool may make no progress.
+    #[serde(with = "value::duration")]
+    pub stall: Duration,
+    /// Free bytes on the disk below which no new task is begun.
+    #[serde(with = "value::size")]
+    pub min_free_disk: u64,
+}
+
+/// A preset of x264: the slower, the smaller the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "x264's own words")]
+pub enum Preset {
+    Ultrafast,
+    Superfast,
+    Veryfast,
+    Faster,
+    Fast,
+    Medium,
+    Slow,
+    Slower,
+    Veryslow,
+}
+
+impl Preset {
+    /// Its word on x264's command line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ultrafast => "ultrafast",
+            Self::Superfast => "superfast",
+            Self::Veryfast => "veryfast",
+            Self::Faster => "faster",
+            Self::Fast => "fast",
+            Self::Medium => "medium",
+            Self::Slow => "slow",
+            Self::Slower => "slower",
+            Self::Veryslow => "veryslow",
+        }
+    }
+}
+
+impl MediaSettings {
+    /// What the media work is told.
+    pub fn work_settings(&self) -> media::MediaSettings {
+        media::MediaSettings {
+            limits: Limits {
+                input_bytes: self.max_size,
+                input_duration: self.max_duration,
+                input_side: self.max_side,
+                input_streams: self.max_streams,
+                ..Limits::default()
+            },
+            sandbox: self.sandbox,
+            x264_preset: self.x264_preset.as_str().to_owned(),
+            threads: self.threads,
+            stall: self.stall,
+        }
+    }
+
+    /// How far the fetch of an input may go.
+    pub fn fetch_limits(&self) -> FetchLimits {
+        FetchLimits { max_bytes: self.max_size, idle_timeout: self.input_idle, redirects: REDIRECTS }
+    }
+}

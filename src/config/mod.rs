@@ -1,0 +1,79 @@
+//! The settings: flags over environment over file over defaults.
+//!
+//! `borealis.default.toml` is the one list of what can be set: it gives every default, the text
+//! that documents it, and with its names those of the environment. A wrong or unknown setting stops
+//! the start, with its name, its value, where it came from, and what would do.
+
+mod api;
+mod callback;
+mod check;
+mod described;
+mod error;
+mod flags;
+mod keys;
+mod log;
+mod media;
+mod net;
+mod server;
+mod show;
+mod sources;
+mod unit;
+mod value;
+mod worker;
+
+use std::{collections::BTreeMap, env, path::Path};
+
+use serde::{Deserialize, Serialize};
+
+pub use self::{
+    api::{ApiSettings, ErrorStatus},
+    callback::{CallbackSettings, Source},
+    described::{Described, described},
+    error::SettingsError,
+    flags::Flags,
+    keys::KeySettings,
+    log::{LogFormat, LogSettings},
+    media::{MediaSettings, Preset},
+    net::NetSettings,
+    server::ServerSettings,
+    show::settings_table,
+    worker::WorkerSettings,
+};
+
+/// Everything that can be set, checked; one field a section.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Settings {
+    /// Where the server listens and where it keeps things.
+    pub server: ServerSettings,
+    /// How requests are answered.
+    pub api: ApiSettings,
+    /// What outgoing connections may do.
+    pub net: NetSettings,
+    /// How tasks are taken and held.
+    pub worker: WorkerSettings,
+    /// Which tools are used, and what an input may be.
+    pub media: MediaSettings,
+    /// How callbacks are sent.
+    pub callback: CallbackSettings,
+    /// What is logged, and in which shape.
+    pub log: LogSettings,
+    /// The first administrator's key, and the key for secrets at rest.
+    pub keys: KeySettings,
+    /// Where every setting that is not a default came from, by its name.
+    #[serde(skip)]
+    origins: BTreeMap<String, String>,
+}
+
+impl Settings {
+    /// Reads the settings of this process.
+    ///
+    /// # Errors
+    /// At the first setting that is wrong or unknown, or when the file cannot be read.
+    pub fn load(flags: &Flags) -> Result<Self, SettingsError> {
+        let ours = Path::new("borealis.toml");
+        Self::read(flags, env::vars_os(), ours.exists().then_some(ours))
+    }
+}
+
+#[cfg(test)]
+mod tests;

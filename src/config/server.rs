@@ -1,0 +1,46 @@
+//! `[server]`: where it listens and where it keeps things.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use model::Secret;
+use serde::{Deserialize, Serialize};
+
+use super::value;
+
+/// Where the server listens and where it keeps things.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ServerSettings {
+    /// The API's address.
+    #[serde(deserialize_with = "value::listen")]
+    pub listen: SocketAddr,
+    /// The folder of everything that is kept.
+    pub data_dir: PathBuf,
+    /// The database, which may name a password; none: see [`ServerSettings::database_url`].
+    #[serde(with = "value::secret")]
+    pub database_url: Option<Secret>,
+    /// How long running tasks may go on after SIGTERM.
+    #[serde(with = "value::duration_or_zero")]
+    pub shutdown_grace: Duration,
+}
+
+impl ServerSettings {
+    /// The database that is used: the configured one, else SQLite in the data folder.
+    pub fn database_url(&self) -> String {
+        match &self.database_url {
+            Some(url) => url.expose().to_owned(),
+            None => format!("sqlite://{}?mode=rwc", self.data_dir.join("borealis.db").display()),
+        }
+    }
+
+    /// Whether the database is PostgreSQL, which other machines may share.
+    pub fn is_postgres(&self) -> bool {
+        self.database_url
+            .as_ref()
+            .is_some_and(|url| ["postgres:", "postgresql:"].iter().any(|scheme| url.expose().starts_with(scheme)))
+    }
+
+    /// The folder of the buckets of `file` storages.
+    pub fn storage_dir(&self) -> PathBuf {
+        self.data_dir.join("storage")
+    }
+}

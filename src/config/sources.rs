@@ -1,0 +1,198 @@
+//! Lays the sources over each other, and reads the settings out of what results.
+
+use std::{collections::BTreeMap, ffi::OsString, path::Path};
+
+use ::config::{Config, ConfigError, File, FileFormat, Map, Source, Value, ValueKind};
+
+use super::{
+    Flags, Settings, SettingsError, check,
+    described::{DEFAULTS, Described, described, nearest},
+    value::secret::REDACTED,
+};
+
+const PREFIX: &str = "BOREALIS_";
+
+/// Names that begin like ours and are no settings: the settings file itself, the tests', and what
+/// Kubernetes sets for every container beside a service called `borealis`.
+fn is_other(name: &str) -> bool {
+    name == "BOREALIS_CONFIG"
+        || name == "BOREALIS_PORT"
+        || ["BOREALIS_TEST_", "BOREALIS_PORT_", "BOREALIS_SERVICE_"].iter().any(|other| name.starts_with(other))
+}
+
+/// Values that were given as text, each with where it came from.
+#[derive(Clone, Default)]
+pub(super) struct Given(Vec<(String, Value)>);
+
+impl Given {
+    pub(super) fn add(&mut self, key: &str, value: &str, origin: String) {
+        self.0.push((key.to_owned(), Value::new(Some(&origin), value)));
+    }
+}
+
+impl std::fmt::Debug for Given {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // the values may be secret
+        f.debug_list().entries(self.0.iter().map(|(key, _)| key)).finish()
+    }
+}
+
+impl Source for Given {
+    fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn collect(&self) -> Result<Map<String, Value>, ConfigError> {
+        Ok(self.0.iter().cloned().collect())
+    }
+}
+
+impl Settings {
+    /// Reads the settings out of these flags and variables; `ours` is the file that is read when
+    /// none is named.
+    pub(super) fn read(
+        flags: &Flags,
+        variables: impl IntoIterator<Item = (OsString, OsString)>,
+        ours: Option<&Path>,
+    ) -> Result<Self, SettingsError> {
+        let (environment, named_file) = environment(variables)?;
+        let file = flags.config.as_deref().or(named_file.as_deref().map(Path::new)).or(ours);
+        let mut layers = Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml));
+        if let Some(path) = file {
+            layers = layers.add_source(from_file(path)?);
+        }
+        let merged = layers
+            .add_source(environment)
+            .add_source(flags.given()?)
+            .build()
+            .map_err(|error| unreadable(file.unwrap_or(Path::new("borealis.default.toml")), &error))?;
+        let values = merged.collect().expect("a built configuration is a table");
+        refuse_unknown(&values)?;
+        let mut settings: Self = serde_path_to_error::deserialize(merged).map_err(|error| {
+            let path = error.path().to_string();
+            let name = path.split('[').next().unwrap_or(&path).to_owned();
+            wrong(&values, &name, problem(error.into_inner()))
+        })?;
+        settings.origins = origins(&values);
+        check::check(&settings).map_err(|(name, problem)| wrong(&values, name, problem.to_owned()))?;
+        Ok(settings)
+    }
+}
+
+/// The settings among the variables, and the settings file that they name.
+fn environment(
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<(Given, Option<String>), SettingsError> {
+    let known: BTreeMap<String, Described> = described().into_iter().map(|one| (one.environment(), one)).collect();
+    let (mut given, mut file) = (Given::default(), None);
+    for (name, value) in variables {
+        let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else { continue };
+        let Some(value) = value.to_str() else {
+            return Err(SettingsError::Wrong {
+                name: name.to_owned(),
+                value: value.to_string_lossy().into_owned(),
+                origin: "from the environment".to_owned(),
+                problem: "is not UTF-8".to_owned(),
+            });
+        };
+        match known.get(name) {
+            // an empty variable is one that is not set, as in most container set-ups
+            _ if value.is_empty() => {}
+            Some(setting) => given.add(&setting.key(), value, format!("from {name}")),
+            None if name == "BOREALIS_CONFIG" => file = Some(value.to_owned()),
+            None if is_other(name) => {}
+            None => {
+                let meant = nearest(name, Described::environment);
+                return Err(SettingsError::unknown(name, "from the environment", meant));
+            }
+        }
+    }
+    Ok((given, file))
+}
+
+/// The values of a file, each saying that it came from it.
+fn from_file(path: &Path) -> Result<Given, SettingsError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| SettingsError::File { path: path.to_owned(), problem: error.to_string() })?;
+    let file = File::from_str(&text, FileFormat::Toml).collect().map_err(|error| unreadable(path, &error))?;
+    let origin = format!("in {}", path.display());
+    Ok(Given(file.into_iter().map(|(key, value)| (key, with_origin(value.kind, &origin))).collect()))
+}
+
+fn with_origin(kind: ValueKind, origin: &String) -> Value {
+    let kind = match kind {
+        ValueKind::Table(table) => ValueKind::Table(
+            table.into_iter().map(|(key, value)| (key, with_origin(value.kind, origin))).collect(),
+        ),
+        ValueKind::Array(values) => {
+            ValueKind::Array(values.into_iter().map(|value| with_origin(value.kind, origin)).collect())
+        }
+        single => single,
+    };
+    Value::new(Some(origin), kind)
+}
+
+fn unreadable(path: &Path, error: &ConfigError) -> SettingsError {
+    SettingsError::File { path: path.to_owned(), problem: error.to_string().trim_end().to_owned() }
+}
+
+/// Every name must be one that is described: a typo is not to be taken for a default.
+fn refuse_unknown(values: &Map<String, Value>) -> Result<(), SettingsError> {
+    let known = described();
+    for (section, content) in values {
+        let ValueKind::Table(settings) = &content.kind else {
+            return Err(unknown(section, content));
+        };
+        for (name, value) in settings {
+            if !known.iter().any(|one| one.section == section && one.name == name) {
+                return Err(unknown(&format!("{section}.{name}"), value));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn unknown(key: &str, value: &Value) -> SettingsError {
+    SettingsError::unknown(key, value.origin().unwrap_or("in a settings file"), nearest(key, Described::key))
+}
+
+fn lookup<'a>(values: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
+    let (section, name) = key.split_once('.')?;
+    match &values.get(section)?.kind {
+        ValueKind::Table(settings) => settings.get(name),
+        _ => None,
+    }
+}
+
+fn wrong(values: &Map<String, Value>, name: &str, problem: String) -> SettingsError {
+    let value = lookup(values, name);
+    let secret = described().iter().any(|one| one.key() == name && one.is_secret());
+    SettingsError::Wrong {
+        name: name.to_owned(),
+        value: match value {
+            Some(_) if secret => REDACTED.to_owned(),
+            Some(value) => value.to_string(),
+            None => String::new(),
+        },
+        origin: value.and_then(Value::origin).unwrap_or("by default").to_owned(),
+        problem,
+    }
+}
+
+/// What the innermost error says; where it was is said by us.
+fn problem(error: ConfigError) -> String {
+    match error {
+        ConfigError::At { error, .. } => problem(*error),
+        ConfigError::Type { unexpected, expected, .. } => format!("it is {unexpected}, give {expected}"),
+        other => other.to_string(),
+    }
+}
+
+fn origins(values: &Map<String, Value>) -> BTreeMap<String, String> {
+    let all = described();
+    all.iter()
+        .map(Described::key)
+        .filter_map(|key| Some((lookup(values, &key)?.origin()?.to_owned(), key)))
+        .map(|(origin, key)| (key, origin))
+        .collect()
+}

@@ -1,0 +1,227 @@
+//! Logs and figures: what an operator sees of a running process.
+//!
+//! Logs are sentences with fields (`task_id`, `callback_id`, `request_id`) and go to the standard
+//! error; the standard output belongs to the commands. Every figure is named and described here
+//! once, and `/metrics` renders them for Prometheus.
+
+use std::{io, sync::OnceLock, time::Duration};
+
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use model::{CallbackNext, TaskStatus};
+use store::QueueDepth;
+use tracing_subscriber::{EnvFilter, fmt, fmt::MakeWriter, util::TryInitError};
+
+use crate::config::{LogFormat, LogSettings};
+
+/// The names of the figures.
+pub mod metric {
+    /// Tasks that ended, by `status`: `succeeded`, `failed`, `cancelled`.
+    pub const TASKS_ENDED: &str = "borealis_tasks_ended_total";
+    /// Attempts to deliver a callback, by what became of it: `delivered`, `retried`, `exhausted`,
+    /// `refused`.
+    pub const CALLBACK_ATTEMPTS: &str = "borealis_callback_attempts_total";
+    /// How long attempts to deliver a callback took, in seconds.
+    pub const CALLBACK_SECONDS: &str = "borealis_callback_attempt_seconds";
+    /// Callbacks that are owed.
+    pub const CALLBACKS_OWED: &str = "borealis_callbacks_owed";
+    /// Tasks that wait for a worker.
+    pub const TASKS_WAITING: &str = "borealis_tasks_waiting";
+    /// Tasks that a worker has.
+    pub const TASKS_RUNNING: &str = "borealis_tasks_running";
+    /// Requests that were answered, by `route`, `method` and `status`.
+    pub const REQUESTS: &str = "borealis_http_requests_total";
+    /// How long requests took, in seconds, by `route` and `method`.
+    pub const REQUEST_SECONDS: &str = "borealis_http_request_seconds";
+}
+
+/// Bounds of the histograms' buckets, in seconds: from a callback on the same machine to an upload.
+const SECONDS: &[f64] =
+    &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0];
+
+/// Starts logging to the standard error. `RUST_LOG`, where it is set, wins over the settings' level.
+///
+/// # Errors
+/// When logging was started already.
+pub fn start_logs(settings: &LogSettings) -> Result<(), TryInitError> {
+    use tracing_subscriber::util::SubscriberInitExt as _;
+
+    let rust_log = std::env::var("RUST_LOG").ok();
+    subscriber(settings.format, &filter(&settings.level, rust_log.as_deref()), io::stderr).try_init()
+}
+
+/// The filter: that of `RUST_LOG` when it can be read, else the settings', which were checked.
+fn filter(level: &str, rust_log: Option<&str>) -> String {
+    match rust_log {
+        Some(text) if !text.is_empty() && EnvFilter::builder().parse(text).is_ok() => text.to_owned(),
+        _ => level.to_owned(),
+    }
+}
+
+fn subscriber<W>(format: LogFormat, filter: &str, writer: W) -> Box<dyn tracing::Subscriber + Send + Sync>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let lines = fmt().with_env_filter(EnvFilter::new(filter)).with_writer(writer);
+    match format {
+        LogFormat::Text => Box::new(lines.finish()),
+        LogFormat::Json => Box::new(lines.json().flatten_event(true).finish()),
+    }
+}
+
+/// The figures of this process, which are counted from the first call on; renders them as text for
+/// Prometheus.
+pub fn figures() -> &'static PrometheusHandle {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    HANDLE.get_or_init(|| {
+        let recorder = recorder();
+        let handle = recorder.handle();
+        // only another recorder in the same process, such as a test's, can be there already
+        if metrics::set_global_recorder(recorder).is_err() {
+            tracing::warn!("figures are recorded elsewhere in this process");
+        }
+        describe();
+        handle
+    })
+}
+
+fn recorder() -> PrometheusRecorder {
+    PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)
+        .expect("the buckets are not empty")
+        .build_recorder()
+}
+
+fn describe() {
+    describe_counter!(metric::TASKS_ENDED, "tasks that ended, by status");
+    describe_counter!(metric::CALLBACK_ATTEMPTS, "attempts to deliver a callback, by what became of it");
+    describe_histogram!(metric::CALLBACK_SECONDS, "how long attempts to deliver a callback took, in seconds");
+    describe_gauge!(metric::CALLBACKS_OWED, "callbacks that are owed");
+    describe_gauge!(metric::TASKS_WAITING, "tasks that wait for a worker");
+    describe_gauge!(metric::TASKS_RUNNING, "tasks that a worker has");
+    describe_counter!(metric::REQUESTS, "requests that were answered, by route, method and status");
+    describe_histogram!(metric::REQUEST_SECONDS, "how long requests took, in seconds, by route and method");
+}
+
+/// Counts a task that ended.
+pub fn task_ended(status: TaskStatus) {
+    counter!(metric::TASKS_ENDED, "status" => status.as_str()).increment(1);
+}
+
+/// Counts an attempt to deliver a callback.
+pub fn callback_attempted(next: CallbackNext, took: Duration) {
+    let outcome = match next {
+        CallbackNext::Delivered => "delivered",
+        CallbackNext::RetryAt(_) => "retried",
+        CallbackNext::Exhausted => "exhausted",
+        CallbackNext::Refused => "refused",
+    };
+    counter!(metric::CALLBACK_ATTEMPTS, "outcome" => outcome).increment(1);
+    histogram!(metric::CALLBACK_SECONDS).record(took.as_secs_f64());
+}
+
+/// Counts a request that was answered. `route` is the route's pattern, never the path, whose number
+/// has no bound.
+pub fn request_answered(route: &str, method: &str, status: u16, took: Duration) {
+    let (route, method) = (route.to_owned(), method.to_owned());
+    counter!(
+        metric::REQUESTS,
+        "route" => route.clone(), "method" => method.clone(), "status" => status.to_string()
+    )
+    .increment(1);
+    histogram!(metric::REQUEST_SECONDS, "route" => route, "method" => method).record(took.as_secs_f64());
+}
+
+/// Says how much there is to do; to be called every few seconds, which also folds what the
+/// histograms have gathered, so that memory does not grow while nobody asks for the figures.
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float; nobody has 2^53 tasks")]
+pub fn queue_is(depth: &QueueDepth) {
+    gauge!(metric::TASKS_WAITING).set(depth.ready as f64);
+    gauge!(metric::TASKS_RUNNING).set(depth.running as f64);
+    gauge!(metric::CALLBACKS_OWED).set(depth.owed as f64);
+    figures().run_upkeep();
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use model::Timestamp;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("no writer panicked").extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(format: LogFormat, filter: &str) -> String {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        tracing::subscriber::with_default(subscriber(format, filter, move || writer.clone()), || {
+            let _span = tracing::info_span!("task", task_id = "7").entered();
+            tracing::info!(size = 3, "object stored");
+            tracing::debug!("too fine");
+        });
+        let bytes = lines.0.lock().expect("no writer panicked").clone();
+        String::from_utf8(bytes).expect("logs are text")
+    }
+
+    #[test]
+    fn a_json_line_has_the_sentence_its_fields_and_the_span() {
+        let text = logged(LogFormat::Json, "info");
+        let line: serde_json::Value = serde_json::from_str(text.trim()).expect("one line of JSON");
+        assert_eq!(line["message"], "object stored");
+        assert_eq!(line["size"], 3);
+        assert_eq!(line["span"]["task_id"], "7");
+    }
+
+    #[test]
+    fn the_level_is_a_filter() {
+        assert!(logged(LogFormat::Text, "info").contains("object stored"));
+        assert!(!logged(LogFormat::Text, "info").contains("too fine"));
+        assert!(logged(LogFormat::Text, "warn,borealis=debug").contains("too fine"));
+    }
+
+    #[test]
+    fn rust_log_wins_when_it_can_be_read() {
+        assert_eq!(filter("info", Some("warn,borealis=trace")), "warn,borealis=trace");
+        assert_eq!(filter("info", Some("borealis=loud")), "info");
+        assert_eq!(filter("info", Some("")), "info");
+        assert_eq!(filter("info", None), "info");
+    }
+
+    #[test]
+    fn figures_are_rendered_with_their_labels_and_help() {
+        let recorder = recorder();
+        let handle = recorder.handle();
+        metrics::with_local_recorder(&recorder, || {
+            describe();
+            task_ended(TaskStatus::Succeeded);
+            callback_attempted(CallbackNext::RetryAt(Timestamp::from_millis(0)), Duration::from_millis(4));
+            request_answered("/vodencoding/v1/create_task", "POST", 200, Duration::from_millis(20));
+            queue_is(&QueueDepth { ready: 3, running: 1, owed: 2 });
+        });
+        let text = handle.render();
+        for line in [
+            "# HELP borealis_tasks_ended_total tasks that ended, by status",
+            r#"borealis_tasks_ended_total{status="succeeded"} 1"#,
+            r#"borealis_callback_attempts_total{outcome="retried"} 1"#,
+            r#"borealis_callback_attempt_seconds_bucket{le="0.005"} 1"#,
+            r#"borealis_http_requests_total{route="/vodencoding/v1/create_task",method="POST",status="200"} 1"#,
+            "borealis_tasks_waiting 3",
+            "borealis_callbacks_owed 2",
+        ] {
+            assert!(text.contains(line), "{line} is not in:\n{text}");
+        }
+    }
+}
