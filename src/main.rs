@@ -1,1 +1,5 @@
-fn main() {}
+//! The program `borealis`: `borealis help` lists what it can do.
+
+fn main() -> std::process::ExitCode {
+    borealis::cli::main()
+}

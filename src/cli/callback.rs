@@ -1,0 +1,119 @@
+//! `borealis callback`: what became of callbacks.
+
+use clap::{Args, Subcommand};
+use model::{CallbackId, CallbackStatus, StorageId, TaskId};
+use serde_json::Value;
+
+use super::{
+    client::{Client, Connection},
+    print::{Shown, Table, fields},
+};
+
+/// The arguments of `borealis callback`.
+#[derive(Args)]
+pub(super) struct CallbackArgs {
+    #[command(flatten)]
+    connection: Connection,
+    #[command(subcommand)]
+    command: CallbackCommand,
+}
+
+#[derive(Subcommand)]
+enum CallbackCommand {
+    /// List callbacks, newest first
+    List(ListArgs),
+    /// Show a callback with its body and every attempt
+    Show {
+        /// The callback's id
+        callback_id: CallbackId,
+        #[command(flatten)]
+        shown: Shown,
+    },
+}
+
+#[derive(Args)]
+struct ListArgs {
+    /// Only callbacks with this status
+    #[arg(long)]
+    status: Option<CallbackStatus>,
+    /// Only callbacks of this storage
+    #[arg(long, value_name = "ID")]
+    storage: Option<StorageId>,
+    /// Only callbacks that tell about this task
+    #[arg(long, value_name = "ID")]
+    task: Option<TaskId>,
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    count: u32,
+    #[command(flatten)]
+    shown: Shown,
+}
+
+/// Does what was asked for.
+pub(super) async fn run(args: CallbackArgs) -> super::Result {
+    let client = Client::from_env(&args.connection)?;
+    match args.command {
+        CallbackCommand::List(args) => list(&client, args).await,
+        CallbackCommand::Show { callback_id, shown } => {
+            let query = [("callback_id", callback_id.as_str())];
+            let callback: Value = client.get("query_callback", &query).await?;
+            shown.print(&callback, |callback| with_attempts(callback.clone()))
+        }
+    }
+}
+
+async fn list(client: &Client, args: ListArgs) -> super::Result {
+    let count = args.count.to_string();
+    let mut query = vec![("count", count.as_str())];
+    query.extend(args.status.map(|status| ("status", status.as_str())));
+    query.extend(args.storage.as_ref().map(|id| ("storage_id", id.as_str())));
+    query.extend(args.task.as_ref().map(|id| ("task_id", id.as_str())));
+    let callbacks: Value = client.get("list_callback", &query).await?;
+    args.shown.print(&callbacks, |callbacks| {
+        let columns = [
+            ("CALLBACK", "callback_id"),
+            ("STATUS", "status"),
+            ("ATTEMPTS", "attempts"),
+            ("CREATED (UTC)", "created_time"),
+            ("NEXT ATTEMPT", "next_attempt_time"),
+            ("URL", "url"),
+        ];
+        Table::of(&callbacks["list"], &columns).to_string()
+    })
+}
+
+/// The callback's fields, and a table of its attempts below.
+fn with_attempts(mut callback: Value) -> String {
+    let attempts = callback.as_object_mut().and_then(|fields| fields.remove("attempt_list"));
+    let columns = [
+        ("ATTEMPT", "number"),
+        ("ADDRESS", "address"),
+        ("MS", "total_ms"),
+        ("HTTP", "http_status"),
+        ("ERROR", "error"),
+    ];
+    let table = Table::of(&attempts.unwrap_or_default(), &columns);
+    format!("{}\n{table}", fields(&callback))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn attempts_stand_below_the_fields() {
+        let callback = json!({"callback_id": "cb_1", "status": "owed", "attempt_list": [
+            {"number": 1, "address": "127.0.0.1:80", "total_ms": 7, "http_status": 500, "error": "HTTP 500"},
+        ]});
+        assert_eq!(
+            with_attempts(callback),
+            "callback_id  cb_1\n\
+             status       owed\n\
+             \n\
+             ATTEMPT  ADDRESS       MS  HTTP  ERROR\n\
+             1        127.0.0.1:80  7   500   HTTP 500\n"
+        );
+    }
+}

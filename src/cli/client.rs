@@ -1,0 +1,242 @@
+//! The client of the server's own API, as the subcommands use it: the same calls, with the same
+//! keys, that every other client makes.
+
+use std::{env, error::Error as _, fmt::Display, io, time::Duration};
+
+use model::Secret;
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
+use url::Url;
+
+const BASE_PATH: &str = "/vodencoding/v1";
+
+/// Which server is asked.
+#[derive(clap::Args, Clone, Debug)]
+#[command(after_help = "Keys come from the environment: BOREALIS_ACCESS_KEY and BOREALIS_SECRET_KEY.")]
+pub(super) struct Connection {
+    /// The server's address
+    #[arg(
+        long,
+        global = true,
+        env = "BOREALIS_SERVER",
+        default_value = "http://127.0.0.1:8080",
+        value_name = "URL"
+    )]
+    pub(super) server: Url,
+}
+
+/// Why a call came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ClientError {
+    /// There is nothing to sign in with.
+    #[error(
+        "{0} is not set; give BOREALIS_ACCESS_KEY and BOREALIS_SECRET_KEY, as the server had them at its \
+         first start, or as it printed them once then"
+    )]
+    NoKey(&'static str),
+    /// No answer came.
+    #[error("{server} cannot be reached: {reason}; is `borealis serve` running there?")]
+    Unreachable { server: String, reason: String },
+    /// An answer came that no Borealis would give.
+    #[error("{server} does not answer like Borealis (HTTP {status}); look at --server")]
+    Foreign { server: String, status: u16 },
+    /// The server said no.
+    #[error("{msg} (code {code}, request {request_id})")]
+    Refused { code: u32, msg: String, request_id: String },
+    /// The server's answer lacks what it should hold.
+    #[error("the answer to {call} is not understood: {reason}")]
+    Answer { call: String, reason: String },
+}
+
+/// What every answer is wrapped in.
+#[derive(Deserialize)]
+struct Envelope {
+    code: u32,
+    msg: String,
+    #[serde(default)]
+    data: Value,
+    #[serde(default)]
+    request_id: String,
+}
+
+/// Calls one server with one key.
+pub(super) struct Client {
+    http: reqwest::Client,
+    server: Url,
+    access_key: String,
+    secret_key: Secret,
+}
+
+impl Client {
+    /// A client with the key of the environment.
+    pub(super) fn from_env(connection: &Connection) -> super::Result<Self> {
+        let key =
+            |name| env::var(name).ok().filter(|value| !value.is_empty()).ok_or(ClientError::NoKey(name));
+        let access_key = key("BOREALIS_ACCESS_KEY")?;
+        let secret_key = Secret::new(key("BOREALIS_SECRET_KEY")?);
+        Self::new(connection.server.clone(), access_key, secret_key)
+    }
+
+    /// A client with the given key.
+    pub(super) fn new(server: Url, access_key: String, secret_key: Secret) -> super::Result<Self> {
+        Ok(Self { http: http_client()?, server, access_key, secret_key })
+    }
+
+    /// `GET call?query`
+    pub(super) async fn get<T: DeserializeOwned>(
+        &self,
+        call: &str,
+        query: &[(&str, &str)],
+    ) -> Result<T, ClientError> {
+        self.answer(call, self.http.get(self.url(call, query))).await
+    }
+
+    /// `POST call?query` without a body.
+    pub(super) async fn post<T: DeserializeOwned>(
+        &self,
+        call: &str,
+        query: &[(&str, &str)],
+    ) -> Result<T, ClientError> {
+        self.answer(call, self.http.post(self.url(call, query))).await
+    }
+
+    /// `POST call` with a body.
+    pub(super) async fn send<T: DeserializeOwned>(&self, call: &str, body: &Value) -> Result<T, ClientError> {
+        self.answer(call, self.http.post(self.url(call, &[])).json(body)).await
+    }
+
+    /// `DELETE call?query`
+    pub(super) async fn delete(&self, call: &str, query: &[(&str, &str)]) -> Result<(), ClientError> {
+        self.answer::<Value>(call, self.http.delete(self.url(call, query))).await.map(|_| ())
+    }
+
+    /// Whether the server is there and ready for work.
+    pub(super) async fn is_ready(&self) -> bool {
+        let mut url = self.server.clone();
+        url.set_path("/readyz");
+        self.http.get(url).send().await.is_ok_and(|answer| answer.status().is_success())
+    }
+
+    fn url(&self, call: &str, query: &[(&str, &str)]) -> Url {
+        let mut url = self.server.clone();
+        let path = format!("{}{BASE_PATH}/{call}", url.path().trim_end_matches('/'));
+        url.set_path(&path);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        url
+    }
+
+    async fn answer<T: DeserializeOwned>(
+        &self,
+        call: &str,
+        request: reqwest::RequestBuilder,
+    ) -> Result<T, ClientError> {
+        let answer = request
+            .basic_auth(&self.access_key, Some(self.secret_key.expose()))
+            .header("auth-type", "use-basic")
+            .send()
+            .await
+            .map_err(|error| self.unreachable(&error))?;
+        let status = answer.status().as_u16();
+        let body = answer.bytes().await.map_err(|error| self.unreachable(&error))?;
+        let data = read_envelope(&body, status, &self.server)?;
+        serde_json::from_value(data)
+            .map_err(|error| ClientError::Answer { call: call.to_owned(), reason: error.to_string() })
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> ClientError {
+        ClientError::Unreachable { server: self.server.to_string(), reason: root_cause(error) }
+    }
+}
+
+/// An HTTP client for where the person at the command line sends it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the guard is for addresses that come from outside; here the user names the server"
+)]
+pub(super) fn http_client() -> reqwest::Result<reqwest::Client> {
+    reqwest::Client::builder()
+        .connect_timeout(Duration::from_secs(10))
+        .timeout(Duration::from_secs(60))
+        .build()
+}
+
+/// The last error of the chain: reqwest's own say only that sending failed.
+fn root_cause(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return "it took too long".to_owned();
+    }
+    let mut cause = error.source();
+    let mut text = error.to_string();
+    while let Some(inner) = cause {
+        text = inner
+            .downcast_ref::<io::Error>()
+            .map_or_else(|| inner.to_string(), |error| error.kind().to_string());
+        cause = inner.source();
+    }
+    text
+}
+
+/// The `data` of an answer, or what went wrong. Unknown fields named in `warnings` are told.
+fn read_envelope(body: &[u8], status: u16, server: &Url) -> Result<Value, ClientError> {
+    let envelope: Envelope = serde_json::from_slice(body)
+        .map_err(|_| ClientError::Foreign { server: server.to_string(), status })?;
+    if envelope.code != 0 {
+        let Envelope { code, msg, request_id, .. } = envelope;
+        return Err(ClientError::Refused { code, msg, request_id });
+    }
+    for warning in envelope.data["warnings"].as_array().into_iter().flatten() {
+        warn(&warning.as_str().map_or_else(|| warning.to_string(), str::to_owned));
+    }
+    Ok(envelope.data)
+}
+
+/// Says on standard error what is odd but no failure.
+pub(super) fn warn(what: &dyn Display) {
+    eprintln!("warning: {what}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(body: &str, status: u16) -> Result<Value, ClientError> {
+        read_envelope(body.as_bytes(), status, &Url::parse("http://h:1/").expect("a URL"))
+    }
+
+    #[test]
+    fn data_comes_out_of_the_envelope() {
+        let data = read(r#"{"code":0,"msg":"","data":{"task_id":"t"},"request_id":"r"}"#, 200);
+        assert_eq!(data.expect("fine"), serde_json::json!({"task_id": "t"}));
+    }
+
+    #[test]
+    fn a_refusal_is_the_servers_sentence_with_the_request_id() {
+        let body =
+            r#"{"code":1004,"msg":"EmptyResult: there is no task `x`","data":{},"request_id":"req-1"}"#;
+        // `error_status = ok` answers errors with 200
+        for status in [200, 404] {
+            assert_eq!(
+                read(body, status).expect_err("refused").to_string(),
+                "EmptyResult: there is no task `x` (code 1004, request req-1)"
+            );
+        }
+    }
+
+    #[test]
+    fn another_server_is_recognised() {
+        let error = read("<html>hello</html>", 404).expect_err("foreign").to_string();
+        assert_eq!(error, "http://h:1/ does not answer like Borealis (HTTP 404); look at --server");
+    }
+
+    #[test]
+    fn calls_lie_below_the_servers_path() {
+        let server = Url::parse("https://media.example.com/borealis/").expect("a URL");
+        let client = Client::new(server, "a".to_owned(), Secret::new("s")).expect("a client");
+        assert_eq!(
+            client.url("query_task", &[("task_id", "a&b")]).as_str(),
+            "https://media.example.com/borealis/vodencoding/v1/query_task?task_id=a%26b"
+        );
+    }
+}

@@ -1,0 +1,32 @@
+//! `borealis config`: the settings that a server on this machine would run with.
+
+use clap::{Args, Subcommand};
+
+use super::print::line;
+use crate::config::{Flags, Settings};
+
+/// The arguments of `borealis config`.
+#[derive(Args)]
+pub(super) struct ConfigArgs {
+    #[command(subcommand)]
+    command: ConfigCommand,
+}
+
+#[derive(Subcommand)]
+enum ConfigCommand {
+    /// Print every setting, what it is for, and where its value came from
+    Show(Flags),
+    /// Say whether the settings are right
+    Check(Flags),
+}
+
+/// Does what was asked for.
+pub(super) fn run(args: &ConfigArgs) -> super::Result {
+    match &args.command {
+        ConfigCommand::Show(flags) => line(&Settings::load(flags)?.to_toml_redacted()),
+        ConfigCommand::Check(flags) => {
+            Settings::load(flags)?;
+            line("the settings are right")
+        }
+    }
+}

@@ -1,0 +1,469 @@
+//! `borealis listen`: a receiver of callbacks on this machine. It verifies and prints what comes,
+//! passes it on if asked, and can be told to fail, so that people can test their own handling.
+//!
+//! [`Listener`] is the receiver itself; the demo and the tests use it too.
+
+use std::{
+    collections::BTreeMap,
+    fmt, io,
+    net::{Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::{DefaultBodyLimit, State},
+    http::{HeaderMap, Method, StatusCode},
+    response::IntoResponse,
+};
+use callback::sign::{self, Headers, VerifyError};
+use chrono::DateTime;
+use model::{Clock, Secret, SystemClock, Timestamp};
+use serde_json::Value;
+use tokio::{net::TcpListener, sync::mpsc};
+use tokio_util::task::AbortOnDropHandle;
+use url::Url;
+
+use super::{client::http_client, duration, print::line};
+
+/// More than any callback: a batch of 1,000 tasks has about 2 MiB.
+const MAX_BODY: usize = 64 << 20;
+
+/// The arguments of `borealis listen`.
+#[derive(clap::Args)]
+pub(super) struct ListenArgs {
+    /// The port on the loopback address; 0 takes a free one
+    #[arg(long, default_value_t = 0)]
+    port: u16,
+    /// The storage's notify_secret, which signatures are verified with
+    #[arg(long, value_name = "WHSEC", env = "BOREALIS_NOTIFY_SECRET", hide_env_values = true, value_parser = secret)]
+    secret: Option<Secret>,
+    /// Pass each callback on to this URL, and its answer back
+    #[arg(long, value_name = "URL")]
+    forward_to: Option<Url>,
+    /// Fail the first attempts of each callback
+    #[arg(long, value_name = "N")]
+    fail_first: Option<u32>,
+    /// The HTTP status to answer; with --fail-first only to those attempts, which get 500 without it
+    #[arg(long, value_name = "CODE", value_parser = status)]
+    status: Option<StatusCode>,
+    /// Wait before each answer
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration::parse)]
+    delay: Duration,
+    /// Print the whole body too
+    #[arg(long)]
+    body: bool,
+}
+
+fn secret(text: &str) -> Result<Secret, String> {
+    let secret = Secret::new(text);
+    sign::check_secret(&secret).map_err(|error| error.to_string())?;
+    Ok(secret)
+}
+
+fn status(text: &str) -> Result<StatusCode, String> {
+    text.parse()
+        .ok()
+        .filter(|status: &StatusCode| status.as_u16() >= 200)
+        .ok_or_else(|| format!("`{text}` is not an HTTP status; give one such as 500"))
+}
+
+impl ListenArgs {
+    fn options(&self) -> ListenOptions {
+        ListenOptions {
+            port: self.port,
+            secret: self.secret.clone(),
+            forward_to: self.forward_to.clone(),
+            failing: Failing::new(self.fail_first, self.status),
+            delay: self.delay,
+            clock: Arc::new(SystemClock),
+        }
+    }
+}
+
+/// Receives and prints callbacks until it is stopped.
+pub(super) async fn run(args: ListenArgs) -> super::Result {
+    let mut listener = Listener::start(args.options()).await?;
+    eprintln!("listening on {}; give it to a storage as `notify`", listener.url());
+    eprintln!(
+        "a server calls loopback addresses only if it was started with BOREALIS_ALLOW_NETWORKS=127.0.0.0/8"
+    );
+    if args.secret.is_none() {
+        eprintln!("signatures are not verified: give the storage's notify_secret as BOREALIS_NOTIFY_SECRET");
+    }
+    let stop = super::asked_to_stop();
+    tokio::pin!(stop);
+    loop {
+        tokio::select! {
+            received = listener.next() => {
+                let Some(received) = received else { return Ok(()) };
+                line(&received.to_string())?;
+                if args.body {
+                    line(&received.pretty_body())?;
+                }
+            }
+            stopped = &mut stop => return Ok(stopped?),
+        }
+    }
+}
+
+/// How a listener behaves.
+#[derive(Clone)]
+pub struct ListenOptions {
+    /// On the loopback address; 0 takes a free one.
+    pub port: u16,
+    /// Verifies signatures.
+    pub secret: Option<Secret>,
+    /// Where callbacks are passed on to.
+    pub forward_to: Option<Url>,
+    /// Which attempts fail, and how.
+    pub failing: Failing,
+    /// How long each answer is held back.
+    pub delay: Duration,
+    /// Judges how old a signature is.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Default for ListenOptions {
+    fn default() -> Self {
+        Self {
+            port: 0,
+            secret: None,
+            forward_to: None,
+            failing: Failing::Never,
+            delay: Duration::ZERO,
+            clock: Arc::new(SystemClock),
+        }
+    }
+}
+
+/// Which attempts fail, and the status they get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failing {
+    /// Every one is answered with 200.
+    Never,
+    /// The first so many of each callback.
+    First(u32, StatusCode),
+    /// Every one.
+    Always(StatusCode),
+}
+
+impl Failing {
+    fn new(first: Option<u32>, status: Option<StatusCode>) -> Self {
+        match (first, status) {
+            (None, None) => Self::Never,
+            (None, Some(status)) => Self::Always(status),
+            (Some(first), status) => Self::First(first, status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)),
+        }
+    }
+
+    /// The status of an attempt that is to fail; attempts count from 1.
+    fn status(self, attempt: u32) -> Option<StatusCode> {
+        match self {
+            Self::Never => None,
+            Self::First(first, status) => (attempt <= first).then_some(status),
+            Self::Always(status) => Some(status),
+        }
+    }
+}
+
+/// What a signature is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signature {
+    /// It is the sender's.
+    Verified,
+    /// It is not to be believed.
+    Bad(VerifyError),
+    /// There is none.
+    Missing,
+    /// There is one, and no secret to verify it with.
+    Unchecked,
+}
+
+impl fmt::Display for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Verified => f.write_str("signature verified"),
+            Self::Bad(error) => write!(f, "BAD SIGNATURE: {error}"),
+            Self::Missing => f.write_str("NOT SIGNED"),
+            Self::Unchecked => f.write_str("signature not checked"),
+        }
+    }
+}
+
+/// One attempt of a callback, as it came in.
+#[derive(Clone, Debug)]
+pub struct Received {
+    /// When.
+    pub time: Timestamp,
+    /// The `webhook-id`; empty when there was none.
+    pub id: String,
+    /// Which attempt of this id it was, from 1.
+    pub attempt: u32,
+    /// What its signature is worth.
+    pub signature: Signature,
+    /// Every header.
+    pub headers: HeaderMap,
+    /// The body, to the byte.
+    pub body: Bytes,
+    /// What it is answered.
+    pub answer: StatusCode,
+}
+
+impl Received {
+    /// The body as a tree; null when it is no JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    fn pretty_body(&self) -> String {
+        match self.json() {
+            Value::Null => String::from_utf8_lossy(&self.body).into_owned(),
+            json => format!("{json:#}"),
+        }
+    }
+}
+
+impl fmt::Display for Received {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let time = DateTime::from_timestamp_millis(self.time.as_millis()).unwrap_or_default();
+        let id = if self.id.is_empty() { "(no id)" } else { &self.id };
+        write!(f, "{} {id} attempt {}, {}, ", time.format("%H:%M:%S"), self.attempt, self.signature)?;
+        writeln!(f, "answered {}", self.answer.as_u16())?;
+        match self.json()["data"].as_array() {
+            Some(tasks) => tasks.iter().try_for_each(|task| writeln!(f, "  {}", summary(task))),
+            None => writeln!(f, "  {} bytes that are not a callback of Borealis", self.body.len()),
+        }
+    }
+}
+
+/// What a callback says of a task.
+fn summary(task: &Value) -> String {
+    let text = |field: &str| task[field].as_str().unwrap_or_default();
+    let outcome = match task["error_code"].as_u64() {
+        Some(code) => format!("{code} {}", text("error_msg")),
+        None => text("output").to_owned(),
+    };
+    format!("{} {} {outcome}", text("task_id"), text("status"))
+}
+
+/// A receiver of callbacks. It stops when it is dropped.
+pub struct Listener {
+    address: SocketAddr,
+    received: mpsc::UnboundedReceiver<Received>,
+    _server: AbortOnDropHandle<()>,
+}
+
+impl Listener {
+    /// Begins to listen on the loopback address.
+    ///
+    /// # Errors
+    /// When the port is taken, or no client for passing callbacks on can be made.
+    pub async fn start(options: ListenOptions) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).await?;
+        let address = listener.local_addr()?;
+        let (sender, received) = mpsc::unbounded_channel();
+        let forward = http_client().map_err(io::Error::other)?;
+        let desk = Desk { options, attempts: Mutex::default(), forward, received: sender };
+        let router =
+            Router::new().fallback(receive).layer(DefaultBodyLimit::max(MAX_BODY)).with_state(Arc::new(desk));
+        let server = tokio::spawn(async move {
+            // it ends only with its task
+            let _ = axum::serve(listener, router).await;
+        });
+        Ok(Self { address, received, _server: AbortOnDropHandle::new(server) })
+    }
+
+    /// Where it listens; any path does.
+    pub fn url(&self) -> String {
+        format!("http://{}/callback", self.address)
+    }
+
+    /// The next attempt that comes in.
+    pub async fn next(&mut self) -> Option<Received> {
+        self.received.recv().await
+    }
+}
+
+/// What the handler of requests works with.
+struct Desk {
+    options: ListenOptions,
+    attempts: Mutex<BTreeMap<String, u32>>,
+    forward: reqwest::Client,
+    received: mpsc::UnboundedSender<Received>,
+}
+
+impl Desk {
+    fn count(&self, id: &str) -> u32 {
+        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        let attempt = attempts.entry(id.to_owned()).or_default();
+        *attempt += 1;
+        *attempt
+    }
+
+    fn judge(&self, headers: &HeaderMap, body: &[u8], now: Timestamp) -> Signature {
+        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let (Some(id), Some(timestamp), Some(signature)) =
+            (header(sign::ID_HEADER), header(sign::TIMESTAMP_HEADER), header(sign::SIGNATURE_HEADER))
+        else {
+            return Signature::Missing;
+        };
+        let Some(secret) = &self.options.secret else { return Signature::Unchecked };
+        match sign::verify(secret, Headers { id, timestamp, signature }, body, now) {
+            Ok(()) => Signature::Verified,
+            Err(error) => Signature::Bad(error),
+        }
+    }
+
+    /// Passes it on as it came, and gives the answer's status; 502 when none came.
+    async fn pass_on(&self, to: &Url, headers: &HeaderMap, body: &Bytes) -> StatusCode {
+        let mut request = self.forward.post(to.clone()).body(body.clone());
+        for (name, value) in headers {
+            if name.as_str().starts_with("webhook-") || name == "content-type" || name == "user-agent" {
+                request = request.header(name, value);
+            }
+        }
+        match request.send().await {
+            Ok(answer) => answer.status(),
+            Err(error) => {
+                eprintln!("warning: {to} did not answer: {error}");
+                StatusCode::BAD_GATEWAY
+            }
+        }
+    }
+}
+
+async fn receive(
+    State(desk): State<Arc<Desk>>,
+    method: Method,
+    headers: HeaderMap,
+    body: Bytes,
+) -> impl IntoResponse {
+    if method != Method::POST {
+        return (StatusCode::METHOD_NOT_ALLOWED, "callbacks are sent with POST");
+    }
+    let id = headers.get(sign::ID_HEADER).and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
+    let time = desk.options.clock.now();
+    let signature = desk.judge(&headers, &body, time);
+    let attempt = desk.count(&id);
+    let answer = match (desk.options.failing.status(attempt), &desk.options.forward_to) {
+        (Some(status), _) => status,
+        (None, Some(to)) => desk.pass_on(to, &headers, &body).await,
+        (None, None) => StatusCode::OK,
+    };
+    // told before the delay: a sender that loses patience during it was received all the same
+    let _ = desk.received.send(Received { time, id, attempt, signature, headers, body, answer });
+    tokio::time::sleep(desk.options.delay).await;
+    (answer, "")
+}
+
+#[cfg(test)]
+mod tests {
+    use model::CallbackId;
+    use serde_json::json;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_650_453_342_000);
+    const BODY: &str = r#"{"code":0,"msg":"succeeded","data":[{"task_id":"t","status":"succeeded","output":"file://b/a.mp4"}]}"#;
+
+    struct Still;
+
+    impl Clock for Still {
+        fn now(&self) -> Timestamp {
+            NOW
+        }
+    }
+
+    fn id() -> CallbackId {
+        "cb_00112233445566778899aabbccddeeff".parse().expect("an id")
+    }
+
+    async fn listener(options: ListenOptions) -> Listener {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        Listener::start(ListenOptions { clock: Arc::new(Still), ..options }).await.expect("a free port")
+    }
+
+    async fn post(url: &str, secret: Option<&Secret>) -> StatusCode {
+        let mut request = http_client().expect("a client").post(url).body(BODY);
+        if let Some(secret) = secret {
+            let signature = sign::signature(secret, &id(), NOW, BODY.as_bytes()).expect("a secret");
+            request = request
+                .header(sign::ID_HEADER, id().as_str())
+                .header(sign::TIMESTAMP_HEADER, NOW.as_secs())
+                .header(sign::SIGNATURE_HEADER, signature);
+        }
+        request.send().await.expect("an answer").status()
+    }
+
+    #[tokio::test]
+    async fn signatures_are_judged() {
+        let secret = sign::generate_secret();
+        let mut listener =
+            listener(ListenOptions { secret: Some(secret.clone()), ..Default::default() }).await;
+        for (signed_with, expected) in [
+            (Some(secret), Signature::Verified),
+            (Some(sign::generate_secret()), Signature::Bad(VerifyError::Mismatch)),
+            (None, Signature::Missing),
+        ] {
+            assert_eq!(post(&listener.url(), signed_with.as_ref()).await, StatusCode::OK);
+            let received = listener.next().await.expect("received");
+            assert_eq!(received.signature, expected);
+            assert_eq!(received.body, BODY);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_first_attempts_of_a_callback_fail_if_asked() {
+        let failing = Failing::new(Some(2), Some(StatusCode::SERVICE_UNAVAILABLE));
+        let mut listener = listener(ListenOptions { failing, ..Default::default() }).await;
+        let secret = sign::generate_secret();
+        for (attempt, status) in [(1, 503), (2, 503), (3, 200)] {
+            assert_eq!(post(&listener.url(), Some(&secret)).await.as_u16(), status);
+            let received = listener.next().await.expect("received");
+            assert_eq!((received.attempt, received.signature), (attempt, Signature::Unchecked));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_callback_is_passed_on_with_its_signature_and_the_answer_comes_back() {
+        let secret = sign::generate_secret();
+        let failing = Failing::Always(StatusCode::IM_A_TEAPOT);
+        let mut behind =
+            listener(ListenOptions { secret: Some(secret.clone()), failing, ..Default::default() }).await;
+        let forward_to = Some(behind.url().parse().expect("a URL"));
+        let front = listener(ListenOptions { forward_to, ..Default::default() }).await;
+        assert_eq!(post(&front.url(), Some(&secret)).await, StatusCode::IM_A_TEAPOT);
+        assert_eq!(behind.next().await.expect("passed on").signature, Signature::Verified);
+    }
+
+    #[test]
+    fn which_attempts_fail() {
+        assert_eq!(Failing::new(None, None).status(1), None);
+        assert_eq!(Failing::new(None, Some(StatusCode::NO_CONTENT)).status(9), Some(StatusCode::NO_CONTENT));
+        assert_eq!(Failing::new(Some(1), None).status(1), Some(StatusCode::INTERNAL_SERVER_ERROR));
+        assert_eq!(Failing::new(Some(1), None).status(2), None);
+    }
+
+    #[test]
+    fn what_came_is_told_in_a_few_lines() {
+        let received = Received {
+            time: NOW,
+            id: id().to_string(),
+            attempt: 1,
+            signature: Signature::Verified,
+            headers: HeaderMap::new(),
+            body: BODY.into(),
+            answer: StatusCode::OK,
+        };
+        assert_eq!(
+            received.to_string(),
+            "11:15:42 cb_00112233445566778899aabbccddeeff attempt 1, signature verified, answered 200\n  \
+             t succeeded file://b/a.mp4\n"
+        );
+        let failed = json!({"task_id": "t", "status": "failed", "error_code": 1003, "error_msg": "Invalid input file"});
+        assert_eq!(summary(&failed), "t failed 1003 Invalid input file");
+    }
+}
