@@ -1,0 +1,228 @@
+//! Callbacks: what was promised to receivers, and what came of every attempt.
+
+use std::{collections::HashMap, sync::Arc};
+
+use axum::extract::State;
+use model::{Attempt, Callback, CallbackStatus, StorageId, TaskId, TenantId, Timestamp};
+use serde::{Deserialize, Serialize};
+use store::CallbackFilter;
+use utoipa::{IntoParams, ToSchema};
+
+use super::{
+    auth::Caller,
+    envelope::{Answer, Envelope, Reply},
+    error::{ApiError, BadParam, NotFound},
+    extract::Query,
+    ids::wanted,
+    paging::Paging,
+    reading::number,
+};
+use crate::app::App;
+
+/// A callback, as it is listed.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ListedCallback {
+    #[schema(example = "cb_0123456789abcdef0123456789abcdef")]
+    callback_id: String,
+    status: CallbackStatus,
+    storage_id: String,
+    task_ids: Vec<String>,
+    /// Where it goes: the storage's `notify` as it is now.
+    url: String,
+    /// Attempts made so far.
+    attempts: u32,
+    /// When it became owed, in Unix seconds.
+    created_time: i64,
+    /// When the next attempt is due, in Unix seconds; 0 when none is.
+    next_attempt_time: i64,
+    /// When the receiver accepted it, in Unix seconds; 0 before.
+    delivered_time: i64,
+}
+
+/// One attempt to deliver a callback, whatever came of it.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ListedAttempt {
+    /// Counts from 1.
+    number: u32,
+    /// When it began, in Unix seconds.
+    time: i64,
+    /// The address that was connected to, such as `203.0.113.7:443`.
+    address: Option<String>,
+    /// Time for the name look-up, in milliseconds.
+    dns_ms: Option<u32>,
+    /// Time to connect, TLS included, in milliseconds.
+    connect_ms: Option<u32>,
+    /// Time to the first byte of the answer, in milliseconds.
+    first_byte_ms: Option<u32>,
+    /// Time of the whole exchange, in milliseconds.
+    total_ms: u32,
+    /// The status of the answer, when there was one.
+    http_status: Option<u16>,
+    /// Why it failed; null when it was accepted.
+    error: Option<String>,
+    /// The answer's status line and headers, at most 4 KiB.
+    response_head: Option<String>,
+    /// The start of the answer's body, at most 4 KiB.
+    response_body: Option<String>,
+}
+
+/// A callback with its body and its attempts.
+#[derive(Serialize, ToSchema)]
+pub(super) struct CallbackDetails {
+    #[serde(flatten)]
+    callback: ListedCallback,
+    /// The text that is sent, the same on every attempt.
+    body: String,
+    /// In order.
+    attempt_list: Vec<ListedAttempt>,
+}
+
+/// Which callbacks, and which piece of their list.
+#[derive(Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(default)]
+pub(super) struct ListCallbacks {
+    /// How many, 1 to 1000; unset: 20.
+    #[serde(deserialize_with = "number")]
+    count: Option<u32>,
+    /// How many to skip.
+    #[serde(deserialize_with = "number")]
+    start_num: Option<u32>,
+    /// Another word for `count`.
+    #[serde(deserialize_with = "number")]
+    limit: Option<u32>,
+    /// Another word for `start_num`.
+    #[serde(deserialize_with = "number")]
+    skip: Option<u32>,
+    /// Of this status.
+    status: Option<CallbackStatus>,
+    /// Of this storage.
+    #[param(value_type = Option<String>)]
+    storage_id: Option<StorageId>,
+    /// That tell about this task.
+    #[param(value_type = Option<String>)]
+    task_id: Option<TaskId>,
+    /// Owed since this time or later, in Unix seconds or milliseconds.
+    #[serde(deserialize_with = "number")]
+    start_time: Option<i64>,
+    /// Owed since this time or earlier, in Unix seconds or milliseconds.
+    #[serde(deserialize_with = "number")]
+    end_time: Option<i64>,
+}
+
+/// A piece of the list of callbacks.
+#[derive(Serialize, ToSchema)]
+pub(super) struct CallbackList {
+    /// How many there are in all.
+    total: u64,
+    /// How many are here.
+    num: usize,
+    /// The newest first.
+    list: Vec<ListedCallback>,
+}
+
+/// Lists callbacks.
+#[utoipa::path(
+    get, path = "/list_callback", tag = "callback",
+    params(ListCallbacks),
+    responses((status = 200, description = "a piece of the list", body = Envelope<Answer<CallbackList>>), BadParam)
+)]
+pub(super) async fn list_callback(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Query(request, warnings): Query<ListCallbacks>,
+) -> Reply<CallbackList> {
+    let page = request.paging().page()?;
+    let (total, found) = app.store.callbacks(&caller.tenant, &request.filter(), page).await?;
+    let urls = urls(&app, &caller.tenant).await?;
+    let list: Vec<_> = found.into_iter().map(|callback| ListedCallback::of(callback, &urls)).collect();
+    Ok(Answer::new(CallbackList { total, num: list.len(), list }, warnings))
+}
+
+/// Which callback.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ByCallback {
+    /// The callback's id.
+    callback_id: String,
+}
+
+/// Tells what a callback says, and what came of every attempt.
+#[utoipa::path(
+    get, path = "/query_callback", tag = "callback",
+    params(ByCallback),
+    responses(
+        (status = 200, description = "the callback", body = Envelope<Answer<CallbackDetails>>), BadParam, NotFound
+    )
+)]
+pub(super) async fn query_callback(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Query(request, warnings): Query<ByCallback>,
+) -> Reply<CallbackDetails> {
+    let id = wanted("callback", &request.callback_id)?;
+    let (callback, attempts) = app.store.callback(&caller.tenant, &id).await?;
+    let details = CallbackDetails {
+        body: String::from_utf8_lossy(&callback.body).into_owned(),
+        callback: ListedCallback::of(callback, &urls(&app, &caller.tenant).await?),
+        attempt_list: attempts.into_iter().map(ListedAttempt::of).collect(),
+    };
+    Ok(Answer::new(details, warnings))
+}
+
+/// Where the callbacks of each storage go.
+async fn urls(app: &App, tenant: &TenantId) -> Result<HashMap<StorageId, String>, ApiError> {
+    let storages = app.store.storages(tenant).await?;
+    Ok(storages.into_iter().map(|storage| (storage.id, storage.notify)).collect())
+}
+
+impl ListCallbacks {
+    fn paging(&self) -> Paging {
+        Paging { count: self.count, start_num: self.start_num, limit: self.limit, skip: self.skip }
+    }
+
+    fn filter(self) -> CallbackFilter {
+        CallbackFilter {
+            status: self.status,
+            storage_id: self.storage_id,
+            task_id: self.task_id,
+            start: self.start_time.map(Timestamp::from_client),
+            end: self.end_time.map(Timestamp::from_client),
+        }
+    }
+}
+
+impl ListedCallback {
+    fn of(callback: Callback, urls: &HashMap<StorageId, String>) -> Self {
+        let seconds = |time: Option<Timestamp>| time.map_or(0, Timestamp::as_secs);
+        Self {
+            url: urls.get(&callback.storage_id).cloned().unwrap_or_default(),
+            callback_id: callback.id.to_string(),
+            status: callback.status,
+            storage_id: callback.storage_id.to_string(),
+            task_ids: callback.task_ids.iter().map(ToString::to_string).collect(),
+            attempts: callback.attempts,
+            created_time: callback.created.as_secs(),
+            next_attempt_time: seconds(callback.next_attempt),
+            delivered_time: seconds(callback.delivered),
+        }
+    }
+}
+
+impl ListedAttempt {
+    fn of(attempt: Attempt) -> Self {
+        Self {
+            number: attempt.number,
+            time: attempt.time.as_secs(),
+            address: attempt.address,
+            dns_ms: attempt.dns_ms,
+            connect_ms: attempt.connect_ms,
+            first_byte_ms: attempt.first_byte_ms,
+            total_ms: attempt.total_ms,
+            http_status: attempt.http_status,
+            error: attempt.error,
+            response_head: attempt.response_head,
+            response_body: attempt.response_body,
+        }
+    }
+}

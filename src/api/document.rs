@@ -1,0 +1,96 @@
+//! The OpenAPI document: made from the handlers, with what holds for all of them added here.
+
+use std::sync::LazyLock;
+
+use axum::{
+    http::header,
+    response::{IntoResponse, Response},
+};
+use utoipa::{
+    IntoResponses, OpenApi as _, ToSchema as _,
+    openapi::{
+        OpenApi, PathItem,
+        path::Operation,
+        security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
+    },
+};
+
+use super::{
+    BASE, calls,
+    envelope::{Envelope, Nothing},
+    error::{AuthFail, Forbidden, Internal, TooLarge, Unavailable},
+};
+
+/// What the routes are added to.
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "Borealis",
+        description = "Self-hosted video-on-demand transcoding that speaks the AuroraCloud VOD API. Every \
+                       answer is the envelope `{code, msg, data, request_id}`; `code` 0 is success. In requests \
+                       `\"\"`, `0`, `null` and absence mean the same, \"not set\"; unknown fields are ignored and \
+                       named in `data.warnings`.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
+    ),
+    tags(
+        (name = "storage", description = "where output goes, and who is told"),
+        (name = "template", description = "how to transcode"),
+        (name = "task", description = "one input to be made into one output"),
+        (name = "callback", description = "what receivers are told, and what came of it"),
+        (name = "health", description = "is it there, can it work")
+    ),
+    components(schemas(Envelope<Nothing>))
+)]
+struct Base;
+
+/// The document without its routes.
+pub(super) fn base() -> OpenApi {
+    Base::openapi()
+}
+
+/// The document of every call.
+pub fn document() -> OpenApi {
+    let mut document = calls().into_openapi();
+    for (path, item) in &mut document.paths.paths {
+        if path.starts_with(BASE) {
+            for (operation, changes) in operations(item) {
+                complete(operation, changes);
+            }
+        }
+    }
+    let basic = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Basic)
+        .description(Some("Access key and secret key. The header `auth-type: use-basic` may be sent too."))
+        .build();
+    let components = document.components.get_or_insert_default();
+    components.security_schemes.insert("basic".to_owned(), SecurityScheme::Http(basic).into());
+    document
+}
+
+/// The operations of a path, and whether each changes something.
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (&mut Operation, bool)> {
+    let PathItem { get, put, post, delete, .. } = item;
+    [(get, false), (put, true), (post, true), (delete, true)]
+        .into_iter()
+        .filter_map(|(operation, changes)| Some((operation.as_mut()?, changes)))
+}
+
+/// Adds what holds for every call: who may call it, and what can always go wrong.
+fn complete(operation: &mut Operation, changes: bool) {
+    operation.security = Some(vec![SecurityRequirement::new("basic", Vec::<String>::new())]);
+    let mut common = vec![AuthFail::responses(), Internal::responses(), Unavailable::responses()];
+    if changes {
+        common.push(Forbidden::responses());
+    }
+    if operation.request_body.is_some() {
+        common.push(TooLarge::responses());
+    }
+    operation.responses.responses.extend(common.into_iter().flatten());
+    operation.responses.responses.sort_keys();
+}
+
+/// Answers the document.
+pub(super) async fn openapi() -> Response {
+    static TEXT: LazyLock<String> = LazyLock::new(|| document().to_json().expect("the document is JSON"));
+    ([(header::CONTENT_TYPE, "application/json")], TEXT.as_str()).into_response()
+}

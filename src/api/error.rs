@@ -1,0 +1,168 @@
+//! What a call answers when it does not do what it was asked: a documented code and a sentence.
+//!
+//! A sentence names the field, the value and what would do. What went wrong inside is logged here,
+//! once, and never answered: the request id leads to it.
+
+use std::{any::Any, borrow::Cow, collections::BTreeMap};
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use model::{ErrorCode, FieldError};
+use store::StoreError;
+use utoipa::{
+    IntoResponses,
+    openapi::{ContentBuilder, RefOr, Response as Documented, ResponseBuilder, schema::Ref},
+};
+
+use super::envelope::{Said, said};
+
+/// Why a call was refused or failed.
+#[derive(Clone, Debug)]
+pub(super) struct ApiError {
+    code: ErrorCode,
+    /// What follows the code's word.
+    detail: Cow<'static, str>,
+}
+
+impl ApiError {
+    /// A refusal with its sentence.
+    pub(super) fn new(code: ErrorCode, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, detail: detail.into() }
+    }
+
+    /// A field of the request is wrong.
+    pub(super) fn field(field: &str, problem: impl Into<String>) -> Self {
+        FieldError::new(field, problem).into()
+    }
+
+    /// There is no such thing.
+    pub(super) fn not_found(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorCode::NotFound, detail)
+    }
+
+    /// A failure of our own; its reason goes to the log alone.
+    pub(super) fn internal(reason: impl std::fmt::Display) -> Self {
+        tracing::error!(%reason, "a call failed");
+        Self::new(ErrorCode::Internal, "this is a failure of the server; its log says more under the request id")
+    }
+
+    /// What is put into the envelope.
+    pub(super) fn said(self) -> Said {
+        Said { code: Some(self.code), msg: format!("{}: {}", self.code.words(), self.detail).into(), data: None }
+    }
+}
+
+/// The HTTP status that says the same as the code.
+pub(super) fn status(code: ErrorCode) -> StatusCode {
+    match code {
+        ErrorCode::BadParam => StatusCode::BAD_REQUEST,
+        ErrorCode::AuthFail => StatusCode::UNAUTHORIZED,
+        ErrorCode::Forbidden => StatusCode::FORBIDDEN,
+        ErrorCode::NotFound => StatusCode::NOT_FOUND,
+        ErrorCode::Conflict => StatusCode::CONFLICT,
+        ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        ErrorCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        // the codes of tasks, which no call answers
+        ErrorCode::InvalidInput
+        | ErrorCode::InputUnreachable
+        | ErrorCode::InputForbidden
+        | ErrorCode::InputOverLimit
+        | ErrorCode::NothingToTranscode
+        | ErrorCode::OutputUnreachable
+        | ErrorCode::OutputRefused
+        | ErrorCode::OutputMissing
+        | ErrorCode::EncodingFailed
+        | ErrorCode::EncodingOverLimit
+        | ErrorCode::KeyServerFailed
+        | ErrorCode::Cancelled
+        | ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let code = self.code;
+        let mut response = said(status(code), self.said());
+        if code == ErrorCode::AuthFail {
+            let scheme = HeaderValue::from_static("Basic realm=\"borealis\", charset=\"UTF-8\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+        }
+        response
+    }
+}
+
+impl From<FieldError> for ApiError {
+    fn from(error: FieldError) -> Self {
+        Self::new(ErrorCode::BadParam, error.to_string())
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NotFound(detail) => Self::not_found(detail),
+            StoreError::Conflict(detail) => Self::new(ErrorCode::Conflict, detail),
+            StoreError::WrongState(wrong) => Self::new(ErrorCode::Conflict, wrong.to_string()),
+            error if error.is_transient() => {
+                tracing::error!(%error, "the database did not answer");
+                Self::new(ErrorCode::Unavailable, "the database does not answer; try again")
+            }
+            error @ (StoreError::Fenced
+            | StoreError::Secret(_)
+            | StoreError::Database(_)
+            | StoreError::Corrupt(_)) => Self::internal(error),
+        }
+    }
+}
+
+/// What a handler that panicked answers.
+pub(super) fn panicked(panic: Box<dyn Any + Send>) -> Response {
+    let said = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    ApiError::internal(format!("panic: {}", said.unwrap_or("no text"))).into_response()
+}
+
+/// Documents an error of a call; `responses(…, NotFound)` in its attributes.
+macro_rules! documented {
+    ($($(#[$doc:meta])* $name:ident;)+) => {$(
+        $(#[$doc])*
+        pub(super) struct $name;
+
+        impl IntoResponses for $name {
+            fn responses() -> BTreeMap<String, RefOr<Documented>> {
+                BTreeMap::from([document(ErrorCode::$name)])
+            }
+        }
+    )+};
+}
+
+documented! {
+    /// 400
+    BadParam;
+    /// 401
+    AuthFail;
+    /// 403
+    Forbidden;
+    /// 404
+    NotFound;
+    /// 409
+    Conflict;
+    /// 413
+    TooLarge;
+    /// 500
+    Internal;
+    /// 503
+    Unavailable;
+}
+
+/// The response of a code, for the OpenAPI document.
+fn document(code: ErrorCode) -> (String, RefOr<Documented>) {
+    let envelope = ContentBuilder::new().schema(Some(Ref::from_schema_name("Envelope_Nothing"))).build();
+    let response = ResponseBuilder::new()
+        .description(format!("`code` {}, `msg` `{}: …`: {}", code.number(), code.words(), code.meaning()))
+        .content("application/json", envelope)
+        .build();
+    (status(code).as_str().to_owned(), response.into())
+}

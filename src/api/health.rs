@@ -1,0 +1,50 @@
+//! Is it there, can it work, how is it doing: for load balancers and Prometheus. Nobody signs in.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::State,
+    http::header,
+    response::{IntoResponse, Response},
+};
+use model::ErrorCode;
+
+use super::{
+    envelope::{Answer, Envelope, Nothing, Reply},
+    error::{ApiError, Unavailable},
+};
+use crate::{app::App, telemetry};
+
+/// Says that the process is there.
+#[utoipa::path(
+    get, path = "/healthz", tag = "health",
+    responses((status = 200, description = "it is there", body = Envelope<Answer<Nothing>>))
+)]
+pub(super) async fn healthz() -> Reply<Nothing> {
+    Ok(Answer::nothing(Vec::new()))
+}
+
+/// Says that calls can be answered: the database is there.
+#[utoipa::path(
+    get, path = "/readyz", tag = "health",
+    responses((status = 200, description = "it can answer calls", body = Envelope<Answer<Nothing>>), Unavailable)
+)]
+pub(super) async fn readyz(State(app): State<Arc<App>>) -> Reply<Nothing> {
+    match app.store.ping().await {
+        Ok(()) => Ok(Answer::nothing(Vec::new())),
+        Err(error) => {
+            tracing::error!(%error, "not ready");
+            Err(ApiError::new(ErrorCode::Unavailable, "the database does not answer"))
+        }
+    }
+}
+
+/// The figures, as Prometheus reads them.
+pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
+    match app.store.queue_depth().await {
+        Ok(depth) => telemetry::queue_is(&depth),
+        Err(error) => tracing::error!(%error, "the figures of the queue are old"),
+    }
+    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    (kind, telemetry::figures().render()).into_response()
+}

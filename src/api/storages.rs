@@ -1,0 +1,311 @@
+//! Storages: where output goes, and who is told.
+//!
+//! `storage_sk` is in no answer. `notify_secret` is answered once, by the call that made it.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::extract::State;
+use model::{
+    FieldError, NotifyPolicy, NotifySettings, NotifySuccess, Secret, Storage, StorageType, TenantId,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{
+    addresses,
+    auth::{Caller, Editor},
+    envelope::{Answer, Envelope, Nothing, Reply},
+    error::{ApiError, BadParam, Conflict, NotFound},
+    extract::{Body, NoQuery, Query},
+    ids::wanted,
+};
+use crate::app::App;
+
+/// A storage to add.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(default)]
+pub(super) struct AddStorage {
+    /// The kind of object store; so far `file`.
+    #[serde(rename = "type")]
+    #[schema(required)]
+    kind: Option<StorageType>,
+    /// The vendor's region, such as `cn-zhangjiakou`.
+    region: String,
+    /// The bucket or container; for `file` a folder, made when absent.
+    #[schema(required, example = "videos")]
+    bucket: String,
+    /// What every output begins with.
+    prefix: String,
+    /// The callback URL of every task that uses the storage; unset: no callback.
+    #[schema(example = "https://example.com/notify")]
+    notify: String,
+    /// The access key of the bucket.
+    storage_ak: String,
+    /// The secret key of the bucket; in no answer.
+    storage_sk: String,
+    /// The URL of the service where it is not the vendor's own.
+    endpoint: String,
+    /// Whether the bucket stands in the path instead of the host name.
+    path_style: bool,
+    /// A label.
+    name: String,
+    /// Signs the callbacks: `whsec_` and the base64 of 24 to 64 bytes; unset: made by the server.
+    notify_secret: String,
+    /// Attempts of a callback at most, 1 to 20; unset: 3.
+    notify_attempts: u32,
+    /// Seconds from one attempt to the next, 1 to 3600; unset: 5.
+    notify_interval: u32,
+    /// What comes after those attempts; unset: `aurora`.
+    notify_policy: Option<NotifyPolicy>,
+    /// Which answer of the receiver is success; unset: `200`.
+    notify_success: Option<NotifySuccess>,
+    /// Free text, handed back.
+    extra: String,
+    /// Free text, handed back.
+    name_rule: String,
+}
+
+/// The storage that was added.
+#[derive(Serialize, ToSchema)]
+pub(super) struct AddedStorage {
+    #[schema(example = "9f86d081884c7d65")]
+    storage_id: String,
+    /// Signs the callbacks; answered only now, and only when the server made it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notify_secret: Option<String>,
+}
+
+/// Adds a storage.
+#[utoipa::path(
+    post, path = "/add_storage", tag = "storage",
+    request_body = AddStorage,
+    responses((status = 200, description = "added", body = Envelope<Answer<AddedStorage>>), BadParam)
+)]
+pub(super) async fn add_storage(
+    State(app): State<Arc<App>>,
+    editor: Editor,
+    Body(request, mut warnings): Body<AddStorage>,
+) -> Reply<AddedStorage> {
+    if !request.notify.is_empty() {
+        warnings.extend(addresses::check_notify(&app.net, &request.notify).await?);
+    }
+    let given = !request.notify_secret.is_empty();
+    let storage = request.into_storage(&app, editor.tenant.clone())?;
+    app.store.add_storage(&storage).await?;
+    let notify_secret = (!given).then(|| storage.notify_secret.expose().to_owned());
+    Ok(Answer::new(AddedStorage { storage_id: storage.id.to_string(), notify_secret }, warnings))
+}
+
+/// A storage, as it is listed.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ListedStorage {
+    storage_id: String,
+    #[serde(rename = "type")]
+    kind: StorageType,
+    region: String,
+    bucket: String,
+    prefix: String,
+    /// The callback URL; empty: no callback.
+    notify: String,
+    extra: String,
+    name_rule: String,
+    /// Unix seconds.
+    created_time: i64,
+}
+
+/// Every storage.
+#[derive(Serialize, ToSchema)]
+pub(super) struct StorageList {
+    /// How many.
+    num: usize,
+    /// The newest first.
+    list: Vec<ListedStorage>,
+}
+
+/// Lists the storages.
+#[utoipa::path(
+    get, path = "/list_storage", tag = "storage",
+    responses((status = 200, description = "every storage", body = Envelope<Answer<StorageList>>))
+)]
+pub(super) async fn list_storage(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Query(NoQuery {}, warnings): Query<NoQuery>,
+) -> Reply<StorageList> {
+    let list: Vec<_> = app.store.storages(&caller.tenant).await?.into_iter().map(ListedStorage::of).collect();
+    Ok(Answer::new(StorageList { num: list.len(), list }, warnings))
+}
+
+/// Which storage.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ByStorage {
+    /// The storage's id.
+    storage_id: String,
+}
+
+/// Deletes a storage that no unfinished task and no undelivered callback needs. Objects stay.
+#[utoipa::path(
+    delete, path = "/del_storage", tag = "storage",
+    params(ByStorage),
+    responses(
+        (status = 200, description = "deleted", body = Envelope<Answer<Nothing>>), BadParam, NotFound, Conflict
+    )
+)]
+pub(super) async fn del_storage(
+    State(app): State<Arc<App>>,
+    editor: Editor,
+    Query(request, warnings): Query<ByStorage>,
+) -> Reply<Nothing> {
+    let id = wanted("storage", &request.storage_id)?;
+    app.store.delete_storage(&editor.tenant, &id).await?;
+    Ok(Answer::nothing(warnings))
+}
+
+impl ListedStorage {
+    fn of(storage: Storage) -> Self {
+        Self {
+            storage_id: storage.id.to_string(),
+            kind: storage.kind,
+            region: storage.region,
+            bucket: storage.bucket,
+            prefix: storage.prefix,
+            notify: storage.notify,
+            extra: storage.extra,
+            name_rule: storage.name_rule,
+            created_time: storage.created.as_secs(),
+        }
+    }
+}
+
+impl AddStorage {
+    /// What is kept. The notify URL was checked before, since that takes a look-up.
+    fn into_storage(self, app: &App, tenant: TenantId) -> Result<Storage, ApiError> {
+        let kind = self.supported_kind()?;
+        check_bucket(&self.bucket)?;
+        let notify_settings = self.notify_settings()?;
+        let notify_secret = notify_secret(self.notify_secret)?;
+        Ok(Storage {
+            id: app.new_storage_id(),
+            tenant,
+            kind,
+            name: self.name,
+            region: self.region,
+            bucket: self.bucket,
+            prefix: prefix(&self.prefix)?,
+            endpoint: self.endpoint,
+            path_style: self.path_style,
+            storage_ak: Secret::new(self.storage_ak),
+            storage_sk: Secret::new(self.storage_sk),
+            notify: self.notify,
+            notify_secret,
+            notify_settings,
+            extra: self.extra,
+            name_rule: self.name_rule,
+            created: app.clock.now(),
+        })
+    }
+
+    fn supported_kind(&self) -> Result<StorageType, FieldError> {
+        match self.kind {
+            Some(StorageType::File) => Ok(StorageType::File),
+            Some(
+                other @ (StorageType::S3
+                | StorageType::Oss
+                | StorageType::Cos
+                | StorageType::Obs
+                | StorageType::Gcs
+                | StorageType::Azblob),
+            ) => Err(FieldError::new("type", format!("`{other}` is not supported yet; give `file`"))),
+            None => Err(FieldError::new("type", "is not set; give `file`")),
+        }
+    }
+
+    fn notify_settings(&self) -> Result<NotifySettings, FieldError> {
+        let usual = NotifySettings::default();
+        let within = |field: &str, value: u32, most: u32| match value {
+            0 => Ok(None),
+            value if value <= most => Ok(Some(value)),
+            value => Err(FieldError::new(field, format!("{value} is out of range; give 1 to {most}"))),
+        };
+        Ok(NotifySettings {
+            attempts: within("notify_attempts", self.notify_attempts, 20)?.unwrap_or(usual.attempts),
+            interval: within("notify_interval", self.notify_interval, 3600)?
+                .map_or(usual.interval, |seconds| Duration::from_secs(seconds.into())),
+            policy: self.notify_policy.unwrap_or(usual.policy),
+            success: self.notify_success.unwrap_or(usual.success),
+        })
+    }
+}
+
+/// The bucket of a `file` storage is one folder below the storage root, and nothing else.
+fn check_bucket(bucket: &str) -> Result<(), FieldError> {
+    let wrong = |problem: &str| Err(FieldError::new("bucket", problem.to_owned()));
+    match bucket {
+        "" => wrong("is not set; give the name of a folder, such as `videos`"),
+        name if name.len() > 200 => wrong("is longer than 200 bytes"),
+        name if name.starts_with('.') => wrong(&format!("`{name}` begins with a dot; give a folder's name")),
+        name if name.contains(['/', '\\']) => wrong(&format!("`{name}` is a path; give one folder's name")),
+        name if name.chars().any(char::is_control) => wrong("holds a control character"),
+        _ => Ok(()),
+    }
+}
+
+/// The prefix as it is kept, without slashes at its ends.
+fn prefix(text: &str) -> Result<String, FieldError> {
+    let wrong = |problem: String| Err(FieldError::new("prefix", problem));
+    let prefix = text.trim_matches('/');
+    if prefix.len() > 512 {
+        return wrong("is longer than 512 bytes".to_owned());
+    }
+    if prefix.chars().any(char::is_control) {
+        return wrong("holds a control character".to_owned());
+    }
+    match prefix.split('/').find(|part| part.is_empty() || *part == "." || *part == "..") {
+        Some(part) if !prefix.is_empty() => {
+            wrong(format!("has the part `{part}`; empty parts, `.` and `..` are not allowed"))
+        }
+        _ => Ok(prefix.to_owned()),
+    }
+}
+
+fn notify_secret(text: String) -> Result<Secret, FieldError> {
+    if text.is_empty() {
+        return Ok(callback::sign::generate_secret());
+    }
+    let secret = Secret::new(text);
+    // the problem does not repeat the value, which is a secret
+    callback::sign::check_secret(&secret)
+        .map(|()| secret)
+        .map_err(|problem| FieldError::new("notify_secret", problem.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("")]
+    #[case("..")]
+    #[case(".hidden")]
+    #[case("a/b")]
+    #[case("a\\b")]
+    #[case("a\nb")]
+    #[case(&"x".repeat(201))]
+    fn a_bucket_is_one_visible_folder(#[case] bucket: &str) {
+        assert_eq!(check_bucket(bucket).expect_err("refused").field, "bucket");
+    }
+
+    #[rstest]
+    #[case("", Some(""))]
+    #[case("/", Some(""))]
+    #[case("/a/b/", Some("a/b"))]
+    #[case("a//b", None)]
+    #[case("../a", None)]
+    #[case("a/./b", None)]
+    fn a_prefix_has_no_slashes_at_its_ends(#[case] text: &str, #[case] kept: Option<&str>) {
+        assert_eq!(prefix(text).ok().as_deref(), kept);
+    }
+}

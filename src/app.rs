@@ -1,0 +1,97 @@
+//! The application: what the API, the worker and the deliverer are made of, built once.
+//!
+//! Time, ids and the network come from here, so that a test can hold them.
+
+use std::{path::PathBuf, sync::Arc};
+
+use media::{Media, MediaError, Tools, ToolsError};
+use model::{Clock, StorageId, SystemClock, TaskId};
+use net::{Client, NetError};
+use storage::Storages;
+use store::{Cipher, CipherError, Store, StoreError, StoreOptions};
+
+use crate::{api::SignIns, config::Settings};
+
+/// Everything that calls and jobs need.
+pub struct App {
+    /// The settings, checked.
+    pub settings: Settings,
+    /// The database.
+    pub store: Store,
+    /// The objects.
+    pub storages: Storages,
+    /// The one way out.
+    pub net: Client,
+    /// The one source of "now".
+    pub clock: Arc<dyn Clock>,
+    pub(crate) sign_ins: SignIns,
+}
+
+/// Why the application cannot be built.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each says what it is in its text")]
+pub enum BuildError {
+    #[error("the data folder `{path}` cannot be made: {source}")]
+    DataFolder { path: PathBuf, source: std::io::Error },
+    #[error(transparent)]
+    Cipher(#[from] CipherError),
+    #[error("the network cannot be used: {0}")]
+    Net(#[from] NetError),
+    #[error("the database cannot be used: {0}")]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Tools(#[from] ToolsError),
+    #[error("the media tools cannot be used: {0}")]
+    Media(#[from] MediaError),
+}
+
+impl App {
+    /// Builds it: makes the data folder and the master key where they are absent, and brings the
+    /// database up to date.
+    ///
+    /// # Errors
+    /// When one of its parts cannot be had.
+    pub async fn new(settings: Settings) -> Result<Arc<Self>, BuildError> {
+        Self::with_clock(settings, Arc::new(SystemClock)).await
+    }
+
+    /// As [`App::new`], with another source of "now".
+    ///
+    /// # Errors
+    /// When one of its parts cannot be had.
+    pub async fn with_clock(settings: Settings, clock: Arc<dyn Clock>) -> Result<Arc<Self>, BuildError> {
+        let data = &settings.server.data_dir;
+        std::fs::create_dir_all(data)
+            .map_err(|source| BuildError::DataFolder { path: data.clone(), source })?;
+        let key_file = settings.keys.master_key_file.clone().unwrap_or_else(|| data.join("master.key"));
+        let net = Client::new(Arc::new(settings.net.guard()), settings.net.client_options())?;
+        let store = Store::open(StoreOptions {
+            url: settings.server.database_url(),
+            cipher: Cipher::load_or_create(&key_file)?,
+            clock: Arc::clone(&clock),
+            compose: callback::payload::compose,
+        })
+        .await?;
+        let storages = Storages::new(settings.server.storage_dir(), net.clone());
+        Ok(Arc::new(Self { settings, store, storages, net, clock, sign_ins: SignIns::new() }))
+    }
+
+    /// A new id for a task that is created now.
+    pub fn new_task_id(&self) -> TaskId {
+        TaskId::generate(self.clock.now(), &mut rand::rng())
+    }
+
+    /// A new id for a storage.
+    pub fn new_storage_id(&self) -> StorageId {
+        StorageId::generate(&mut rand::rng())
+    }
+}
+
+/// The media tools, tried for real; only processes that run tasks need them.
+///
+/// # Errors
+/// When a tool is missing or does not run.
+pub async fn media(settings: &Settings) -> Result<Media, BuildError> {
+    let tools = Tools::find(settings.media.tools.as_deref())?;
+    Ok(Media::new(tools, settings.media.work_settings()).await?)
+}
