@@ -13,6 +13,7 @@ mod plan;
 mod probe;
 mod process;
 mod run;
+mod sandbox;
 mod settings;
 mod source;
 mod tools;

@@ -1,14 +1,22 @@
 //! The one handle on media work: the tools, the operator's settings, and the sandbox that was found
 //! to work.
 
-use std::path::Path;
+use std::{
+    ffi::OsString,
+    io,
+    path::{Path, PathBuf},
+};
 
+use model::ErrorCode;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     Measured, MediaError, MediaSettings, Plan, Program, RunOutput, Source, Tools, probe,
-    process::{Access, Captured, ChildLimits},
-    run, verify,
+    process::{Access, Captured, Child, ChildLimits, Ended, ResourceLimits, feed},
+    run,
+    sandbox::Sandbox,
+    verify,
 };
 
 /// Probes, runs and verifies. Cheap to share behind an `Arc`.
@@ -18,6 +26,7 @@ pub struct Media {
     pub tools: Tools,
     /// The operator's decisions.
     pub settings: MediaSettings,
+    sandbox: Sandbox,
 }
 
 impl Media {
@@ -26,7 +35,16 @@ impl Media {
     /// # Errors
     /// When the sandbox is required and does not run here.
     pub async fn new(tools: Tools, settings: MediaSettings) -> Result<Self, MediaError> {
-        Ok(Self { tools, settings })
+        let sandbox = Sandbox::find(settings.sandbox, &tools.ffmpeg).await?;
+        if let Some(reason) = sandbox.missing() {
+            tracing::warn!("media tools run without a sandbox: {reason}");
+        }
+        Ok(Self { tools, settings, sandbox })
+    }
+
+    /// Why children run without a sandbox; none when they run in one.
+    pub fn sandbox_missing(&self) -> Option<&str> {
+        self.sandbox.missing()
     }
 
     /// Says what came in. `work` is an existing folder of the task's own.
@@ -40,7 +58,7 @@ impl Media {
         work: &Path,
         cancel: &CancellationToken,
     ) -> Result<Source, MediaError> {
-        probe::probe(self, input, work, cancel).await
+        probe::probe(self, &absolute(input)?, &absolute(work)?, cancel).await
     }
 
     /// Does what the plan says. Files land in `<work>/out`: `main.<extension>` and, for segmented
@@ -57,7 +75,7 @@ impl Media {
         progress: &(dyn Fn(f64) + Send + Sync),
         cancel: &CancellationToken,
     ) -> Result<RunOutput, MediaError> {
-        run::run(self, plan, input, work, progress, cancel).await
+        run::run(self, plan, &absolute(input)?, &absolute(work)?, progress, cancel).await
     }
 
     /// Looks at what came out; only what it agrees to has succeeded.
@@ -78,12 +96,86 @@ impl Media {
     /// Runs a program to its end and keeps what it says. A bad exit status is not an error here.
     pub(crate) async fn capture(
         &self,
-        _program: Program,
-        _args: Vec<std::ffi::OsString>,
-        _access: &Access,
-        _limits: ChildLimits,
-        _cancel: &CancellationToken,
+        program: Program,
+        args: Vec<OsString>,
+        access: &Access,
+        limits: ChildLimits,
+        cancel: &CancellationToken,
     ) -> Result<Captured, MediaError> {
-        todo!()
+        let mut stdout = Vec::new();
+        let call = Call { program, args, access, feed: Vec::new(), limits };
+        let ended = self.lines(call, cancel, |line| stdout.extend_from_slice(line)).await?;
+        Ok(Captured { status: ended.status, stdout, stderr_tail: ended.stderr_tail })
     }
+
+    /// Runs a program to its end and hands over every line of what it says, with its line break. A
+    /// bad exit status is not an error here.
+    pub(crate) async fn lines(
+        &self,
+        call: Call<'_>,
+        cancel: &CancellationToken,
+        each: impl FnMut(&[u8]),
+    ) -> Result<Ended, MediaError> {
+        let Call { program, args, access, feed, limits } = call;
+        let stdin = if feed.is_empty() { None } else { Some(feed::through_pipe(feed)?) };
+        let mut child = self.start(program, &args, access, stdin).await?;
+        let over = |what: String| MediaError::new(ErrorCode::EncodingOverLimit, what);
+        let problem = tokio::select! {
+            biased;
+            () = cancel.cancelled() => MediaError::new(ErrorCode::Cancelled, ""),
+            () = sleep(limits.deadline) => {
+                over(format!("{} took longer than {} s", program.name(), limits.deadline.as_secs()))
+            }
+            ended = child.lines(limits.stdout, each) => match ended {
+                Ok(ended) => return Ok(ended),
+                Err(error) => cannot("be listened to", program, &error),
+            },
+        };
+        child.kill().await;
+        Err(problem)
+    }
+
+    /// Starts a program, walled in and limited.
+    pub(crate) async fn start(
+        &self,
+        program: Program,
+        args: &[OsString],
+        access: &Access,
+        stdin: Option<io::PipeReader>,
+    ) -> Result<Child, MediaError> {
+        let command = self.sandbox.command(self.tools.path(program), args, access);
+        let limits = &self.settings.limits;
+        let resources = ResourceLimits {
+            address_space: limits.address_space,
+            cpu_time: limits.cpu_time,
+            file_size: limits.output_bytes,
+            open_files: limits.open_files,
+        };
+        Child::start(command, stdin, resources).await.map_err(|error| cannot("be started", program, &error))
+    }
+}
+
+/// One call of a program.
+pub(crate) struct Call<'a> {
+    /// Which.
+    pub program: Program,
+    /// Its arguments.
+    pub args: Vec<OsString>,
+    /// What it may see.
+    pub access: &'a Access,
+    /// Files whose bytes are its standard input, one after the other; closed when empty.
+    pub feed: Vec<PathBuf>,
+    /// How long it may take, and say.
+    pub limits: ChildLimits,
+}
+
+fn cannot(what: &str, program: Program, error: &io::Error) -> MediaError {
+    MediaError::new(ErrorCode::Internal, format!("{} could not {what}: {error}", program.name()))
+}
+
+/// Children have a current folder of their own, so that a relative path would mean another place.
+fn absolute(path: &Path) -> Result<PathBuf, MediaError> {
+    std::path::absolute(path).map_err(|error| {
+        MediaError::new(ErrorCode::Internal, format!("the work folder has no path: {error}"))
+    })
 }

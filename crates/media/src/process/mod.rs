@@ -1,23 +1,57 @@
-//! One child process: its arguments are a list, never a shell; its input is closed; it has limits, a
-//! sandbox and a process group of its own, which is killed as a whole.
+//! One child process: its arguments are a list, never a shell; its input is closed or fed by us; it
+//! has limits, a sandbox and a process group of its own, which is killed as a whole.
+//!
+//! A child never outlives the future that waits for it: dropping that kills the group at once.
 
-use std::{path::PathBuf, process::ExitStatus, time::Duration};
+pub(crate) mod feed;
+mod progress;
+mod spawn;
+mod tail;
+
+use std::{
+    io,
+    path::PathBuf,
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
+use rustix::process::Signal;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, BufReader},
+    process::{ChildStdout, Command},
+    task::JoinHandle,
+    time::{Instant, timeout, timeout_at},
+};
+
+pub(crate) use progress::Progress;
+pub(crate) use spawn::ResourceLimits;
+
+/// From TERM to KILL.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How long the end of standard error is waited for once the child is gone: something it left behind
+/// may hold the pipe open.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Encoders look ahead before the first picture comes out: it may take so many times longer than any
+/// later one.
+const FIRST_PROGRESS: u32 = 3;
 
 /// What a child may see beside the programs: everything else is absent in the sandbox.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Access {
     /// Files and folders that it may read, at the same paths.
     pub readable: Vec<PathBuf>,
-    /// Folders that it may write to, at the same paths.
+    /// Folders that it may write to, at the same paths; the first is its current folder.
     pub writable: Vec<PathBuf>,
 }
 
-/// How long a child may take.
+/// How long a child may take, and say.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ChildLimits {
     /// From start to end, by the clock.
     pub deadline: Duration,
-    /// Bytes of standard output that are kept; more is an error.
+    /// Bytes of standard output; more is an error.
     pub stdout: usize,
 }
 
@@ -37,3 +71,137 @@ pub(crate) struct Captured {
     /// The end of its standard error.
     pub stderr_tail: String,
 }
+
+/// How a child ended.
+#[derive(Clone, Debug)]
+pub(crate) struct Ended {
+    /// Its exit status.
+    pub status: ExitStatus,
+    /// The end of its standard error.
+    pub stderr_tail: String,
+}
+
+/// Why a child was given up.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    /// It got no further for so long.
+    Stalled(Duration),
+    /// The system's own error.
+    Io(io::Error),
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// A running child.
+#[derive(Debug)]
+pub(crate) struct Child {
+    process: tokio::process::Child,
+    stdout: Option<ChildStdout>,
+    stderr: Option<JoinHandle<String>>,
+}
+
+impl Child {
+    /// Starts one; `stdin` is closed unless it is given.
+    pub(crate) async fn start(
+        mut command: Command,
+        stdin: Option<io::PipeReader>,
+        limits: ResourceLimits,
+    ) -> io::Result<Self> {
+        command.stdin(stdin.map_or_else(Stdio::null, Stdio::from));
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut process = spawn::spawn(command, limits).await?;
+        let stdout = process.stdout.take();
+        let stderr = process.stderr.take().map(|stderr| tokio::spawn(tail::tail(stderr)));
+        Ok(Self { process, stdout, stderr })
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn wait(&mut self) -> io::Result<Ended> {
+        let status = self.process.wait().await?;
+        let stderr_tail = match self.stderr.take() {
+            Some(stderr) => timeout(LAST_WORDS, stderr).await.ok().and_then(Result::ok).unwrap_or_default(),
+            None => String::new(),
+        };
+        Ok(Ended { status, stderr_tail })
+    }
+
+    /// Hands over every line of standard output, then waits for its end.
+    ///
+    /// # Errors
+    /// When it says more than `most` bytes.
+    pub(crate) async fn lines(&mut self, most: usize, mut each: impl FnMut(&[u8])) -> io::Result<Ended> {
+        if let Some(stdout) = self.stdout.take() {
+            let mut stdout = BufReader::with_capacity(64 << 10, stdout.take(most as u64 + 1));
+            let mut line = Vec::new();
+            let mut said = 0;
+            while stdout.read_until(b'\n', &mut line).await? > 0 {
+                said += line.len();
+                if said > most {
+                    return Err(io::Error::other(format!("it says more than {most} bytes")));
+                }
+                each(&line);
+                line.clear();
+            }
+        }
+        self.wait().await
+    }
+
+    /// Follows FFmpeg's progress to its end; gives up when nothing changes for `stall`.
+    pub(crate) async fn follow(
+        &mut self,
+        stall: Duration,
+        mut each: impl FnMut(Progress),
+    ) -> Result<Ended, Trouble> {
+        let mut progress = Progress::default();
+        let mut seen = progress;
+        let mut until = Instant::now() + stall * FIRST_PROGRESS;
+        if let Some(stdout) = self.stdout.take() {
+            let mut lines = BufReader::new(stdout).lines();
+            loop {
+                let line = timeout_at(until, lines.next_line()).await.map_err(|_| Trouble::Stalled(stall))?;
+                let Some(line) = line? else { break };
+                if progress.read(&line) && progress != seen {
+                    seen = progress;
+                    until = Instant::now() + stall;
+                    each(progress);
+                }
+            }
+        }
+        let ended = timeout(stall, self.wait()).await.map_err(|_| Trouble::Stalled(stall))?;
+        Ok(ended?)
+    }
+
+    /// Ends the whole group: asks, and after 5 s forces it.
+    pub(crate) async fn kill(&mut self) {
+        self.kill_within(GRACE).await;
+    }
+
+    async fn kill_within(&mut self, grace: Duration) {
+        self.signal(Signal::TERM);
+        if timeout(grace, self.process.wait()).await.is_err() {
+            self.signal(Signal::KILL);
+            // It cannot refuse; whoever waits for it in vain has nothing better to do.
+            let _ = timeout(GRACE, self.process.wait()).await;
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        // No id: it was waited for already, and its number may be another's by now.
+        if let Some(leader) = self.process.id() {
+            spawn::signal_group(leader, signal);
+        }
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        self.signal(Signal::KILL);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,104 @@
+//! Starts children from one thread that lives as long as the program.
+//!
+//! A child asks the kernel to be killed when its parent dies, and Linux means the *thread* that
+//! spawned it: a child of a pool's thread that goes idle would die with it. So all of them are
+//! spawned from here, whichever runtime or thread asks.
+
+use std::{
+    io,
+    sync::{LazyLock, mpsc},
+    thread,
+    time::Duration,
+};
+
+use rustix::process::{Pid, Resource, Rlimit, Signal};
+use tokio::{process::Command, runtime::Handle, sync::oneshot};
+
+/// What the kernel holds a child to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ResourceLimits {
+    /// Bytes of address space.
+    pub address_space: u64,
+    /// Processor time, all threads together.
+    pub cpu_time: Duration,
+    /// Bytes of one written file.
+    pub file_size: u64,
+    /// Open files.
+    pub open_files: u64,
+}
+
+impl ResourceLimits {
+    fn list(self) -> [(Resource, u64); 5] {
+        [
+            (Resource::As, self.address_space),
+            (Resource::Cpu, self.cpu_time.as_secs()),
+            (Resource::Fsize, self.file_size),
+            (Resource::Nofile, self.open_files),
+            (Resource::Core, 0),
+        ]
+    }
+}
+
+struct Order {
+    command: Command,
+    runtime: Handle,
+    reply: oneshot::Sender<io::Result<tokio::process::Child>>,
+}
+
+static SPAWNER: LazyLock<mpsc::Sender<Order>> = LazyLock::new(|| {
+    let (orders, incoming) = mpsc::channel::<Order>();
+    thread::Builder::new()
+        .name("spawner".to_owned())
+        .spawn(move || {
+            for Order { mut command, runtime, reply } in incoming {
+                let _context = runtime.enter();
+                // Nobody may be waiting any more: the child is killed as it is dropped.
+                let _ = reply.send(command.spawn());
+            }
+        })
+        .expect("one thread can be started");
+    orders
+});
+
+/// Starts a child in a session and process group of its own, with limits, dying with this program.
+///
+/// # Errors
+/// When the program cannot be executed.
+pub(crate) async fn spawn(mut command: Command, limits: ResourceLimits) -> io::Result<tokio::process::Child> {
+    command.kill_on_drop(true);
+    prepare(&mut command, limits.list());
+    let (reply, child) = oneshot::channel();
+    let order = Order { command, runtime: Handle::current(), reply };
+    SPAWNER.send(order).map_err(|_| io::Error::other("the spawning thread is gone"))?;
+    child.await.map_err(|_| io::Error::other("the spawning thread is gone"))?
+}
+
+/// What the child does between fork and exec.
+#[expect(unsafe_code, reason = "limits, session and death signal can only be set in the child itself")]
+fn prepare(command: &mut Command, limits: [(Resource, u64); 5]) {
+    let parent = rustix::process::getpid();
+    let before_exec = move || {
+        // A session of its own has no terminal to push input into, and is a process group too.
+        rustix::process::setsid()?;
+        rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+        if rustix::process::getppid() != Some(parent) {
+            return Err(io::Error::from_raw_os_error(rustix::io::Errno::SRCH.raw_os_error()));
+        }
+        for (resource, wanted) in limits {
+            let hard = rustix::process::getrlimit(resource).maximum;
+            let limit = Some(hard.map_or(wanted, |hard| hard.min(wanted)));
+            rustix::process::setrlimit(resource, Rlimit { current: limit, maximum: limit })?;
+        }
+        Ok(())
+    };
+    // SAFETY: between fork and exec only async-signal-safe calls are allowed. The closure makes plain
+    // system calls through rustix, allocates nothing and takes no lock; its captures are `Copy`.
+    unsafe { command.pre_exec(before_exec) };
+}
+
+/// Sends a signal to a whole process group; one that is gone is no error.
+pub(crate) fn signal_group(leader: u32, signal: Signal) {
+    if let Some(group) = i32::try_from(leader).ok().and_then(Pid::from_raw) {
+        let _ = rustix::process::kill_process_group(group, signal);
+    }
+}

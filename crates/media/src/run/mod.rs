@@ -1,0 +1,180 @@
+//! Does what a plan says: one FFmpeg for single files, FFmpeg and the packager side by side for
+//! segmented outputs.
+//!
+//! Whichever of the two fails first has the true cause; the other one is killed and not asked.
+
+mod blame;
+mod pipes;
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use model::ErrorCode;
+use tokio::{
+    fs,
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Media, MediaError, Plan, Program,
+    command::{self, Commands},
+    package,
+    process::{Access, Child, Ended, Progress, Trouble},
+};
+use blame::Verdict;
+use pipes::Pipes;
+
+/// What a run left behind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunOutput {
+    /// The folder with `main.<extension>` and, for segmented formats, `files/…`.
+    pub dir: PathBuf,
+    /// The end of what FFmpeg said; for the server's log.
+    pub log: String,
+}
+
+pub(crate) async fn run(
+    media: &Media,
+    plan: &Plan,
+    input: &Path,
+    work: &Path,
+    progress: &(dyn Fn(f64) + Send + Sync),
+    cancel: &CancellationToken,
+) -> Result<RunOutput, MediaError> {
+    let commands = command::commands(plan, input, work);
+    let dir = work.join("out");
+    let pipes = prepare(&dir, work, &commands).await.map_err(|error| no_room(&error))?;
+    let mut crew = Crew::start(media, &commands, input, work, pipes).await?;
+    let limit = media.settings.limits.run_time;
+    let outcome = tokio::select! {
+        biased;
+        () = cancel.cancelled() => Err(MediaError::new(ErrorCode::Cancelled, "")),
+        () = sleep(limit) => Err(MediaError::new(
+            ErrorCode::EncodingOverLimit,
+            format!("it took longer than {} s", limit.as_secs()),
+        )),
+        outcome = crew.work(media.settings.stall, share_of(plan, progress)) => outcome,
+    };
+    let log = match outcome {
+        Ok(log) => log,
+        Err(error) => {
+            crew.kill().await;
+            return Err(error);
+        }
+    };
+    package::put_right(plan, &dir).await?;
+    progress(1.0);
+    Ok(RunOutput { dir, log })
+}
+
+/// Empties what an earlier try may have left, and makes the folders and pipes.
+async fn prepare(dir: &Path, work: &Path, commands: &Commands) -> io::Result<Pipes> {
+    let pipes = work.join("pipes");
+    for folder in [dir, &pipes] {
+        match fs::remove_dir_all(folder).await {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => fs::create_dir_all(folder).await?,
+        }
+    }
+    Pipes::make(&commands.pipes)
+}
+
+fn no_room(error: &io::Error) -> MediaError {
+    MediaError::new(ErrorCode::Internal, format!("the work folder could not be made ready: {error}"))
+}
+
+/// FFmpeg's own measure as a share of the plan: never less than before, and 1 only at the very end.
+fn share_of(plan: &Plan, progress: &(dyn Fn(f64) + Send + Sync)) -> impl FnMut(Progress) {
+    let whole = plan.duration.max(0.001) * 1e6;
+    let mut furthest = 0.0;
+    move |now: Progress| {
+        let share = (now.out_time as f64 / whole).clamp(0.0, 0.999);
+        if share > furthest {
+            furthest = share;
+            progress(share);
+        }
+    }
+}
+
+/// The children of one run.
+struct Crew {
+    ffmpeg: Child,
+    packager: Option<Child>,
+    pipes: Option<Pipes>,
+}
+
+impl Crew {
+    /// Starts the reader before the writer.
+    async fn start(
+        media: &Media,
+        commands: &Commands,
+        input: &Path,
+        work: &Path,
+        pipes: Pipes,
+    ) -> Result<Self, MediaError> {
+        let own = Access { readable: Vec::new(), writable: vec![work.to_owned()] };
+        let packager = match &commands.packager {
+            Some(args) => Some(media.start(Program::Packager, args, &own, None).await?),
+            None => None,
+        };
+        let all = Access { readable: vec![input.to_owned()], ..own };
+        let ffmpeg = media.start(Program::Ffmpeg, &commands.ffmpeg, &all, None).await?;
+        Ok(Self { ffmpeg, packager, pipes: Some(pipes) })
+    }
+
+    /// Waits for both; gives FFmpeg's last words.
+    async fn work(&mut self, stall: Duration, progress: impl FnMut(Progress)) -> Result<String, MediaError> {
+        let Self { ffmpeg, packager, pipes } = self;
+        let follow = ffmpeg.follow(stall, progress);
+        let Some(packager) = packager else {
+            return finished(Program::Ffmpeg, follow.await);
+        };
+        let mut packaged = std::pin::pin!(packager.lines(MOST_PACKAGER_SAYS, |_| {}));
+        let log = tokio::select! {
+            ended = follow => finished(Program::Ffmpeg, ended)?,
+            // The pipes are held open, so that it cannot have come to their end.
+            ended = &mut packaged => {
+                finished(Program::Packager, ended.map_err(Trouble::Io))?;
+                return Err(MediaError::new(ErrorCode::Internal, "the packager stopped before the encoder"));
+            }
+        };
+        // Closes the pipes: now the packager reads to their end.
+        *pipes = None;
+        let ended = timeout(stall, packaged).await;
+        finished(Program::Packager, ended.map_err(|_| Trouble::Stalled(stall)).and_then(|ended| Ok(ended?)))?;
+        Ok(log)
+    }
+
+    async fn kill(&mut self) {
+        let packager = async {
+            if let Some(packager) = &mut self.packager {
+                packager.kill().await;
+            }
+        };
+        tokio::join!(self.ffmpeg.kill(), packager);
+    }
+}
+
+/// Bytes; a few lines are all that the packager has to say.
+const MOST_PACKAGER_SAYS: usize = 1 << 20;
+
+fn finished(program: Program, ended: Result<Ended, Trouble>) -> Result<String, MediaError> {
+    match ended {
+        Ok(ended) if ended.status.success() => Ok(ended.stderr_tail),
+        Ok(ended) => {
+            let Verdict { code, detail } = blame::judge(program, ended.status, &ended.stderr_tail);
+            Err(MediaError::new(code, detail).with_log(ended.stderr_tail))
+        }
+        Err(Trouble::Stalled(stall)) => Err(MediaError::new(
+            ErrorCode::EncodingOverLimit,
+            format!("{} got no further for {} s", program.name(), stall.as_secs()),
+        )),
+        Err(Trouble::Io(error)) => {
+            Err(MediaError::new(ErrorCode::Internal, format!("{} was lost: {error}", program.name())))
+        }
+    }
+}

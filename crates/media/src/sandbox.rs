@@ -1,0 +1,135 @@
+//! The wall around a child: no network, nothing of the system but read-only libraries, its own work
+//! folder. Bubblewrap builds it, in about 5 ms, with or without root.
+
+use std::{
+    ffi::{OsStr, OsString},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use model::ErrorCode;
+use tokio::{process::Command, time::timeout};
+
+use crate::{MediaError, SandboxMode, process::Access};
+
+/// Folders that hold the libraries of dynamically linked programs.
+const LIBRARIES: [&str; 6] = ["/usr", "/bin", "/lib", "/lib32", "/lib64", "/nix/store"];
+
+/// How long the trial run may take.
+const TRIAL: Duration = Duration::from_secs(10);
+
+/// How children are started: walled in, or not.
+#[derive(Clone, Debug)]
+pub(crate) enum Sandbox {
+    /// In bubblewrap.
+    Bubblewrap {
+        /// The program.
+        bwrap: PathBuf,
+        /// The arguments that are the same for every child.
+        base: Vec<OsString>,
+    },
+    /// With limits alone, and why.
+    None {
+        /// A sentence.
+        reason: String,
+    },
+}
+
+impl Sandbox {
+    /// What the mode asks for and this machine can do: tried with a real run.
+    ///
+    /// # Errors
+    /// When it is required and does not work here.
+    pub(crate) async fn find(mode: SandboxMode, program: &Path) -> Result<Self, MediaError> {
+        if mode == SandboxMode::Off {
+            return Ok(Self::None { reason: "it is switched off".to_owned() });
+        }
+        match Self::bubblewrap(program).await {
+            Ok(sandbox) => Ok(sandbox),
+            Err(reason) if mode == SandboxMode::Required => Err(MediaError::new(
+                ErrorCode::Internal,
+                format!("the sandbox is required and does not work here: {reason}"),
+            )),
+            Err(reason) => Ok(Self::None { reason }),
+        }
+    }
+
+    async fn bubblewrap(program: &Path) -> Result<Self, String> {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let bwrap = std::env::split_paths(&path)
+            .map(|folder| folder.join("bwrap"))
+            .find(|bwrap| crate::tools::is_program(bwrap))
+            .ok_or("bubblewrap (`bwrap`) is not installed")?;
+        let sandbox = Self::Bubblewrap { bwrap, base: base() };
+        let mut trial = sandbox.command(program, &["-version".into()], &Access::default());
+        let trial = trial.kill_on_drop(true).stdin(std::process::Stdio::null()).output();
+        let output = timeout(TRIAL, trial)
+            .await
+            .map_err(|_| format!("its trial run took over {} s", TRIAL.as_secs()))?
+            .map_err(|error| format!("bubblewrap does not start: {error}"))?;
+        if output.status.success() {
+            return Ok(sandbox);
+        }
+        let words = String::from_utf8_lossy(&output.stderr);
+        Err(format!("bubblewrap said `{}` ({})", words.lines().next().unwrap_or_default(), output.status))
+    }
+
+    /// The command that runs a program inside.
+    pub(crate) fn command(&self, program: &Path, args: &[OsString], access: &Access) -> Command {
+        let mut command = match self {
+            Self::None { .. } => {
+                let mut command = Command::new(program);
+                command.current_dir(access.writable.first().map_or(Path::new("/"), PathBuf::as_path));
+                command
+            }
+            Self::Bubblewrap { bwrap, base } => {
+                let mut command = Command::new(bwrap);
+                command.args(base).args(binds(program, access)).arg("--").arg(program);
+                command
+            }
+        };
+        command.args(args).env_clear().env("LC_ALL", "C.UTF-8");
+        command
+    }
+
+    /// Why children run without it; none when they run inside.
+    pub(crate) fn missing(&self) -> Option<&str> {
+        match self {
+            Self::Bubblewrap { .. } => None,
+            Self::None { reason } => Some(reason),
+        }
+    }
+}
+
+fn base() -> Vec<OsString> {
+    let mut args: Vec<OsString> =
+        ["--unshare-all", "--die-with-parent", "--cap-drop", "ALL", "--hostname", "sandbox"]
+            .map(OsString::from)
+            .to_vec();
+    for folder in LIBRARIES.map(Path::new) {
+        match folder.read_link() {
+            Ok(target) => args.extend(["--symlink".into(), target.into(), folder.into()]),
+            Err(_) => args.extend(triple("--ro-bind-try", folder)),
+        }
+    }
+    args.extend(triple("--ro-bind-try", Path::new("/etc/ld.so.cache")));
+    args.extend(["--dev".into(), "/dev".into()]);
+    args
+}
+
+fn binds(program: &Path, access: &Access) -> Vec<OsString> {
+    let mut args = Vec::new();
+    if !LIBRARIES.iter().any(|folder| program.starts_with(folder)) {
+        args.extend(triple("--ro-bind", program));
+    }
+    // Writable folders first: what is readable inside one of them stays read-only.
+    args.extend(access.writable.iter().flat_map(|path| triple("--bind", path)));
+    args.extend(access.readable.iter().flat_map(|path| triple("--ro-bind", path)));
+    let current = access.writable.first().map_or(OsStr::new("/"), |path| path.as_os_str());
+    args.extend(["--chdir".into(), current.to_owned()]);
+    args
+}
+
+fn triple(option: &str, path: &Path) -> [OsString; 3] {
+    [option.into(), path.into(), path.into()]
+}
