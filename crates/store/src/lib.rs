@@ -8,15 +8,22 @@
 //! - whoever lost the fence writes nothing more: each write of a claim's holder checks it;
 //! - everything belongs to a tenant, and another tenant's id is [`StoreError::NotFound`].
 
+mod begin;
 mod callbacks;
 mod cipher;
+mod column;
+mod entities;
 mod error;
 mod jobs;
 mod keys;
+mod migrations;
 mod open;
 mod storages;
 mod tasks;
 mod templates;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod wakeups;
 
 pub use callbacks::{CallbackClaim, CallbackFilter};
 pub use cipher::{Cipher, CipherError};

@@ -1,11 +1,35 @@
-//! Opening the database.
+//! Opening the database: connections, schema, the master key's proof, wake-ups.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use model::{Clock, Storage, Task};
-use tokio::sync::Notify;
+use model::{Clock, Storage, Task, Timestamp};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, EntityTrait, RuntimeErr,
+    Statement,
+    sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous},
+};
+use sea_orm_migration::MigratorTrait;
+use tokio::{
+    sync::{Mutex, Notify},
+    task::JoinHandle,
+};
 
-use crate::{Cipher, Result};
+use crate::{
+    Cipher, Result,
+    entities::storage,
+    migrations::Migrator,
+    storages,
+    wakeups::{self, Wakeups},
+};
+
+/// How long SQLite waits for another process's write.
+const BUSY: Duration = Duration::from_secs(15);
+
+const CONNECTIONS: u32 = 16;
+
+/// Held while the schema changes, so that two processes that start at once take turns; any number
+/// that is only ours.
+const MIGRATION_LOCK: &str = "SELECT pg_advisory_xact_lock(7815205126)";
 
 /// Writes a callback's body from its storage and its tasks as they ended. The store keeps the
 /// bytes and knows nothing of what is in them.
@@ -23,28 +47,135 @@ pub struct StoreOptions {
     pub compose: Compose,
 }
 
-/// The database. Cheap to clone.
+/// The database. Cheap to clone; the last clone that is dropped closes it.
 #[derive(Clone)]
-pub struct Store {}
+pub struct Store {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    database: DatabaseConnection,
+    writers: Mutex<()>,
+    wakeups: Arc<Wakeups>,
+    listener: Option<JoinHandle<()>>,
+    cipher: Cipher,
+    clock: Arc<dyn Clock>,
+    compose: Compose,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if let Some(listener) = &self.listener {
+            listener.abort();
+        }
+    }
+}
 
 impl Store {
     /// Connects, brings the schema up to date and, on PostgreSQL, listens for wake-ups.
-    pub async fn open(_options: StoreOptions) -> Result<Self> {
-        todo!()
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when it cannot be reached or migrated, [`StoreError::Secret`] when
+    /// its secrets were sealed with another master key.
+    pub async fn open(options: StoreOptions) -> Result<Self> {
+        let database = Database::connect(connect_options(&options.url)).await?;
+        let wakeups = Arc::new(Wakeups::default());
+        let listener = match database.get_database_backend() {
+            DbBackend::Postgres => Some(
+                wakeups::listen(&options.url, wakeups.clone())
+                    .await
+                    .map_err(|error| sea_orm::DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error))))?,
+            ),
+            _ => None,
+        };
+        let store = Self {
+            shared: Arc::new(Shared {
+                database,
+                writers: Mutex::new(()),
+                wakeups,
+                listener,
+                cipher: options.cipher,
+                clock: options.clock,
+                compose: options.compose,
+            }),
+        };
+        store.migrate().await?;
+        store.prove_key().await?;
+        Ok(store)
     }
 
     /// Asks the database for a sign of life.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when there is none.
     pub async fn ping(&self) -> Result<()> {
-        todo!()
+        Ok(self.database().ping().await?)
     }
 
-    /// Woken when a job becomes claimable.
+    /// Woken when a job becomes claimable. Wake-ups may come for nothing and may be missed: claim
+    /// until there is no more, and poll as well.
     pub fn jobs_ready(&self) -> &Notify {
-        todo!()
+        &self.shared.wakeups.jobs_ready
     }
 
-    /// Woken when a callback becomes due.
+    /// Woken when a callback becomes due; as with [`Store::jobs_ready`].
     pub fn callbacks_due(&self) -> &Notify {
-        todo!()
+        &self.shared.wakeups.callbacks_due
     }
+
+    async fn migrate(&self) -> Result<()> {
+        let write = self.begin().await?;
+        if write.tx.get_database_backend() == DbBackend::Postgres {
+            write.tx.execute_raw(Statement::from_string(DbBackend::Postgres, MIGRATION_LOCK)).await?;
+        }
+        Migrator::up(&write.tx, None).await?;
+        write.commit().await
+    }
+
+    /// Every storage is sealed with the same key, so one of them tells whether it is this one.
+    async fn prove_key(&self) -> Result<()> {
+        match storage::Entity::find().one(self.database()).await? {
+            Some(row) => storages::read(row, self.cipher()).map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn database(&self) -> &DatabaseConnection {
+        &self.shared.database
+    }
+
+    pub(crate) fn writers(&self) -> &Mutex<()> {
+        &self.shared.writers
+    }
+
+    pub(crate) fn wakeups(&self) -> &Wakeups {
+        &self.shared.wakeups
+    }
+
+    pub(crate) fn cipher(&self) -> &Cipher {
+        &self.shared.cipher
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.shared.clock.now()
+    }
+
+    pub(crate) fn compose(&self, storage: &Storage, tasks: &[Task]) -> Vec<u8> {
+        (self.shared.compose)(storage, tasks)
+    }
+}
+
+fn connect_options(url: &str) -> ConnectOptions {
+    let mut options = ConnectOptions::new(url);
+    options.max_connections(CONNECTIONS).acquire_timeout(BUSY).sqlx_logging(false).map_sqlx_sqlite_opts(
+        |sqlite| {
+            sqlite
+                .create_if_missing(true)
+                .busy_timeout(BUSY)
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(SqliteSynchronous::Full)
+                .foreign_keys(true)
+        },
+    );
+    options
 }

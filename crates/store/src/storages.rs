@@ -1,27 +1,178 @@
-//! Storages.
+//! Storages: where output goes and who is told. What is no secret is one JSON column; each secret is
+//! sealed in a column of its own.
 
-use model::{Storage, StorageId, TenantId};
+use std::time::Duration;
 
-use crate::{Result, Store};
+use model::{
+    NotifyPolicy, NotifySettings, NotifySuccess, Storage, StorageId, StorageType, TenantId, Timestamp,
+};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, EntityTrait as _, ModelTrait as _,
+    PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, SqlErr, sea_query::LockType,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Cipher, Result, Store, StoreError, column,
+    entities::{callback, storage, task},
+};
 
 impl Store {
     /// Adds a storage.
-    pub async fn add_storage(&self, _storage: &Storage) -> Result<()> {
-        todo!()
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when there is one with this id.
+    pub async fn add_storage(&self, storage: &Storage) -> Result<()> {
+        let row = row(storage, self.cipher())?;
+        let write = self.begin().await?;
+        let inserted = storage::Entity::insert(row).exec_without_returning(&write.tx).await;
+        inserted.map_err(|error| match error.sql_err() {
+            Some(SqlErr::UniqueConstraintViolation(_)) => {
+                StoreError::Conflict(format!("there is a storage `{}` already", storage.id))
+            }
+            _ => error.into(),
+        })?;
+        write.commit().await
     }
 
     /// A tenant's storages, newest first.
-    pub async fn storages(&self, _tenant: &TenantId) -> Result<Vec<Storage>> {
-        todo!()
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn storages(&self, tenant: &TenantId) -> Result<Vec<Storage>> {
+        let rows = storage::Entity::find()
+            .filter(storage::Column::TenantId.eq(tenant.as_str()))
+            .order_by_desc(storage::Column::Created)
+            .order_by_desc(storage::Column::Id)
+            .all(self.database())
+            .await?;
+        rows.into_iter().map(|row| read(row, self.cipher())).collect()
     }
 
     /// One storage.
-    pub async fn storage(&self, _tenant: &TenantId, _id: &StorageId) -> Result<Storage> {
-        todo!()
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when the tenant has none with this id.
+    pub async fn storage(&self, tenant: &TenantId, id: &StorageId) -> Result<Storage> {
+        read(find(self.database(), tenant, id, None).await?, self.cipher())
     }
 
-    /// Deletes a storage.
-    pub async fn delete_storage(&self, _tenant: &TenantId, _id: &StorageId) -> Result<()> {
-        todo!()
+    /// Deletes a storage. Its ended tasks stay.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when the tenant has none with this id, [`StoreError::Conflict`]
+    /// while a task of its is unfinished or a callback owed.
+    pub async fn delete_storage(&self, tenant: &TenantId, id: &StorageId) -> Result<()> {
+        let write = self.begin().await?;
+        let row = find(&write.tx, tenant, id, Some(LockType::Update)).await?;
+        // in this order: a task that ends in between is seen as unfinished or as owing a callback
+        let unfinished = task::Entity::find()
+            .filter(task::Column::StorageId.eq(id.as_str()))
+            .filter(task::Column::Finished.is_null())
+            .count(&write.tx)
+            .await?;
+        let owed = callback::Entity::find()
+            .filter(callback::Column::StorageId.eq(id.as_str()))
+            .filter(callback::Column::NextAttempt.is_not_null())
+            .count(&write.tx)
+            .await?;
+        for (count, what) in [(unfinished, "unfinished tasks"), (owed, "undelivered callbacks")] {
+            if count > 0 {
+                return Err(StoreError::Conflict(format!("the storage `{id}` has {what} ({count})")));
+            }
+        }
+        row.delete(&write.tx).await?;
+        write.commit().await
     }
+}
+
+/// The row of a tenant's storage, locked where the database locks rows.
+pub(crate) async fn find(
+    database: &impl ConnectionTrait,
+    tenant: &TenantId,
+    id: &StorageId,
+    lock: Option<LockType>,
+) -> Result<storage::Model> {
+    let mut query =
+        storage::Entity::find_by_id(id.as_str()).filter(storage::Column::TenantId.eq(tenant.as_str()));
+    if let Some(lock) = lock {
+        query = query.lock(lock);
+    }
+    query.one(database).await?.ok_or_else(|| StoreError::NotFound(format!("there is no storage `{id}`")))
+}
+
+/// What is stored of a storage as it is; fields may be added, as long as they have a default.
+#[derive(Serialize, Deserialize)]
+struct Spec {
+    kind: StorageType,
+    name: String,
+    region: String,
+    bucket: String,
+    prefix: String,
+    endpoint: String,
+    path_style: bool,
+    notify: String,
+    notify_attempts: u32,
+    notify_interval_ms: u64,
+    notify_policy: NotifyPolicy,
+    notify_success: NotifySuccess,
+    extra: String,
+    name_rule: String,
+}
+
+fn row(storage: &Storage, cipher: &Cipher) -> Result<storage::ActiveModel> {
+    let spec = Spec {
+        kind: storage.kind,
+        name: storage.name.clone(),
+        region: storage.region.clone(),
+        bucket: storage.bucket.clone(),
+        prefix: storage.prefix.clone(),
+        endpoint: storage.endpoint.clone(),
+        path_style: storage.path_style,
+        notify: storage.notify.clone(),
+        notify_attempts: storage.notify_settings.attempts,
+        notify_interval_ms: u64::try_from(storage.notify_settings.interval.as_millis()).unwrap_or(u64::MAX),
+        notify_policy: storage.notify_settings.policy,
+        notify_success: storage.notify_settings.success,
+        extra: storage.extra.clone(),
+        name_rule: storage.name_rule.clone(),
+    };
+    let id = storage.id.as_str();
+    Ok(storage::ActiveModel {
+        id: Set(id.to_owned()),
+        tenant_id: Set(storage.tenant.to_string()),
+        spec: Set(column::to_json("storage.spec", &spec)?),
+        storage_ak: Set(cipher.seal("storage_ak", id, &storage.storage_ak)?),
+        storage_sk: Set(cipher.seal("storage_sk", id, &storage.storage_sk)?),
+        notify_secret: Set(cipher.seal("notify_secret", id, &storage.notify_secret)?),
+        created: Set(storage.created.as_millis()),
+    })
+}
+
+pub(crate) fn read(row: storage::Model, cipher: &Cipher) -> Result<Storage> {
+    let spec: Spec = column::from_json("storage.spec", row.spec)?;
+    Ok(Storage {
+        id: column::read("storage.id", &row.id)?,
+        tenant: column::read("storage.tenant_id", &row.tenant_id)?,
+        kind: spec.kind,
+        name: spec.name,
+        region: spec.region,
+        bucket: spec.bucket,
+        prefix: spec.prefix,
+        endpoint: spec.endpoint,
+        path_style: spec.path_style,
+        storage_ak: cipher.open("storage_ak", &row.id, &row.storage_ak)?,
+        storage_sk: cipher.open("storage_sk", &row.id, &row.storage_sk)?,
+        notify: spec.notify,
+        notify_secret: cipher.open("notify_secret", &row.id, &row.notify_secret)?,
+        notify_settings: NotifySettings {
+            attempts: spec.notify_attempts,
+            interval: Duration::from_millis(spec.notify_interval_ms),
+            policy: spec.notify_policy,
+            success: spec.notify_success,
+        },
+        extra: spec.extra,
+        name_rule: spec.name_rule,
+        created: Timestamp::from_millis(row.created),
+    })
 }

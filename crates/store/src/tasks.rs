@@ -1,8 +1,24 @@
-//! Tasks.
+//! Tasks: created together with their job, ended together with the callback that is owed.
+//!
+//! An unfinished task has just one job, an ended one none. Where rows are locked, the job's comes
+//! before the task's.
 
-use model::{BatchId, StorageId, Task, TaskId, TaskStatus, TemplateName, TenantId, Timestamp};
+use model::{
+    BatchId, Failure, StorageId, Task, TaskEnd, TaskId, TaskSpec, TaskState, TaskStatus, TemplateName,
+    TenantId, Timestamp,
+};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, JsonValue,
+    PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, SqlErr, sea_query::LockType,
+};
 
-use crate::{Page, Result, Store};
+use crate::{
+    Page, Result, Store, StoreError,
+    begin::Write,
+    column,
+    entities::{job, task},
+    storages,
+};
 
 /// Which tasks are wanted; what is none is not asked about.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,32 +50,249 @@ pub struct TaskPage {
 
 impl Store {
     /// Creates a pending task and its job.
-    pub async fn create_task(&self, _task: &Task) -> Result<()> {
-        todo!()
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when its storage is not the tenant's, [`StoreError::Conflict`] when
+    /// another unfinished task writes to the same output.
+    pub async fn create_task(&self, task: &Task) -> Result<()> {
+        let row = row(task)?;
+        let mut write = self.begin().await?;
+        // shared, so that it is not deleted meanwhile
+        storages::find(&write.tx, &task.tenant, &task.spec.storage_id, Some(LockType::Share)).await?;
+        let inserted = task::Entity::insert(row).exec_without_returning(&write.tx).await;
+        inserted.map_err(|error| clash(error, task))?;
+        self.enqueue(&mut write, task).await?;
+        write.commit().await
     }
 
     /// One task.
-    pub async fn task(&self, _tenant: &TenantId, _id: &TaskId) -> Result<Task> {
-        todo!()
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when the tenant has none with this id.
+    pub async fn task(&self, tenant: &TenantId, id: &TaskId) -> Result<Task> {
+        let row = task::Entity::find_by_id(id.as_str())
+            .filter(task::Column::TenantId.eq(tenant.as_str()))
+            .one(self.database())
+            .await?;
+        read(row.ok_or_else(|| not_found(id))?)
     }
 
     /// A piece of a tenant's tasks, newest first.
-    pub async fn list_tasks(
-        &self,
-        _tenant: &TenantId,
-        _filter: &TaskFilter,
-        _page: Page,
-    ) -> Result<TaskPage> {
-        todo!()
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn list_tasks(&self, tenant: &TenantId, filter: &TaskFilter, page: Page) -> Result<TaskPage> {
+        let wanted = task::Entity::find().filter(filter.condition(tenant));
+        let total = wanted.clone().count(self.database()).await?;
+        let rows = wanted
+            .order_by_desc(task::Column::Created)
+            .order_by_desc(task::Column::Id)
+            .offset(page.offset)
+            .limit(page.limit)
+            .all(self.database())
+            .await?;
+        let tasks = rows.into_iter().map(read).collect::<Result<_>>()?;
+        Ok(TaskPage { total, tasks })
     }
 
-    /// Ends an unfinished task as cancelled, at once.
-    pub async fn cancel_task(&self, _tenant: &TenantId, _id: &TaskId) -> Result<Task> {
-        todo!()
+    /// Ends an unfinished task as cancelled, at once: its job is gone, its callback owed, and a
+    /// worker that had it is fenced at its next write.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when the tenant has none with this id, [`StoreError::WrongState`]
+    /// when it has ended.
+    pub async fn cancel_task(&self, tenant: &TenantId, id: &TaskId) -> Result<Task> {
+        let mut write = self.begin().await?;
+        // locked before the task, as everywhere
+        job::Entity::find()
+            .filter(job::Column::TaskId.eq(id.as_str()))
+            .lock_exclusive()
+            .one(&write.tx)
+            .await?;
+        let task = locked(&write.tx, tenant, id).await?;
+        let ended = self.end_task(&mut write, task, TaskEnd::Cancelled).await?;
+        write.commit().await?;
+        Ok(ended)
     }
 
-    /// Lets an ended task run again.
-    pub async fn retry_task(&self, _tenant: &TenantId, _id: &TaskId) -> Result<Task> {
-        todo!()
+    /// Lets an ended task run again, as if it were new.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when the tenant has none with this id or its storage is gone,
+    /// [`StoreError::WrongState`] when it has not ended, [`StoreError::Conflict`] when another
+    /// unfinished task writes to the same output by now.
+    pub async fn retry_task(&self, tenant: &TenantId, id: &TaskId) -> Result<Task> {
+        let mut write = self.begin().await?;
+        let mut task = locked(&write.tx, tenant, id).await?;
+        task.state = task.state.retry()?;
+        task.source = None;
+        storages::find(&write.tx, tenant, &task.spec.storage_id, Some(LockType::Share)).await?;
+        save(&write.tx, &task).await?;
+        self.enqueue(&mut write, &task).await?;
+        write.commit().await?;
+        Ok(task)
+    }
+
+    /// The end of a task, and all that follows: no job, and a callback where its storage wants one.
+    /// The task's row is locked.
+    pub(crate) async fn end_task(&self, write: &mut Write<'_>, mut task: Task, end: TaskEnd) -> Result<Task> {
+        task.state = task.state.end(end, self.now())?;
+        save(&write.tx, &task).await?;
+        job::Entity::delete_many().filter(job::Column::TaskId.eq(task.id.as_str())).exec(&write.tx).await?;
+        let storage = storages::find(&write.tx, &task.tenant, &task.spec.storage_id, None).await?;
+        let storage = storages::read(storage, self.cipher())?;
+        if !storage.notify.is_empty() {
+            self.owe_callback(write, &storage, std::slice::from_ref(&task)).await?;
+        }
+        Ok(task)
+    }
+}
+
+impl TaskFilter {
+    fn condition(&self, tenant: &TenantId) -> Condition {
+        use task::Column;
+        Condition::all()
+            .add(Column::TenantId.eq(tenant.as_str()))
+            .add_option(self.status.map(|status| Column::Status.eq(status.as_str())))
+            .add_option(self.start.map(|start| Column::Created.gte(start.as_millis())))
+            .add_option(self.end.map(|end| Column::Created.lte(end.as_millis())))
+            .add_option(self.storage_id.as_ref().map(|id| Column::StorageId.eq(id.as_str())))
+            .add_option(self.template_name.as_ref().map(|name| Column::TemplateName.eq(name.as_str())))
+            .add_option(self.batch_id.as_ref().map(|id| Column::BatchId.eq(id.as_str())))
+            .add_option(self.custom_info.as_ref().map(|info| Column::CustomInfo.eq(column::text(info))))
+    }
+}
+
+fn not_found(id: &TaskId) -> StoreError {
+    StoreError::NotFound(format!("there is no task `{id}`"))
+}
+
+/// A tenant's task, its row locked for the rest of the transaction.
+pub(crate) async fn locked(database: &impl ConnectionTrait, tenant: &TenantId, id: &TaskId) -> Result<Task> {
+    let row = task::Entity::find_by_id(id.as_str())
+        .filter(task::Column::TenantId.eq(tenant.as_str()))
+        .lock_exclusive()
+        .one(database)
+        .await?;
+    read(row.ok_or_else(|| not_found(id))?)
+}
+
+/// The task of a job, its row locked for the rest of the transaction.
+pub(crate) async fn locked_of(database: &impl ConnectionTrait, job: &job::Model) -> Result<Task> {
+    let row = task::Entity::find_by_id(&job.task_id).lock_exclusive().one(database).await?;
+    read(row.ok_or_else(|| StoreError::Corrupt(format!("job {} has no task", job.id)))?)
+}
+
+/// Writes what changes in the course of a task.
+pub(crate) async fn save(database: &impl ConnectionTrait, task: &Task) -> Result<()> {
+    let changed = task::ActiveModel { source: Set(source(task)?), ..state_columns(&task.state)? };
+    let updated = task::Entity::update_many()
+        .set(changed)
+        .filter(task::Column::Id.eq(task.id.as_str()))
+        .exec(database)
+        .await;
+    updated.map_err(|error| clash(error, task))?;
+    Ok(())
+}
+
+/// What it means when a task's row is not unique.
+fn clash(error: sea_orm::DbErr, task: &Task) -> StoreError {
+    match error.sql_err() {
+        // SQLite names the columns, PostgreSQL the index
+        Some(SqlErr::UniqueConstraintViolation(what))
+            if what.contains("output_key") || what.contains("task_output") =>
+        {
+            let output = &task.output_uri;
+            StoreError::Conflict(format!("another unfinished task writes to `{output}`"))
+        }
+        Some(SqlErr::UniqueConstraintViolation(_)) => {
+            StoreError::Conflict(format!("there is a task `{}` already", task.id))
+        }
+        _ => error.into(),
+    }
+}
+
+fn row(task: &Task) -> Result<task::ActiveModel> {
+    let spec = &task.spec;
+    Ok(task::ActiveModel {
+        id: Set(task.id.to_string()),
+        tenant_id: Set(task.tenant.to_string()),
+        batch_id: Set(task.batch_id.as_ref().map(BatchId::to_string)),
+        storage_id: Set(spec.storage_id.to_string()),
+        template_name: Set(spec.template.template_name.to_string()),
+        output_key: Set(column::text(spec.output.key())),
+        custom_info: Set(column::text(&spec.custom_info)),
+        spec: Set(column::to_json("task.spec", spec)?),
+        output_uri: Set(column::text(&task.output_uri)),
+        region: Set(column::text(&task.region)),
+        created: Set(task.created.as_millis()),
+        source: Set(source(task)?),
+        ..state_columns(&task.state)?
+    })
+}
+
+fn source(task: &Task) -> Result<Option<JsonValue>> {
+    task.source.as_ref().map(|facts| column::to_json("task.source", facts)).transpose()
+}
+
+fn state_columns(state: &TaskState) -> Result<task::ActiveModel> {
+    let ended = state.ended();
+    let outcome = match ended.map(|(_, end)| end) {
+        Some(TaskEnd::Succeeded(facts)) => Some(column::to_json("task.outcome", facts)?),
+        Some(TaskEnd::Failed(failure)) => Some(column::to_json("task.outcome", failure)?),
+        Some(TaskEnd::Cancelled) | None => None,
+    };
+    Ok(task::ActiveModel {
+        status: Set(state.status().to_string()),
+        progress: Set(state.progress().into()),
+        started: Set(state.started().map(Timestamp::as_millis)),
+        finished: Set(ended.map(|(finished, _)| finished.as_millis())),
+        outcome: Set(outcome),
+        ..Default::default()
+    })
+}
+
+fn read(row: task::Model) -> Result<Task> {
+    let spec: TaskSpec = column::from_json("task.spec", row.spec.clone())?;
+    let source = row.source.clone().map(|json| column::from_json("task.source", json)).transpose()?;
+    Ok(Task {
+        id: column::read("task.id", &row.id)?,
+        tenant: column::read("task.tenant_id", &row.tenant_id)?,
+        batch_id: row.batch_id.as_deref().map(|id| column::read("task.batch_id", id)).transpose()?,
+        spec,
+        output_uri: row.output_uri.clone(),
+        region: row.region.clone(),
+        created: Timestamp::from_millis(row.created),
+        state: read_state(row)?,
+        source,
+    })
+}
+
+fn read_state(row: task::Model) -> Result<TaskState> {
+    let missing = |column: &str| StoreError::Corrupt(format!("task.{column} of `{}` is missing", row.id));
+    let started = column::moment(row.started);
+    let ended = |end| {
+        let finished = column::moment(row.finished).ok_or_else(|| missing("finished"))?;
+        Ok(TaskState::Ended { started, finished, end })
+    };
+    let working = |stage| {
+        let progress = column::number("task.progress", row.progress)?;
+        Ok(TaskState::Working { stage, progress, started: started.ok_or_else(|| missing("started"))? })
+    };
+    let outcome = || row.outcome.clone().ok_or_else(|| missing("outcome"));
+    match column::read("task.status", &row.status)? {
+        TaskStatus::Pending => Ok(TaskState::Pending),
+        TaskStatus::Downloading => working(model::Stage::Downloading),
+        TaskStatus::Running => working(model::Stage::Running),
+        TaskStatus::Uploading => working(model::Stage::Uploading),
+        TaskStatus::Succeeded => {
+            let facts = column::from_json("task.outcome", outcome()?)?;
+            ended(TaskEnd::Succeeded(Box::new(facts)))
+        }
+        TaskStatus::Failed => {
+            let failure: Failure = column::from_json("task.outcome", outcome()?)?;
+            ended(TaskEnd::Failed(failure))
+        }
+        TaskStatus::Cancelled => ended(TaskEnd::Cancelled),
     }
 }

@@ -1,8 +1,12 @@
-//! The customers' own templates.
+//! The customers' own templates; the predefined ones are in `model`.
 
 use model::{Template, TemplateName, TenantId, Timestamp};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, SqlErr,
+    sea_query::Expr,
+};
 
-use crate::{Result, Store};
+use crate::{Result, Store, StoreError, column, entities::template};
 
 /// A template as it is kept.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,32 +19,93 @@ pub struct StoredTemplate {
 
 impl Store {
     /// Adds a template.
-    pub async fn add_template(
-        &self,
-        _tenant: &TenantId,
-        _template: &Template,
-        _now: Timestamp,
-    ) -> Result<()> {
-        todo!()
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when the tenant has one of this name.
+    pub async fn add_template(&self, tenant: &TenantId, template: &Template, now: Timestamp) -> Result<()> {
+        let name = &template.template_name;
+        let row = template::ActiveModel {
+            tenant_id: Set(tenant.to_string()),
+            name: Set(name.to_string()),
+            spec: Set(column::to_json("template.spec", template)?),
+            created: Set(now.as_millis()),
+        };
+        let write = self.begin().await?;
+        let inserted = template::Entity::insert(row).exec_without_returning(&write.tx).await;
+        inserted.map_err(|error| match error.sql_err() {
+            Some(SqlErr::UniqueConstraintViolation(_)) => {
+                StoreError::Conflict(format!("there is a template `{name}` already"))
+            }
+            _ => error.into(),
+        })?;
+        write.commit().await
     }
 
-    /// Replaces a template.
-    pub async fn update_template(&self, _tenant: &TenantId, _template: &Template) -> Result<()> {
-        todo!()
+    /// Replaces a template as a whole; the moment it was added stays.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when the tenant has none of this name.
+    pub async fn update_template(&self, tenant: &TenantId, template: &Template) -> Result<()> {
+        let name = &template.template_name;
+        let write = self.begin().await?;
+        let updated = template::Entity::update_many()
+            .col_expr(template::Column::Spec, Expr::value(column::to_json("template.spec", template)?))
+            .filter(template::Column::TenantId.eq(tenant.as_str()))
+            .filter(template::Column::Name.eq(name.as_str()))
+            .exec(&write.tx)
+            .await?;
+        if updated.rows_affected == 0 {
+            return Err(not_found(name));
+        }
+        write.commit().await
     }
 
     /// One template.
-    pub async fn template(&self, _tenant: &TenantId, _name: &TemplateName) -> Result<StoredTemplate> {
-        todo!()
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when the tenant has none of this name.
+    pub async fn template(&self, tenant: &TenantId, name: &TemplateName) -> Result<StoredTemplate> {
+        let id = (tenant.to_string(), name.to_string());
+        let row = template::Entity::find_by_id(id).one(self.database()).await?;
+        read(row.ok_or_else(|| not_found(name))?)
     }
 
     /// A tenant's templates, newest first.
-    pub async fn templates(&self, _tenant: &TenantId) -> Result<Vec<StoredTemplate>> {
-        todo!()
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn templates(&self, tenant: &TenantId) -> Result<Vec<StoredTemplate>> {
+        let rows = template::Entity::find()
+            .filter(template::Column::TenantId.eq(tenant.as_str()))
+            .order_by_desc(template::Column::Created)
+            .order_by_asc(template::Column::Name)
+            .all(self.database())
+            .await?;
+        rows.into_iter().map(read).collect()
     }
 
-    /// Deletes a template.
-    pub async fn delete_template(&self, _tenant: &TenantId, _name: &TemplateName) -> Result<()> {
-        todo!()
+    /// Deletes a template. Tasks made with it have their copy.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when the tenant has none of this name.
+    pub async fn delete_template(&self, tenant: &TenantId, name: &TemplateName) -> Result<()> {
+        let write = self.begin().await?;
+        let id = (tenant.to_string(), name.to_string());
+        let deleted = template::Entity::delete_by_id(id).exec(&write.tx).await?;
+        if deleted.rows_affected == 0 {
+            return Err(not_found(name));
+        }
+        write.commit().await
     }
+}
+
+fn not_found(name: &TemplateName) -> StoreError {
+    StoreError::NotFound(format!("there is no template `{name}`"))
+}
+
+fn read(row: template::Model) -> Result<StoredTemplate> {
+    Ok(StoredTemplate {
+        template: column::from_json("template.spec", row.spec)?,
+        created: Timestamp::from_millis(row.created),
+    })
 }

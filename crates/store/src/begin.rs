@@ -1,0 +1,62 @@
+//! The one way to write: a transaction that is a writer from its first statement.
+//!
+//! On SQLite a deferred transaction that turns into a write fails with BUSY whatever the timeout, so
+//! every one is IMMEDIATE; inside the process writers take turns in order, which SQLite's own
+//! waiting does not give. Dropping it without [`Write::commit`] undoes it.
+
+use sea_orm::{
+    ConnectionTrait, DatabaseTransaction, DbBackend, SqliteTransactionMode, TransactionOptions,
+    TransactionTrait,
+};
+use tokio::sync::MutexGuard;
+
+use crate::{
+    Result, Store,
+    wakeups::{self, Made},
+};
+
+/// An open write transaction.
+pub(crate) struct Write<'a> {
+    pub(crate) tx: DatabaseTransaction,
+    store: &'a Store,
+    made: Made,
+    // after `tx`, so that it is dropped last
+    _turn: Option<MutexGuard<'a, ()>>,
+}
+
+impl Store {
+    /// Begins a write transaction.
+    pub(crate) async fn begin(&self) -> Result<Write<'_>> {
+        let database = self.database();
+        let sqlite = database.get_database_backend() == DbBackend::Sqlite;
+        let turn = if sqlite { Some(self.writers().lock().await) } else { None };
+        let options = TransactionOptions {
+            sqlite_transaction_mode: sqlite.then_some(SqliteTransactionMode::Immediate),
+            ..Default::default()
+        };
+        let tx = database.begin_with_options(options).await?;
+        Ok(Write { tx, store: self, made: Made::default(), _turn: turn })
+    }
+}
+
+impl Write<'_> {
+    /// Says that the transaction made a job claimable.
+    pub(crate) fn made_job(&mut self) {
+        self.made.jobs = true;
+    }
+
+    /// Says that the transaction made a callback due.
+    pub(crate) fn made_callback(&mut self) {
+        self.made.callbacks = true;
+    }
+
+    /// Makes it so, and wakes whoever waits for it.
+    pub(crate) async fn commit(self) -> Result<()> {
+        if self.tx.get_database_backend() == DbBackend::Postgres {
+            wakeups::announce(&self.tx, self.made).await?;
+        }
+        self.tx.commit().await?;
+        self.store.wakeups().wake(self.made);
+        Ok(())
+    }
+}

@@ -1,0 +1,22 @@
+//! Where output goes. The secrets are sealed by [`crate::Cipher`].
+
+use sea_orm::entity::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "storage")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: String,
+    pub tenant_id: String,
+    /// Everything that is no secret.
+    pub spec: Json,
+    pub storage_ak: Vec<u8>,
+    pub storage_sk: Vec<u8>,
+    pub notify_secret: Vec<u8>,
+    pub created: i64,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

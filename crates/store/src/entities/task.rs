@@ -1,0 +1,35 @@
+//! What is to be done, and what became of it.
+
+use sea_orm::entity::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "task")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: String,
+    pub tenant_id: String,
+    pub batch_id: Option<String>,
+    pub storage_id: String,
+    pub template_name: String,
+    /// Unique among the unfinished tasks of a storage.
+    pub output_key: String,
+    pub custom_info: String,
+    pub spec: Json,
+    pub output_uri: String,
+    pub region: String,
+    pub created: i64,
+    pub status: String,
+    pub progress: i32,
+    pub started: Option<i64>,
+    /// None while it is unfinished.
+    pub finished: Option<i64>,
+    /// What came out, or why nothing did.
+    pub outcome: Option<Json>,
+    /// What the input turned out to be.
+    pub source: Option<Json>,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,14 @@
+//! How the schema came to be, one file for each step. A step that was released never changes.
+
+use sea_orm_migration::prelude::*;
+
+mod m0001_first;
+
+pub(crate) struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m0001_first::Migration)]
+    }
+}

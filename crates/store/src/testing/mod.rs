@@ -1,0 +1,88 @@
+//! Databases for tests: a SQLite file, or a database of its own on a PostgreSQL server.
+//!
+//! The server is the one that `BOREALIS_TEST_POSTGRES` names (a URL whose user may create
+//! databases), else a cluster in the temporary folder, which the first test starts, all test
+//! processes share, and a watchdog stops when nobody has used it for a minute.
+
+mod cluster;
+
+use std::process::{Command, Stdio};
+
+use rand::Rng as _;
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
+use tempfile::TempDir;
+
+/// Which database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A file.
+    Sqlite,
+    /// A server.
+    Postgres,
+}
+
+/// An empty database, which is removed when this is dropped.
+#[derive(Debug)]
+pub struct TestDatabase {
+    /// As [`crate::StoreOptions`] takes it.
+    pub url: String,
+    place: Place,
+}
+
+#[derive(Debug)]
+enum Place {
+    Folder(TempDir),
+    Server { url: String, name: String },
+}
+
+/// Makes an empty database.
+///
+/// # Panics
+/// When it cannot be made; with how to install what is missing.
+pub async fn database(kind: Kind) -> TestDatabase {
+    match kind {
+        Kind::Sqlite => {
+            let folder = tempfile::tempdir().expect("a temporary folder");
+            let url = format!("sqlite://{}?mode=rwc", folder.path().join("borealis.db").display());
+            TestDatabase { url, place: Place::Folder(folder) }
+        }
+        Kind::Postgres => {
+            let server = match std::env::var("BOREALIS_TEST_POSTGRES") {
+                Ok(url) => url,
+                Err(_) => cluster::url(),
+            };
+            let name = format!("test_{:016x}", rand::rng().next_u64());
+            let mut connection = PgConnection::connect(&server).await.expect("a PostgreSQL server");
+            let create = AssertSqlSafe(format!("CREATE DATABASE {name}"));
+            connection.execute(create).await.expect("a user that may create databases");
+            let mut url = url::Url::parse(&server).expect("a URL");
+            url.set_path(&name);
+            TestDatabase { url: url.into(), place: Place::Server { url: server, name } }
+        }
+    }
+}
+
+impl TestDatabase {
+    /// The folder of the database's files, where it has one of its own.
+    pub fn folder(&self) -> Option<&std::path::Path> {
+        match &self.place {
+            Place::Folder(folder) => Some(folder.path()),
+            Place::Server { .. } => None,
+        }
+    }
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        if let Place::Server { url, name } = &self.place {
+            let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+            // only tidiness: where there is no psql, the database goes with its server
+            let _ = Command::new("psql")
+                .args([url.as_str(), "--quiet", "--no-psqlrc", "--command", &drop])
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status();
+        }
+    }
+}

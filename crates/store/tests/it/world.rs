@@ -1,0 +1,197 @@
+//! A store of its own for each test, with a clock that stands still, and things to put into it.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use borealis_store::{
+    Claim, Result, Store, StoreError, StoreOptions,
+    testing::{Kind, TestDatabase, database},
+};
+use model::{
+    Clock, ErrorCode, ExtraOptions, Failure, Format, NotifySettings, OutputFacts, OutputPath, Priority,
+    Secret, Storage, StorageId, StorageType, Task, TaskEnd, TaskId, TaskSpec, TaskState, Template, TenantId,
+    Timestamp, WorkerId,
+};
+
+pub(crate) const LEASE: Duration = Duration::from_secs(30);
+
+pub(crate) struct HeldClock(AtomicI64);
+
+impl HeldClock {
+    pub(crate) fn pass(&self, time: Duration) {
+        self.0.fetch_add(i64::try_from(time.as_millis()).expect("a test's time"), Ordering::SeqCst);
+    }
+}
+
+impl Clock for HeldClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<HeldClock>,
+    pub(crate) tenant: TenantId,
+    // last, so that it is dropped after the store
+    pub(crate) database: TestDatabase,
+}
+
+impl World {
+    pub(crate) async fn new(kind: Kind) -> Self {
+        let database = database(kind).await;
+        let clock = Arc::new(HeldClock(AtomicI64::new(1_700_000_000_000)));
+        let store = open(&database, &clock, [7; 32]).await.expect("opened");
+        Self { store, clock, tenant: TenantId::main(), database }
+    }
+
+    /// Another store over the same database, as another process has it.
+    pub(crate) async fn second_store(&self) -> Store {
+        open(&self.database, &self.clock, [7; 32]).await.expect("opened")
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// A storage of the tenant whose receiver is told.
+    pub(crate) async fn add_storage(&self) -> Storage {
+        self.add_storage_with(|_| {}).await
+    }
+
+    pub(crate) async fn add_storage_with(&self, change: impl FnOnce(&mut Storage)) -> Storage {
+        let mut storage = storage(&self.tenant, self.now());
+        change(&mut storage);
+        self.store.add_storage(&storage).await.expect("added");
+        storage
+    }
+
+    /// A task, not created yet, with an output of its own.
+    pub(crate) fn task(&self, storage: &Storage) -> Task {
+        let id = TaskId::generate(self.now(), &mut rand::rng());
+        let output = format!("{id}.mp4");
+        self.task_to(storage, id, &output)
+    }
+
+    pub(crate) fn task_to(&self, storage: &Storage, id: TaskId, output: &str) -> Task {
+        let output = OutputPath::resolve(output, storage, Format::Mp4).expect("an output");
+        Task {
+            id,
+            tenant: storage.tenant.clone(),
+            batch_id: None,
+            output_uri: storage.uri(output.key()),
+            region: storage.region.clone(),
+            spec: TaskSpec {
+                template: Template::new("plain".parse().expect("a name"), Format::Mp4),
+                storage_id: storage.id.clone(),
+                input: "http://example.com/a.mp4?sig=1".parse().expect("an input"),
+                output,
+                custom_info: "{\"für\": \"uns\"}".to_owned(),
+                extra_options: ExtraOptions::default(),
+                priority: Priority::default(),
+            },
+            created: self.now(),
+            state: TaskState::Pending,
+            source: None,
+        }
+    }
+
+    pub(crate) async fn create_task(&self, storage: &Storage) -> Task {
+        let task = self.task(storage);
+        self.store.create_task(&task).await.expect("created");
+        task
+    }
+
+    /// Takes the next job, which must be there.
+    pub(crate) async fn claim(&self) -> Claim {
+        self.store.claim_job(&worker(), LEASE).await.expect("claimed").expect("a job")
+    }
+
+    /// A task that has failed, so that its callback is owed.
+    pub(crate) async fn ended_task(&self, storage: &Storage) -> Task {
+        self.create_task(storage).await;
+        let claim = self.claim().await;
+        self.store.finish_task(&claim, failed()).await.expect("finished")
+    }
+}
+
+pub(crate) async fn open(database: &TestDatabase, clock: &Arc<HeldClock>, key: [u8; 32]) -> Result<Store> {
+    Store::open(StoreOptions {
+        url: database.url.clone(),
+        cipher: borealis_store::Cipher::new(key),
+        clock: clock.clone(),
+        compose,
+    })
+    .await
+}
+
+/// Says what a body was made of; broken UTF-8, because a body is bytes.
+fn compose(storage: &Storage, tasks: &[Task]) -> Vec<u8> {
+    let tasks: Vec<String> =
+        tasks.iter().map(|task| format!("{} {}", task.id, task.state.status())).collect();
+    [format!("{} <- {}", storage.notify, tasks.join(", ")).as_bytes(), &[0, 0xff]].concat()
+}
+
+/// What [`compose`] gives for one task.
+pub(crate) fn body(storage: &Storage, task: &Task) -> Vec<u8> {
+    compose(storage, std::slice::from_ref(task))
+}
+
+pub(crate) fn storage(tenant: &TenantId, created: Timestamp) -> Storage {
+    Storage {
+        id: StorageId::generate(&mut rand::rng()),
+        tenant: tenant.clone(),
+        kind: StorageType::S3,
+        name: "né\0e".to_owned(),
+        region: "cn-zhangjiakou".to_owned(),
+        bucket: "bkt".to_owned(),
+        prefix: "media".to_owned(),
+        endpoint: "http://127.0.0.1:9000".to_owned(),
+        path_style: true,
+        storage_ak: Secret::new("THE-ACCESS-KEY"),
+        storage_sk: Secret::new("THE-SECRET-KEY"),
+        notify: "https://example.com/hook".to_owned(),
+        notify_secret: Secret::new("whsec_THENOTIFYSECRET"),
+        notify_settings: NotifySettings { attempts: 7, ..NotifySettings::default() },
+        extra: "extra".to_owned(),
+        name_rule: "rule".to_owned(),
+        created,
+    }
+}
+
+pub(crate) fn worker() -> WorkerId {
+    WorkerId::generate(&mut rand::rng())
+}
+
+pub(crate) fn failed() -> TaskEnd {
+    TaskEnd::Failed(Failure::new(ErrorCode::InvalidInput, "no moov\0box"))
+}
+
+pub(crate) fn succeeded() -> TaskEnd {
+    TaskEnd::Succeeded(Box::new(OutputFacts { duration: 30.04, size: 1 << 40, ..OutputFacts::default() }))
+}
+
+#[track_caller]
+pub(crate) fn is_not_found<T: std::fmt::Debug>(result: Result<T>) {
+    assert!(matches!(result, Err(StoreError::NotFound(_))), "{result:?}");
+}
+
+#[track_caller]
+pub(crate) fn is_conflict<T: std::fmt::Debug>(result: Result<T>) {
+    assert!(matches!(result, Err(StoreError::Conflict(_))), "{result:?}");
+}
+
+#[track_caller]
+pub(crate) fn is_fenced<T: std::fmt::Debug>(result: Result<T>) {
+    assert!(matches!(result, Err(StoreError::Fenced)), "{result:?}");
+}
+
+#[track_caller]
+pub(crate) fn is_wrong_state<T: std::fmt::Debug>(result: Result<T>) {
+    assert!(matches!(result, Err(StoreError::WrongState(_))), "{result:?}");
+}
