@@ -1,0 +1,103 @@
+//! `serve` and `worker`: the parts of the product, put together in one process.
+
+use std::sync::Arc;
+
+use tokio::{net::TcpListener, signal::unix, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    api,
+    app::App,
+    config::Settings,
+    first_key, jobs,
+    worker::{Presence, Runner},
+};
+
+/// What a process does beside delivering callbacks and sweeping, which each of them does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parts {
+    /// Whether it answers the API.
+    pub api: bool,
+    /// Whether it runs tasks.
+    pub worker: bool,
+}
+
+/// What keeps a process from starting.
+pub type StartError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Runs until SIGTERM or SIGINT; then stops claiming, lets running tasks finish for the grace time,
+/// and gives back what is left.
+///
+/// # Errors
+/// When a part cannot start, with what is wrong.
+pub async fn run(settings: Settings, parts: Parts) -> Result<(), StartError> {
+    let stop = CancellationToken::new();
+    stop_on_signal(&stop)?;
+    let listener = match parts.api {
+        true => Some(listen(&settings).await?),
+        false => None,
+    };
+    let media = match parts.worker {
+        true => Some(crate::app::media(&settings).await?),
+        false => None,
+    };
+    let app = App::new(settings).await?;
+    first_key::ensure(&app).await?;
+    let work = app.settings.server.data_dir.join("work");
+    let presence =
+        Presence::announce(&work).map_err(|error| format!("cannot use {}: {error}", work.display()))?;
+    match presence.take_over(&app.store).await? {
+        0 => {}
+        count => tracing::warn!(count, "took over what processes that died on this machine left behind"),
+    }
+
+    let mut running = JoinSet::new();
+    let (sweeper, sweep_stop) = (Arc::clone(&app), stop.clone());
+    running.spawn(async move { jobs::sweep::sweep(&sweeper, sweep_stop).await });
+    let deliverer = jobs::deliver_callback::Deliverer::new(Arc::clone(&app), presence.id.clone());
+    running.spawn(deliverer.run(stop.clone()));
+    if let Some(media) = media {
+        let runner = Runner::new(Arc::clone(&app), media, presence.id.clone(), presence.folder.clone());
+        running.spawn(runner.run(stop.clone()));
+    }
+    if let Some(listener) = listener {
+        tracing::info!(address = %listener.local_addr()?, "listening");
+        running.spawn(api::serve(Arc::clone(&app), listener, stop.clone()));
+    }
+    while let Some(part) = running.join_next().await {
+        // a part that panicked takes the process down with it, in good order
+        if let Err(error) = part {
+            tracing::error!(%error, "a part of the process failed; stopping");
+            stop.cancel();
+        }
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn listen(settings: &Settings) -> Result<TcpListener, StartError> {
+    let address = settings.server.listen;
+    TcpListener::bind(address).await.map_err(|error| format!("cannot listen on {address}: {error}").into())
+}
+
+/// Cancels `stop` at the first SIGTERM or SIGINT; a second one ends the process at once.
+fn stop_on_signal(stop: &CancellationToken) -> Result<(), StartError> {
+    let mut terminate = unix::signal(unix::SignalKind::terminate())?;
+    let mut interrupt = unix::signal(unix::SignalKind::interrupt())?;
+    let stop = stop.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if stop.is_cancelled() {
+                tracing::warn!("stopped at once; other processes take over what was running");
+                std::process::exit(1);
+            }
+            tracing::info!("stopping");
+            stop.cancel();
+        }
+    });
+    Ok(())
+}

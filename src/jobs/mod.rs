@@ -1,0 +1,6 @@
+//! One file for each job: a list of steps, each a call into a library.
+
+pub(crate) mod deliver_callback;
+mod outgoing;
+pub(crate) mod sweep;
+pub(crate) mod transcode;

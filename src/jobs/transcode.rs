@@ -1,0 +1,184 @@
+//! Transcode: fetch, probe, plan, run, verify, put.
+//!
+//! Nothing of the output is in the storage before `verify` agreed, and the main object, which
+//! points at all others, is put last.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use media::{Measured, Media, MediaError, Plan, RunOutput, Source};
+use model::{ErrorCode, Failure, OutputFacts, OutputGroup, Stage};
+use storage::{Bucket, StorageError, transfer::FetchError};
+
+use super::outgoing::Outgoing;
+use crate::{
+    app::App,
+    worker::{JobContext, JobError, over_deadline},
+};
+
+/// A task may always take this long.
+const MIN_DEADLINE: Duration = Duration::from_secs(60 * 60);
+
+/// A task may take this many times the duration of its input.
+const DEADLINE_FACTOR: f64 = 20.0;
+
+/// Makes the output of a task; what it returns was measured on the output itself.
+pub(crate) async fn transcode(app: &App, media: &Media, job: &JobContext) -> Result<OutputFacts, JobError> {
+    let input = fetch(app, job).await?;
+    let source = media.probe(&input, &job.work, &job.cancel).await.map_err(|error| failed(job, error))?;
+    app.store.found_source(&job.claim, &source.facts).await.map_err(JobError::store)?;
+
+    let deadline = MIN_DEADLINE.max(Duration::from_secs_f64(source.duration.max(0.0) * DEADLINE_FACTOR));
+    tokio::time::timeout(deadline, make(app, media, job, &input, &source))
+        .await
+        .unwrap_or_else(|_| Err(over_deadline(deadline)))
+}
+
+async fn make(
+    app: &App,
+    media: &Media,
+    job: &JobContext,
+    input: &Path,
+    source: &Source,
+) -> Result<OutputFacts, JobError> {
+    let template = &job.claim.task.spec.template;
+    let plan =
+        media::plan(template, source, &media.settings.plan_settings()).map_err(|error| failed(job, error))?;
+    let progress = |done| job.progress.set(Stage::Running, done);
+    let output = media
+        .run(&plan, input, &job.work, &progress, &job.cancel)
+        .await
+        .map_err(|error| failed(job, error))?;
+    let measured =
+        media.verify(&plan, source, &output, &job.cancel).await.map_err(|error| failed(job, error))?;
+    let size = put(app, job, &output).await?;
+    Ok(facts(job, &plan, measured, size))
+}
+
+async fn fetch(app: &App, job: &JobContext) -> Result<PathBuf, JobError> {
+    job.progress.set(Stage::Downloading, 0.0);
+    tokio::fs::create_dir_all(&job.work)
+        .await
+        .map_err(|error| JobError::internal("could not make a work folder", error))?;
+    let input = job.work.join("input");
+    let progress = |so_far: u64, total: Option<u64>| {
+        if let Some(total) = total.filter(|total| *total > 0) {
+            job.progress.set(Stage::Downloading, so_far as f64 / total as f64);
+        }
+    };
+    let url = job.claim.task.spec.input.url();
+    let limits = app.settings.media.fetch_limits();
+    tokio::select! {
+        fetched = storage::transfer::fetch(&app.net, url, &input, &limits, &progress) => {
+            fetched.map_err(fetch_failed)?;
+        }
+        () = job.cancel.cancelled() => return Err(job.interrupted_or(JobError::Lost)),
+    }
+    Ok(input)
+}
+
+/// Puts every object of the output, the main one last, and removes what an earlier output left
+/// beside it. Returns the bytes of all objects.
+async fn put(app: &App, job: &JobContext, output: &RunOutput) -> Result<u64, JobError> {
+    let spec = &job.claim.task.spec;
+    let storage =
+        app.store.storage(&job.claim.task.tenant, &spec.storage_id).await.map_err(JobError::store)?;
+    let bucket = app.storages.open(&storage).map_err(put_failed)?;
+    let files = Outgoing::collect(&spec.output, spec.template.format, &output.dir)
+        .map_err(|error| JobError::internal("could not read the output", error))?;
+    let mut written = Vec::new();
+    let result = put_all(job, &bucket, &files, &mut written).await;
+    match result {
+        Ok(size) => {
+            remove_leftovers(job, &bucket, &files).await;
+            Ok(size)
+        }
+        Err(error) => {
+            // who lost the task writes nothing more: what is there may be another worker's
+            if !matches!(error, JobError::Lost) {
+                for key in written {
+                    let _ = bucket.delete(&key).await;
+                }
+            }
+            Err(error)
+        }
+    }
+}
+
+async fn put_all(
+    job: &JobContext,
+    bucket: &Bucket,
+    files: &Outgoing,
+    written: &mut Vec<String>,
+) -> Result<u64, JobError> {
+    let mut done = 0;
+    for (key, path) in files.objects() {
+        job.check()?;
+        written.push(key.to_owned());
+        let before = done;
+        let progress = |bytes: u64| {
+            job.progress.set(Stage::Uploading, (before + bytes) as f64 / files.bytes.max(1) as f64)
+        };
+        done += bucket.put_file(key, path, &progress).await.map_err(put_failed)?;
+    }
+    Ok(done)
+}
+
+async fn remove_leftovers(job: &JobContext, bucket: &Bucket, files: &Outgoing) {
+    let spec = &job.claim.task.spec;
+    if !spec.template.format.is_segmented() {
+        return;
+    }
+    let folder = format!("{}/", spec.output.folder(spec.template.format));
+    for key in bucket.list(&folder).await.unwrap_or_default() {
+        if !files.has(&key)
+            && let Err(error) = bucket.delete(&key).await
+        {
+            tracing::warn!(%error, key, "could not remove an object of an earlier output");
+        }
+    }
+}
+
+fn facts(job: &JobContext, plan: &Plan, measured: Measured, size: u64) -> OutputFacts {
+    let group = OutputGroup {
+        custom_name: String::new(),
+        format: plan.format,
+        seg_type: plan.segmenting.map(|segmenting| segmenting.kind),
+        seg_time: if plan.segmenting.is_some() { job.claim.task.spec.template.segment_seconds() } else { 0 },
+        output: job.claim.task.output_uri.clone(),
+    };
+    OutputFacts {
+        duration: measured.duration,
+        size,
+        media_size: measured.media_size,
+        bitrate: measured.bitrate,
+        resolution: measured.resolution,
+        framerate: measured.framerate,
+        video_codec: measured.video_codec,
+        audio_codec: measured.audio_codec,
+        audio_samplerate: measured.audio_samplerate,
+        groups: vec![group],
+    }
+}
+
+fn failed(job: &JobContext, error: MediaError) -> JobError {
+    if !error.log.is_empty() {
+        tracing::warn!(%error, log = error.log, "a media tool failed");
+    }
+    job.interrupted_or(match error.code {
+        ErrorCode::Internal => JobError::Retry(error.failure()),
+        _ => JobError::Final(error.failure()),
+    })
+}
+
+fn fetch_failed(error: FetchError) -> JobError {
+    let failure = Failure::new(error.code, error.detail);
+    if error.retry { JobError::Retry(failure) } else { JobError::Final(failure) }
+}
+
+fn put_failed(error: StorageError) -> JobError {
+    let failure = Failure::new(error.code, error.detail);
+    if error.retry { JobError::Retry(failure) } else { JobError::Final(failure) }
+}
