@@ -1,0 +1,461 @@
+//! Attempts against receivers that behave, and many that do not. A receiver is a raw listener on
+//! loopback, so that it can break every rule of HTTP.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use borealis_callback::{
+    send::{Limits, Outcome, send},
+    sign,
+};
+use model::{
+    Attempt, Callback, CallbackId, CallbackStatus, Clock, NotifySettings, NotifySuccess, Secret, TenantId,
+    Timestamp,
+};
+use net::{Client, ClientOptions, Guard};
+use rstest::rstest;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+};
+
+const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_123);
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+const BODY: &[u8] = br#"{"code":0,"msg":"succeeded","z":1,"a":2}"#;
+
+/// Long enough for a slow machine to answer at once, short enough to wait for.
+const SHORT: Limits = Limits { deadline: Duration::from_millis(700), read: 64 * 1024, keep: 4 * 1024 };
+
+struct Still;
+
+impl Clock for Still {
+    fn now(&self) -> Timestamp {
+        NOW
+    }
+}
+
+/// What a receiver does with the requests of one connection.
+#[derive(Clone)]
+enum Does {
+    /// Writes these bytes, and waits for the next request.
+    Answers(Vec<u8>),
+    /// Writes these bytes and closes.
+    AnswersAndCloses(Vec<u8>),
+    /// Writes these bytes, then more and more of the others.
+    NeverEnds { head: &'static str, then: Vec<u8>, every: Option<Duration> },
+    /// Resets the connection.
+    Resets,
+    /// Answers the first request of a connection, and closes at its second.
+    ClosesAtTheSecond,
+}
+
+struct Receiver {
+    url: String,
+    connections: Arc<AtomicUsize>,
+    written: Arc<AtomicU64>,
+    requests: mpsc::UnboundedReceiver<Vec<u8>>,
+}
+
+impl Receiver {
+    async fn start(does: Does) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}/hook?token=hidden", listener.local_addr().expect("an address"));
+        let (connections, written) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicU64::new(0)));
+        let (told, requests) = mpsc::unbounded_channel();
+        let (seen, count) = (Arc::clone(&connections), Arc::clone(&written));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                seen.fetch_add(1, Ordering::SeqCst);
+                tokio::spawn(serve(stream, does.clone(), told.clone(), Arc::clone(&count)));
+            }
+        });
+        Self { url, connections, written, requests }
+    }
+
+    async fn answering(answer: impl Into<Vec<u8>>) -> Self {
+        Self::start(Does::Answers(answer.into())).await
+    }
+
+    fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+}
+
+async fn serve(
+    mut stream: TcpStream,
+    does: Does,
+    told: mpsc::UnboundedSender<Vec<u8>>,
+    written: Arc<AtomicU64>,
+) -> Option<()> {
+    for number in 1.. {
+        let request = read_request(&mut stream).await?;
+        told.send(request).ok()?;
+        match &does {
+            Does::Answers(bytes) => stream.write_all(bytes).await.ok()?,
+            Does::AnswersAndCloses(bytes) => {
+                stream.write_all(bytes).await.ok()?;
+                stream.shutdown().await.ok()?;
+                return None;
+            }
+            Does::NeverEnds { head, then, every } => {
+                stream.write_all(head.as_bytes()).await.ok()?;
+                loop {
+                    stream.write_all(then).await.ok()?;
+                    written.fetch_add(then.len() as u64, Ordering::SeqCst);
+                    if let Some(pause) = every {
+                        tokio::time::sleep(*pause).await;
+                    }
+                }
+            }
+            Does::Resets => {
+                stream.set_zero_linger().expect("a socket");
+                return None;
+            }
+            Does::ClosesAtTheSecond if number == 1 => stream.write_all(&ok("")).await.ok()?,
+            Does::ClosesAtTheSecond => return None,
+        }
+    }
+    None
+}
+
+/// One request: its head and as much body as its length says.
+async fn read_request(stream: &mut TcpStream) -> Option<Vec<u8>> {
+    let mut request = Vec::new();
+    loop {
+        if let Some(end) = request.windows(4).position(|four| four == b"\r\n\r\n") {
+            let head = String::from_utf8_lossy(&request[..end]).to_ascii_lowercase();
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: "))?;
+            if request.len() >= end + 4 + length.parse::<usize>().ok()? {
+                return Some(request);
+            }
+        }
+        if stream.read_buf(&mut request).await.ok()? == 0 {
+            return None;
+        }
+    }
+}
+
+fn ok(body: &str) -> Vec<u8> {
+    format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into_bytes()
+}
+
+fn status(line: &str) -> Vec<u8> {
+    format!("HTTP/1.1 {line}\r\ncontent-length: 0\r\n\r\n").into_bytes()
+}
+
+fn client() -> Client {
+    let loopback = "127.0.0.0/8".parse().expect("a network");
+    Client::new(Arc::new(Guard::new(vec![loopback])), ClientOptions::default()).expect("a client")
+}
+
+fn callback() -> Callback {
+    Callback {
+        id: CallbackId::generate(&mut rand::rng()),
+        tenant: TenantId::main(),
+        storage_id: "0123456789abcdef".parse().expect("an id"),
+        task_ids: Vec::new(),
+        status: CallbackStatus::Owed,
+        body: BODY.to_vec(),
+        attempts: 1,
+        created: NOW,
+        next_attempt: Some(NOW),
+        delivered: None,
+    }
+}
+
+async fn attempt_with(url: &str, settings: NotifySettings, limits: Limits) -> (Attempt, Outcome) {
+    let secret = Secret::new(SECRET);
+    let (attempt, outcome) = send(&client(), url, &callback(), &secret, &settings, &Still, &limits).await;
+    assert_eq!((attempt.number, attempt.time), (2, NOW));
+    assert_eq!(attempt.error.is_none(), outcome == Outcome::Accepted);
+    if let Some(error) = &attempt.error {
+        assert!(!error.contains("hidden"), "{error} holds the query");
+    }
+    for kept in [&attempt.response_head, &attempt.response_body].into_iter().flatten() {
+        assert!(kept.len() <= limits.keep, "{} bytes are kept", kept.len());
+        assert!(!kept.contains('\0'));
+    }
+    (attempt, outcome)
+}
+
+async fn attempt(url: &str) -> (Attempt, Outcome) {
+    attempt_with(url, NotifySettings::default(), Limits::default()).await
+}
+
+fn error(attempt: &Attempt) -> &str {
+    attempt.error.as_deref().unwrap_or_default()
+}
+
+#[tokio::test]
+async fn a_receiver_gets_the_stored_bytes_signed() {
+    let mut receiver = Receiver::answering(ok("thanks")).await;
+    let client = client();
+    let (callback, secret) = (callback(), Secret::new(SECRET));
+    let (attempt, outcome) = send(
+        &client,
+        &receiver.url,
+        &callback,
+        &secret,
+        &NotifySettings::default(),
+        &Still,
+        &Limits::default(),
+    )
+    .await;
+
+    assert_eq!(
+        (outcome, attempt.http_status, attempt.error.as_deref()),
+        (Outcome::Accepted, Some(200), None)
+    );
+    assert_eq!(attempt.response_head.as_deref(), Some("HTTP/1.1 200 OK\ncontent-length: 6\n"));
+    assert_eq!(attempt.response_body.as_deref(), Some("thanks"));
+    assert!(receiver.url.contains(attempt.address.as_deref().expect("an address")));
+    assert!(attempt.connect_ms.is_some() && attempt.first_byte_ms.is_some() && attempt.dns_ms.is_none());
+
+    let request = receiver.requests.recv().await.expect("a request");
+    let head_end = request.len() - BODY.len();
+    assert_eq!(&request[head_end..], BODY);
+    let head = String::from_utf8_lossy(&request[..head_end]).into_owned();
+    assert!(head.starts_with("POST /hook?token=hidden HTTP/1.1\r\n"), "{head}");
+    let header = |name: &str| {
+        let mut values =
+            head.lines().filter_map(|line| line.split_once(": ")).filter(|(key, _)| *key == name);
+        let value = values.next().map(|(_, value)| value.to_owned());
+        assert!(values.next().is_none(), "{name} is sent once");
+        value
+    };
+    assert_eq!(header("content-type").as_deref(), Some("application/json"));
+    assert_eq!(header("user-agent").as_deref(), Some(net::USER_AGENT));
+    assert_eq!(header("accept-encoding"), None);
+    let [id, timestamp, signature] = [sign::ID_HEADER, sign::TIMESTAMP_HEADER, sign::SIGNATURE_HEADER]
+        .map(|name| header(name).expect("a signature header"));
+    assert_eq!((id.as_str(), timestamp.as_str()), (callback.id.as_str(), "1700000000"));
+    let headers = sign::Headers { id: &id, timestamp: &timestamp, signature: &signature };
+    assert_eq!(sign::verify(&secret, headers, BODY, NOW), Ok(()));
+}
+
+#[rstest]
+#[case("200 OK", NotifySuccess::Only200, true)]
+#[case("201 Created", NotifySuccess::Only200, false)]
+#[case("204 No Content", NotifySuccess::Only200, false)]
+#[case("204 No Content", NotifySuccess::Any2xx, true)]
+#[case("404 Not Found", NotifySuccess::Any2xx, false)]
+#[case("500 Internal Server Error", NotifySuccess::Only200, false)]
+#[tokio::test]
+async fn which_answer_is_success(
+    #[case] line: &'static str,
+    #[case] success: NotifySuccess,
+    #[case] accepted: bool,
+) {
+    let receiver = Receiver::answering(status(line)).await;
+    let settings = NotifySettings { success, ..NotifySettings::default() };
+    let (attempt, outcome) = attempt_with(&receiver.url, settings, Limits::default()).await;
+    let number: u16 = line[..3].parse().expect("a status");
+    assert_eq!(attempt.http_status, Some(number));
+    if accepted {
+        assert_eq!(outcome, Outcome::Accepted);
+    } else {
+        assert_eq!(outcome, Outcome::Rejected { status: number });
+        assert_eq!(error(&attempt), format!("status {number}"));
+    }
+}
+
+#[rstest]
+#[case(301)]
+#[case(302)]
+#[case(303)]
+#[case(307)]
+#[case(308)]
+#[tokio::test]
+async fn redirects_are_never_followed(#[case] number: u16) {
+    let target = Receiver::answering(ok("")).await;
+    let answer = format!("HTTP/1.1 {number} Go\r\nlocation: {}\r\ncontent-length: 0\r\n\r\n", target.url);
+    let receiver = Receiver::answering(answer).await;
+    let (attempt, outcome) = attempt(&receiver.url).await;
+    assert_eq!(outcome, Outcome::Rejected { status: number });
+    let shown = target.url.strip_suffix("?token=hidden").expect("a query");
+    assert_eq!(error(&attempt), format!("redirect to {shown}: not followed"));
+    assert_eq!((receiver.connections(), target.connections()), (1, 0));
+}
+
+#[rstest]
+#[case::accepts_and_never_answers("")]
+#[case::only_100_continue("HTTP/1.1 100 Continue\r\n\r\n")]
+#[case::half_a_head("HTTP/1.1 200 OK\r\ncontent-le")]
+#[case::no_body("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n")]
+#[tokio::test]
+async fn a_hanging_receiver_meets_the_deadline(#[case] answer: &'static str) {
+    let receiver = Receiver::answering(answer).await;
+    let (attempt, outcome) = attempt_with(&receiver.url, NotifySettings::default(), SHORT).await;
+    assert_eq!(outcome, Outcome::Unreachable);
+    assert_eq!(error(&attempt), "timeout: no complete answer within 0.7 s");
+    assert!(attempt.total_ms >= 700, "{}", attempt.total_ms);
+    assert!(attempt.connect_ms.is_some() && attempt.address.is_some());
+}
+
+#[tokio::test]
+async fn a_trickling_receiver_meets_the_deadline() {
+    let receiver = Receiver::start(Does::NeverEnds {
+        head: "HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n",
+        then: b"x".to_vec(),
+        every: Some(Duration::from_millis(50)),
+    })
+    .await;
+    let (attempt, outcome) = attempt_with(&receiver.url, NotifySettings::default(), SHORT).await;
+    assert_eq!((outcome, attempt.http_status), (Outcome::Unreachable, Some(200)));
+    assert_eq!(error(&attempt), "timeout: no complete answer within 0.7 s");
+    assert!(attempt.response_body.expect("a start").starts_with("xx"));
+}
+
+#[tokio::test]
+async fn of_a_huge_answer_only_the_start_is_read() {
+    let receiver = Receiver::start(Does::NeverEnds {
+        head: "HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n",
+        then: vec![b'x'; 16 * 1024],
+        every: None,
+    })
+    .await;
+    let (attempt, outcome) = attempt(&receiver.url).await;
+    assert_eq!(outcome, Outcome::Accepted);
+    assert_eq!(attempt.response_body.map(|body| body.len()), Some(4096));
+    // what the sockets' buffers took, no more
+    let written = receiver.written.load(Ordering::SeqCst);
+    assert!(written < 64 * 1024 * 1024, "{written}");
+}
+
+#[tokio::test]
+async fn compressed_answers_stay_compressed() {
+    let mut answer = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 4\r\n\r\n".to_vec();
+    answer.extend_from_slice(&[0x1f, 0x8b, 0x08, 0x00]);
+    let receiver = Receiver::answering(answer).await;
+    let (attempt, outcome) = attempt(&receiver.url).await;
+    assert_eq!(outcome, Outcome::Accepted);
+    assert_eq!(attempt.response_body.as_deref(), Some("\u{1f}\u{fffd}\u{8}\u{fffd}"));
+}
+
+#[tokio::test]
+async fn nuls_and_broken_utf8_are_replaced() {
+    let mut body = b"a\0b\xff".to_vec();
+    body.extend("é".repeat(4000).into_bytes());
+    let mut answer =
+        format!("HTTP/1.1 500 caf\u{e9}\r\nx-odd: \u{fc}\r\ncontent-length: {}\r\n\r\n", body.len())
+            .into_bytes();
+    answer.extend(body);
+    let receiver = Receiver::answering(answer).await;
+    let (attempt, outcome) = attempt(&receiver.url).await;
+    assert_eq!(outcome, Outcome::Rejected { status: 500 });
+    let kept = attempt.response_body.expect("a body");
+    assert!(kept.starts_with("a\u{fffd}b\u{fffd}éé") && kept.ends_with('é'), "{kept}");
+    assert!(attempt.response_head.expect("a head").contains("x-odd: ü"));
+}
+
+#[rstest]
+#[case::reset(Does::Resets, "reset: ")]
+#[case::closed_at_once(Does::AnswersAndCloses(Vec::new()), "reset: ")]
+#[case::closed_after_100(Does::AnswersAndCloses(b"HTTP/1.1 100 Continue\r\n\r\n".to_vec()), "reset: ")]
+#[case::closed_in_the_head(Does::AnswersAndCloses(b"HTTP/1.1 200 OK\r\nx: ".to_vec()), "reset: ")]
+#[case::closed_in_the_body(
+    Does::AnswersAndCloses(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc".to_vec()),
+    "reset: "
+)]
+#[case::not_http(Does::AnswersAndCloses(b"220 mail.example ESMTP\r\n".to_vec()), "protocol: ")]
+#[case::a_broken_length(
+    Does::AnswersAndCloses(b"HTTP/1.1 200 OK\r\ncontent-length: many\r\n\r\n".to_vec()),
+    "protocol: "
+)]
+#[tokio::test]
+async fn a_broken_answer_is_a_failed_attempt(#[case] does: Does, #[case] class: &str) {
+    let receiver = Receiver::start(does).await;
+    let (attempt, outcome) = attempt(&receiver.url).await;
+    assert_eq!(outcome, Outcome::Unreachable);
+    assert!(error(&attempt).starts_with(class), "{}", error(&attempt));
+    assert_eq!(receiver.connections(), 1);
+    assert!(attempt.address.is_some());
+}
+
+#[tokio::test]
+async fn of_a_huge_head_only_the_start_is_kept() {
+    let value = "x".repeat(64 * 1024);
+    let answer = format!("HTTP/1.1 200 OK\r\nx-long: {value}\r\ncontent-length: 0\r\n\r\n");
+    let receiver = Receiver::answering(answer).await;
+    let (attempt, outcome) = attempt(&receiver.url).await;
+    assert_eq!(outcome, Outcome::Accepted);
+    assert_eq!(attempt.response_head.map(|head| head.len()), Some(4096));
+}
+
+#[tokio::test]
+async fn a_pooled_connection_that_was_closed_is_no_failed_attempt() {
+    let receiver = Receiver::start(Does::ClosesAtTheSecond).await;
+    let (client, secret) = (client(), Secret::new(SECRET));
+    for connections in [1, 2] {
+        let settings = NotifySettings::default();
+        let (attempt, outcome) =
+            send(&client, &receiver.url, &callback(), &secret, &settings, &Still, &SHORT).await;
+        assert_eq!((outcome, attempt.error), (Outcome::Accepted, None));
+        assert_eq!(receiver.connections(), connections);
+    }
+}
+
+#[tokio::test]
+async fn connections_are_kept() {
+    let receiver = Receiver::answering(ok("")).await;
+    let (client, secret) = (client(), Secret::new(SECRET));
+    for number in 0..5 {
+        let settings = NotifySettings::default();
+        let (attempt, outcome) =
+            send(&client, &receiver.url, &callback(), &secret, &settings, &Still, &Limits::default()).await;
+        assert_eq!(outcome, Outcome::Accepted);
+        assert_eq!(attempt.connect_ms.is_some(), number == 0);
+        assert!(attempt.address.is_some());
+    }
+    assert_eq!(receiver.connections(), 1);
+}
+
+#[tokio::test]
+async fn nobody_listens() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    drop(listener);
+    let (attempt, outcome) = attempt(&format!("http://{address}/?token=hidden")).await;
+    assert_eq!(outcome, Outcome::Unreachable);
+    assert_eq!(error(&attempt), format!("refused: connection refused by {address}"));
+    assert_eq!(attempt.address, Some(address.to_string()));
+}
+
+#[rstest]
+#[case("http://10.0.0.1/?token=hidden", SECRET, "forbidden: 10.0.0.1 is a private address")]
+#[case(
+    "http://u:p@127.0.0.1/",
+    SECRET,
+    "bad url: the URL holds a user name or a password, which is not allowed"
+)]
+#[case(
+    "not a url",
+    SECRET,
+    "bad url: the URL is not a URL (relative URL without a base); give http:// or https://"
+)]
+#[case(
+    "http://127.0.0.1:1/",
+    "whsec_short",
+    "bad secret: the notify secret is not `whsec_` and the base64 of 24 to 64 bytes"
+)]
+#[tokio::test]
+async fn what_can_never_be_sent(#[case] url: &str, #[case] secret: &str, #[case] why: &str) {
+    let (attempt, outcome) = send(
+        &client(),
+        url,
+        &callback(),
+        &Secret::new(secret),
+        &NotifySettings::default(),
+        &Still,
+        &Limits::default(),
+    )
+    .await;
+    assert_eq!((outcome, error(&attempt)), (Outcome::Forbidden, why));
+    assert_eq!((attempt.number, attempt.http_status), (2, None));
+}
