@@ -1,5 +1,7 @@
 //! What can go wrong with an object, in the words that a task's failure needs.
 
+use std::{error::Error as _, io};
+
 use model::ErrorCode;
 
 /// Why an object could not be put, read, listed or deleted.
@@ -7,7 +9,7 @@ use model::ErrorCode;
 #[error("{}: {detail}", code.words())]
 pub struct StorageError {
     /// The code that the task fails with: 1201, 1202, 1203, or 1004 for an object that is not
-    /// there, 1001 for a kind of storage that is not supported, 1500 for our own disk.
+    /// there, 1001 for a storage that cannot be used at all, 1500 for our own disk.
     pub code: ErrorCode,
     /// A sentence that names the object and the reason; no secret and no query string is in it.
     pub detail: String,
@@ -24,5 +26,83 @@ impl StorageError {
     /// A failure that may pass.
     pub(crate) fn passing(code: ErrorCode, detail: impl Into<String>) -> Self {
         Self { code, detail: detail.into(), retry: true }
+    }
+
+    /// Whether it says that there is no such object.
+    pub(crate) fn is_missing(&self) -> bool {
+        self.code == ErrorCode::NotFound
+    }
+
+    /// What a bucket's operation on `uri` ran into.
+    pub(crate) fn of(uri: &str, error: &opendal::Error) -> Self {
+        if let Some(error) = error.source().and_then(|source| source.downcast_ref::<io::Error>()) {
+            return Self::of_disk(uri, error);
+        }
+        use opendal::ErrorKind;
+        let detail = format!("{uri}: {}", error.message());
+        match error.kind() {
+            ErrorKind::NotFound => Self::lasting(ErrorCode::NotFound, detail),
+            ErrorKind::PermissionDenied
+            | ErrorKind::ConfigInvalid
+            | ErrorKind::Unsupported
+            | ErrorKind::IsADirectory
+            | ErrorKind::NotADirectory => Self::lasting(ErrorCode::OutputRefused, detail),
+            _ => Self::passing(ErrorCode::OutputUnreachable, detail),
+        }
+    }
+
+    /// What a bucket that is a folder ran into. A full disk may have room again later; what the
+    /// system does not allow stays so until somebody changes it.
+    pub(crate) fn of_disk(uri: &str, error: &io::Error) -> Self {
+        use io::ErrorKind;
+        let detail = format!("{uri}: {}", error.kind());
+        match error.kind() {
+            ErrorKind::NotFound => Self::lasting(ErrorCode::NotFound, detail),
+            ErrorKind::PermissionDenied
+            | ErrorKind::ReadOnlyFilesystem
+            | ErrorKind::FileTooLarge
+            | ErrorKind::InvalidFilename
+            | ErrorKind::InvalidInput
+            | ErrorKind::AlreadyExists
+            | ErrorKind::DirectoryNotEmpty
+            | ErrorKind::IsADirectory
+            | ErrorKind::NotADirectory => Self::lasting(ErrorCode::OutputRefused, detail),
+            _ => Self::passing(ErrorCode::OutputUnreachable, detail),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case(io::ErrorKind::StorageFull, ErrorCode::OutputUnreachable, true)]
+    #[case(io::ErrorKind::QuotaExceeded, ErrorCode::OutputUnreachable, true)]
+    #[case(io::ErrorKind::PermissionDenied, ErrorCode::OutputRefused, false)]
+    #[case(io::ErrorKind::ReadOnlyFilesystem, ErrorCode::OutputRefused, false)]
+    #[case(io::ErrorKind::NotADirectory, ErrorCode::OutputRefused, false)]
+    #[case(io::ErrorKind::NotFound, ErrorCode::NotFound, false)]
+    fn a_disk_error_keeps_its_reason_on_the_way_through(
+        #[case] kind: io::ErrorKind,
+        #[case] code: ErrorCode,
+        #[case] retry: bool,
+    ) {
+        let through = opendal::Error::new(opendal::ErrorKind::Unexpected, "failed")
+            .set_source(io::Error::from(kind))
+            .set_temporary();
+        let error = StorageError::of("file://bkt/a.mp4", &through);
+        assert_eq!((error.code, error.retry), (code, retry));
+        assert_eq!(error.detail, format!("file://bkt/a.mp4: {kind}"));
+    }
+
+    #[test]
+    fn a_slow_down_passes() {
+        let error = opendal::Error::new(opendal::ErrorKind::RateLimited, "slow down");
+        let error = StorageError::of("s3://bkt/a.mp4", &error);
+        assert_eq!(error.to_string(), "Output unreachable: s3://bkt/a.mp4: slow down");
+        assert!(error.retry);
     }
 }

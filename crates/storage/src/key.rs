@@ -1,5 +1,53 @@
 //! What an object's key says: whether it can be one, what its content is, how long it may be kept.
 
+/// The longest key, in bytes; S3's limit, the smallest of all.
+const MAX_KEY: usize = 1024;
+
+/// The longest name in a folder, in bytes.
+const MAX_NAME: usize = 255;
+
+/// Whether a text can be a key in every kind of store; else why not.
+pub(crate) fn check(key: &str) -> Result<(), String> {
+    if key.is_empty() || key.len() > MAX_KEY {
+        return Err(format!("a key has 1 to {MAX_KEY} bytes, not {}", key.len()));
+    }
+    if key.chars().any(char::is_control) {
+        return Err("a key holds no control character".to_owned());
+    }
+    if key.ends_with(char::is_whitespace) {
+        return Err("a key does not end in white space".to_owned());
+    }
+    match key.split('/').find(|part| matches!(*part, "" | "." | "..")) {
+        Some(part) => Err(format!("a key has no part `{part}`")),
+        None => Ok(()),
+    }
+}
+
+/// Whether a text can be what keys begin with; else why not.
+pub(crate) fn check_prefix(prefix: &str) -> Result<(), String> {
+    match prefix {
+        "" => Ok(()),
+        // a name that is cut off is one as well
+        _ => check(&format!("{prefix}-")),
+    }
+}
+
+/// Whether a bucket can be a folder of this name; else why not.
+pub(crate) fn check_folder_name(name: &str) -> Result<(), String> {
+    let problem = if name.is_empty() || name.len() > MAX_NAME {
+        format!("has 1 to {MAX_NAME} bytes, not {}", name.len())
+    } else if name.starts_with('.') {
+        "does not begin with a dot".to_owned()
+    } else if name.contains(['/', '\\']) || name.chars().any(char::is_control) {
+        "is one folder's name, without a slash or a control character".to_owned()
+    } else if name.trim() != name {
+        "neither begins nor ends with white space".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(format!("`{name}` cannot be the bucket of a `file` storage: its name {problem}"))
+}
+
 /// The content type of an object, by its key's extension.
 pub fn content_type(key: &str) -> &'static str {
     match extension(key).as_str() {
@@ -39,4 +87,58 @@ pub fn cache_control(key: &str) -> Option<&'static str> {
 fn extension(key: &str) -> String {
     let name = key.rsplit('/').next().unwrap_or(key);
     name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("a/b.mp4", "video/mp4", None)]
+    #[case("a/b.M3U8", "application/vnd.apple.mpegurl", Some("no-cache"))]
+    #[case("a/b.mpd", "application/dash+xml", Some("no-cache"))]
+    #[case("a/1.ts", "video/mp2t", Some("public, max-age=31536000, immutable"))]
+    #[case("a/1.m4s", "video/iso.segment", Some("public, max-age=31536000, immutable"))]
+    #[case("a.b/flv", "application/octet-stream", None)]
+    #[case("é 中.flv", "video/x-flv", None)]
+    fn what_an_extension_says(#[case] key: &str, #[case] kind: &str, #[case] cache: Option<&str>) {
+        assert_eq!((content_type(key), cache_control(key)), (kind, cache));
+    }
+
+    #[rstest]
+    #[case("")]
+    #[case("/a")]
+    #[case("a/")]
+    #[case("a//b")]
+    #[case("../a")]
+    #[case("a/../b")]
+    #[case("./a")]
+    #[case("a\0b")]
+    #[case("a ")]
+    fn not_a_key(#[case] key: &str) {
+        assert!(check(key).is_err());
+    }
+
+    #[rstest]
+    #[case("")]
+    #[case(".")]
+    #[case("..")]
+    #[case(".hidden")]
+    #[case("a/b")]
+    #[case(" a")]
+    fn not_a_folder_name(#[case] name: &str) {
+        let problem = check_folder_name(name).expect_err("refused");
+        assert!(problem.starts_with(&format!("`{name}` cannot be the bucket")), "{problem}");
+    }
+
+    #[test]
+    fn a_prefix_may_end_in_the_middle() {
+        for prefix in ["", "a", "a/", "a/b c"] {
+            assert_eq!(check_prefix(prefix), Ok(()), "{prefix}");
+        }
+        assert!(check_prefix("../").is_err());
+        assert!(check_prefix("a/../").is_err());
+    }
 }

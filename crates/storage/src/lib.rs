@@ -5,7 +5,7 @@
 //! once, and one contract test runs over all of them.
 //! An object is there whole or not at all, and bytes are streamed: memory does not grow with size.
 
-
+mod backend;
 mod bucket;
 mod error;
 mod key;

@@ -1,38 +1,93 @@
 //! Opens buckets: from a storage as the database keeps it to something that objects go into.
 
-use std::path::PathBuf;
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use model::Storage;
+use model::{ErrorCode, Storage, StorageType};
 
-use crate::{StorageError, bucket::Bucket};
+use crate::{
+    StorageError,
+    backend::{Backend, File},
+    bucket::Bucket,
+    key,
+};
 
-/// Every kind of storage the server can write to.
+/// Every kind of storage the server can write to; cheap to clone.
 #[derive(Clone)]
 pub struct Storages {
     root: PathBuf,
-    #[expect(dead_code, reason = "the remote kinds of storage take it")]
+    #[expect(dead_code, reason = "the kinds of storage that are reached by network take it")]
     client: net::Client,
 }
 
 impl Storages {
-    /// `root` is the folder of the buckets of kind `file`, made when absent; `client` is the
+    /// `root` is the folder of the buckets of kind `file`, made when it is absent; `client` is the
     /// guarded way to every object store that is reached by network.
     pub fn new(root: PathBuf, client: net::Client) -> Self {
         Self { root, client }
     }
 
-    /// The bucket of a storage.
+    /// The bucket of a storage. Nothing is connected to yet; a `file` bucket's folder is made.
     ///
     /// # Errors
     /// 1001 when its kind is not supported or the bucket's name cannot be one; 1201 and 1202 when
     /// the folder of a `file` bucket cannot be made.
     pub fn open(&self, storage: &Storage) -> Result<Bucket, StorageError> {
-        todo!()
+        let backend = match storage.kind {
+            StorageType::File => Backend::File(self.folder(storage)?),
+            kind => {
+                return Err(StorageError::lasting(
+                    ErrorCode::BadParam,
+                    format!("storages of type `{kind}` are not supported; give `file`"),
+                ));
+            }
+        };
+        Ok(Bucket::new(backend, storage.uri("")))
     }
 
     /// Where an object of a `file` storage lies on this machine, whether it is there or not;
     /// `None` for other kinds and for keys that lead out of the bucket.
     pub fn local_path(&self, storage: &Storage, key: &str) -> Option<PathBuf> {
-        todo!()
+        if storage.kind != StorageType::File || key::check(key).is_err() {
+            return None;
+        }
+        self.folder(storage).ok()?.object(key).ok()
+    }
+
+    /// Removes what killed processes left unfinished in `file` buckets: everything that was not
+    /// written to for `older_than`. Gives the number of files.
+    ///
+    /// # Errors
+    /// When the folder of the buckets cannot be read.
+    pub fn sweep_unfinished(&self, older_than: Duration) -> io::Result<usize> {
+        let mut removed = 0;
+        for bucket in entries(&self.root)? {
+            for file in entries(&bucket.join(File::WRITING))? {
+                let idle = fs::metadata(&file)?.modified()?.elapsed().unwrap_or_default();
+                if idle >= older_than {
+                    fs::remove_file(&file)?;
+                    removed += 1;
+                }
+            }
+        }
+        Ok(removed)
+    }
+
+    fn folder(&self, storage: &Storage) -> Result<File, StorageError> {
+        File::open(&self.root, &storage.bucket)
+    }
+}
+
+/// What is in a folder; nothing when it is none.
+fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    match fs::read_dir(folder) {
+        Ok(entries) => entries.map(|entry| Ok(entry?.path())).collect(),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(Vec::new())
+        }
+        Err(error) => Err(error),
     }
 }

@@ -1,0 +1,219 @@
+//! What every kind of storage must do, the same for all of them: a new kind is one line at the end.
+
+use std::{
+    path::Path,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use borealis_storage::{Bucket, Storages};
+use bytes::Bytes;
+use model::{ErrorCode, Storage, StorageType};
+use tempfile::TempDir;
+
+use super::{client, storage};
+
+/// A bucket, and what must live as long as it.
+struct Store {
+    storages: Storages,
+    storage: Storage,
+    folder: TempDir,
+}
+
+impl Store {
+    fn file() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let storages = Storages::new(folder.path().join("storage"), client());
+        Self { storages, storage: storage(StorageType::File, "bkt"), folder }
+    }
+
+    fn open(&self) -> Bucket {
+        self.storages.open(&self.storage).expect("the bucket opens")
+    }
+
+    /// A local file of this content, outside of the bucket.
+    fn local(&self, content: &[u8]) -> std::path::PathBuf {
+        let path = self.folder.path().join("local");
+        std::fs::write(&path, content).expect("a local file");
+        path
+    }
+}
+
+/// Keys that trip over encoding, normalising or temporary names somewhere.
+fn odd_keys() -> Vec<String> {
+    let mut keys: Vec<String> = [
+        "plain.mp4",
+        "with space/a b.mp4",
+        " leading/ space.mp4",
+        "é 中 :%d#?&' .mp4",
+        "a+b%2Bc%2F.mp4",
+        "quote\"s'and`s.mp4",
+        "question?mark=1&x#y.mp4",
+        "back\\slash.mp4",
+        "~tilde/*star/[bracket]/{brace}.mp4",
+        "dots/..a/b../...mp4",
+        "UPPER/upper.MP4",
+        "emoji 🎬.mp4",
+        "e\u{301} is not é.mp4",
+    ]
+    .map(str::to_owned)
+    .into();
+    keys.push(format!("{}/{}.mp4", "d".repeat(240), "n".repeat(236)));
+    keys.push(format!("long/{}.mp4", "n".repeat(243)));
+    keys.push(format!("long/{}.mp4", "中".repeat(80)));
+    keys
+}
+
+async fn keeps_what_was_put(store: Store) {
+    let bucket = store.open();
+    let content: Vec<u8> = (0..3_000_000_u32).map(|i| (i % 251) as u8).collect();
+    let told = AtomicU64::new(0);
+    let tell = |bytes| assert!(told.swap(bytes, Ordering::Relaxed) < bytes, "progress grows");
+    let size = bucket.put_file("a/b.mp4", &store.local(&content), &tell).await.expect("put");
+    assert_eq!(size, 3_000_000);
+    assert_eq!(told.into_inner(), 3_000_000);
+    assert_eq!(bucket.size("a/b.mp4").await, Ok(Some(3_000_000)));
+    assert_eq!(bucket.read("a/b.mp4").await.expect("read"), content);
+
+    bucket.put_bytes("a/b.mp4", Bytes::from_static(b"other")).await.expect("overwritten");
+    assert_eq!(bucket.read("a/b.mp4").await.expect("read"), "other");
+    assert_eq!(bucket.put_file("empty", &store.local(b""), &|_| ()).await, Ok(0));
+    assert_eq!(bucket.size("empty").await, Ok(Some(0)));
+    assert_eq!(bucket.list("").await.expect("listed"), ["a/b.mp4", "empty"]);
+}
+
+async fn keys_are_taken_to_the_letter(store: Store) {
+    let bucket = store.open();
+    let mut keys = odd_keys();
+    for key in &keys {
+        bucket.put_bytes(key, Bytes::from(key.clone())).await.expect(key);
+    }
+    for key in &keys {
+        assert_eq!(bucket.read(key).await.expect(key), key.as_bytes(), "{key}");
+        assert_eq!(bucket.size(key).await, Ok(Some(key.len() as u64)), "{key}");
+    }
+    keys.sort();
+    assert_eq!(bucket.list("").await.expect("listed"), keys);
+    for key in &keys {
+        bucket.delete(key).await.expect(key);
+    }
+    assert!(bucket.list("").await.expect("listed").is_empty());
+}
+
+async fn lists_by_what_keys_begin_with(store: Store) {
+    let bucket = store.open();
+    for key in ["cat.m3u8", "cat.hls/1.ts", "cat.hls/720p/2.ts", "cat.hlsx/3.ts", "dog.mp4"] {
+        bucket.put_bytes(key, Bytes::from_static(b"x")).await.expect(key);
+    }
+    for (prefix, keys) in [
+        ("cat.hls/", &["cat.hls/1.ts", "cat.hls/720p/2.ts"][..]),
+        ("cat.hls", &["cat.hls/1.ts", "cat.hls/720p/2.ts", "cat.hlsx/3.ts"]),
+        ("cat.hls/7", &["cat.hls/720p/2.ts"]),
+        ("do", &["dog.mp4"]),
+        ("elephant", &[]),
+        ("no/such/folder/", &[]),
+    ] {
+        assert_eq!(bucket.list(prefix).await.expect(prefix), keys, "{prefix}");
+    }
+}
+
+async fn what_is_missing_is_said_to_be(store: Store) {
+    let bucket = store.open();
+    bucket.put_bytes("folder/a", Bytes::from_static(b"x")).await.expect("put");
+    for key in ["no", "no/such/thing.mp4"] {
+        assert_eq!(bucket.size(key).await, Ok(None));
+        assert_eq!(bucket.delete(key).await, Ok(()));
+        let error = bucket.read(key).await.expect_err("missing");
+        assert_eq!((error.code, error.retry), (ErrorCode::NotFound, false));
+        assert!(error.detail.contains(key), "{error}");
+    }
+    assert_eq!(bucket.size("folder").await, Ok(None), "a folder is no object");
+    bucket.delete("folder/a").await.expect("deleted");
+    assert_eq!(bucket.size("folder/a").await, Ok(None));
+
+    let error = bucket.put_file("a", Path::new("/no/such/file"), &|_| ()).await.expect_err("no file");
+    assert_eq!((error.code, error.retry), (ErrorCode::Internal, true));
+    assert!(bucket.list("").await.expect("listed").is_empty());
+}
+
+async fn keys_that_lead_elsewhere_are_refused(store: Store) {
+    let bucket = store.open();
+    for key in ["", "/a", "a/", "a//b", "../a", "a/../../b", "a/./b", "a\0b", "a\n"] {
+        let put = bucket.put_bytes(key, Bytes::from_static(b"x")).await.expect_err(key);
+        assert_eq!((put.code, put.retry), (ErrorCode::OutputRefused, false), "{key}");
+        assert_eq!(bucket.read(key).await.expect_err(key).code, ErrorCode::OutputRefused, "{key}");
+        assert!(bucket.delete(key).await.is_err(), "{key}");
+        assert!(bucket.size(key).await.is_err(), "{key}");
+    }
+    assert!(bucket.list("../").await.is_err());
+    assert!(bucket.list("").await.expect("listed").is_empty());
+}
+
+async fn many_at_once_do_not_mix(store: Store) {
+    let bucket = store.open();
+    let put = |number: u32| {
+        let bucket = bucket.clone();
+        async move {
+            let content = Bytes::from(number.to_string().repeat(1000));
+            bucket.put_bytes(&format!("many/{}/{number}.ts", number % 7), content).await
+        }
+    };
+    for done in futures::future::join_all((0..200).map(put)).await {
+        done.expect("put");
+    }
+    let keys = bucket.list("many/").await.expect("listed");
+    assert_eq!(keys.len(), 200);
+    for key in keys {
+        let number = key.rsplit('/').next().and_then(|name| name.strip_suffix(".ts")).expect("a number");
+        assert_eq!(bucket.read(&key).await.expect("read"), number.repeat(1000));
+    }
+}
+
+async fn the_last_of_rivals_wins_whole(store: Store) {
+    let bucket = store.open();
+    let rivals = (0..20_u8).map(|rival| {
+        let bucket = bucket.clone();
+        async move { bucket.put_bytes("same.mp4", Bytes::from(vec![rival; 100_000])).await }
+    });
+    for done in futures::future::join_all(rivals).await {
+        done.expect("put");
+    }
+    let content = bucket.read("same.mp4").await.expect("read");
+    assert_eq!(content.len(), 100_000);
+    assert!(content.iter().all(|byte| *byte == content[0]), "two writers are mixed");
+}
+
+macro_rules! contract {
+    ($($kind:ident),+ ; $contents:tt) => { $(contract!(@one $kind $contents);)+ };
+    (@one $kind:ident { $($rule:ident),+ $(,)? }) => {
+        mod $kind {
+            use super::*;
+
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $rule() {
+                super::$rule(Store::$kind()).await;
+            })+
+        }
+    };
+}
+
+contract! {
+    file;
+    {
+        keeps_what_was_put,
+        keys_are_taken_to_the_letter,
+        lists_by_what_keys_begin_with,
+        what_is_missing_is_said_to_be,
+        keys_that_lead_elsewhere_are_refused,
+        many_at_once_do_not_mix,
+        the_last_of_rivals_wins_whole,
+    }
+}
+
+#[test]
+fn other_kinds_are_named_and_refused() {
+    let store = Store::file();
+    let error = store.storages.open(&storage(StorageType::S3, "bkt")).err().expect("refused");
+    assert_eq!((error.code, error.retry), (ErrorCode::BadParam, false));
+    assert_eq!(error.detail, "storages of type `s3` are not supported; give `file`");
+    assert_eq!(store.storages.local_path(&storage(StorageType::S3, "bkt"), "a"), None);
+}

@@ -1,0 +1,37 @@
+//! The storage crate from outside: one binary, a module for each subject.
+
+mod contract;
+mod folder;
+
+use std::{net::Ipv4Addr, sync::Arc};
+
+use model::{NotifySettings, Secret, Storage, StorageType, TenantId, Timestamp};
+use net::{Client, ClientOptions, Guard, IpNet};
+
+/// A client that may reach the servers that tests run on this machine.
+fn client() -> Client {
+    let loopback = IpNet::new(Ipv4Addr::LOCALHOST.into(), 32).expect("a network");
+    Client::new(Arc::new(Guard::new(vec![loopback])), ClientOptions::default()).expect("a client")
+}
+
+fn storage(kind: StorageType, bucket: &str) -> Storage {
+    Storage {
+        id: "0123456789abcdef".parse().expect("an id"),
+        tenant: TenantId::main(),
+        kind,
+        name: String::new(),
+        region: String::new(),
+        bucket: bucket.to_owned(),
+        prefix: String::new(),
+        endpoint: String::new(),
+        path_style: false,
+        storage_ak: Secret::default(),
+        storage_sk: Secret::default(),
+        notify: String::new(),
+        notify_secret: Secret::default(),
+        notify_settings: NotifySettings::default(),
+        extra: String::new(),
+        name_rule: String::new(),
+        created: Timestamp::from_millis(0),
+    }
+}
