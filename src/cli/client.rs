@@ -156,6 +156,8 @@ impl Client {
     reason = "the guard is for addresses that come from outside; here the user names the server"
 )]
 pub(super) fn http_client() -> reqwest::Result<reqwest::Client> {
+    // an error here only says that there is one already
+    let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
         .connect_timeout(Duration::from_secs(10))
         .timeout(Duration::from_secs(60))

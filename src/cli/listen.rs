@@ -382,7 +382,6 @@ mod tests {
     }
 
     async fn listener(options: ListenOptions) -> Listener {
-        let _ = rustls::crypto::ring::default_provider().install_default();
         Listener::start(ListenOptions { clock: Arc::new(Still), ..options }).await.expect("a free port")
     }
 

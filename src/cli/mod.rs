@@ -25,13 +25,16 @@ use std::{error::Error, io, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 use self::serve::Parts;
-use crate::config::{Flags, Settings};
+use crate::{
+    config::{Flags, Settings},
+    telemetry,
+};
 
 /// What a subcommand comes to: nothing more to say, or why it failed, in a sentence.
 pub type Result<T = ()> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 #[derive(Parser)]
-#[command(name = "borealis", version, about, propagate_version = true)]
+#[command(name = "borealis", version, about)]
 struct CommandLine {
     #[command(subcommand)]
     command: Command,
@@ -70,11 +73,11 @@ pub fn main() -> ExitCode {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return report(&error.into()),
+        Err(error) => return report(&error),
     };
     match runtime.block_on(run(command_line.command)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => report(&error),
+        Err(error) => report(error.as_ref()),
     }
 }
 
@@ -83,10 +86,10 @@ async fn run(command: Command) -> Result {
         Command::Serve(flags) => {
             let settings = Settings::load(&flags)?;
             let parts = Parts { api: true, worker: settings.worker.enabled };
-            Box::pin(serve::run(settings, parts)).await
+            Box::pin(process(settings, parts)).await
         }
         Command::Worker(flags) => {
-            Box::pin(serve::run(Settings::load(&flags)?, Parts { api: false, worker: true })).await
+            Box::pin(process(Settings::load(&flags)?, Parts { api: false, worker: true })).await
         }
         Command::Task(args) => Box::pin(task::run(args)).await,
         Command::Storage(args) => Box::pin(storage::run(args)).await,
@@ -100,8 +103,15 @@ async fn run(command: Command) -> Result {
     }
 }
 
+/// Runs what stays; its logs and figures begin before all else.
+async fn process(settings: Settings, parts: Parts) -> Result {
+    telemetry::start_logs(&settings.log)?;
+    telemetry::figures();
+    serve::run(settings, parts).await
+}
+
 /// Says on standard error why it failed. Output that nobody reads any more (`… | head`) is no error.
-fn report(error: &Box<dyn Error + Send + Sync>) -> ExitCode {
+fn report(error: &(dyn Error + Send + Sync + 'static)) -> ExitCode {
     if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
         return ExitCode::SUCCESS;
     }

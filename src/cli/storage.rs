@@ -45,10 +45,10 @@ struct AddArgs {
     #[arg(long)]
     bucket: String,
     /// What every output's path begins with
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     prefix: String,
     /// The callback's URL, called when a task ends
-    #[arg(long, value_name = "URL", default_value = "")]
+    #[arg(long, value_name = "URL", default_value = "", hide_default_value = true)]
     notify: String,
     /// Attempts at most for a callback
     #[arg(long, value_name = "N")]
@@ -63,16 +63,16 @@ struct AddArgs {
     #[arg(long, value_name = "STATUS")]
     notify_success: Option<NotifySuccess>,
     /// The vendor's region
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     region: String,
     /// The URL of the service where it is not the vendor's own
-    #[arg(long, value_name = "URL", default_value = "")]
+    #[arg(long, value_name = "URL", default_value = "", hide_default_value = true)]
     endpoint: String,
     /// Put the bucket into the path instead of the host name
     #[arg(long)]
     path_style: bool,
     /// A label of your own
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     name: String,
     #[command(flatten)]
     shown: Shown,

@@ -56,7 +56,7 @@ struct CreateArgs {
     #[arg(long, value_name = "PATH")]
     output: String,
     /// A text that is handed back in the callback
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     custom_info: String,
     /// 1 to 9; higher goes first
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=9))]
