@@ -1,0 +1,305 @@
+//! The client against a name server that lies, and listeners on loopback that must see nothing.
+
+mod stub;
+
+use std::{net::SocketAddr, process::Command, sync::Arc, time::Duration};
+
+use borealis_net::{Client, ClientOptions, Exchange, Guard, NetError, NetErrorKind, UrlProblem};
+use reqwest::{Method, Request};
+use rstest::rstest;
+use stub::{NameServer, Says, Seen, WebServer};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
+use url::Url;
+
+const PUBLIC: &str = "93.184.216.34";
+
+fn client(allow: &[&str], name_server: Option<SocketAddr>) -> Client {
+    let allow = allow.iter().map(|network| network.parse().expect("a network")).collect();
+    let name_servers = name_server.map(|address| vec![address]);
+    let options = ClientOptions { name_servers, ..ClientOptions::default() };
+    Client::new(Arc::new(Guard::new(allow)), options).expect("a client")
+}
+
+fn get(url: Url) -> Request {
+    Request::new(Method::GET, url)
+}
+
+async fn refusal(client: &Client, request: Request) -> NetError {
+    let error = client.send(request).await.expect_err("refused");
+    assert!(!error.to_string().contains("hidden"), "{error} holds the query");
+    error
+}
+
+/// Reads the body, so that the connection goes back into the pool.
+async fn finish(exchange: Exchange) {
+    assert_eq!(exchange.response.text().await.expect("a body"), "ok");
+}
+
+#[rstest]
+#[case(&["10.0.0.1"], "a private address")]
+#[case(&[PUBLIC, "10.0.0.1"], "a private address")]
+#[case(&["10.0.0.1", PUBLIC], "a private address")]
+#[case(&[PUBLIC, "::1"], "a loopback address")]
+#[case(&[PUBLIC, "64:ff9b::a9fe:a9fe"], "the address of a cloud's metadata service")]
+#[tokio::test]
+async fn one_forbidden_address_rejects_the_answer(#[case] addresses: &[&str], #[case] kind: &'static str) {
+    let names = NameServer::start([Says::addresses(addresses)]).await;
+    let client = client(&[], Some(names.address));
+    let url: Url = "http://victim.example/?sig=hidden".parse().expect("a url");
+
+    let error = refusal(&client, get(url.clone())).await;
+    assert_eq!(error.to_string(), format!("forbidden: `victim.example` resolves to {kind}"));
+    assert_eq!(error.kind, NetErrorKind::Forbidden);
+    assert!(error.timing.dns.is_some() && error.timing.connect.is_none());
+
+    let host = "victim.example".to_owned();
+    assert_eq!(client.check(&url).await, Err(UrlProblem::ForbiddenName { host, kind }));
+}
+
+#[tokio::test]
+async fn a_name_that_changes_its_mind_is_judged_again() {
+    let names = NameServer::start([Says::addresses(&[PUBLIC]), Says::addresses(&["127.0.0.1"])]).await;
+    let server = WebServer::start().await;
+    let client = client(&[], Some(names.address));
+    let url = server.url("rebinding.example");
+
+    assert_eq!(client.check(&url).await, Ok(()));
+    assert_eq!(refusal(&client, get(url)).await.kind, NetErrorKind::Forbidden);
+    assert_eq!(names.look_ups().len(), 2, "one for each use of the name");
+    assert_eq!(server.seen(), Seen::default());
+}
+
+#[tokio::test]
+async fn an_attempt_looks_up_once_and_a_pooled_connection_not_at_all() {
+    let names = NameServer::start([Says::addresses(&["127.0.0.1"])]).await;
+    let server = WebServer::start().await;
+    let client = client(&["127.0.0.0/8"], Some(names.address));
+
+    let first = client.send(get(server.url("service.example"))).await.expect("an answer");
+    assert_eq!(first.timing.address, Some(server.address));
+    assert!(first.timing.dns.is_some() && first.timing.connect.is_some());
+    assert!(first.timing.first_byte >= first.timing.connect);
+    finish(first).await;
+
+    let second = client.send(get(server.url("service.example"))).await.expect("an answer");
+    assert_eq!(second.timing.address, Some(server.address));
+    assert_eq!((second.timing.dns, second.timing.connect), (None, None));
+    finish(second).await;
+
+    let third = client.send_on_new_connection(get(server.url("service.example"))).await.expect("an answer");
+    assert!(third.timing.connect.is_some());
+    assert_eq!(server.seen().connections, 2);
+    assert_eq!(names.look_ups(), ["service.example.", "service.example."]);
+}
+
+#[rstest]
+#[case("intranet")]
+#[case("intranet.corp")]
+#[case("xn--bcher-kva.example")]
+#[tokio::test]
+async fn names_are_asked_as_they_are_written(#[case] name: &str) {
+    let names = NameServer::start([Says::NoSuchName]).await;
+    let client = client(&[], Some(names.address));
+    let url: Url = format!("http://{name}/").parse().expect("a url");
+    let error = refusal(&client, get(url)).await;
+    assert_eq!(error.to_string(), format!("dns: `{name}` does not exist"));
+    assert_eq!(names.look_ups(), [format!("{name}.")]);
+}
+
+#[rstest]
+#[case(Says::NoSuchName, "dns: `victim.example` does not exist")]
+#[case(Says::addresses(&[]), "dns: `victim.example` has no address")]
+#[case(Says::Fails, "dns: `victim.example` could not be looked up: the name server said ")]
+#[tokio::test]
+async fn a_name_without_an_address_may_have_one_later(#[case] says: Says, #[case] text: &str) {
+    let names = NameServer::start([says]).await;
+    let client = client(&[], Some(names.address));
+    let url: Url = "http://victim.example/".parse().expect("a url");
+    let error = refusal(&client, get(url.clone())).await;
+    assert_eq!(error.kind, NetErrorKind::Dns);
+    assert!(error.to_string().starts_with(text), "{error}");
+    assert_eq!(client.check(&url).await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_silent_name_server_meets_the_deadline() {
+    let names = NameServer::start([Says::Nothing]).await;
+    let client = client(&[], Some(names.address));
+    let mut request = get("http://victim.example/".parse().expect("a url"));
+    *request.timeout_mut() = Some(Duration::from_millis(300));
+    let error = refusal(&client, request).await;
+    assert_eq!(error.to_string(), "timeout: no connection to victim.example:80 in time");
+    assert!(!names.look_ups().is_empty());
+}
+
+#[rstest]
+#[case("127.0.0.1")]
+#[case("[::ffff:127.0.0.1]")]
+#[case("2130706433")]
+#[case("127.1")]
+#[case("localhost")]
+#[tokio::test]
+async fn literals_are_refused_before_anything_connects(#[case] host: &str) {
+    let names = NameServer::start([Says::addresses(&[PUBLIC])]).await;
+    let server = WebServer::start().await;
+    let client = client(&[], Some(names.address));
+    let error = refusal(&client, get(server.url(host))).await;
+    assert_eq!(error.kind, NetErrorKind::Forbidden);
+    assert_eq!(server.seen(), Seen::default());
+    assert!(names.look_ups().is_empty());
+}
+
+#[tokio::test]
+async fn the_bare_client_sends_nothing_to_a_forbidden_literal() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}/", listener.local_addr().expect("an address"));
+    let client = client(&[], None);
+    let (sent, seen) = tokio::join!(client.reqwest().get(url).send(), async {
+        let (mut stream, _) = listener.accept().await.expect("a connection");
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).await.expect("closed in order");
+        bytes
+    });
+    assert!(sent.is_err());
+    assert_eq!(seen, b"");
+}
+
+#[tokio::test]
+async fn the_bare_client_looks_names_up_with_the_guard() {
+    let names = NameServer::start([Says::addresses(&["127.0.0.1"])]).await;
+    let server = WebServer::start().await;
+    let client = client(&[], Some(names.address));
+    assert!(client.reqwest().get(server.url("victim.example")).send().await.is_err());
+    assert_eq!((server.seen(), names.look_ups().len()), (Seen::default(), 1));
+}
+
+#[tokio::test]
+async fn localhost_is_as_on_every_system() {
+    let names = NameServer::start([Says::NoSuchName]).await;
+    let server = WebServer::start().await;
+    let client = client(&["127.0.0.0/8"], Some(names.address));
+    finish(client.send(get(server.url("localhost"))).await.expect("an answer")).await;
+    assert!(names.look_ups().is_empty());
+}
+
+#[rstest]
+#[case("ftp://a.example/")]
+#[case("http://u:p@a.example/")]
+#[tokio::test]
+async fn unusable_urls(#[case] url: &str) {
+    let client = client(&[], None);
+    let error = refusal(&client, get(url.parse().expect("a url"))).await;
+    assert_eq!(error.kind, NetErrorKind::BadUrl);
+}
+
+/// Runs [`goes_where_it_is_told`] in a process whose environment names proxies that nobody answers.
+#[tokio::test]
+async fn proxies_in_the_environment_are_ignored() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let nobody = format!("http://{}", listener.local_addr().expect("an address"));
+    drop(listener);
+    let mut command = Command::new(std::env::current_exe().expect("a program"));
+    command.args(["--exact", "goes_where_it_is_told"]);
+    for name in ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {
+        command.env(name, &nobody);
+    }
+    let output = command.env_remove("NO_PROXY").env_remove("no_proxy").output().expect("it runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+}
+
+#[tokio::test]
+async fn goes_where_it_is_told() {
+    let server = WebServer::start().await;
+    let client = client(&["127.0.0.0/8"], None);
+    let exchange = client.send(get(server.url("127.0.0.1"))).await.expect("an answer");
+    assert_eq!(exchange.timing.address, Some(server.address));
+    assert_eq!(exchange.timing.dns, None);
+    finish(exchange).await;
+}
+
+#[tokio::test]
+async fn a_failed_handshake_is_a_tls_error() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let url: Url = format!("https://{address}/?sig=hidden").parse().expect("a url");
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("a connection");
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.expect("written");
+    });
+    let error = refusal(&client(&["127.0.0.0/8"], None), get(url)).await;
+    assert_eq!(error.kind, NetErrorKind::Tls, "{error}");
+    assert_eq!(error.timing.address, Some(address));
+}
+
+#[tokio::test]
+async fn nobody_listens() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    drop(listener);
+    let names = NameServer::start([Says::addresses(&["127.0.0.1"])]).await;
+    let client = client(&["127.0.0.0/8"], Some(names.address));
+    let url = format!("http://service.example:{}/?sig=hidden", address.port());
+    let error = refusal(&client, get(url.parse().expect("a url"))).await;
+    assert_eq!(error.to_string(), format!("refused: connection refused by {address}"));
+    assert_eq!(error.timing.address, Some(address));
+}
+
+/// A TLS server for `localhost` that answers one request on each connection; with its certificate.
+async fn tls_server() -> (Url, String) {
+    let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    let (pem, certificate) = (certified.cert.pem(), certified.cert.der().clone());
+    let key = rustls::pki_types::PrivatePkcs8KeyDer::from(certified.signing_key.serialize_der());
+    let config =
+        rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key.into())
+            .expect("a good certificate");
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            // a client that does not trust the certificate ends the handshake
+            if let Ok(mut stream) = acceptor.accept(stream).await {
+                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.expect("written");
+                stream.shutdown().await.expect("closed");
+            }
+        }
+    });
+    (format!("https://localhost:{port}/").parse().expect("a url"), pem)
+}
+
+const TRUSTED_URL: &str = "BOREALIS_TEST_TRUSTED_URL";
+
+#[tokio::test]
+async fn certificates_must_be_trusted() {
+    let (url, pem) = tls_server().await;
+    let error = refusal(&client(&["127.0.0.0/8"], None), get(url.clone())).await;
+    assert_eq!(error.kind, NetErrorKind::Tls, "{error}");
+    assert!(error.to_string().contains("invalid peer certificate"), "{error}");
+
+    let authority = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(authority.path(), pem).expect("written");
+    let mut command = tokio::process::Command::new(std::env::current_exe().expect("a program"));
+    command.args(["--exact", "reaches_the_url_it_is_given", "--ignored"]);
+    command.env("SSL_CERT_FILE", authority.path()).env(TRUSTED_URL, url.as_str());
+    let output = command.output().await.expect("it runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+}
+
+#[tokio::test]
+#[ignore = "certificates_must_be_trusted runs it with an environment of its own"]
+async fn reaches_the_url_it_is_given() {
+    let url = std::env::var(TRUSTED_URL).expect("a url");
+    let exchange = client(&["127.0.0.0/8"], None).send(get(url.parse().expect("a url"))).await;
+    let exchange = exchange.expect("a trusted answer");
+    assert!(exchange.timing.connect.is_some());
+    finish(exchange).await;
+}
