@@ -5,7 +5,6 @@
 use std::{fmt::Display, str::FromStr};
 
 use model::Timestamp;
-use sea_orm::JsonValue;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{Result, StoreError};
@@ -21,13 +20,13 @@ pub(crate) fn number<T, U: TryFrom<T>>(column: &str, value: T) -> Result<U> {
 }
 
 /// A value from JSON.
-pub(crate) fn from_json<T: DeserializeOwned>(column: &str, json: JsonValue) -> Result<T> {
-    serde_json::from_value(json).map_err(|error| StoreError::Corrupt(format!("{column}: {error}")))
+pub(crate) fn from_json<T: DeserializeOwned>(column: &str, json: &str) -> Result<T> {
+    serde_json::from_str(json).map_err(|error| StoreError::Corrupt(format!("{column}: {error}")))
 }
 
 /// A value as JSON.
-pub(crate) fn to_json<T: Serialize>(column: &str, value: &T) -> Result<JsonValue> {
-    serde_json::to_value(value).map_err(|error| StoreError::Corrupt(format!("{column}: {error}")))
+pub(crate) fn to_json<T: Serialize>(column: &str, value: &T) -> Result<String> {
+    serde_json::to_string(value).map_err(|error| StoreError::Corrupt(format!("{column}: {error}")))
 }
 
 /// A moment, where there is one.

@@ -150,7 +150,7 @@ fn row(storage: &Storage, cipher: &Cipher) -> Result<storage::ActiveModel> {
 }
 
 pub(crate) fn read(row: storage::Model, cipher: &Cipher) -> Result<Storage> {
-    let spec: Spec = column::from_json("storage.spec", row.spec)?;
+    let spec: Spec = column::from_json("storage.spec", &row.spec)?;
     Ok(Storage {
         id: column::read("storage.id", &row.id)?,
         tenant: column::read("storage.tenant_id", &row.tenant_id)?,

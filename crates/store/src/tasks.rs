@@ -8,8 +8,8 @@ use model::{
     TenantId, Timestamp,
 };
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, JsonValue,
-    PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, SqlErr, sea_query::LockType,
+    ActiveValue::Set, ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, PaginatorTrait as _,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _, SqlErr, sea_query::LockType,
 };
 
 use crate::{
@@ -231,7 +231,7 @@ fn row(task: &Task) -> Result<task::ActiveModel> {
     })
 }
 
-fn source(task: &Task) -> Result<Option<JsonValue>> {
+fn source(task: &Task) -> Result<Option<String>> {
     task.source.as_ref().map(|facts| column::to_json("task.source", facts)).transpose()
 }
 
@@ -253,8 +253,8 @@ fn state_columns(state: &TaskState) -> Result<task::ActiveModel> {
 }
 
 fn read(row: task::Model) -> Result<Task> {
-    let spec: TaskSpec = column::from_json("task.spec", row.spec.clone())?;
-    let source = row.source.clone().map(|json| column::from_json("task.source", json)).transpose()?;
+    let spec: TaskSpec = column::from_json("task.spec", &row.spec)?;
+    let source = row.source.as_deref().map(|json| column::from_json("task.source", json)).transpose()?;
     Ok(Task {
         id: column::read("task.id", &row.id)?,
         tenant: column::read("task.tenant_id", &row.tenant_id)?,
@@ -279,7 +279,7 @@ fn read_state(row: task::Model) -> Result<TaskState> {
         let progress = column::number("task.progress", row.progress)?;
         Ok(TaskState::Working { stage, progress, started: started.ok_or_else(|| missing("started"))? })
     };
-    let outcome = || row.outcome.clone().ok_or_else(|| missing("outcome"));
+    let outcome = || row.outcome.as_deref().ok_or_else(|| missing("outcome"));
     match column::read("task.status", &row.status)? {
         TaskStatus::Pending => Ok(TaskState::Pending),
         TaskStatus::Downloading => working(model::Stage::Downloading),

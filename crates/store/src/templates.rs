@@ -105,7 +105,7 @@ fn not_found(name: &TemplateName) -> StoreError {
 
 fn read(row: template::Model) -> Result<StoredTemplate> {
     Ok(StoredTemplate {
-        template: column::from_json("template.spec", row.spec)?,
+        template: column::from_json("template.spec", &row.spec)?,
         created: Timestamp::from_millis(row.created),
     })
 }

@@ -8,8 +8,8 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: String,
     pub tenant_id: String,
-    /// Everything that is no secret.
-    pub spec: Json,
+    /// Everything that is no secret, as JSON.
+    pub spec: String,
     pub storage_ak: Vec<u8>,
     pub storage_sk: Vec<u8>,
     pub notify_secret: Vec<u8>,

@@ -14,7 +14,8 @@ pub struct Model {
     /// Unique among the unfinished tasks of a storage.
     pub output_key: String,
     pub custom_info: String,
-    pub spec: Json,
+    /// JSON.
+    pub spec: String,
     pub output_uri: String,
     pub region: String,
     pub created: i64,
@@ -23,10 +24,10 @@ pub struct Model {
     pub started: Option<i64>,
     /// None while it is unfinished.
     pub finished: Option<i64>,
-    /// What came out, or why nothing did.
-    pub outcome: Option<Json>,
-    /// What the input turned out to be.
-    pub source: Option<Json>,
+    /// What came out, or why nothing did, as JSON.
+    pub outcome: Option<String>,
+    /// What the input turned out to be, as JSON.
+    pub source: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -9,7 +9,8 @@ pub struct Model {
     pub tenant_id: String,
     #[sea_orm(primary_key, auto_increment = false)]
     pub name: String,
-    pub spec: Json,
+    /// JSON.
+    pub spec: String,
     pub created: i64,
 }
 

@@ -1,11 +1,10 @@
 //! The first schema: who may call, what is to be done, and who is told.
+//!
+//! JSON is text: it is read whole, and PostgreSQL's own types refuse or reorder some of it.
 
 use sea_orm_migration::{
     prelude::*,
-    schema::{
-        big_integer, big_integer_null, binary, boolean, integer, integer_null, json, json_null, text,
-        text_null,
-    },
+    schema::{big_integer, big_integer_null, binary, boolean, integer, integer_null, text, text_null},
 };
 
 #[derive(DeriveMigrationName)]
@@ -54,7 +53,7 @@ fn storage() -> TableCreateStatement {
         .table("storage")
         .col(text("id").primary_key())
         .col(text("tenant_id"))
-        .col(json("spec"))
+        .col(text("spec"))
         .col(binary("storage_ak"))
         .col(binary("storage_sk"))
         .col(binary("notify_secret"))
@@ -67,7 +66,7 @@ fn template() -> TableCreateStatement {
         .table("template")
         .col(text("tenant_id"))
         .col(text("name"))
-        .col(json("spec"))
+        .col(text("spec"))
         .col(big_integer("created"))
         .primary_key(Index::create().col("tenant_id").col("name"))
         .take()
@@ -84,7 +83,7 @@ fn task() -> TableCreateStatement {
         .col(text("template_name"))
         .col(text("output_key"))
         .col(text("custom_info"))
-        .col(json("spec"))
+        .col(text("spec"))
         .col(text("output_uri"))
         .col(text("region"))
         .col(big_integer("created"))
@@ -92,8 +91,8 @@ fn task() -> TableCreateStatement {
         .col(integer("progress"))
         .col(big_integer_null("started"))
         .col(big_integer_null("finished"))
-        .col(json_null("outcome"))
-        .col(json_null("source"))
+        .col(text_null("outcome"))
+        .col(text_null("source"))
         .take()
 }
 

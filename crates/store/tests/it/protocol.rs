@@ -1,1 +1,355 @@
-//! x
+//! Claim, lease and fence against a model that fits on a page: whatever happens in whatever order,
+//! only the last holder's writes succeed, a lost fence writes nothing, each end owes one callback,
+//! and no task is lost.
+
+use std::time::Duration;
+
+use borealis_store::{CallbackFilter, Claim, Page, QueueDepth, StoreError, TaskFilter, testing::Kind};
+use model::{Priority, Stage, Storage, TaskId, TaskStatus, Timestamp, WorkerId};
+use proptest::{prelude::*, test_runner::TestRunner};
+
+use crate::world::{LEASE, World, failed, is_fenced, is_wrong_state, succeeded, worker};
+
+const ALL: Page = Page { offset: 0, limit: 1000 };
+const MAX_CLAIMS: u32 = 10;
+
+/// What may happen. Numbers are taken modulo what there is: workers, tasks, claims (old ones too,
+/// counted from the latest).
+#[derive(Clone, Debug)]
+enum Event {
+    Create { priority: u32 },
+    Claim { worker: usize },
+    Renew { claim: usize },
+    Advance { claim: usize, stage: Stage, progress: u8 },
+    Finish { claim: usize, succeeds: bool },
+    GiveBack { claim: usize },
+    TryAgain { claim: usize, after: Duration },
+    Cancel { task: usize },
+    Retry { task: usize },
+    Pass { time: Duration },
+    Reap,
+    ReleaseWorker { worker: usize },
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let stage = prop::sample::select(Stage::ALL);
+    let seconds = |range| prop::strategy::Strategy::prop_map(range, Duration::from_secs);
+    prop_oneof![
+        3 => (4u32..=6).prop_map(|priority| Event::Create { priority }),
+        6 => (0..3usize).prop_map(|worker| Event::Claim { worker }),
+        2 => (0..5usize).prop_map(|claim| Event::Renew { claim }),
+        2 => (0..5usize, stage, 0..=100u8)
+            .prop_map(|(claim, stage, progress)| Event::Advance { claim, stage, progress }),
+        2 => (0..5usize, any::<bool>()).prop_map(|(claim, succeeds)| Event::Finish { claim, succeeds }),
+        1 => (0..5usize).prop_map(|claim| Event::GiveBack { claim }),
+        1 => (0..5usize, seconds(0..20u64)).prop_map(|(claim, after)| Event::TryAgain { claim, after }),
+        1 => any::<usize>().prop_map(|task| Event::Cancel { task }),
+        1 => any::<usize>().prop_map(|task| Event::Retry { task }),
+        2 => seconds(1..40u64).prop_map(|time| Event::Pass { time }),
+        2 => Just(Event::Reap),
+        1 => (0..3usize).prop_map(|worker| Event::ReleaseWorker { worker }),
+    ]
+}
+
+/// What is expected of a task.
+struct Expected {
+    id: TaskId,
+    priority: u32,
+    status: TaskStatus,
+    progress: u8,
+    ends: usize,
+    job: Option<Job>,
+}
+
+/// What is expected of its job.
+struct Job {
+    /// The order in which jobs were made; the only tenant's virtual time is the same.
+    number: usize,
+    run_at: Timestamp,
+    /// The index of the claim that holds.
+    holder: Option<usize>,
+    lease_until: Timestamp,
+    claims: u32,
+    tries: u32,
+}
+
+struct Run {
+    world: World,
+    storage: Storage,
+    workers: Vec<WorkerId>,
+    tasks: Vec<Expected>,
+    /// Every claim that was ever made, and whose.
+    claims: Vec<(Claim, usize)>,
+    jobs: usize,
+}
+
+impl Run {
+    async fn new(kind: Kind) -> Self {
+        let world = World::new(kind).await;
+        let storage = world.add_storage().await;
+        let workers = (0..3).map(|_| worker()).collect();
+        Self { world, storage, workers, tasks: Vec::new(), claims: Vec::new(), jobs: 0 }
+    }
+
+    fn new_job(&mut self) -> Job {
+        self.jobs += 1;
+        let epoch = Timestamp::from_millis(0);
+        Job { number: self.jobs, run_at: epoch, holder: None, lease_until: epoch, claims: 0, tries: 0 }
+    }
+
+    /// The claim that an event means.
+    fn claim_at(&self, back: usize) -> Option<usize> {
+        self.claims.len().checked_sub(1).map(|last| last - back % self.claims.len().min(5))
+    }
+
+    /// The task whose holder this claim is, if it still is.
+    fn held_by(&mut self, claim: usize) -> Option<&mut Expected> {
+        let task = &mut self.tasks[self.claims[claim].1];
+        task.job.as_ref().is_some_and(|job| job.holder == Some(claim)).then_some(task)
+    }
+
+    async fn happens(&mut self, event: Event) {
+        match event {
+            Event::Create { priority } => self.create(priority).await,
+            Event::Claim { worker } => {
+                self.claim(worker).await;
+            }
+            Event::Cancel { task } if !self.tasks.is_empty() => self.cancel(task % self.tasks.len()).await,
+            Event::Retry { task } if !self.tasks.is_empty() => self.retry(task % self.tasks.len()).await,
+            Event::Cancel { .. } | Event::Retry { .. } => {}
+            Event::Pass { time } => self.world.clock.pass(time),
+            Event::Reap => {
+                let now = self.world.now();
+                let reaped = self.world.store.reap().await.expect("reaped");
+                assert_eq!(reaped, self.lose(|job, _| job.lease_until < now));
+            }
+            Event::ReleaseWorker { worker } => {
+                let worker = self.workers[worker].clone();
+                let released = self.world.store.release_worker(&worker).await.expect("released");
+                assert_eq!(released, self.lose(|_, claim| claim.worker == worker));
+            }
+            Event::Renew { claim }
+            | Event::Advance { claim, .. }
+            | Event::Finish { claim, .. }
+            | Event::GiveBack { claim }
+            | Event::TryAgain { claim, .. } => {
+                if let Some(claim) = self.claim_at(claim) {
+                    self.holder_writes(claim, event).await;
+                }
+            }
+        }
+    }
+
+    async fn create(&mut self, priority: u32) {
+        let mut task = self.world.task(&self.storage);
+        task.spec.priority = Priority::new(priority).expect("a priority");
+        self.world.store.create_task(&task).await.expect("created");
+        let job = Some(self.new_job());
+        let status = TaskStatus::Pending;
+        self.tasks.push(Expected { id: task.id, priority, status, progress: 0, ends: 0, job });
+    }
+
+    /// Claims as this worker, and says whether there was a job.
+    async fn claim(&mut self, worker: usize) -> bool {
+        let claimed = self.world.store.claim_job(&self.workers[worker], LEASE).await.expect("claimed");
+        let now = self.world.now();
+        loop {
+            let ready = |task: &&mut Expected| {
+                task.job.as_ref().is_some_and(|job| job.holder.is_none() && job.run_at <= now)
+            };
+            let order = |task: &&mut Expected| {
+                (std::cmp::Reverse(task.priority), task.job.as_ref().map(|job| job.number))
+            };
+            let Some(next) = self.tasks.iter_mut().filter(ready).min_by_key(order) else {
+                assert_eq!(claimed, None);
+                return false;
+            };
+            let job = next.job.as_mut().expect("a ready job");
+            job.claims += 1;
+            if job.claims > MAX_CLAIMS {
+                next.end(TaskStatus::Failed);
+                continue;
+            }
+            let claim = claimed.expect("a job is ready");
+            assert_eq!((&claim.task.id, claim.claims, claim.tries), (&next.id, job.claims, job.tries));
+            (next.status, next.progress) = (TaskStatus::Downloading, 0);
+            job.holder = Some(self.claims.len());
+            job.lease_until = now + LEASE;
+            let older = self.claims.iter().filter(|(old, _)| old.job_id == claim.job_id);
+            assert!(older.into_iter().all(|(old, _)| old.fence < claim.fence), "the fence grows");
+            let task = self.tasks.iter().position(|task| task.id == claim.task.id).expect("ours");
+            self.claims.push((claim, task));
+            return true;
+        }
+    }
+
+    async fn holder_writes(&mut self, index: usize, event: Event) {
+        let claim = self.claims[index].0.clone();
+        let store = self.world.store.clone();
+        let now = self.world.now();
+        let result = match event {
+            Event::Renew { .. } => store.renew(&claim, LEASE).await,
+            Event::Advance { stage, progress, .. } => store.advance(&claim, stage, progress).await,
+            Event::Finish { succeeds, .. } => {
+                let end = if succeeds { succeeded() } else { failed() };
+                store.finish_task(&claim, end).await.map(|_| ())
+            }
+            Event::GiveBack { .. } => store.give_back(&claim).await,
+            Event::TryAgain { after, .. } => store.try_again(&claim, after).await,
+            _ => unreachable!("the others are no holder's"),
+        };
+        let Some(task) = self.held_by(index) else { return is_fenced(result) };
+        result.expect("the holder may write");
+        let job = task.job.as_mut().expect("it is held");
+        match event {
+            Event::Renew { .. } => job.lease_until = now + LEASE,
+            Event::Advance { stage, progress, .. } => {
+                task.status = stage.as_str().parse().expect("a stage is a status");
+                task.progress = task.progress.max(progress);
+            }
+            Event::Finish { succeeds: true, .. } => task.end(TaskStatus::Succeeded),
+            Event::Finish { .. } => task.end(TaskStatus::Failed),
+            Event::GiveBack { .. } => {
+                job.claims -= 1;
+                task.wait();
+            }
+            Event::TryAgain { after, .. } => {
+                job.claims -= 1;
+                job.tries += 1;
+                job.run_at = now + after;
+                task.wait();
+            }
+            _ => unreachable!("the others are no holder's"),
+        }
+    }
+
+    async fn cancel(&mut self, index: usize) {
+        let task = &mut self.tasks[index];
+        let result = self.world.store.cancel_task(&self.world.tenant, &task.id).await;
+        if task.job.is_none() {
+            return is_wrong_state(result);
+        }
+        result.expect("cancelled");
+        task.end(TaskStatus::Cancelled);
+    }
+
+    async fn retry(&mut self, index: usize) {
+        let job = self.new_job();
+        let task = &mut self.tasks[index];
+        let result = self.world.store.retry_task(&self.world.tenant, &task.id).await;
+        if task.job.is_some() {
+            return is_wrong_state(result);
+        }
+        result.expect("retried");
+        task.job = Some(job);
+        (task.status, task.progress) = (TaskStatus::Pending, 0);
+    }
+
+    /// Frees the held jobs of which this is true, and says how many.
+    fn lose(&mut self, lost: impl Fn(&Job, &Claim) -> bool) -> u64 {
+        let mut count = 0;
+        for task in &mut self.tasks {
+            let Some(job) = &task.job else { continue };
+            if job.holder.is_some_and(|holder| lost(job, &self.claims[holder].0)) {
+                task.wait();
+                count += 1;
+            }
+        }
+        count
+    }
+
+    /// The database says what the model says.
+    async fn agrees(&self) {
+        let filter = TaskFilter::default();
+        let page = self.world.store.list_tasks(&self.world.tenant, &filter, ALL).await.expect("listed");
+        assert_eq!(page.tasks.len(), self.tasks.len());
+        for expected in &self.tasks {
+            let task = page.tasks.iter().find(|task| task.id == expected.id).expect("nothing is lost");
+            assert_eq!(task.state.status(), expected.status, "{}", task.id);
+            let progress = if expected.status == TaskStatus::Succeeded { 100 } else { expected.progress };
+            assert_eq!(task.state.progress(), progress, "{}", task.id);
+        }
+        let held = |job: &&Job| job.holder.is_some();
+        let jobs = || self.tasks.iter().filter_map(|task| task.job.as_ref());
+        let running = jobs().filter(held).count();
+        let expected = QueueDepth {
+            ready: (jobs().count() - running) as u64,
+            running: running as u64,
+            owed: self.tasks.iter().map(|task| task.ends as u64).sum(),
+        };
+        assert_eq!(self.world.store.queue_depth().await.expect("counted"), expected);
+    }
+
+    /// Of all claims ever made, just those that the model says are the holders'.
+    async fn only_holders_hold(&mut self) {
+        for index in 0..self.claims.len() {
+            let claim = self.claims[index].0.clone();
+            match self.world.store.renew(&claim, LEASE).await {
+                Ok(()) => assert!(self.held_by(index).is_some(), "{claim:?} is stale"),
+                Err(StoreError::Fenced) => assert!(self.held_by(index).is_none(), "{claim:?} was lost"),
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
+    /// All workers die; another finishes what is left, and each end was told of once.
+    async fn all_end(&mut self) {
+        self.world.clock.pass(Duration::from_secs(1000));
+        self.happens(Event::Reap).await;
+        while self.claim(0).await {
+            let finish = Event::Finish { claim: 0, succeeds: true };
+            self.holder_writes(self.claims.len() - 1, finish).await;
+        }
+        self.agrees().await;
+        for task in &self.tasks {
+            assert!(task.job.is_none() && task.ends > 0);
+            let filter = CallbackFilter { task_id: Some(task.id.clone()), ..Default::default() };
+            let callbacks = self.world.store.callbacks(&self.world.tenant, &filter, ALL).await;
+            assert_eq!(callbacks.expect("listed").0, task.ends as u64, "{}", task.id);
+        }
+    }
+}
+
+impl Expected {
+    fn wait(&mut self) {
+        let job = self.job.as_mut().expect("an unfinished task has a job");
+        job.holder = None;
+        (self.status, self.progress) = (TaskStatus::Pending, 0);
+    }
+
+    fn end(&mut self, status: TaskStatus) {
+        self.job = None;
+        self.ends += 1;
+        (self.status, self.progress) = (status, 0);
+    }
+}
+
+fn check(kind: Kind, cases: u32) {
+    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let checked = TestRunner::new(config).run(&prop::collection::vec(event(), 1..60), |events| {
+        runtime.block_on(async {
+            let mut run = Run::new(kind).await;
+            for event in events {
+                run.happens(event).await;
+                run.agrees().await;
+            }
+            run.only_holders_hold().await;
+            run.all_end().await;
+        });
+        Ok(())
+    });
+    if let Err(failure) = checked {
+        panic!("{failure}");
+    }
+}
+
+#[test]
+fn the_protocol_holds_on_sqlite() {
+    check(Kind::Sqlite, 40);
+}
+
+#[test]
+fn the_protocol_holds_on_postgres() {
+    check(Kind::Postgres, 8);
+}
