@@ -1,7 +1,9 @@
 //! The storage crate from outside: one binary, a module for each subject.
 
 mod contract;
+mod fetch;
 mod folder;
+mod scripted;
 
 use std::{net::Ipv4Addr, sync::Arc};
 
