@@ -1,7 +1,7 @@
 //! The client of the server's own API, as the subcommands use it: the same calls, with the same
 //! keys, that every other client makes.
 
-use std::{env, error::Error as _, fmt::Display, io, time::Duration};
+use std::{env, error::Error as _, io, time::Duration};
 
 use model::Secret;
 use serde::{Deserialize, de::DeserializeOwned};
@@ -65,6 +65,7 @@ pub(super) struct Client {
     server: Url,
     access_key: String,
     secret_key: Secret,
+    tells_warnings: bool,
 }
 
 impl Client {
@@ -74,12 +75,13 @@ impl Client {
             |name| env::var(name).ok().filter(|value| !value.is_empty()).ok_or(ClientError::NoKey(name));
         let access_key = key("BOREALIS_ACCESS_KEY")?;
         let secret_key = Secret::new(key("BOREALIS_SECRET_KEY")?);
-        Self::new(connection.server.clone(), access_key, secret_key)
+        let client = Self::new(connection.server.clone(), access_key, secret_key)?;
+        Ok(Self { tells_warnings: true, ..client })
     }
 
-    /// A client with the given key.
+    /// A client with the given key, which keeps the server's warnings to itself.
     pub(super) fn new(server: Url, access_key: String, secret_key: Secret) -> super::Result<Self> {
-        Ok(Self { http: http_client()?, server, access_key, secret_key })
+        Ok(Self { http: http_client()?, server, access_key, secret_key, tells_warnings: false })
     }
 
     /// `GET call?query`
@@ -141,6 +143,11 @@ impl Client {
         let status = answer.status().as_u16();
         let body = answer.bytes().await.map_err(|error| self.unreachable(&error))?;
         let data = read_envelope(&body, status, &self.server)?;
+        if self.tells_warnings {
+            for warning in data["warnings"].as_array().into_iter().flatten() {
+                eprintln!("warning: {}", warning.as_str().map_or_else(|| warning.to_string(), str::to_owned));
+            }
+        }
         serde_json::from_value(data)
             .map_err(|error| ClientError::Answer { call: call.to_owned(), reason: error.to_string() })
     }
@@ -180,7 +187,7 @@ fn root_cause(error: &reqwest::Error) -> String {
     text
 }
 
-/// The `data` of an answer, or what went wrong. Unknown fields named in `warnings` are told.
+/// The `data` of an answer, or what went wrong.
 fn read_envelope(body: &[u8], status: u16, server: &Url) -> Result<Value, ClientError> {
     let envelope: Envelope = serde_json::from_slice(body)
         .map_err(|_| ClientError::Foreign { server: server.to_string(), status })?;
@@ -188,15 +195,7 @@ fn read_envelope(body: &[u8], status: u16, server: &Url) -> Result<Value, Client
         let Envelope { code, msg, request_id, .. } = envelope;
         return Err(ClientError::Refused { code, msg, request_id });
     }
-    for warning in envelope.data["warnings"].as_array().into_iter().flatten() {
-        warn(&warning.as_str().map_or_else(|| warning.to_string(), str::to_owned));
-    }
     Ok(envelope.data)
-}
-
-/// Says on standard error what is odd but no failure.
-pub(super) fn warn(what: &dyn Display) {
-    eprintln!("warning: {what}");
 }
 
 #[cfg(test)]

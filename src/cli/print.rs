@@ -87,12 +87,12 @@ impl fmt::Display for Table {
     }
 }
 
-/// Every field that says something, one a line.
+/// Every field that says something, one a line; warnings were told already.
 pub(super) fn fields(data: &Value) -> String {
     let mut table = Table { rows: Vec::new() };
     for (name, value) in data.as_object().into_iter().flatten() {
         let shown = text(name, value);
-        if !shown.is_empty() {
+        if !shown.is_empty() && name != "warnings" {
             table.row([name.clone(), shown]);
         }
     }

@@ -1,0 +1,101 @@
+//! Subcommands that ask a server.
+
+use super::program::{Server, borealis, run};
+
+/// A server that runs no tasks, so that they stay as they are.
+async fn idle_server() -> Server {
+    Server::start(&["--no-worker"]).await
+}
+
+#[tokio::test]
+async fn storages_are_added_listed_and_deleted() {
+    let server = idle_server().await;
+    let (id, secret) = server.add_storage("media", "http://127.0.0.1:9/").await;
+    assert!(secret.starts_with("whsec_"), "{secret}");
+
+    let listed = server.ask(&["storage", "list"]).await.printed();
+    let row: Vec<&str> = listed.lines().nth(1).expect("a row").split_whitespace().collect();
+    assert_eq!([row[0], row[1], row[2]], [&id, "file", "media"]);
+    assert!(!listed.contains(&secret), "{listed}");
+
+    server.ask(&["storage", "delete", &id]).await.printed();
+    assert_eq!(server.data(&["storage", "list"]).await["num"], 0);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn templates_are_added_from_a_file() {
+    let server = idle_server().await;
+    assert!(server.ask(&["template", "list"]).await.printed().contains("hls-h264"));
+
+    let file = server.data.path().join("template.json");
+    std::fs::write(&file, r#"{"template_name": "small", "format": "mp4", "resolution": "360p"}"#).expect("written");
+    let file = file.to_str().expect("a text");
+    server.ask(&["template", "add", file]).await.printed();
+    assert_eq!(server.data(&["template", "show", "small"]).await["resolution"], "360p");
+
+    let again = server.ask(&["template", "add", file]).await.failed();
+    assert!(again.starts_with("error: Conflict: ") && again.contains("(code 1005, request "), "{again}");
+    server.ask(&["template", "delete", "small"]).await.printed();
+    let gone = server.ask(&["template", "show", "small"]).await.failed();
+    assert!(gone.contains("code 1004"), "{gone}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_task_is_created_shown_cancelled_and_run_again() {
+    let server = idle_server().await;
+    let (storage, _) = server.add_storage("media", "").await;
+    let create = [
+        "task", "create", "--template", "mp4-720p", "--storage", &storage, "--input",
+        "http://127.0.0.1:9/a.mp4", "--output", "a.mp4", "--custom-info", "mine",
+    ];
+    let id = server.ask(&create).await.printed().trim_end().to_owned();
+    let task = server.data(&["task", "show", &id]).await;
+    assert_eq!((&task["status"], &task["custom_info"]), (&"pending".into(), &"mine".into()));
+    assert_eq!(task["output"], "file://media/a.mp4");
+
+    server.ask(&["task", "cancel", &id]).await.printed();
+    let cancelled = server.ask(&["task", "list", "--status", "cancelled"]).await.printed();
+    assert!(cancelled.contains(&id) && cancelled.ends_with("1 of 1\n"), "{cancelled}");
+
+    server.ask(&["task", "retry", &id]).await.printed();
+    assert_eq!(server.data(&["task", "list", "--status", "pending"]).await["total"], 1);
+    server.ask(&["task", "cancel", &id]).await.printed();
+    let again = server.ask(&["task", "cancel", &id]).await.failed();
+    assert!(again.contains("code 1005"), "{again}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_wrong_key_is_refused_and_an_absent_one_is_asked_for() {
+    let server = idle_server().await;
+    let mut wrong = server.command(&["task", "list"]);
+    wrong.env("BOREALIS_SECRET_KEY", "another");
+    let refused = run(wrong).await.failed();
+    assert!(refused.starts_with("error: AuthFail: ") && refused.contains("code 1002"), "{refused}");
+
+    let mut absent = server.command(&["task", "list"]);
+    absent.env_remove("BOREALIS_SECRET_KEY");
+    let asked = run(absent).await.failed();
+    assert!(asked.starts_with("error: BOREALIS_SECRET_KEY is not set"), "{asked}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_named() {
+    // port 9 of loopback is nobody's
+    let mut command = borealis(&["task", "list", "--server", "http://127.0.0.1:9"]);
+    command.env("BOREALIS_ACCESS_KEY", "a").env("BOREALIS_SECRET_KEY", "b");
+    let said = run(command).await.failed();
+    assert!(said.starts_with("error: http://127.0.0.1:9/ cannot be reached: connection refused"), "{said}");
+}
+
+#[tokio::test]
+async fn a_wrong_command_line_ends_with_2() {
+    let said = run(borealis(&["task", "create", "--template", "mp4-720p"])).await;
+    assert_eq!(said.code, Some(2), "{said:?}");
+    let said = run(borealis(&["task", "show", "no-id"])).await;
+    assert_eq!(said.code, Some(2), "{said:?}");
+    assert!(said.stderr.contains("is not a task id"), "{said:?}");
+}

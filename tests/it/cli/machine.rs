@@ -1,0 +1,63 @@
+//! Subcommands about this machine: settings, doctor, first start.
+
+use super::program::{Staying, borealis, run};
+
+#[tokio::test]
+async fn a_wrong_setting_is_named_with_its_value_and_what_would_do() {
+    let mut command = borealis(&["config", "check"]);
+    command.env("BOREALIS_LISTEN", "everywhere");
+    let said = run(command).await.failed();
+    for part in ["server.listen", "everywhere", "BOREALIS_LISTEN", "127.0.0.1:8080"] {
+        assert!(said.contains(part), "{part} is not in: {said}");
+    }
+}
+
+#[tokio::test]
+async fn what_config_shows_is_right_and_without_secrets() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut show = borealis(&["config", "show"]);
+    show.current_dir(folder.path()).env("BOREALIS_ACCESS_KEY", "me").env("BOREALIS_SECRET_KEY", "hidden-word");
+    let shown = run(show).await.printed();
+    assert!(shown.contains("[server]") && !shown.contains("hidden-word"), "{shown}");
+    run(borealis(&["config", "check"])).await.printed();
+}
+
+#[tokio::test]
+async fn the_doctor_finds_this_machine_well() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().to_str().expect("a text");
+    let said = run(borealis(&["doctor", "--data-dir", data])).await.printed();
+    for about in ["settings", "ffmpeg", "ffprobe", "packager", "codecs", "sandbox", "disk", "database"] {
+        assert!(said.lines().any(|line| line.split_whitespace().nth(1) == Some(about)), "{about}: {said}");
+    }
+    assert!(!said.contains("FAIL"), "{said}");
+    assert_eq!(std::fs::read_dir(folder.path()).expect("there").count(), 0, "a doctor leaves nothing behind");
+}
+
+#[tokio::test]
+async fn the_doctor_says_what_keeps_a_server_from_working() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().to_str().expect("a text");
+    let said = run(borealis(&["doctor", "--data-dir", data, "--tools", data])).await;
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.stdout.contains("FAIL  tools     ffmpeg"), "{said:?}");
+    assert_eq!(said.stderr, "error: one thing keeps the server from working\n");
+}
+
+#[tokio::test]
+async fn the_first_key_is_printed_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().to_str().expect("a text");
+    let start = || {
+        Staying::start(borealis(&["serve", "--no-worker", "--listen", "127.0.0.1:0", "--data-dir", data]))
+    };
+    let mut first = start();
+    first.says("listening").await;
+    let (code, printed) = first.stop().await;
+    assert_eq!(code, Some(0));
+    assert!(printed.contains("BOREALIS_ACCESS_KEY=") && printed.contains("BOREALIS_SECRET_KEY="), "{printed}");
+
+    let mut second = start();
+    second.says("listening").await;
+    assert_eq!(second.stop().await, (Some(0), String::new()));
+}

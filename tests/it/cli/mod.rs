@@ -1,0 +1,7 @@
+//! The program as people run it: its words, its exit codes, and what it leaves behind.
+
+mod api;
+mod listen;
+mod machine;
+mod program;
+mod transcode;
