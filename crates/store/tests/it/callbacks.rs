@@ -162,6 +162,23 @@ async fn a_dead_senders_callbacks_are_given_back(#[values(Kind::Sqlite, Kind::Po
     assert_eq!(claim_all(&world).await[0].callback.attempts, 0, "nothing is known of what they sent");
 }
 
+/// A sender that hung until its lease was gone learns it, even when it has the callback once more.
+#[rstest]
+#[tokio::test]
+async fn an_old_claim_of_the_same_sender_is_fenced(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+    let world = World::new(kind).await;
+    let storage = world.add_storage().await;
+    world.ended_task(&storage).await;
+    let (store, me) = (&world.store, worker());
+    let old = store.claim_callbacks(&me, 1, LEASE, &[]).await.expect("claimed").remove(0);
+    store.release_worker(&me).await.expect("released");
+    let held = store.claim_callbacks(&me, 1, LEASE, &[]).await.expect("claimed").remove(0);
+    is_fenced(record(store, &old, CallbackNext::Exhausted).await);
+    record(store, &held, CallbackNext::Delivered).await.expect("recorded");
+    let (_, attempts) = store.callback(&world.tenant, &held.callback.id).await.expect("found");
+    assert_eq!(attempts, [attempt(&held)]);
+}
+
 #[rstest]
 #[tokio::test]
 async fn lists_are_filtered_and_a_tenants_own(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
