@@ -5,6 +5,7 @@
 //! An output is only as good as `verify` says: a broken file called a success is the worst bug
 //! there is here, a clear failure is not.
 
+mod codecs;
 mod command;
 mod error;
 mod media;
@@ -22,7 +23,9 @@ mod verify;
 pub use error::MediaError;
 pub use media::Media;
 pub use package::refer_to;
-pub use plan::{AudioPlan, PictureFilter, Plan, PlanSettings, RateControl, Segmenting, VideoPlan, plan};
+pub use plan::{
+    AudioPlan, Colour, PictureFilter, Plan, PlanSettings, RateControl, Segmenting, VideoPlan, plan,
+};
 pub use run::RunOutput;
 pub use settings::{Limits, MediaSettings, SandboxMode};
 pub use source::{AudioStream, FieldOrder, Picture, Source, Turn};

@@ -14,6 +14,9 @@ pub struct Source {
     pub size: u64,
     /// Seconds, as believed.
     pub duration: f64,
+    /// Seconds from the file's first time stamp to the first of the streams below: other programs and
+    /// subtitles may begin earlier.
+    pub lead: f64,
     /// Whether an index in the file vouches for the duration (MP4 with `moov`, AVI); a mere hint
     /// otherwise. What ends early by more than the larger of 1 s and 2 % of an indexed duration is
     /// truncated.
@@ -22,6 +25,8 @@ pub struct Source {
     pub picture: Option<Picture>,
     /// The sound that is taken for single-track outputs, first; then all others that decode.
     pub sounds: Vec<AudioStream>,
+    /// The container's title; may be empty.
+    pub title: String,
     /// Bit rates and names as the customer sees them.
     pub facts: SourceFacts,
 }
@@ -66,6 +71,8 @@ pub struct Picture {
     pub is_variable_rate: bool,
     /// How its lines were taken.
     pub field_order: FieldOrder,
+    /// Whether the upper lines are the earlier field; means nothing when progressive.
+    pub top_field_first: bool,
     /// Such as `yuv420p10le`.
     pub pixel_format: String,
     /// FFmpeg's names; empty when untagged.
@@ -76,8 +83,10 @@ pub struct Picture {
     pub color_transfer: String,
     /// FFmpeg's name, such as `bt2020`; empty when untagged.
     pub color_primaries: String,
-    /// Seconds from the earliest stream's start to the picture's.
+    /// Seconds from the start of the earliest chosen stream to the picture's.
     pub start: f64,
+    /// Seconds from the start of the earliest chosen stream to the end of the last frame.
+    pub end: f64,
 }
 
 impl Picture {
@@ -111,6 +120,8 @@ pub struct AudioStream {
     pub language: String,
     /// The track's title; may be empty.
     pub title: String,
-    /// Seconds from the earliest stream's start to the sound's.
+    /// Seconds from the start of the earliest chosen stream to the sound's.
     pub start: f64,
+    /// Seconds from the start of the earliest chosen stream to the sound's end.
+    pub end: f64,
 }

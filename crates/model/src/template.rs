@@ -261,6 +261,10 @@ pub struct Rendition {
     /// kbit/s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub video_bitrate: Option<u32>,
+    /// kbit/s; the renditions share their sound, so the highest of them counts, and the template's
+    /// own goes before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audio_bitrate: Option<u32>,
 }
 
 /// Pictures taken out of the video.
@@ -425,6 +429,7 @@ impl Template {
             within(&field("quality"), rendition.quality, 1.0, 10.0)?;
             within(&field("framerate"), rendition.framerate.map(NonZeroU32::get), 1, 240)?;
             within(&field("video_bitrate"), rendition.video_bitrate, 10, 200_000)?;
+            within(&field("audio_bitrate"), rendition.audio_bitrate, 8, 640)?;
         }
         match self.audio_channels {
             None | Some(1 | 2 | 6) => Ok(()),

@@ -3,9 +3,20 @@
 //! [`plan`] is pure (template × source → plan), so it is tested without FFmpeg. What the plan says
 //! is what `verify` later holds the output to: sizes, rates, keyframe distance, codecs, duration.
 
-use model::{ErrorCode, Format, Rational, SegmentType, Template};
+use model::{AudioCodec, ErrorCode, Format, Rational, SegmentType, Template, VideoCodec};
 
 use crate::{FieldOrder, MediaError, Source, Turn};
+
+mod colour;
+mod picture;
+mod rate;
+mod rungs;
+mod size;
+mod sound;
+#[cfg(test)]
+mod tests;
+
+pub use colour::Colour;
 
 /// What the operator decides about plans.
 #[derive(Clone, Debug)]
@@ -31,6 +42,12 @@ pub struct Plan {
     pub audios: Vec<AudioPlan>,
     /// Seconds that come out, as expected.
     pub duration: f64,
+    /// Seconds by which the file's clock runs before the first stream that is taken; cut off.
+    pub lead: f64,
+    /// The title that the output carries on; may be empty.
+    pub title: String,
+    /// Encoder threads of each rendition; 0 leaves it to the encoder.
+    pub threads: u32,
 }
 
 /// How an output is cut into segments.
@@ -49,12 +66,26 @@ pub struct PictureFilter {
     pub index: u32,
     /// Whether two fields become one frame first.
     pub field_order: FieldOrder,
+    /// Whether the upper lines are the earlier field; means nothing when progressive.
+    pub top_field_first: bool,
     /// What shows it upright.
     pub turn: Turn,
+    /// Pixels across after the turn and before any scaling.
+    pub width: u32,
+    /// Pixels down after the turn and before any scaling.
+    pub height: u32,
+    /// What the source's samples are in memory, such as `yuv420p10le`.
+    pub pixel_format: String,
+    /// What the source's colours mean.
+    pub given: Colour,
+    /// What the output's colours mean; always written.
+    pub colour: Colour,
     /// Whether PQ or HLG becomes BT.709.
     pub tone_map: bool,
     /// Seconds of the sound's lead: the picture's first frame is shown until then.
     pub start: f64,
+    /// Seconds for which the last frame is held beyond its end, because the sound lasts longer.
+    pub hold: f64,
 }
 
 /// How bits are spent.
@@ -99,6 +130,8 @@ pub struct VideoPlan {
 pub struct AudioPlan {
     /// Its name in paths: `audio`, `audio_2`; unique in the plan.
     pub name: String,
+    /// Its name for people, without quotes, commas and control characters; unique in the plan.
+    pub label: String,
     /// The stream's index in the source.
     pub index: u32,
     /// kbit/s.
@@ -113,12 +146,57 @@ pub struct AudioPlan {
     pub title: String,
     /// Seconds of silence before it begins.
     pub start: f64,
+    /// Seconds of silence after its end, because the picture or another sound lasts longer.
+    pub silence: f64,
 }
 
 /// Decides what is made of a source.
 ///
 /// # Errors
 /// [`ErrorCode::NothingToTranscode`] when the streams that the template needs are absent.
-pub fn plan(_template: &Template, _source: &Source, _settings: &PlanSettings) -> Result<Plan, MediaError> {
-    Err(MediaError::new(ErrorCode::Internal, "not decided yet"))
+pub fn plan(template: &Template, source: &Source, settings: &PlanSettings) -> Result<Plan, MediaError> {
+    let picture = source.picture.as_ref().filter(|_| template.video_codec() != VideoCodec::None);
+    let sounds = sound::chosen(template, source);
+    if picture.is_none() && sounds.is_empty() {
+        return Err(nothing(template, source));
+    }
+    let duration = picture
+        .map(|picture| picture.end)
+        .into_iter()
+        .chain(sounds.iter().map(|sound| sound.end))
+        .fold(0.0, f64::max);
+    let wishes = rungs::rungs(template, picture);
+    let rates = rate::renditions(template, picture, &wishes);
+    let segmenting = template
+        .segment_type()
+        .map(|kind| Segmenting { kind, seconds: rate::segment(&rates, template.segment_seconds()) });
+    let videos = picture::renditions(template, settings, &wishes, &rates, segmenting);
+    Ok(Plan {
+        format: template.format,
+        segmenting,
+        picture: picture.map(|picture| picture::filter(picture, &rates, duration)),
+        threads: rungs::threads(settings.threads, videos.len()),
+        videos,
+        audios: sound::tracks(template, &sounds, duration),
+        duration,
+        lead: source.lead,
+        title: source.title.clone(),
+    })
+}
+
+fn nothing(template: &Template, source: &Source) -> MediaError {
+    let has = match (&source.picture, source.sounds.is_empty()) {
+        (Some(_), true) => "a picture and no sound that can be decoded",
+        (Some(_), false) => "a picture and sound",
+        (None, _) => "sound alone",
+    };
+    let makes = match (template.video_codec(), template.audio_codec()) {
+        (VideoCodec::None, _) => "sound alone",
+        (_, AudioCodec::None) => "a picture alone",
+        _ => "a picture and sound",
+    };
+    MediaError::new(
+        ErrorCode::NothingToTranscode,
+        format!("the input has {has}, and the template makes {makes}"),
+    )
 }

@@ -1,0 +1,70 @@
+//! The picture: what is done to it once, and what each rendition is.
+
+use model::{Rational, Template};
+
+use super::{
+    Colour, PictureFilter, PlanSettings, Segmenting, VideoPlan,
+    rate::{self},
+    rungs::Rung,
+};
+use crate::{Picture, codecs::h264};
+
+/// An end that the other streams outlast by less than this is left as it is.
+const SLACK: f64 = 0.1;
+
+/// What is done once, before the picture is scaled to each rendition.
+pub(super) fn filter(picture: &Picture, rates: &[Rational], duration: f64) -> PictureFilter {
+    let given = Colour::given(picture);
+    let upright = picture.turn.quarters.is_multiple_of(2);
+    let frame = rates.first().map_or(0.0, |rate| 1.0 / rate.as_f64());
+    let left = duration - picture.end;
+    PictureFilter {
+        index: picture.index,
+        field_order: picture.field_order,
+        top_field_first: picture.top_field_first,
+        turn: picture.turn,
+        width: if upright { picture.width } else { picture.height },
+        height: if upright { picture.height } else { picture.width },
+        pixel_format: picture.pixel_format.clone(),
+        colour: given.wanted(),
+        given,
+        tone_map: picture.is_hdr(),
+        start: picture.start,
+        hold: if left > SLACK.max(1.5 * frame) { left } else { 0.0 },
+    }
+}
+
+/// The renditions, best first.
+pub(super) fn renditions(
+    template: &Template,
+    settings: &PlanSettings,
+    rungs: &[Rung],
+    rates: &[Rational],
+    segmenting: Option<Segmenting>,
+) -> Vec<VideoPlan> {
+    let gops = rate::gops(template, rates, segmenting.map(|segmenting| segmenting.seconds));
+    let mut names = Vec::new();
+    rungs
+        .iter()
+        .zip(rates)
+        .zip(gops)
+        .map(|((rung, rate), gop)| VideoPlan {
+            name: name(rung, &mut names),
+            width: rung.size.width,
+            height: rung.size.height,
+            rate: *rate,
+            gop,
+            rate_control: rung.rate_control,
+            preset: settings.x264_preset.clone(),
+            profile: "High".to_owned(),
+            level: h264::level(rung.size, *rate, rung.rate_control).to_owned(),
+        })
+        .collect()
+}
+
+fn name(rung: &Rung, taken: &mut Vec<String>) -> String {
+    let plain = format!("{}p", rung.size.width.min(rung.size.height));
+    let name = super::sound::unique(&plain, '_', taken);
+    taken.push(name.clone());
+    name
+}
