@@ -84,6 +84,11 @@ impl Client {
         Ok(Self { http: http_client()?, server, access_key, secret_key, tells_warnings: false })
     }
 
+    /// The server's address.
+    pub(super) fn server(&self) -> &Url {
+        &self.server
+    }
+
     /// `GET call?query`
     pub(super) async fn get<T: DeserializeOwned>(
         &self,

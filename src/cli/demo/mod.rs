@@ -56,27 +56,32 @@ pub(super) async fn run(args: DemoArgs) -> super::Result {
     let settings = Settings::load(&Flags::default())?;
     let tools = media::Tools::find(settings.media.tools.as_deref())?;
     let folder = Folder::create()?;
+    let (mut server, client) = Server::spawn(&folder, &tools)?;
     let shown = tokio::select! {
-        shown = show(&args, &tools, &folder) => shown,
+        shown = show(&args, &tools, &folder, &client) => shown,
+        ended = server.ended() => ended,
         stopped = super::asked_to_stop() => {
             stopped?;
+            server.kill().await?;
             folder.remove_all()?;
             return Err("interrupted; everything was removed".into());
         }
     };
-    match shown {
-        Ok(()) if args.keep => {
-            line(&format!("\nEverything is in {0}; rm -r {0} removes it", folder.path().display()))
-        }
-        Ok(()) => {
-            folder.keep_outputs()?;
-            line(&format!("\nThe outputs stay until you remove them: rm -r {}", folder.path().display()))
-        }
-        Err(error) => Err(format!("{error}\n{}", folder.last_words()).into()),
+    let shown = match shown {
+        Ok(()) => server.stop().await,
+        failed => server.kill().await.and(failed),
+    };
+    if let Err(error) = shown {
+        return Err(format!("{error}\n{}", folder.last_words()).into());
     }
+    if args.keep {
+        return line(&format!("\nEverything is in {0}; rm -r {0} removes it", folder.path().display()));
+    }
+    folder.keep_outputs()?;
+    line(&format!("\nThe outputs stay until you remove them: rm -r {}", folder.path().display()))
 }
 
-async fn show(args: &DemoArgs, tools: &media::Tools, folder: &Folder) -> super::Result {
+async fn show(args: &DemoArgs, tools: &media::Tools, folder: &Folder, client: &Client) -> super::Result {
     let file = match &args.file {
         Some(file) => file.clone(),
         None => input::make_sample(tools, folder.path()).await?,
@@ -85,10 +90,9 @@ async fn show(args: &DemoArgs, tools: &media::Tools, folder: &Folder) -> super::
     let secret = sign::generate_secret();
     let mut listener =
         Listener::start(ListenOptions { secret: Some(secret.clone()), ..ListenOptions::default() }).await?;
-    let server = Server::start(folder, tools).await?;
-    line(&format!("server    {}", server.url))?;
+    server::ready(client).await?;
+    line(&format!("server    {}", client.server()))?;
 
-    let client = &server.client;
     let storage = json!({
         "type": "file", "bucket": "demo", "notify": listener.url(), "notify_secret": secret.expose(),
     });
@@ -105,7 +109,7 @@ async fn show(args: &DemoArgs, tools: &media::Tools, folder: &Folder) -> super::
         line(&format!("callback: {}, attempt {}, {}", received.id, received.attempt, received.signature))?;
         line(&received.json().to_string())?;
     }
-    server.stop().await
+    Ok(())
 }
 
 /// What `add_storage` answers.

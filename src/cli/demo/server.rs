@@ -13,25 +13,20 @@ use tokio::{
     process::{Child, Command},
     time::{sleep, timeout},
 };
-use url::Url;
 
 use super::{Client, folder::Folder};
 
 /// How long the server may take to start, and to stop.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A running server. It is killed when this is dropped.
+/// A server process. It is killed when this is dropped.
 pub(super) struct Server {
     child: Child,
-    /// Its address.
-    pub(super) url: Url,
-    /// Calls it as its first administrator.
-    pub(super) client: Client,
 }
 
 impl Server {
-    /// Starts it on a free port, and waits until it is ready.
-    pub(super) async fn start(folder: &Folder, tools: &media::Tools) -> super::super::Result<Self> {
+    /// Starts it on a free port; with it comes a client of its first administrator.
+    pub(super) fn spawn(folder: &Folder, tools: &media::Tools) -> super::super::Result<(Self, Client)> {
         let port = free_port()?;
         let secret_key = Secret::new(format!("{:032x}", rand::random::<u128>()));
         let log = folder.create_log()?;
@@ -44,6 +39,8 @@ impl Server {
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
+            // Ctrl-C is for the demo, which then ends its server
+            .process_group(0)
             .kill_on_drop(true);
         for (name, _) in env::vars_os() {
             if name.to_string_lossy().starts_with("BOREALIS_") {
@@ -57,25 +54,22 @@ impl Server {
         if let Some(folder) = tools.ffmpeg.parent() {
             command.env("BOREALIS_TOOLS", std::path::absolute(folder)?);
         }
-        let url: Url = format!("http://127.0.0.1:{port}").parse()?;
-        let client = Client::new(url.clone(), "demo".to_owned(), secret_key)?;
-        let mut server = Self { child: command.spawn()?, url, client };
-        server.wait_until_ready().await?;
-        Ok(server)
+        let client = Client::new(format!("http://127.0.0.1:{port}").parse()?, "demo".to_owned(), secret_key)?;
+        Ok((Self { child: command.spawn()? }, client))
     }
 
-    async fn wait_until_ready(&mut self) -> super::super::Result {
-        let ready = async {
-            while !self.client.is_ready().await {
-                sleep(Duration::from_millis(50)).await;
-            }
-        };
-        tokio::select! {
-            status = self.child.wait() => Err(format!("the server ended at its start: {}", status?).into()),
-            ready = timeout(PATIENCE, ready) => {
-                ready.map_err(|_| format!("the server was not ready after {} s", PATIENCE.as_secs()).into())
-            }
+    /// Waits until it ended by itself; gives why that is wrong.
+    pub(super) async fn ended(&mut self) -> super::super::Result {
+        let status = self.child.wait().await?;
+        Err(format!("the server ended too early: {status}").into())
+    }
+
+    /// Ends it at once, unless it ended already.
+    pub(super) async fn kill(mut self) -> super::super::Result {
+        if self.child.id().is_some() {
+            self.child.kill().await?;
         }
+        Ok(())
     }
 
     /// Asks it to stop, and waits until it did.
@@ -89,6 +83,18 @@ impl Server {
             Err(_) => Err(format!("the server did not stop within {} s", PATIENCE.as_secs()).into()),
         }
     }
+}
+
+/// Waits until the server of this client is ready.
+pub(super) async fn ready(client: &Client) -> super::super::Result {
+    let ready = async {
+        while !client.is_ready().await {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(PATIENCE, ready)
+        .await
+        .map_err(|_| format!("the server was not ready after {} s", PATIENCE.as_secs()).into())
 }
 
 fn free_port() -> std::io::Result<u16> {

@@ -29,7 +29,8 @@ async fn templates_are_added_from_a_file() {
     assert!(server.ask(&["template", "list"]).await.printed().contains("hls-h264"));
 
     let file = server.data.path().join("template.json");
-    std::fs::write(&file, r#"{"template_name": "small", "format": "mp4", "resolution": "360p"}"#).expect("written");
+    std::fs::write(&file, r#"{"template_name": "small", "format": "mp4", "resolution": "360p"}"#)
+        .expect("written");
     let file = file.to_str().expect("a text");
     server.ask(&["template", "add", file]).await.printed();
     assert_eq!(server.data(&["template", "show", "small"]).await["resolution"], "360p");
@@ -47,8 +48,18 @@ async fn a_task_is_created_shown_cancelled_and_run_again() {
     let server = idle_server().await;
     let (storage, _) = server.add_storage("media", "").await;
     let create = [
-        "task", "create", "--template", "mp4-720p", "--storage", &storage, "--input",
-        "http://127.0.0.1:9/a.mp4", "--output", "a.mp4", "--custom-info", "mine",
+        "task",
+        "create",
+        "--template",
+        "mp4-720p",
+        "--storage",
+        &storage,
+        "--input",
+        "http://127.0.0.1:9/a.mp4",
+        "--output",
+        "a.mp4",
+        "--custom-info",
+        "mine",
     ];
     let id = server.ask(&create).await.printed().trim_end().to_owned();
     let task = server.data(&["task", "show", &id]).await;

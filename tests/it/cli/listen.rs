@@ -17,21 +17,33 @@ async fn a_callback_is_verified_printed_and_failed_as_asked() {
     let server = Server::start(&["--no-worker"]).await;
     let port = free_port().to_string();
     let (storage, secret) = server.add_storage("media", &format!("http://127.0.0.1:{port}/")).await;
-    let mut command = borealis(&["listen", "--port", &port, "--fail-first", "1", "--status", "503", "--body"]);
+    let mut command =
+        borealis(&["listen", "--port", &port, "--fail-first", "1", "--status", "503", "--body"]);
     command.env("BOREALIS_NOTIFY_SECRET", secret);
     let mut listener = Staying::start(command);
     listener.says("listening on").await;
 
     let create = [
-        "task", "create", "--template", "mp4-720p", "--storage", &storage, "--input", "http://127.0.0.1:9/a.mp4",
-        "--output", "a.mp4",
+        "task",
+        "create",
+        "--template",
+        "mp4-720p",
+        "--storage",
+        &storage,
+        "--input",
+        "http://127.0.0.1:9/a.mp4",
+        "--output",
+        "a.mp4",
     ];
     let task = server.ask(&create).await.printed().trim_end().to_owned();
     server.ask(&["task", "cancel", &task]).await.printed();
 
     for (attempt, answer) in [(1, 503), (2, 200)] {
         let head = listener.prints().await;
-        assert!(head.ends_with(&format!("attempt {attempt}, signature verified, answered {answer}")), "{head}");
+        assert!(
+            head.ends_with(&format!("attempt {attempt}, signature verified, answered {answer}")),
+            "{head}"
+        );
         let summary = listener.prints().await;
         assert!(summary.starts_with(&format!("  {task} failed 1401 Cancelled")), "{summary}");
         let mut body = String::new();

@@ -16,7 +16,9 @@ async fn a_wrong_setting_is_named_with_its_value_and_what_would_do() {
 async fn what_config_shows_is_right_and_without_secrets() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut show = borealis(&["config", "show"]);
-    show.current_dir(folder.path()).env("BOREALIS_ACCESS_KEY", "me").env("BOREALIS_SECRET_KEY", "hidden-word");
+    show.current_dir(folder.path())
+        .env("BOREALIS_ACCESS_KEY", "me")
+        .env("BOREALIS_SECRET_KEY", "hidden-word");
     let shown = run(show).await.printed();
     assert!(shown.contains("[server]") && !shown.contains("hidden-word"), "{shown}");
     run(borealis(&["config", "check"])).await.printed();
@@ -48,14 +50,16 @@ async fn the_doctor_says_what_keeps_a_server_from_working() {
 async fn the_first_key_is_printed_once() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().to_str().expect("a text");
-    let start = || {
-        Staying::start(borealis(&["serve", "--no-worker", "--listen", "127.0.0.1:0", "--data-dir", data]))
-    };
+    let start =
+        || Staying::start(borealis(&["serve", "--no-worker", "--listen", "127.0.0.1:0", "--data-dir", data]));
     let mut first = start();
     first.says("listening").await;
     let (code, printed) = first.stop().await;
     assert_eq!(code, Some(0));
-    assert!(printed.contains("BOREALIS_ACCESS_KEY=") && printed.contains("BOREALIS_SECRET_KEY="), "{printed}");
+    assert!(
+        printed.contains("BOREALIS_ACCESS_KEY=") && printed.contains("BOREALIS_SECRET_KEY="),
+        "{printed}"
+    );
 
     let mut second = start();
     second.says("listening").await;

@@ -71,11 +71,8 @@ pub(super) struct Staying {
 
 impl Staying {
     pub(super) fn start(mut command: Command) -> Self {
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
         let stdout = BufReader::new(child.stdout.take().expect("it is piped")).lines();
         let stderr = BufReader::new(child.stderr.take().expect("it is piped")).lines();
         Self { child, stdout, stderr }

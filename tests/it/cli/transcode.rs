@@ -2,14 +2,23 @@
 
 use std::path::Path;
 
-use super::program::{Server, borealis, run};
+use super::program::{Server, Staying, borealis, run};
 
 /// A clip of a second that FFmpeg makes.
 fn clip(folder: &Path) -> String {
-    let tools = media::Tools::find(std::env::var_os("BOREALIS_TOOLS").as_deref().map(Path::new)).expect("the tools");
+    let tools =
+        media::Tools::find(std::env::var_os("BOREALIS_TOOLS").as_deref().map(Path::new)).expect("the tools");
     let file = folder.join("clip.mp4");
     let made = std::process::Command::new(tools.ffmpeg)
-        .args(["-nostdin", "-loglevel", "error", "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25:duration=1"])
+        .args([
+            "-nostdin",
+            "-loglevel",
+            "error",
+            "-f",
+            "lavfi",
+            "-i",
+            "testsrc2=size=320x240:rate=25:duration=1",
+        ])
         .args(["-f", "lavfi", "-i", "sine=duration=1", "-c:v", "libx264", "-preset", "ultrafast"])
         .args(["-pix_fmt", "yuv420p", "-c:a", "aac"])
         .arg(&file)
@@ -27,9 +36,12 @@ async fn the_demo_shows_the_whole_way() {
     demo.env("TMPDIR", folder.path());
     let shown = run(demo).await.printed();
 
-    let outputs: Vec<&Path> = shown.lines().filter_map(|line| line.strip_prefix("output: ")).map(Path::new).collect();
-    let extensions: Vec<&str> =
-        outputs.iter().map(|path| path.extension().and_then(|extension| extension.to_str()).expect("one")).collect();
+    let outputs: Vec<&Path> =
+        shown.lines().filter_map(|line| line.strip_prefix("output: ")).map(Path::new).collect();
+    let extensions: Vec<&str> = outputs
+        .iter()
+        .map(|path| path.extension().and_then(|extension| extension.to_str()).expect("one"))
+        .collect();
     assert_eq!(extensions, ["mp4", "m3u8", "mpd", "flv"]);
     for path in outputs {
         assert!(path.is_file(), "{}", path.display());
@@ -53,13 +65,26 @@ async fn the_demo_says_why_it_cannot() {
 }
 
 #[tokio::test]
+async fn an_interrupted_demo_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut demo = borealis(&["demo"]);
+    demo.env("TMPDIR", folder.path());
+    let mut running = Staying::start(demo);
+    while !running.prints().await.starts_with("input ") {}
+    assert_eq!(running.stop().await.0, Some(1));
+    assert_eq!(std::fs::read_dir(folder.path()).expect("there").count(), 0);
+}
+
+#[tokio::test]
 async fn waiting_ends_with_the_tasks_outcome() {
     let folder = tempfile::tempdir().expect("a folder");
     let clip = clip(folder.path());
     let server = Server::start(&[]).await;
     let (storage, _) = server.add_storage("media", "").await;
     let files = wiremock::MockServer::start().await;
-    for (path, body) in [("/clip.mp4", std::fs::read(&clip).expect("readable")), ("/text.mp4", b"no video".to_vec())] {
+    for (path, body) in
+        [("/clip.mp4", std::fs::read(&clip).expect("readable")), ("/text.mp4", b"no video".to_vec())]
+    {
         wiremock::Mock::given(wiremock::matchers::path(path))
             .respond_with(wiremock::ResponseTemplate::new(200).set_body_bytes(body))
             .mount(&files)
@@ -68,8 +93,17 @@ async fn waiting_ends_with_the_tasks_outcome() {
     let create = |input: &str, output: &str| {
         let input = format!("{}{input}", files.uri());
         server.command(&[
-            "task", "create", "--wait", "--template", "mp4-720p", "--storage", &storage, "--input", &input,
-            "--output", output,
+            "task",
+            "create",
+            "--wait",
+            "--template",
+            "mp4-720p",
+            "--storage",
+            &storage,
+            "--input",
+            &input,
+            "--output",
+            output,
         ])
     };
 
