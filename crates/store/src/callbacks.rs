@@ -1,42 +1,24 @@
 //! Callbacks: what receivers are owed, from the end of a task until they were told.
 //!
-//! A callback is owed exactly while `next_attempt` is set. It is claimed with a lease and a fence
-//! like a job; its bytes never change; each attempt is kept.
+//! A callback is owed exactly while `next_attempt` is set; its bytes never change; each attempt is
+//! kept. How it is claimed and sent is in `deliveries`.
 
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
 
 use model::{
-    Attempt, Callback, CallbackId, CallbackNext, CallbackStatus, Storage, StorageId, Task, TaskId, TenantId,
-    Timestamp, WorkerId,
+    Attempt, Callback, CallbackId, CallbackStatus, Storage, StorageId, Task, TaskId, TenantId, Timestamp,
 };
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, Condition, ConnectionTrait, DbBackend, EntityTrait as _,
-    FromQueryResult as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
-    Statement, Value, sea_query::Query,
+    ActiveValue::Set, ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, PaginatorTrait as _,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _, sea_query::Query,
 };
 
 use crate::{
     Page, Result, Store, StoreError,
     begin::Write,
     column,
-    entities::{attempt, callback, callback_task, storage},
-    storages,
+    entities::{attempt, callback, callback_task},
 };
-
-/// A due callback that a worker has, as long as its fence holds.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CallbackClaim {
-    /// What is owed.
-    pub callback: Callback,
-    /// Where it goes and how it is signed, as it is now.
-    pub storage: Storage,
-    /// Grows with each claim of the callback.
-    pub fence: i64,
-    /// Who has it.
-    pub worker: WorkerId,
-    /// `scheme://host:port` of the address, the one whose slots it takes.
-    pub receiver: String,
-}
 
 /// Which callbacks are wanted; what is none is not asked about.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -54,154 +36,6 @@ pub struct CallbackFilter {
 }
 
 impl Store {
-    /// Takes callbacks that are due now, at most `limit`, none for a busy receiver: first attempts
-    /// before retries, then the oldest.
-    ///
-    /// # Errors
-    /// When the database fails. A callback that cannot be read is logged and left out; it stays
-    /// leased, so that it does not stand before all others.
-    pub async fn claim_callbacks(
-        &self,
-        worker: &WorkerId,
-        limit: u32,
-        lease: Duration,
-        busy_receivers: &[String],
-    ) -> Result<Vec<CallbackClaim>> {
-        let write = self.begin().await?;
-        let rows = self.claim_rows(&write, worker, limit, lease, busy_receivers).await?;
-        if rows.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut tasks = tasks_of(&write.tx, rows.iter().map(|row| row.id.as_str())).await?;
-        let storages = storages_of(&write.tx, &rows).await?;
-        write.commit().await?;
-        let mut claims = Vec::with_capacity(rows.len());
-        for row in rows {
-            let id = row.id.clone();
-            let tasks = tasks.remove(&id).unwrap_or_default();
-            match self.callback_claim(row, tasks, &storages, worker) {
-                Ok(claim) => claims.push(claim),
-                Err(error) => tracing::error!(callback_id = id, %error, "a callback cannot be sent"),
-            }
-        }
-        Ok(claims)
-    }
-
-    async fn claim_rows(
-        &self,
-        write: &Write<'_>,
-        worker: &WorkerId,
-        limit: u32,
-        lease: Duration,
-        busy_receivers: &[String],
-    ) -> Result<Vec<callback::Model>> {
-        let backend = write.tx.get_database_backend();
-        let now = self.now();
-        let mut values: Vec<Value> = vec![
-            worker.as_str().into(),
-            (now + lease).as_millis().into(),
-            now.as_millis().into(),
-            i64::from(limit).into(),
-        ];
-        values.extend(busy_receivers.iter().map(|receiver| Value::from(receiver.as_str())));
-        let claim = claim_statement(backend, busy_receivers.len());
-        let rows = write.tx.query_all_raw(Statement::from_sql_and_values(backend, claim, values)).await?;
-        let mut rows = rows
-            .iter()
-            .map(|row| callback::Model::from_query_result(row, ""))
-            .collect::<Result<Vec<_>, _>>()?;
-        // RETURNING promises no order
-        rows.sort_by(|a, b| (a.retry, a.next_attempt, &a.id).cmp(&(b.retry, b.next_attempt, &b.id)));
-        Ok(rows)
-    }
-
-    fn callback_claim(
-        &self,
-        row: callback::Model,
-        tasks: Vec<TaskId>,
-        storages: &HashMap<String, storage::Model>,
-        worker: &WorkerId,
-    ) -> Result<CallbackClaim> {
-        let storage = storages.get(&row.storage_id);
-        let storage =
-            storage.ok_or_else(|| StoreError::Corrupt("the callback's storage is gone".to_owned()))?;
-        Ok(CallbackClaim {
-            storage: storages::read(storage.clone(), self.cipher())?,
-            fence: row.fence,
-            worker: worker.clone(),
-            receiver: row.receiver.clone(),
-            callback: read(row, tasks)?,
-        })
-    }
-
-    /// Keeps an attempt and what becomes of the callback, which is nobody's afterwards.
-    ///
-    /// # Errors
-    /// [`StoreError::Fenced`] when the claim was lost: then neither is kept.
-    pub async fn record_attempt(
-        &self,
-        claim: &CallbackClaim,
-        attempt: &Attempt,
-        next: CallbackNext,
-    ) -> Result<()> {
-        let mut write = self.begin().await?;
-        let row = callback::Entity::find_by_id(claim.callback.id.as_str())
-            .filter(callback::Column::Worker.eq(claim.worker.as_str()))
-            .filter(callback::Column::Fence.eq(claim.fence))
-            .lock_exclusive()
-            .one(&write.tx)
-            .await?;
-        let row = row.ok_or(StoreError::Fenced)?;
-        attempt::Entity::insert(attempt_row(&row.id, attempt)?).exec_without_returning(&write.tx).await?;
-        let changed = callback::ActiveModel {
-            attempts: Set(row.attempts + 1),
-            retry: Set(true),
-            worker: Set(None),
-            lease_until: Set(None),
-            ..self.fate(next)
-        };
-        callback::Entity::update_many()
-            .set(changed)
-            .filter(callback::Column::Id.eq(&row.id))
-            .exec(&write.tx)
-            .await?;
-        if matches!(next, CallbackNext::RetryAt(_)) {
-            write.made_callback();
-        }
-        write.commit().await
-    }
-
-    fn fate(&self, next: CallbackNext) -> callback::ActiveModel {
-        let (status, next_attempt, delivered) = match next {
-            CallbackNext::RetryAt(at) => (CallbackStatus::Owed, Some(at), None),
-            CallbackNext::Delivered => (CallbackStatus::Delivered, None, Some(self.now())),
-            CallbackNext::Exhausted => (CallbackStatus::Exhausted, None, None),
-            CallbackNext::Refused => (CallbackStatus::Refused, None, None),
-        };
-        callback::ActiveModel {
-            status: Set(status.to_string()),
-            next_attempt: Set(next_attempt.map(Timestamp::as_millis)),
-            delivered: Set(delivered.map(Timestamp::as_millis)),
-            ..Default::default()
-        }
-    }
-
-    /// When the next callback is due that nobody has; it may be past.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn next_due(&self) -> Result<Option<Timestamp>> {
-        let next: Option<Option<i64>> = callback::Entity::find()
-            .select_only()
-            .column_as(callback::Column::NextAttempt.min(), "next")
-            .filter(callback::Column::NextAttempt.is_not_null())
-            .filter(callback::Column::Worker.is_null())
-            .into_tuple()
-            .one(self.database())
-            .await?;
-        Ok(column::moment(next.flatten()))
-    }
-
     /// A piece of a tenant's callbacks, newest first, and how many there are in all.
     ///
     /// # Errors
@@ -320,28 +154,8 @@ fn receiver(notify: &str) -> String {
     }
 }
 
-/// `$1` worker, `$2` lease, `$3` now, `$4` limit, then the busy receivers.
-fn claim_statement(backend: DbBackend, busy: usize) -> String {
-    let busy: Vec<String> = (0..busy).map(|index| format!("${}", index + 5)).collect();
-    let not_busy =
-        if busy.is_empty() { String::new() } else { format!("AND receiver NOT IN ({}) ", busy.join(", ")) };
-    let due = format!(
-        "SELECT id FROM callback WHERE worker IS NULL AND next_attempt <= $3 {not_busy}\
-         ORDER BY retry, next_attempt, id LIMIT $4"
-    );
-    let claim = "UPDATE callback SET worker = $1, lease_until = $2, fence = fence + 1";
-    if backend == DbBackend::Postgres {
-        format!(
-            "WITH due AS MATERIALIZED ({due} FOR UPDATE SKIP LOCKED) \
-             {claim} FROM due WHERE callback.id = due.id RETURNING callback.*"
-        )
-    } else {
-        format!("{claim} WHERE id IN ({due}) RETURNING *")
-    }
-}
-
 /// The tasks that each of these callbacks tells about, in order.
-async fn tasks_of<'a>(
+pub(crate) async fn tasks_of<'a>(
     database: &impl ConnectionTrait,
     callbacks: impl IntoIterator<Item = &'a str>,
 ) -> Result<HashMap<String, Vec<TaskId>>> {
@@ -358,16 +172,7 @@ async fn tasks_of<'a>(
     Ok(tasks)
 }
 
-async fn storages_of(
-    database: &impl ConnectionTrait,
-    callbacks: &[callback::Model],
-) -> Result<HashMap<String, storage::Model>> {
-    let ids = callbacks.iter().map(|row| row.storage_id.as_str());
-    let rows = storage::Entity::find().filter(storage::Column::Id.is_in(ids)).all(database).await?;
-    Ok(rows.into_iter().map(|row| (row.id.clone(), row)).collect())
-}
-
-fn read(row: callback::Model, task_ids: Vec<TaskId>) -> Result<Callback> {
+pub(crate) fn read(row: callback::Model, task_ids: Vec<TaskId>) -> Result<Callback> {
     Ok(Callback {
         id: column::read("callback.id", &row.id)?,
         tenant: column::read("callback.tenant_id", &row.tenant_id)?,
@@ -379,24 +184,6 @@ fn read(row: callback::Model, task_ids: Vec<TaskId>) -> Result<Callback> {
         created: Timestamp::from_millis(row.created),
         next_attempt: column::moment(row.next_attempt),
         delivered: column::moment(row.delivered),
-    })
-}
-
-fn attempt_row(callback: &str, attempt: &Attempt) -> Result<attempt::ActiveModel> {
-    let text = |free: &Option<String>| Set(free.as_deref().map(column::text));
-    Ok(attempt::ActiveModel {
-        callback_id: Set(callback.to_owned()),
-        number: Set(column::number("attempt.number", attempt.number)?),
-        time: Set(attempt.time.as_millis()),
-        address: text(&attempt.address),
-        dns_ms: Set(attempt.dns_ms.map(i64::from)),
-        connect_ms: Set(attempt.connect_ms.map(i64::from)),
-        first_byte_ms: Set(attempt.first_byte_ms.map(i64::from)),
-        total_ms: Set(attempt.total_ms.into()),
-        http_status: Set(attempt.http_status.map(i32::from)),
-        error: text(&attempt.error),
-        response_head: text(&attempt.response_head),
-        response_body: text(&attempt.response_body),
     })
 }
 

@@ -3,7 +3,7 @@
 //! A job is free or has a worker, until its lease ends. Each claim makes its fence grow, and every
 //! write of the holder is done only while the row still has its worker and its fence: whoever was
 //! taken for dead learns it by [`StoreError::Fenced`]. Who comes next is decided when a job is
-//! enqueued (see [`Store::enqueue`]), so that a claim touches no row but the job's and the task's.
+//! enqueued (see `fair_share`), so that a claim touches no row but the job's and the task's.
 
 use std::time::Duration;
 
@@ -12,14 +12,14 @@ use sea_orm::{
     ActiveValue::Set,
     ColumnTrait as _, Condition, ConnectionTrait, DbBackend, EntityTrait as _, FromQueryResult as _,
     PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Statement,
-    sea_query::{Expr, LockBehavior, LockType, OnConflict},
+    sea_query::{Expr, LockBehavior, LockType},
 };
 
 use crate::{
     Result, Store, StoreError,
     begin::Write,
     column,
-    entities::{callback, job, tenant},
+    entities::{callback, job},
     tasks,
 };
 
@@ -228,7 +228,7 @@ impl Store {
         let mut released = release_callbacks(&mut write, callbacks).await?;
         let lost = job::Entity::find()
             .filter(jobs)
-            .order_by_asc(job::Column::Id)
+            .order_by_asc(job::Column::LeaseUntil)
             // one that is locked is being written to, so its holder lives
             .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
             .all(&write.tx)
@@ -260,55 +260,6 @@ impl Store {
             running: jobs().filter(job::Column::Worker.is_not_null()).count(self.database()).await?,
             owed: owed.count(self.database()).await?,
         })
-    }
-
-    /// Puts a task's job into the queue, at its tenant's place in virtual time: one after the
-    /// tenant's last, but never before those who wait at the front. So who has been away catches up
-    /// with nobody, and a thousand tasks of one tenant stand beside the first of another.
-    pub(crate) async fn enqueue(&self, write: &mut Write<'_>, task: &Task) -> Result<()> {
-        let tenant = task.tenant.as_str();
-        let newcomer = tenant::ActiveModel { id: Set(tenant.to_owned()), vtime: Set(0) };
-        tenant::Entity::insert(newcomer)
-            .on_conflict(OnConflict::column(tenant::Column::Id).do_nothing().to_owned())
-            .exec_without_returning(&write.tx)
-            .await?;
-        let own = tenant::Entity::find_by_id(tenant).lock_exclusive().one(&write.tx).await?;
-        let own = own.ok_or_else(|| StoreError::Corrupt(format!("tenant `{tenant}` is missing")))?;
-        let vtime = own.vtime.max(self.front(write).await?) + 1;
-        tenant::Entity::update_many()
-            .col_expr(tenant::Column::Vtime, Expr::value(vtime))
-            .filter(tenant::Column::Id.eq(tenant))
-            .exec(&write.tx)
-            .await?;
-        let job = job::ActiveModel {
-            task_id: Set(task.id.to_string()),
-            priority: Set(task.spec.priority.get().into()),
-            vtime: Set(vtime),
-            run_at: Set(0),
-            fence: Set(0),
-            claims: Set(0),
-            tries: Set(0),
-            ..Default::default()
-        };
-        job::Entity::insert(job).exec_without_returning(&write.tx).await?;
-        write.made_job();
-        Ok(())
-    }
-
-    /// The virtual time of the job that is next by it; when none is ready, that of the tenant who
-    /// has come farthest.
-    async fn front(&self, write: &Write<'_>) -> Result<i64> {
-        let next = job::Entity::find()
-            .filter(job::Column::Worker.is_null())
-            .filter(job::Column::RunAt.lte(self.now().as_millis()))
-            .order_by_asc(job::Column::Vtime)
-            .one(&write.tx)
-            .await?;
-        if let Some(job) = next {
-            return Ok(job.vtime);
-        }
-        let farthest = tenant::Entity::find().order_by_desc(tenant::Column::Vtime).one(&write.tx).await?;
-        Ok(farthest.map_or(0, |tenant| tenant.vtime))
     }
 }
 
