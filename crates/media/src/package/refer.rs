@@ -1,0 +1,29 @@
+//! Points a main playlist at the folder that its files end up in.
+
+use model::Format;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// The folder of all files but the main one, while they lie in the work folder.
+const FILES: &str = "files/";
+
+/// All but the characters that RFC 3986 leaves alone. That covers what quotes end, what XML escapes,
+/// and the `$` of DASH's templates.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// The main playlist or manifest with its URIs `files/…` pointing at `folder` instead, which is
+/// percent-encoded. Single-file formats have no such text.
+pub fn refer_to(format: Format, main_text: &str, folder: &str) -> String {
+    let folder = format!("{}/", utf8_percent_encode(folder, ESCAPED));
+    match format {
+        Format::Mp4 | Format::Flv => main_text.to_owned(),
+        Format::Hls => super::lines::map(main_text, |line| match line.strip_prefix(FILES) {
+            Some(rest) => format!("{folder}{rest}"),
+            None => line.replace(&format!("URI=\"{FILES}"), &format!("URI=\"{folder}")),
+        }),
+        Format::Dash => ["initialization=\"", "media=\"", "sourceURL=\"", "<BaseURL>"]
+            .iter()
+            .fold(main_text.to_owned(), |text, before| {
+                text.replace(&format!("{before}{FILES}"), &format!("{before}{folder}"))
+            }),
+    }
+}
