@@ -8,6 +8,7 @@
 mod codecs;
 mod command;
 mod error;
+mod formats;
 mod media;
 mod package;
 mod plan;

@@ -11,6 +11,13 @@ use std::{
 
 use crate::Plan;
 
+mod ffmpeg;
+mod filters;
+pub(crate) mod input;
+mod packager;
+#[cfg(test)]
+mod tests;
+
 /// What has to run for a plan, side by side.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Commands {
@@ -24,6 +31,28 @@ pub(crate) struct Commands {
 }
 
 /// The commands of a plan.
-pub(crate) fn commands(_plan: &Plan, _input: &Path, _work: &Path) -> Commands {
-    Commands { ffmpeg: Vec::new(), packager: None, pipes: Vec::new() }
+pub(crate) fn commands(plan: &Plan, input: &Path, work: &Path) -> Commands {
+    let segmented = plan.segmenting.is_some();
+    Commands {
+        ffmpeg: ffmpeg::arguments(plan, input, work),
+        packager: plan.segmenting.map(|segmenting| packager::arguments(plan, segmenting, work)),
+        pipes: stream_names(plan).filter(|_| segmented).map(|name| pipe(work, name)).collect(),
+    }
+}
+
+/// The names of all streams that come out: renditions, then sounds.
+fn stream_names(plan: &Plan) -> impl Iterator<Item = &str> {
+    let videos = plan.videos.iter().map(|video| video.name.as_str());
+    videos.chain(plan.audios.iter().map(|audio| audio.name.as_str()))
+}
+
+fn pipe(work: &Path, name: &str) -> PathBuf {
+    work.join("pipes").join(format!("{name}.mp4"))
+}
+
+/// A path with something before it, such as `file:`.
+fn prefixed(prefix: &str, path: &Path) -> OsString {
+    let mut argument = OsString::from(prefix);
+    argument.push(path);
+    argument
 }

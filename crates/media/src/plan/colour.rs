@@ -20,8 +20,8 @@ const MATRICES: &[&str] =
     &["bt709", "fcc", "bt470bg", "smpte170m", "smpte240m", "bt2020nc", "bt2020c", "ictcp"];
 const TRANSFERS: &[&str] = &[
     "bt709",
-    "gamma22",
-    "gamma28",
+    "bt470m",
+    "bt470bg",
     "smpte170m",
     "smpte240m",
     "linear",

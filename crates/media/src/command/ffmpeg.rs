@@ -1,0 +1,123 @@
+//! FFmpeg's argument list: one input, a graph for the picture and one for each sound, and one output
+//! for a single file, or one pipe for each stream of a segmented output.
+
+use std::{ffi::OsString, path::Path};
+
+use super::{filters, input, pipe, prefixed};
+use crate::{
+    AudioPlan, Plan, VideoPlan,
+    codecs::{aac, h264},
+    formats,
+};
+
+/// Of the source's metadata nothing is kept by itself: it may hold a place or a serial number.
+const NO_METADATA: [&str; 4] = ["-map_metadata:g", "-1", "-map_metadata:s", "-1"];
+
+/// Fragments that the packager reads while they are written. The header waits for the first fragment,
+/// so that it can say how far before 0 decoding begins.
+const PIPE: [&str; 3] = ["-f", "mp4", "-movflags"];
+
+pub(super) fn arguments(plan: &Plan, input: &Path, work: &Path) -> Vec<OsString> {
+    let mut arguments = general();
+    if plan.lead > 0.0 {
+        arguments.extend(words(&["-itsoffset", &format!("{:.6}", -plan.lead)]));
+    }
+    arguments.extend(input::opened(input, false));
+    let graphs = filters::picture(plan).into_iter();
+    let sounds = plan.audios.iter().enumerate().map(|(number, audio)| filters::sound(audio, number));
+    for graph in graphs.chain(sounds) {
+        arguments.extend(words(&["-filter_complex", &graph]));
+    }
+    if plan.segmenting.is_some() {
+        for (number, video) in plan.videos.iter().enumerate() {
+            arguments.extend(video_pipe(plan, video, number, work));
+        }
+        for (number, audio) in plan.audios.iter().enumerate() {
+            arguments.extend(audio_pipe(audio, number, work));
+        }
+    } else {
+        arguments.extend(single_file(plan, work));
+    }
+    arguments
+}
+
+fn general() -> Vec<OsString> {
+    words(&[
+        "-nostdin",
+        "-hide_banner",
+        "-y",
+        "-loglevel",
+        "warning",
+        "-nostats",
+        "-progress",
+        "pipe:1",
+        // what shows the picture upright is in the graph, after the fields are put together
+        "-noautorotate",
+        "-apply_cropping",
+        "codec",
+    ])
+}
+
+fn single_file(plan: &Plan, work: &Path) -> Vec<OsString> {
+    let mut arguments = Vec::new();
+    for (number, video) in plan.videos.iter().enumerate() {
+        arguments.extend(mapped('v', number));
+        arguments.extend(encoded(h264::arguments(video, false, plan.threads)));
+    }
+    for (number, audio) in plan.audios.iter().enumerate() {
+        arguments.extend(mapped('a', number));
+        arguments.extend(encoded(aac::arguments(audio)));
+        for (name, value) in [("language", &audio.language), ("title", &audio.title)] {
+            if !value.is_empty() {
+                arguments.extend(words(&[&format!("-metadata:s:a:{number}"), &format!("{name}={value}")]));
+            }
+        }
+    }
+    arguments.extend(words(&NO_METADATA));
+    if !plan.title.is_empty() {
+        arguments.extend(words(&["-metadata", &format!("title={}", plan.title)]));
+    }
+    // sound that begins late leaves the picture waiting for the file's header
+    arguments.extend(words(&["-max_muxing_queue_size", "1000000"]));
+    arguments.extend(words(formats::muxer(plan.format)));
+    let file = work.join("out").join(formats::main_file(plan.format));
+    arguments.push(prefixed("file:", &file));
+    arguments
+}
+
+fn video_pipe(plan: &Plan, video: &VideoPlan, number: usize, work: &Path) -> Vec<OsString> {
+    let mut arguments = mapped('v', number);
+    arguments.extend(encoded(h264::arguments(video, true, plan.threads)));
+    arguments.extend(words(&NO_METADATA));
+    arguments.extend(words(&["-map_chapters", "-1"]));
+    arguments.extend(words(&PIPE));
+    arguments.push("+frag_keyframe+delay_moov+default_base_moof".into());
+    arguments.push(prefixed("file:", &pipe(work, &video.name)));
+    arguments
+}
+
+/// The encoder's first packet holds nothing but silence from before 0. It is dropped, so that the
+/// sound begins at 0 without an edit list, which not every player reads.
+fn audio_pipe(audio: &AudioPlan, number: usize, work: &Path) -> Vec<OsString> {
+    let mut arguments = mapped('a', number);
+    arguments.extend(encoded(aac::arguments(audio)));
+    arguments.extend(words(&["-bsf:a", "noise=drop='lt(pts,0)'"]));
+    arguments.extend(words(&NO_METADATA));
+    arguments.extend(words(&["-map_chapters", "-1"]));
+    arguments.extend(words(&PIPE));
+    arguments.extend(words(&["+delay_moov+default_base_moof", "-frag_duration", "1000000"]));
+    arguments.push(prefixed("file:", &pipe(work, &audio.name)));
+    arguments
+}
+
+fn mapped(kind: char, number: usize) -> Vec<OsString> {
+    words(&["-map", &format!("[{kind}{number}]")])
+}
+
+fn encoded(arguments: Vec<String>) -> impl Iterator<Item = OsString> {
+    arguments.into_iter().map(OsString::from)
+}
+
+fn words(words: &[&str]) -> Vec<OsString> {
+    words.iter().map(OsString::from).collect()
+}

@@ -1,0 +1,156 @@
+//! Filter graphs. The picture's graph does what is common once, then splits; each sound has a graph
+//! of its own, because FFmpeg starts a graph only when all of its inputs have a frame: sound that
+//! begins late would hold all frames until then in memory.
+
+use crate::{AudioPlan, Colour, FieldOrder, PictureFilter, Plan, Turn, VideoPlan, codecs::aac};
+
+/// The graph of the picture: `[v0]`, `[v1]`, … are its outputs; none without picture.
+pub(super) fn picture(plan: &Plan) -> Option<String> {
+    let picture = plan.picture.as_ref()?;
+    let top = plan.videos.first()?;
+    let one_rate = plan.videos.iter().all(|video| video.rate == top.rate);
+    let mut common = vec![tagged(&picture.given)];
+    common.extend(fields(picture));
+    if one_rate {
+        common.extend(rate(picture, top));
+    }
+    common.extend(turn(picture.turn));
+    let (linear, size) = gamut(picture, top);
+    common.extend(linear);
+    // after this nothing of the source is left but its samples: no matrix, captions or HDR metadata
+    common.push("sidedata=mode=delete".to_owned());
+
+    let branch = |number: usize, video: &VideoPlan| {
+        let mut filters = Vec::new();
+        if !one_rate {
+            filters.extend(rate(picture, video));
+        }
+        filters.extend(finish(picture, video, size));
+        format!("{}[v{number}]", filters.join(","))
+    };
+    let source = format!("[0:{}]{}", picture.index, common.join(","));
+    if let [video] = plan.videos.as_slice() {
+        return Some(format!("{source},{}", branch(0, video)));
+    }
+    let labels: String = (0..plan.videos.len()).map(|number| format!("[s{number}]")).collect();
+    let mut graph = format!("{source},split={}{labels}", plan.videos.len());
+    for (number, video) in plan.videos.iter().enumerate() {
+        graph.push_str(&format!(";[s{number}]{}", branch(number, video)));
+    }
+    Some(graph)
+}
+
+/// The graph of a sound, which begins at 0 whatever its time stamps say: silence until it sets in.
+pub(super) fn sound(audio: &AudioPlan, number: usize) -> String {
+    let layout = aac::layout(audio.channels);
+    let mut graph = format!(
+        "[0:{}]aresample=osr={}:ochl={layout}:osf=fltp:async=1:first_pts=0",
+        audio.index, audio.sample_rate
+    );
+    if audio.silence > 0.0 {
+        graph.push_str(&format!(",apad=pad_dur={}", seconds(audio.silence)));
+    }
+    format!("{graph}[a{number}]")
+}
+
+fn fields(picture: &PictureFilter) -> Vec<String> {
+    let parity = if picture.top_field_first { "tff" } else { "bff" };
+    match picture.field_order {
+        FieldOrder::Progressive => Vec::new(),
+        FieldOrder::Interlaced => vec![format!("bwdif=mode=send_frame:parity={parity}:deint=all")],
+    }
+}
+
+/// Frames at a constant rate from 0 on: the first one is shown from the start, the last one is held
+/// as long as the sound lasts. Frames are repeated or dropped here by reference, at no cost.
+fn rate(picture: &PictureFilter, video: &VideoPlan) -> Vec<String> {
+    let mut filters = vec![format!("fps=fps={}:start_time=0", video.rate)];
+    if picture.hold > 0.0 {
+        filters.push(format!("tpad=stop_mode=clone:stop_duration={}", seconds(picture.hold)));
+    }
+    filters
+}
+
+/// Each case is one filter, so that the picture is written once.
+fn turn(turn: Turn) -> Vec<String> {
+    let filters: &[&str] = match (turn.quarters % 4, turn.mirrored) {
+        (0, false) => &[],
+        (1, false) => &["transpose=clock"],
+        (2, false) => &["hflip", "vflip"],
+        (_, false) => &["transpose=cclock"],
+        (0, true) => &["hflip"],
+        (1, true) => &["transpose=clock_flip"],
+        (2, true) => &["vflip"],
+        (_, true) => &["transpose=cclock_flip"],
+    };
+    filters.iter().map(|filter| (*filter).to_owned()).collect()
+}
+
+/// HDR and wide gamuts, which zscale knows by the tags that were set, become BT.709 in linear light, at the size of the top rendition, since this is
+/// slow. Gives the size that the picture has after it.
+fn gamut(picture: &PictureFilter, top: &VideoPlan) -> (Vec<String>, (u32, u32)) {
+    if !picture.tone_map && !picture.given.is_wide() {
+        return (Vec::new(), (picture.width, picture.height));
+    }
+    let mut filters = vec![
+        format!("zscale=w={}:h={}:filter=bicubic:transfer=linear:npl=100", top.width, top.height),
+        "format=gbrpf32le".to_owned(),
+        "zscale=primaries=bt709".to_owned(),
+    ];
+    if picture.tone_map {
+        filters.push("tonemap=tonemap=mobius:desat=0".to_owned());
+    }
+    filters.push("zscale=matrix=bt709:transfer=bt709:primaries=bt709:range=limited".to_owned());
+    filters.push("format=yuv420p".to_owned());
+    (filters, (top.width, top.height))
+}
+
+/// The last filters of a rendition: its size, square pixels, 8-bit 4:2:0, and colours that are said.
+fn finish(picture: &PictureFilter, video: &VideoPlan, (width, height): (u32, u32)) -> Vec<String> {
+    let (given, wanted) = (&picture.given, &picture.colour);
+    let linear = picture.tone_map || given.is_wide();
+    let mut scale = Vec::new();
+    if (width, height) != (video.width, video.height) {
+        scale.push(format!("w={}:h={}", video.width, video.height));
+    }
+    if !linear && given.full_range {
+        scale.push("out_range=limited".to_owned());
+    }
+    if !linear && given.matrix != wanted.matrix {
+        scale.push(format!("out_color_matrix={}", wanted.matrix));
+    }
+    let mut filters = Vec::new();
+    if !scale.is_empty() {
+        filters.push(format!("scale={}", scale.join(":")));
+    }
+    if !linear && picture.pixel_format != "yuv420p" {
+        filters.push("format=yuv420p".to_owned());
+    }
+    filters.push("setsar=1".to_owned());
+    if given != wanted {
+        filters.push(tagged(wanted));
+    }
+    filters
+}
+
+/// Says what the samples mean, without touching them: decoders pass on what files say wrongly, or
+/// not at all.
+fn tagged(colour: &Colour) -> String {
+    format!(
+        "setparams=range={}:colorspace={}:color_trc={}:color_primaries={}",
+        range(colour.full_range),
+        colour.matrix,
+        colour.transfer,
+        colour.primaries
+    )
+}
+
+fn range(full: bool) -> &'static str {
+    if full { "full" } else { "limited" }
+}
+
+/// Microseconds are all that FFmpeg keeps.
+fn seconds(seconds: f64) -> String {
+    let text = format!("{seconds:.6}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}

@@ -1,0 +1,112 @@
+//! The packager's argument list: each pipe becomes a folder `out/files/<name>/` with its segments and
+//! its playlist, and all together one main playlist or manifest.
+
+use std::{ffi::OsString, path::Path};
+
+use model::{Format, Rational, SegmentType};
+
+use super::pipe;
+use crate::{AudioPlan, Plan, Segmenting, VideoPlan, formats};
+
+/// Frames by which decoding may begin before the first picture is shown, with a reserve.
+const REORDERED: f64 = 3.0;
+
+pub(super) fn arguments(plan: &Plan, segmenting: Segmenting, work: &Path) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = Vec::new();
+    for video in &plan.videos {
+        arguments.push(video_stream(plan.format, video, segmenting.kind, work));
+    }
+    for (number, audio) in plan.audios.iter().enumerate() {
+        arguments.push(audio_stream(plan.format, audio, number == 0, segmenting.kind, work));
+    }
+    let mut add = |flag: &str, value: OsString| {
+        let mut argument = OsString::from(format!("--{flag}="));
+        argument.push(value);
+        arguments.push(argument);
+    };
+    add("segment_duration", whole_ticks(segmenting.seconds).into());
+    if let Some(language) = plan.audios.first().map(|audio| &audio.language).filter(|code| !code.is_empty()) {
+        add("default_language", language.into());
+    }
+    match segmenting.kind {
+        SegmentType::Ts => {
+            add("transport_stream_timestamp_offset_ms", offset(&plan.videos).to_string().into());
+        }
+        SegmentType::Fmp4 => {
+            if let Some(group) = plan.videos.first().and_then(group_seconds) {
+                add("fragment_duration", whole_ticks(group).into());
+            }
+        }
+    }
+    for (flag, value) in formats::manifest(plan.format, &work.join("out")) {
+        add(flag, value);
+    }
+    arguments
+}
+
+fn video_stream(format: Format, video: &VideoPlan, kind: SegmentType, work: &Path) -> OsString {
+    let mut fields = stream("video", &video.name, kind, work);
+    if format == Format::Hls {
+        field(&mut fields, "playlist_name", &format!("files/{}/playlist.m3u8", video.name));
+        field(&mut fields, "iframe_playlist_name", &format!("files/{}/iframes.m3u8", video.name));
+    }
+    fields
+}
+
+fn audio_stream(format: Format, audio: &AudioPlan, first: bool, kind: SegmentType, work: &Path) -> OsString {
+    let mut fields = stream("audio", &audio.name, kind, work);
+    if !audio.language.is_empty() {
+        field(&mut fields, "language", &audio.language);
+    }
+    match format {
+        Format::Hls => {
+            field(&mut fields, "playlist_name", &format!("files/{}/playlist.m3u8", audio.name));
+            field(&mut fields, "hls_group_id", "audio");
+            field(&mut fields, "hls_name", &audio.label);
+        }
+        Format::Dash => field(&mut fields, "dash_roles", if first { "main" } else { "alternate" }),
+        Format::Mp4 | Format::Flv => {}
+    }
+    fields
+}
+
+/// The fields that every stream has.
+fn stream(what: &str, name: &str, kind: SegmentType, work: &Path) -> OsString {
+    let folder = work.join("out/files").join(name);
+    let mut fields = OsString::from("in=");
+    fields.push(pipe(work, name));
+    field(&mut fields, "stream", what);
+    let mut file = |key: &str, name: &str| {
+        fields.push(format!(",{key}="));
+        fields.push(folder.join(name));
+    };
+    match kind {
+        SegmentType::Ts => file("segment_template", "seg_$Number%05d$.ts"),
+        SegmentType::Fmp4 => {
+            file("init_segment", "init.mp4");
+            file("segment_template", "seg_$Number%05d$.m4s");
+        }
+    }
+    fields
+}
+
+fn field(fields: &mut OsString, key: &str, value: &str) {
+    fields.push(format!(",{key}={value}"));
+}
+
+fn group_seconds(video: &VideoPlan) -> Option<Rational> {
+    Rational::new(u64::from(video.gop) * video.rate.den(), video.rate.num())
+}
+
+/// Seconds as the packager should read them: it cuts `seconds × ticks a second` down to a whole
+/// number, which a fraction such as 6.006 may just miss from below.
+fn whole_ticks(seconds: Rational) -> String {
+    format!("{:.7}", seconds.as_f64() + 1e-7)
+}
+
+/// Milliseconds by which time stamps in a transport stream are moved, all alike: decoding begins
+/// before 0, and there is nothing before 0.
+fn offset(videos: &[VideoPlan]) -> u64 {
+    let slowest = videos.iter().map(|video| video.rate.as_f64()).fold(f64::INFINITY, f64::min);
+    (REORDERED * 1000.0 / slowest).ceil().max(100.0) as u64
+}
