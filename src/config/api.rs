@@ -8,6 +8,7 @@ use super::value;
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct ApiSettings {
     /// Which HTTP status an error has.
+    #[serde(deserialize_with = "value::word")]
     pub error_status: ErrorStatus,
     /// The largest body of a request, uploads apart, in bytes.
     #[serde(with = "value::size")]

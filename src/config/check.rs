@@ -8,8 +8,8 @@ use super::Settings;
 
 /// The first setting that does not go with the others, and what would.
 pub(super) fn check(settings: &Settings) -> Result<(), (&'static str, &'static str)> {
-    if settings.worker.lease < Duration::from_secs(1) {
-        return Err(("worker.lease", "a worker cannot show life so often; give at least `1s`"));
+    if settings.worker.lease < Duration::from_millis(100) {
+        return Err(("worker.lease", "a worker cannot show life so often; give at least `100ms`"));
     }
     if EnvFilter::builder().parse(&settings.log.level).is_err() {
         return Err((

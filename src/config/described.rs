@@ -71,11 +71,14 @@ pub fn described() -> Vec<Described> {
 
 /// The setting that was probably meant by `wrong`, by a name that `of` gives it.
 pub(super) fn nearest(wrong: &str, of: impl Fn(&Described) -> String) -> Option<String> {
-    described()
-        .iter()
-        .map(of)
-        .map(|name| (strsim::jaro_winkler(&wrong.to_lowercase(), &name.to_lowercase()), name))
-        .filter(|(likeness, _)| *likeness > 0.85)
-        .max_by(|(one, _), (other, _)| one.total_cmp(other))
-        .map(|(_, name)| name)
+    let all = described();
+    let only_name = all.iter().find(|one| one.name == wrong).map(&of);
+    only_name.or_else(|| {
+        all.iter()
+            .map(of)
+            .map(|name| (strsim::jaro_winkler(&wrong.to_lowercase(), &name.to_lowercase()), name))
+            .filter(|(likeness, _)| *likeness > 0.85)
+            .max_by(|(one, _), (other, _)| one.total_cmp(other))
+            .map(|(_, name)| name)
+    })
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
     /// A value that cannot be used.
-    #[error("the setting `{name}` cannot be `{value}` ({origin}): {problem}")]
+    #[error("the setting `{name}` cannot be {} ({origin}): {problem}", shown(value))]
     Wrong {
         /// `section.name`.
         name: String,
@@ -42,6 +42,10 @@ pub enum SettingsError {
         /// What was given.
         given: String,
     },
+}
+
+fn shown(value: &str) -> String {
+    if value.is_empty() { "empty".to_owned() } else { format!("`{value}`") }
 }
 
 impl SettingsError {

@@ -2,10 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::value;
+
 /// What is logged, and in which shape.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct LogSettings {
     /// The shape of a line.
+    #[serde(deserialize_with = "value::word")]
     pub format: LogFormat,
     /// A level, or a filter such as `info,borealis=debug`.
     pub level: String,

@@ -18,6 +18,7 @@ pub struct MediaSettings {
     #[serde(with = "value::optional")]
     pub tools: Option<PathBuf>,
     /// Whether the tools run in a sandbox.
+    #[serde(deserialize_with = "value::word")]
     pub sandbox: SandboxMode,
     /// The largest input, in bytes.
     #[serde(with = "value::size")]
@@ -35,6 +36,7 @@ pub struct MediaSettings {
     #[serde(with = "value::duration")]
     pub input_idle: Duration,
     /// The preset of x264.
+    #[serde(deserialize_with = "value::word")]
     pub x264_preset: Preset,
     /// Encoder threads of one task; 0 leaves it to the encoder.
     #[serde(deserialize_with = "value::number")]

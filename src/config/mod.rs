@@ -14,6 +14,7 @@ mod keys;
 mod log;
 mod media;
 mod net;
+mod network;
 mod server;
 mod show;
 mod sources;
@@ -27,7 +28,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     api::{ApiSettings, ErrorStatus},
-    callback::{CallbackSettings, Source},
+    callback::CallbackSettings,
     described::{Described, described},
     error::SettingsError,
     flags::Flags,
@@ -35,6 +36,7 @@ pub use self::{
     log::{LogFormat, LogSettings},
     media::{MediaSettings, Preset},
     net::NetSettings,
+    network::Network,
     server::ServerSettings,
     show::settings_table,
     worker::WorkerSettings,

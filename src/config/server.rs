@@ -34,9 +34,9 @@ impl ServerSettings {
 
     /// Whether the database is PostgreSQL, which other machines may share.
     pub fn is_postgres(&self) -> bool {
-        self.database_url
-            .as_ref()
-            .is_some_and(|url| ["postgres:", "postgresql:"].iter().any(|scheme| url.expose().starts_with(scheme)))
+        self.database_url.as_ref().is_some_and(|url| {
+            ["postgres:", "postgresql:"].iter().any(|scheme| url.expose().starts_with(scheme))
+        })
     }
 
     /// The folder of the buckets of `file` storages.

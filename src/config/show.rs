@@ -37,9 +37,8 @@ impl Settings {
 
 /// A table of all settings in Markdown, for the documentation.
 pub fn settings_table() -> String {
-    let mut table = String::from(
-        "| setting | environment | flag | default | meaning |\n|---|---|---|---|---|\n",
-    );
+    let mut table =
+        String::from("| setting | environment | flag | default | meaning |\n|---|---|---|---|---|\n");
     for one in described() {
         let flag = flag_of(&one.key()).map(|flag| format!("`{flag}`")).unwrap_or_default();
         let _ = writeln!(
@@ -52,5 +51,5 @@ pub fn settings_table() -> String {
         );
     }
     // an empty default is a blank cell, not two backticks
-    table.replace("| `` |", "| |")
+    table.replace("| `` |", "| |").replace("|  |", "| |")
 }

@@ -12,12 +12,20 @@ use super::{
 
 const PREFIX: &str = "BOREALIS_";
 
-/// Names that begin like ours and are no settings: the settings file itself, the tests', and what
-/// Kubernetes sets for every container beside a service called `borealis`.
+/// Names that begin like ours and are no settings: the settings file itself, what the commands that
+/// talk to a server read, the tests', and what Kubernetes sets for every container beside a service
+/// called `borealis`.
 fn is_other(name: &str) -> bool {
-    name == "BOREALIS_CONFIG"
-        || name == "BOREALIS_PORT"
-        || ["BOREALIS_TEST_", "BOREALIS_PORT_", "BOREALIS_SERVICE_"].iter().any(|other| name.starts_with(other))
+    let exact = [
+        "BOREALIS_CONFIG",
+        "BOREALIS_SERVER",
+        "BOREALIS_STORAGE_AK",
+        "BOREALIS_STORAGE_SK",
+        "BOREALIS_NOTIFY_SECRET",
+        "BOREALIS_PORT",
+    ];
+    let families = ["BOREALIS_TEST_", "BOREALIS_PORT_", "BOREALIS_SERVICE_"];
+    exact.contains(&name) || families.iter().any(|family| name.starts_with(family))
 }
 
 /// Values that were given as text, each with where it came from.
@@ -83,7 +91,8 @@ impl Settings {
 fn environment(
     variables: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<(Given, Option<String>), SettingsError> {
-    let known: BTreeMap<String, Described> = described().into_iter().map(|one| (one.environment(), one)).collect();
+    let known: BTreeMap<String, Described> =
+        described().into_iter().map(|one| (one.environment(), one)).collect();
     let (mut given, mut file) = (Given::default(), None);
     for (name, value) in variables {
         let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else { continue };
@@ -153,7 +162,7 @@ fn refuse_unknown(values: &Map<String, Value>) -> Result<(), SettingsError> {
 }
 
 fn unknown(key: &str, value: &Value) -> SettingsError {
-    SettingsError::unknown(key, value.origin().unwrap_or("in a settings file"), nearest(key, Described::key))
+    SettingsError::unknown(key, origin(value).unwrap_or("in the settings file"), nearest(key, Described::key))
 }
 
 fn lookup<'a>(values: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
@@ -167,14 +176,15 @@ fn lookup<'a>(values: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
 fn wrong(values: &Map<String, Value>, name: &str, problem: String) -> SettingsError {
     let value = lookup(values, name);
     let secret = described().iter().any(|one| one.key() == name && one.is_secret());
+    let text = match value.map(|value| &value.kind) {
+        None => String::new(),
+        Some(ValueKind::Table(_)) => "a table".to_owned(),
+        Some(kind) => kind.to_string(),
+    };
     SettingsError::Wrong {
         name: name.to_owned(),
-        value: match value {
-            Some(_) if secret => REDACTED.to_owned(),
-            Some(value) => value.to_string(),
-            None => String::new(),
-        },
-        origin: value.and_then(Value::origin).unwrap_or("by default").to_owned(),
+        value: if secret && !text.is_empty() { REDACTED.to_owned() } else { text },
+        origin: value.and_then(origin).unwrap_or("by default").to_owned(),
         problem,
     }
 }
@@ -183,8 +193,22 @@ fn wrong(values: &Map<String, Value>, name: &str, problem: String) -> SettingsEr
 fn problem(error: ConfigError) -> String {
     match error {
         ConfigError::At { error, .. } => problem(*error),
-        ConfigError::Type { unexpected, expected, .. } => format!("it is {unexpected}, give {expected}"),
-        other => other.to_string(),
+        // serde's own words: `unknown variant …, expected …`, `invalid type: …, expected …`
+        other => {
+            let text = other.to_string();
+            match text.split_once(", expected ") {
+                Some((_, wanted)) => format!("give {wanted}"),
+                None => text,
+            }
+        }
+    }
+}
+
+/// Where a value came from; a table has no origin of its own, but what is in it has.
+fn origin(value: &Value) -> Option<&str> {
+    match &value.kind {
+        ValueKind::Table(table) => table.values().find_map(origin),
+        _ => value.origin(),
     }
 }
 
@@ -192,7 +216,7 @@ fn origins(values: &Map<String, Value>) -> BTreeMap<String, String> {
     let all = described();
     all.iter()
         .map(Described::key)
-        .filter_map(|key| Some((lookup(values, &key)?.origin()?.to_owned(), key)))
+        .filter_map(|key| Some((origin(lookup(values, &key)?)?.to_owned(), key)))
         .map(|(origin, key)| (key, origin))
         .collect()
 }

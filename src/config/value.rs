@@ -1,16 +1,16 @@
 //! How single values are read and written. The environment and flags give every value as text, so
-//! all of these read text; what serde itself reads from text (booleans, words) is not here.
+//! all of these read text, and their errors say what would do.
 
 use std::{fmt, net::SocketAddr, str::FromStr, time::Duration};
 
 use serde::{
-    Deserializer, Serialize, Serializer,
-    de::{Error, SeqAccess, Visitor},
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{Error, IntoDeserializer as _, SeqAccess, Visitor, value::Error as ValueError},
 };
 
 use super::unit;
 
-/// A number or a text, as text.
+/// A number, a text, `true` or `false`, as text.
 struct Scalar;
 
 impl Visitor<'_> for Scalar {
@@ -22,6 +22,10 @@ impl Visitor<'_> for Scalar {
 
     fn visit_str<E>(self, text: &str) -> Result<String, E> {
         Ok(text.to_owned())
+    }
+
+    fn visit_bool<E>(self, flag: bool) -> Result<String, E> {
+        Ok(flag.to_string())
     }
 
     fn visit_i64<E>(self, number: i64) -> Result<String, E> {
@@ -79,7 +83,9 @@ pub(super) mod duration_or_zero {
 pub(super) mod size {
     use super::*;
 
-    pub(in crate::config) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    pub(in crate::config) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<u64, D::Error> {
         scalar(deserializer, unit::parse_size)
     }
 
@@ -231,4 +237,17 @@ fn at_least_one<T: FromStr + Default + PartialEq>(text: &str) -> Result<T, Strin
 /// A whole number.
 pub(super) fn number<'de, D: Deserializer<'de>, T: FromStr>(deserializer: D) -> Result<T, D::Error> {
     scalar(deserializer, |text| text.parse().map_err(|_| "give a whole number".to_owned()))
+}
+
+/// `true` or `false`.
+pub(super) fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    scalar(deserializer, |text| text.parse().map_err(|_| "give `true` or `false`".to_owned()))
+}
+
+/// One of an enum's words.
+pub(super) fn word<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    scalar(deserializer, |text| {
+        let read = T::deserialize(text.to_owned().into_deserializer());
+        read.map_err(|error: ValueError| error.to_string())
+    })
 }

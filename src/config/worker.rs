@@ -10,6 +10,7 @@ use super::value;
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct WorkerSettings {
     /// Whether `serve` also runs tasks.
+    #[serde(deserialize_with = "value::flag")]
     pub enabled: bool,
     /// Tasks at once; `None`: by the number of cores.
     #[serde(with = "value::auto")]
