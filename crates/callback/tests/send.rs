@@ -395,7 +395,7 @@ async fn a_pooled_connection_that_was_closed_is_no_failed_attempt() {
     for connections in [1, 2] {
         let settings = NotifySettings::default();
         let (attempt, outcome) =
-            send(&client, &receiver.url, &callback(), &secret, &settings, &Still, &SHORT).await;
+            send(&client, &receiver.url, &callback(), &secret, &settings, &Still, &Limits::default()).await;
         assert_eq!((outcome, attempt.error), (Outcome::Accepted, None));
         assert_eq!(receiver.connections(), connections);
     }

@@ -159,12 +159,10 @@ async fn the_bare_client_sends_nothing_to_a_forbidden_literal() {
     let client = client(&[], None);
     let (sent, seen) = tokio::join!(client.reqwest().get(url).send(), async {
         let (mut stream, _) = listener.accept().await.expect("a connection");
-        let mut bytes = Vec::new();
-        stream.read_to_end(&mut bytes).await.expect("closed in order");
-        bytes
+        stream.read(&mut [0; 1000]).await.expect("closed in order")
     });
     assert!(sent.is_err());
-    assert_eq!(seen, b"");
+    assert_eq!(seen, 0, "bytes of a request");
 }
 
 #[tokio::test]
@@ -267,6 +265,8 @@ async fn tls_server() -> (Url, String) {
         while let Ok((stream, _)) = listener.accept().await {
             // a client that does not trust the certificate ends the handshake
             if let Ok(mut stream) = acceptor.accept(stream).await {
+                let length = stream.read(&mut [0; 8192]).await.expect("a request");
+                assert!(length > 0);
                 stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.expect("written");
                 stream.shutdown().await.expect("closed");
             }
