@@ -1,7 +1,7 @@
 //! The body of a callback, to the letter of the AuroraCloud API.
 //!
-//! A new field is a line in [`Succeeded`] or [`Failed`]; figures come from the same
-//! [`TaskReport`] that the API answers with. `custom_info` is there always; `input`, `output` and
+//! A new field is a line in `Succeeded` or `Failed`; figures come from the same
+//! `TaskReport` that the API answers with. `custom_info` is there always; `input`, `output` and
 //! the figures only when there is an output to speak of; `error_code` and `error_msg` only when
 //! there is none.
 
