@@ -11,7 +11,7 @@ use crate::app::App;
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn ensure(app: &App) -> Result<(), StoreError> {
+pub(crate) async fn ensure(app: &App) -> Result<(), StoreError> {
     let keys = &app.settings.keys;
     match (&keys.access_key, &keys.secret_key) {
         (Some(access_key), Some(secret)) => given(app, access_key, secret).await,

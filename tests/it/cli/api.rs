@@ -1,6 +1,6 @@
 //! Subcommands that ask a server.
 
-use super::program::{Server, borealis, run};
+use crate::program::{Server, borealis, run};
 
 /// A server that runs no tasks, so that they stay as they are.
 async fn idle_server() -> Server {

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, TcpListener};
 
 use serde_json::Value;
 
-use super::program::{Server, Staying, borealis, run};
+use crate::program::{Server, Staying, borealis, run};
 
 /// A port that is free now.
 fn free_port() -> u16 {

@@ -1,6 +1,6 @@
 //! Subcommands about this machine: settings, doctor, first start.
 
-use super::program::{Staying, borealis, run};
+use crate::program::{Staying, borealis, run};
 
 #[tokio::test]
 async fn a_wrong_setting_is_named_with_its_value_and_what_would_do() {

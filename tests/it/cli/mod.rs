@@ -3,5 +3,4 @@
 mod api;
 mod listen;
 mod machine;
-mod program;
 mod transcode;

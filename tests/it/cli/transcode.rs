@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::program::{Server, Staying, borealis, run};
+use crate::program::{Server, Staying, borealis, run};
 
 /// A clip of a second that FFmpeg makes.
 fn clip(folder: &Path) -> String {

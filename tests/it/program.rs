@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    path::Path,
     process::{Output, Stdio},
 };
 
@@ -13,11 +14,11 @@ use tokio::{
     process::{Child, ChildStderr, ChildStdout, Command},
 };
 
-pub(super) const ACCESS_KEY: &str = "tester";
-pub(super) const SECRET_KEY: &str = "a secret of the tests";
+pub(crate) const ACCESS_KEY: &str = "tester";
+pub(crate) const SECRET_KEY: &str = "a secret of the tests";
 
 /// The program with these arguments, and nothing of this shell's settings but where the tools are.
-pub(super) fn borealis(args: &[&str]) -> Command {
+pub(crate) fn borealis(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_borealis"));
     command.args(args).stdin(Stdio::null()).kill_on_drop(true);
     for (name, _) in env::vars_os() {
@@ -29,16 +30,16 @@ pub(super) fn borealis(args: &[&str]) -> Command {
 }
 
 /// Runs it to its end.
-pub(super) async fn run(mut command: Command) -> Said {
+pub(crate) async fn run(mut command: Command) -> Said {
     Said::from(command.output().await.expect("the program runs"))
 }
 
 /// What a run came to.
 #[derive(Debug)]
-pub(super) struct Said {
-    pub(super) code: Option<i32>,
-    pub(super) stdout: String,
-    pub(super) stderr: String,
+pub(crate) struct Said {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl From<Output> for Said {
@@ -50,27 +51,27 @@ impl From<Output> for Said {
 
 impl Said {
     /// What a successful run printed.
-    pub(super) fn printed(self) -> String {
+    pub(crate) fn printed(self) -> String {
         assert_eq!(self.code, Some(0), "{self:?}");
         self.stdout
     }
 
     /// What a failed run said.
-    pub(super) fn failed(self) -> String {
+    pub(crate) fn failed(self) -> String {
         assert_eq!(self.code, Some(1), "{self:?}");
         self.stderr
     }
 }
 
 /// A part of the program that stays until it is stopped.
-pub(super) struct Staying {
+pub(crate) struct Staying {
     child: Child,
-    pub(super) stdout: Lines<BufReader<ChildStdout>>,
-    pub(super) stderr: Lines<BufReader<ChildStderr>>,
+    pub(crate) stdout: Lines<BufReader<ChildStdout>>,
+    pub(crate) stderr: Lines<BufReader<ChildStderr>>,
 }
 
 impl Staying {
-    pub(super) fn start(mut command: Command) -> Self {
+    pub(crate) fn start(mut command: Command) -> Self {
         let mut child =
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
         let stdout = BufReader::new(child.stdout.take().expect("it is piped")).lines();
@@ -79,7 +80,7 @@ impl Staying {
     }
 
     /// Reads standard error up to the first line that holds `word`.
-    pub(super) async fn says(&mut self, word: &str) -> String {
+    pub(crate) async fn says(&mut self, word: &str) -> String {
         loop {
             let line = self.stderr.next_line().await.expect("readable").expect("it did not end");
             if line.contains(word) {
@@ -89,15 +90,13 @@ impl Staying {
     }
 
     /// The next line on standard output.
-    pub(super) async fn prints(&mut self) -> String {
+    pub(crate) async fn prints(&mut self) -> String {
         self.stdout.next_line().await.expect("readable").expect("it did not end")
     }
 
     /// Stops it as an operator would; gives the exit code and what it printed since.
-    pub(super) async fn stop(mut self) -> (Option<i32>, String) {
-        let id = self.child.id().expect("it still runs");
-        let pid = Pid::from_raw(i32::try_from(id).expect("a process id")).expect("not zero");
-        kill_process(pid, Signal::TERM).expect("it takes signals");
+    pub(crate) async fn stop(mut self) -> (Option<i32>, String) {
+        terminate(&self.child);
         let mut rest = String::new();
         while let Some(line) = self.stdout.next_line().await.expect("readable") {
             rest += &format!("{line}\n");
@@ -107,32 +106,32 @@ impl Staying {
 }
 
 /// A server with a data directory of its own, which listens on a port that was free.
-pub(super) struct Server {
-    pub(super) url: String,
-    pub(super) data: TempDir,
-    running: Staying,
+pub(crate) struct Server {
+    pub(crate) url: String,
+    pub(crate) data: TempDir,
+    process: Child,
 }
 
 impl Server {
     /// Starts it, and waits until it says where it listens.
-    pub(super) async fn start(flags: &[&str]) -> Self {
+    pub(crate) async fn start(flags: &[&str]) -> Self {
         let data = tempfile::tempdir().expect("a folder");
-        let mut command = borealis(&["serve", "--listen", "127.0.0.1:0", "--log-format", "json"]);
-        command
-            .arg("--data-dir")
-            .arg(data.path())
-            .args(flags)
-            .env("BOREALIS_ALLOW_NETWORKS", "127.0.0.0/8")
-            .env("BOREALIS_ACCESS_KEY", ACCESS_KEY)
-            .env("BOREALIS_SECRET_KEY", SECRET_KEY);
-        let mut running = Staying::start(command);
-        let line: Value = serde_json::from_str(&running.says("listening").await).expect("a line of JSON");
-        let address = line["address"].as_str().expect("an address");
-        Self { url: format!("http://{address}"), data, running }
+        let (process, url) = serve(data.path(), flags).await;
+        Self { url, data, process }
+    }
+
+    /// Kills it as nothing can prevent.
+    pub(crate) async fn kill(&mut self) {
+        self.process.kill().await.expect("it runs");
+    }
+
+    /// Starts it again over the same data, on another port.
+    pub(crate) async fn restart(&mut self, flags: &[&str]) {
+        (self.process, self.url) = serve(self.data.path(), flags).await;
     }
 
     /// A subcommand that asks this server.
-    pub(super) fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = borealis(args);
         command
             .env("BOREALIS_SERVER", &self.url)
@@ -142,25 +141,64 @@ impl Server {
     }
 
     /// What a subcommand that asks this server comes to.
-    pub(super) async fn ask(&self, args: &[&str]) -> Said {
+    pub(crate) async fn ask(&self, args: &[&str]) -> Said {
         run(self.command(args)).await
     }
 
     /// The data that a subcommand prints as JSON.
-    pub(super) async fn data(&self, args: &[&str]) -> Value {
+    pub(crate) async fn data(&self, args: &[&str]) -> Value {
         let printed = self.ask(&[args, &["--output", "json"]].concat()).await.printed();
         serde_json::from_str(&printed).expect("JSON")
     }
 
     /// Adds a `file` storage; gives its id and the secret that was made for it.
-    pub(super) async fn add_storage(&self, bucket: &str, notify: &str) -> (String, String) {
+    pub(crate) async fn add_storage(&self, bucket: &str, notify: &str) -> (String, String) {
         let add = ["storage", "add", "--bucket", bucket, "--notify", notify, "--notify-interval", "1"];
         let added = self.data(&add).await;
         let text = |field: &str| added[field].as_str().expect("a text").to_owned();
         (text("storage_id"), text("notify_secret"))
     }
 
-    pub(super) async fn stop(self) {
-        assert_eq!(self.running.stop().await.0, Some(0));
+    /// Stops it as an operator would.
+    pub(crate) async fn stop(mut self) {
+        terminate(&self.process);
+        assert_eq!(self.process.wait().await.expect("it ends").code(), Some(0));
     }
+}
+
+/// Starts a server, and gives it with its URL. What it logs goes on to the test's own output.
+async fn serve(data: &Path, flags: &[&str]) -> (Child, String) {
+    let mut command = borealis(&["serve", "--listen", "127.0.0.1:0", "--log-format", "json"]);
+    command
+        .arg("--data-dir")
+        .arg(data)
+        .args(flags)
+        .env("BOREALIS_ALLOW_NETWORKS", "127.0.0.0/8")
+        .env("BOREALIS_ACCESS_KEY", ACCESS_KEY)
+        .env("BOREALIS_SECRET_KEY", SECRET_KEY)
+        .stderr(Stdio::piped());
+    let mut process = command.spawn().expect("the program starts");
+    let mut log = BufReader::new(process.stderr.take().expect("it is piped")).lines();
+    let url = loop {
+        let line = log.next_line().await.expect("readable").expect("it did not end");
+        println!("{line}");
+        match serde_json::from_str::<Value>(&line) {
+            Ok(line) if line["message"] == "listening" => {
+                break format!("http://{}", line["address"].as_str().expect("an address"));
+            }
+            _ => {}
+        }
+    };
+    tokio::spawn(async move {
+        while let Ok(Some(line)) = log.next_line().await {
+            println!("{line}");
+        }
+    });
+    (process, url)
+}
+
+fn terminate(process: &Child) {
+    let id = process.id().expect("it still runs");
+    let pid = Pid::from_raw(i32::try_from(id).expect("a process id")).expect("not zero");
+    kill_process(pid, Signal::TERM).expect("it takes signals");
 }

@@ -1,0 +1,79 @@
+//! The server is killed again and again while tasks run: each ends once and is told, and nothing
+//! that it started is left.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    time::Duration,
+};
+
+use serde_json::json;
+
+use super::{media_files::clip, receiver::Receiver, session::Session};
+
+const TASKS: usize = 30;
+const KILLS: usize = 6;
+
+#[tokio::test]
+async fn killed_again_and_again_each_task_ends_once_and_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let input = std::fs::read(clip(folder.path(), 2)).expect("readable");
+    let mut session = Session::start(&["--set", "worker.capacity=4"], [("clip.mp4", input)].into()).await;
+    let mut receiver = Receiver::start(200).await;
+    let storage = session.add_storage(json!({"notify": receiver.url})).await;
+    let mut tasks = BTreeSet::new();
+    for number in 0..TASKS {
+        let (template, output) = match number % 3 {
+            0 => ("hls-h264", format!("{number}")),
+            1 => ("dash-h264", format!("{number}")),
+            _ => ("mp4-720p", format!("{number}.mp4")),
+        };
+        tasks.insert(session.create_task(&storage.id, template, &session.url("clip.mp4"), &output).await);
+    }
+
+    let mut told: BTreeMap<String, usize> = BTreeMap::new();
+    for _ in 0..KILLS {
+        // a kill falls into whatever the server is at when the next task was told
+        let id = receiver.next().await.body()["data"][0]["task_id"].as_str().expect("an id").to_owned();
+        *told.entry(id).or_default() += 1;
+        session.server.kill().await;
+        nothing_runs_in(session.server.data.path()).await;
+        session.server.restart(&["--set", "worker.capacity=4"]).await;
+    }
+    while told.len() < TASKS {
+        let body = receiver.next().await.body();
+        let entry = &body["data"][0];
+        assert_eq!(entry["status"], "succeeded", "{body}");
+        *told.entry(entry["task_id"].as_str().expect("an id").to_owned()).or_default() += 1;
+    }
+
+    assert_eq!(told.keys().cloned().collect::<BTreeSet<_>>(), tasks);
+    // only an attempt that was in flight at a kill may be made again
+    assert!(told.values().sum::<usize>() <= TASKS + KILLS, "{told:?}");
+    let owed = session.get("list_callback?limit=1000").await;
+    assert_eq!(owed["total"], TASKS, "each task owed one callback");
+    for id in &tasks {
+        assert_eq!(session.task(id).await["status"], "succeeded");
+    }
+    let data = session.server.data.path().to_owned();
+    session.server.stop().await;
+    nothing_runs_in(&data).await;
+}
+
+/// Waits until no process works in a data directory: the kernel ends the children of a killed server,
+/// but not in the same moment.
+async fn nothing_runs_in(data: &Path) {
+    while let Some(command) = running_in(data) {
+        println!("still there: {command}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn running_in(data: &Path) -> Option<String> {
+    let data = data.to_str().expect("a text");
+    std::fs::read_dir("/proc").expect("there").flatten().find_map(|process| {
+        let command = std::fs::read(process.path().join("cmdline")).ok()?;
+        let command = String::from_utf8_lossy(&command).replace('\0', " ");
+        command.contains(data).then_some(command)
+    })
+}

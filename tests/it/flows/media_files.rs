@@ -1,0 +1,87 @@
+//! Inputs that FFmpeg makes, and what ffprobe says of outputs.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use media::Tools;
+use serde_json::Value;
+
+pub(super) fn tools() -> Tools {
+    Tools::find(std::env::var_os("BOREALIS_TOOLS").as_deref().map(Path::new)).expect("the media tools")
+}
+
+/// A clip of a moving picture and a tone, `seconds` long, at 1280x720 and 50 frames a second.
+pub(super) fn clip(folder: &Path, seconds: u32) -> PathBuf {
+    let file = folder.join("clip.mp4");
+    let picture = format!("testsrc2=size=1280x720:rate=50:duration={seconds}");
+    let tone = format!("sine=frequency=440:duration={seconds}");
+    ffmpeg(
+        &[
+            "-f",
+            "lavfi",
+            "-i",
+            &picture,
+            "-f",
+            "lavfi",
+            "-i",
+            &tone,
+            "-c:v",
+            "libx264",
+            "-preset",
+            "ultrafast",
+        ]
+        .map(String::from)
+        .into_iter()
+        .chain(["-pix_fmt", "yuv420p", "-c:a", "aac", "-shortest"].map(String::from))
+        .chain([file.display().to_string()])
+        .collect::<Vec<_>>(),
+    );
+    file
+}
+
+/// Decodes a file to its end, quietly: it plays.
+pub(super) fn decodes(file: &Path) {
+    // FFmpeg refuses segments of unusual names unless it is told otherwise
+    ffmpeg(
+        &["-xerror", "-allowed_extensions", "ALL", "-i", file.to_str().expect("a text"), "-f", "null", "-"]
+            .map(String::from)
+            .into_iter()
+            .filter(|word| {
+                file.extension().is_some_and(|extension| extension == "m3u8")
+                    || !["-allowed_extensions", "ALL"].contains(&word.as_str())
+            })
+            .collect::<Vec<_>>(),
+    );
+}
+
+fn ffmpeg(args: &[String]) {
+    let output = Command::new(tools().ffmpeg)
+        .args(["-nostdin", "-y", "-v", "error"])
+        .args(args)
+        .output()
+        .expect("FFmpeg runs");
+    assert!(
+        output.status.success() && output.stderr.is_empty(),
+        "{args:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// What ffprobe says of the first stream of a kind (`v` or `a`).
+pub(super) fn stream(file: &Path, kind: &str) -> Value {
+    let output = Command::new(tools().ffprobe)
+        .args(["-v", "error", "-of", "json", "-show_streams", "-select_streams"])
+        .arg(format!("{kind}:0"))
+        .args(if file.extension().is_some_and(|extension| extension == "m3u8") {
+            &["-allowed_extensions", "ALL"][..]
+        } else {
+            &[]
+        })
+        .arg(file)
+        .output()
+        .expect("ffprobe runs");
+    let mut probed: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    probed["streams"][0].take()
+}

@@ -1,0 +1,9 @@
+//! The main job from end to end: the real program, a real input over HTTP, a real receiver.
+
+mod chaos;
+mod delivery;
+mod failures;
+mod formats;
+mod media_files;
+mod receiver;
+mod session;
