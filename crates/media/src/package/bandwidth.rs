@@ -30,12 +30,12 @@ impl Bandwidth {
     }
 
     /// The larger of both, each for itself.
-    pub(super) fn larger(self, other: Self) -> Self {
+    pub(crate) fn larger(self, other: Self) -> Self {
         Self { peak: self.peak.max(other.peak), average: self.average.max(other.average) }
     }
 
     /// Both at once.
-    pub(super) fn plus(self, other: Self) -> Self {
+    pub(crate) fn plus(self, other: Self) -> Self {
         Self { peak: self.peak + other.peak, average: self.average + other.average }
     }
 
@@ -54,7 +54,7 @@ fn rate(run: &[(u64, f64)]) -> (f64, f64) {
 }
 
 /// Of the segments that a media playlist names, or of the ranges in them.
-pub(crate) fn measure(playlist: &Path) -> io::Result<Bandwidth> {
+pub(super) fn measure(playlist: &Path) -> io::Result<Bandwidth> {
     let text = fs::read_to_string(playlist)?;
     let folder = playlist.parent().unwrap_or(playlist);
     let mut segments = Vec::new();

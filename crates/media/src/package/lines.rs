@@ -5,7 +5,7 @@ use std::fmt;
 
 /// A tag with a list of attributes, in their order. Values keep their quotes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Tag {
+pub(super) struct Tag {
     /// Without the `#`.
     pub name: String,
     attributes: Vec<(String, String)>,
@@ -16,13 +16,13 @@ const WITH_ATTRIBUTES: [&str; 3] = ["EXT-X-MEDIA", "EXT-X-STREAM-INF", "EXT-X-I-
 
 impl Tag {
     /// Reads one of the three tags that name playlists.
-    pub(crate) fn parse(line: &str) -> Option<Self> {
+    pub(super) fn parse(line: &str) -> Option<Self> {
         let (name, list) = line.strip_prefix('#')?.split_once(':')?;
         WITH_ATTRIBUTES.contains(&name).then(|| Self { name: name.to_owned(), attributes: attributes(list) })
     }
 
     /// A value, without quotes.
-    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
         let (_, value) = self.attributes.iter().find(|(key, _)| key == name)?;
         Some(value.trim_matches('"'))
     }

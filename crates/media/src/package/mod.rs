@@ -11,21 +11,15 @@ mod bandwidth;
 mod lines;
 mod refer;
 
-use std::{
-    fs,
-    io::{self, Write},
-    path::Path,
-};
+use std::{fs, io, path::Path};
 
 use model::{ErrorCode, Format};
 
-use crate::{MediaError, Plan};
-pub(crate) use bandwidth::{Bandwidth, measure};
-pub(crate) use lines::Tag;
+use crate::{MediaError, Plan, formats};
+pub(crate) use bandwidth::Bandwidth;
+use bandwidth::measure;
+use lines::Tag;
 pub use refer::refer_to;
-
-/// The master playlist's name while it lies in the work folder.
-pub(crate) const MASTER: &str = "main.m3u8";
 
 /// Rewrites the playlists in `dir`.
 pub(crate) async fn put_right(plan: &Plan, dir: &Path) -> Result<(), MediaError> {
@@ -42,19 +36,14 @@ pub(crate) async fn put_right(plan: &Plan, dir: &Path) -> Result<(), MediaError>
 }
 
 fn put_hls_right(dir: &Path) -> io::Result<()> {
-    let master = dir.join(MASTER);
+    let master = dir.join(formats::main_file(Format::Hls));
     let text = fs::read_to_string(&master)?;
     for uri in uris(&text) {
         let path = dir.join(uri);
         let text = fs::read_to_string(&path)?;
-        write_synced(&path, &media_playlist(&text))?;
+        fs::write(&path, media_playlist(&text))?;
     }
-    write_synced(&master, &master_playlist(&text, |uri| measure(&dir.join(uri)))?)
-}
-
-/// A playlist that is there is there whole, whatever happens to the machine.
-fn write_synced(path: &Path, text: &str) -> io::Result<()> {
-    fs::File::create(path)?.write_all(text.as_bytes())
+    fs::write(&master, master_playlist(&text, |uri| measure(&dir.join(uri)))?)
 }
 
 /// The media playlists that a master playlist names.

@@ -1,7 +1,31 @@
 //! Looks at what came out, and decides whether it has succeeded.
+//!
+//! What the output says of itself ([`listing`], read by [`hls`], [`dash`] and [`single`]), what is
+//! really there packet by packet ([`scan`] into [`facts`]), and the plan have to agree ([`judge`],
+//! [`streams`], [`claims`]); both ends of everything are decoded ([`decode`]). Any disagreement is a
+//! failure: nothing is repaired here.
 
-use model::{OutputFacts, OutputGroup};
+mod claims;
+mod dash;
+mod decode;
+mod facts;
+mod hls;
+mod judge;
+mod listing;
+mod scan;
+mod single;
+mod streams;
+#[cfg(test)]
+mod tests;
+
+use std::{fs, io, path::Path};
+
+use futures::{StreamExt, TryStreamExt, stream};
+use model::{ErrorCode, Format, OutputFacts, OutputGroup};
 use tokio_util::sync::CancellationToken;
+
+use judge::Found;
+use listing::Listing;
 
 use crate::{Media, MediaError, Plan, RunOutput, Source};
 
@@ -46,12 +70,83 @@ impl Measured {
     }
 }
 
+/// Tracks that are read at once: each keeps one processor busy.
+const AT_ONCE: usize = 2;
+
 pub(crate) async fn verify(
-    _media: &Media,
-    _plan: &Plan,
-    _source: &Source,
-    _output: &RunOutput,
-    _cancel: &CancellationToken,
+    media: &Media,
+    plan: &Plan,
+    source: &Source,
+    output: &RunOutput,
+    cancel: &CancellationToken,
 ) -> Result<Measured, MediaError> {
-    todo!()
+    let listing = read_listing(plan, output).await?;
+    let scans = listing.tracks.iter().map(|track| async move {
+        let short = decode::is_short(plan, track);
+        scan::scan(media, plan, track, short, cancel).await
+    });
+    let facts: Vec<_> = stream::iter(scans).buffered(AT_ONCE).try_collect().await?;
+    let found = Found { plan, source, listing: &listing, facts: &facts };
+    found.judge()?;
+    claims::check(&found)?;
+    let decodes = listing.tracks.iter().zip(&facts).map(|(track, facts)| async move {
+        if decode::is_short(plan, track) {
+            decode::check_whole(track, facts)
+        } else {
+            decode::check_ends(media, plan, track, facts, cancel).await
+        }
+    });
+    stream::iter(decodes).buffered(AT_ONCE).try_collect::<()>().await?;
+    measure(&found, output).await
+}
+
+async fn read_listing(plan: &Plan, output: &RunOutput) -> Result<Listing, MediaError> {
+    let (plan, dir) = (plan.clone(), output.dir.clone());
+    let read = tokio::task::spawn_blocking(move || match plan.format {
+        Format::Mp4 | Format::Flv => single::read(&plan, &dir),
+        Format::Hls => hls::read(&plan, &dir),
+        Format::Dash => dash::read(&plan, &dir),
+    });
+    read.await
+        .map_err(|lost| MediaError::new(ErrorCode::Internal, format!("the output was not read: {lost}")))?
+}
+
+/// What the customer is told of an output that is right.
+async fn measure(found: &Found<'_>, output: &RunOutput) -> Result<Measured, MediaError> {
+    let dir = output.dir.clone();
+    let size = tokio::task::spawn_blocking(move || bytes_below(&dir)).await;
+    let size = size
+        .map_err(io::Error::other)
+        .flatten()
+        .map_err(|error| MediaError::new(ErrorCode::Internal, format!("the output has no size: {error}")))?;
+    let pieces = found.listing.tracks.iter().flat_map(listing::Track::pieces);
+    let media_size = pieces.map(|piece| piece.bytes).sum();
+    let duration = found.duration();
+    let header = |kind: &str| {
+        let mut headers = found.facts.iter().flatten().map(|stream| &stream.header);
+        headers.find(|header| header.kind == kind).cloned().unwrap_or_default()
+    };
+    let (picture, sound) = (header("video"), header("audio"));
+    let top = found.plan.videos.first();
+    Ok(Measured {
+        duration,
+        size,
+        media_size,
+        bitrate: media_size as f64 * 8.0 / duration.max(0.001),
+        resolution: top.map_or_else(String::new, |_| format!("{}x{}", picture.size.0, picture.size.1)),
+        framerate: top.map_or(0.0, |video| video.rate.as_f64()),
+        video_codec: picture.codec,
+        audio_codec: sound.codec,
+        audio_samplerate: sound.sample_rate,
+    })
+}
+
+fn bytes_below(dir: &Path) -> io::Result<u64> {
+    let mut bytes = 0;
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let meta = entry.metadata()?;
+        bytes += if meta.is_dir() { bytes_below(&entry.path())? } else { meta.len() };
+    }
+    Ok(bytes)
 }

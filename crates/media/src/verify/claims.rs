@@ -1,0 +1,160 @@
+//! Holds what a playlist or manifest says of a track to what was found.
+
+use std::collections::BTreeMap;
+
+use model::Format;
+
+use super::{
+    facts::StreamFacts,
+    judge::Found,
+    listing::{Planned, Track, wrong},
+};
+use crate::{MediaError, package::Bandwidth};
+
+/// Bit rates are told to within so much of themselves.
+const BIT_RATES: f64 = 0.01;
+
+/// Frames a second are told with three decimals.
+const FRAME_RATES: f64 = 0.001;
+
+/// Agrees, or says what is wrong. Nothing is claimed of single files.
+pub(super) fn check(found: &Found<'_>) -> Result<(), MediaError> {
+    if found.plan.segmenting.is_none() {
+        return Ok(());
+    }
+    let hls = found.plan.format == Format::Hls;
+    let each = || found.listing.tracks.iter().zip(found.facts);
+    let rate = |(track, facts): (&Track, &Vec<StreamFacts>)| bandwidth(track, facts);
+    let sounds = each().filter(|(track, _)| matches!(track.planned[..], [Planned::Audio(_)]));
+    let loudest = sounds.map(rate).fold(Bandwidth::default(), Bandwidth::larger);
+    for (track, facts) in each() {
+        let Some(stream) = facts.first() else { continue };
+        let of_it = bandwidth(track, facts);
+        match track.planned[..] {
+            [Planned::Video(number)] => {
+                let with_sound = hls && !found.plan.audios.is_empty();
+                let video = &found.plan.videos[number];
+                check_codecs(track, stream, with_sound)?;
+                let size = (u64::from(video.width), u64::from(video.height));
+                if track.claims.size != Some(size) {
+                    return Err(untrue(track, "size"));
+                }
+                let rate = video.rate.as_f64();
+                if track.claims.rate.is_none_or(|claimed| (claimed - rate).abs() > FRAME_RATES) {
+                    return Err(untrue(track, "frame rate"));
+                }
+                check_bandwidth(track, if hls { of_it.plus(loudest) } else { of_it }, hls)?;
+                if hls {
+                    check_i_frames(track, stream)?;
+                }
+            }
+            [Planned::Audio(number)] => {
+                let audio = &found.plan.audios[number];
+                if track.claims.channels != Some(audio.channels.into()) {
+                    return Err(untrue(track, "number of channels"));
+                }
+                if track.claims.sample_rate.is_some_and(|rate| rate != u64::from(audio.sample_rate)) {
+                    return Err(untrue(track, "sample rate"));
+                }
+                if track.claims.bandwidth.is_some() {
+                    check_codecs(track, stream, false)?;
+                    check_bandwidth(track, if hls { loudest } else { of_it }, hls)?;
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn untrue(track: &Track, what: &str) -> MediaError {
+    wrong(format!("what is said of the {what} of `{}` is not true", track.name))
+}
+
+/// Measured on the segments as they are.
+fn bandwidth(track: &Track, facts: &[StreamFacts]) -> Bandwidth {
+    let Some(packets) = facts.first().map(|stream| &stream.packets) else { return Bandwidth::default() };
+    let end = packets.start + packets.seconds();
+    let starts = packets.held.iter().map(|held| held.start);
+    let ends = starts.clone().skip(1).chain([end]);
+    let seconds = starts.zip(ends).map(|(start, end)| end - start);
+    let segments: Vec<_> =
+        track.segments.iter().zip(seconds).map(|(segment, seconds)| (segment.piece.bytes, seconds)).collect();
+    Bandwidth::of(&segments)
+}
+
+/// DASH claims one number, which must be enough (ISO/IEC 23009-1, 5.3.5.2); how it is measured is left
+/// to the packager.
+fn check_bandwidth(track: &Track, found: Bandwidth, exact: bool) -> Result<(), MediaError> {
+    let off = |claimed: f64, found: f64| (claimed - found).abs() > BIT_RATES * found + 1.0;
+    let claims = &track.claims;
+    let Some(claimed) = claims.bandwidth else { return Err(untrue(track, "bandwidth")) };
+    let peak_is_off = if exact {
+        off(claimed, found.peak)
+    } else {
+        claimed < found.average * (1.0 - BIT_RATES) || claimed > found.peak * 2.0
+    };
+    if peak_is_off {
+        return Err(untrue(track, "bandwidth"));
+    }
+    if exact && claims.average.is_none_or(|average| off(average, found.average)) {
+        return Err(untrue(track, "average bandwidth"));
+    }
+    Ok(())
+}
+
+/// RFC 6381 from what the streams' headers say.
+fn check_codecs(track: &Track, stream: &StreamFacts, with_sound: bool) -> Result<(), MediaError> {
+    const AAC_LC: &str = "mp4a.40.2";
+    let header = &stream.header;
+    let profile = match header.profile.as_str() {
+        "High" => "64",
+        "Main" => "4d",
+        _ => "42",
+    };
+    let claimed = track.claims.codecs.as_deref().unwrap_or_default().to_ascii_lowercase();
+    let mut claimed: Vec<&str> = claimed.split(',').collect();
+    if (with_sound || header.kind == "audio") && claimed.pop() != Some(AAC_LC) {
+        return Err(untrue(track, "codec"));
+    }
+    let is_true = match (header.kind.as_str(), claimed[..].first()) {
+        ("audio", None) => true,
+        // In between stand the constraints, which ffprobe does not show.
+        ("video", Some(codec)) => {
+            let level = format!("{:02x}", header.level);
+            claimed.len() == 1
+                && codec.len() == "avc1.640028".len()
+                && codec.starts_with(&format!("avc1.{profile}"))
+                && codec.ends_with(&level)
+        }
+        _ => false,
+    };
+    if is_true { Ok(()) } else { Err(untrue(track, "codec")) }
+}
+
+/// A player that fetches the listed range of a segment has the whole picture, and no more.
+fn check_i_frames(track: &Track, stream: &StreamFacts) -> Result<(), MediaError> {
+    let mut begin = track.init.as_ref().map_or(0, |init| init.bytes);
+    let mut begins = BTreeMap::new();
+    for segment in &track.segments {
+        begins.insert(segment.piece.path.as_path(), begin);
+        begin += segment.piece.bytes;
+    }
+    let keyframes = &stream.packets.keyframes;
+    if keyframes.len() != track.i_frames.len() {
+        let (listed, found) = (track.i_frames.len(), keyframes.len());
+        return Err(wrong(format!("`{}` lists {listed} I-frames and has {found}", track.name)));
+    }
+    for (range, key) in track.i_frames.iter().zip(keyframes) {
+        let Some(begin) = begins.get(range.path.as_path()) else {
+            return Err(untrue(track, "I-frames"));
+        };
+        let (from, to) = (begin + range.offset, begin + range.offset + range.length);
+        // Packets of transport streams have headers of their own, 4 bytes of 188 and some more.
+        let most = key.size + key.size / 20 + 1024;
+        if from > key.at || to < key.at + key.size || to > key.at + most {
+            return Err(untrue(track, "I-frames"));
+        }
+    }
+    Ok(())
+}

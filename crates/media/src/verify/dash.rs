@@ -1,0 +1,180 @@
+//! What a DASH output says of itself (ISO/IEC 23009-1), as far as this kind of manifest goes: static,
+//! one period, one representation for each rendition and sound, each with a timeline of segments.
+
+use std::{fs, path::Path};
+
+use model::{Format, Rational};
+use roxmltree::{Document, Node};
+
+use super::listing::{Claims, Listing, Piece, Planned, Segment, Track, Wrapping, wrong};
+use crate::{MediaError, Plan, formats};
+
+/// Reads the manifest in `dir`.
+pub(super) fn read(plan: &Plan, dir: &Path) -> Result<Listing, MediaError> {
+    let text = fs::read_to_string(dir.join(formats::main_file(Format::Dash)))
+        .map_err(|error| wrong(format!("the manifest cannot be read: {error}")))?;
+    let document =
+        Document::parse(&text).map_err(|error| wrong(format!("the manifest cannot be read: {error}")))?;
+    let mpd = document.root_element();
+    if mpd.attribute("type") != Some("static") || children(mpd, "Period").count() != 1 {
+        return Err(wrong("the manifest is not static with one period"));
+    }
+    let representations: Vec<_> = children(mpd, "Period")
+        .flat_map(|period| children(period, "AdaptationSet"))
+        .flat_map(|set| children(set, "Representation").map(move |one| Representation { set, one }))
+        .collect();
+    let wanted = plan.videos.len() + plan.audios.len();
+    if representations.len() != wanted {
+        let count = representations.len();
+        return Err(wrong(format!("the manifest has {count} representations, not {wanted}")));
+    }
+    let videos = plan.videos.iter().enumerate().map(|(n, video)| (&video.name, Planned::Video(n)));
+    let audios = plan.audios.iter().enumerate().map(|(n, audio)| (&audio.name, Planned::Audio(n)));
+    let track = |(name, planned): (&String, Planned)| {
+        let found = representations.iter().find(|one| one.is_in(name));
+        let found = found.ok_or_else(|| wrong(format!("the manifest does not name `{name}`")))?;
+        found.track(dir, name, planned)
+    };
+    let tracks = videos.chain(audios).map(track).collect::<Result<_, _>>()?;
+    Ok(Listing { tracks, seconds: mpd.attribute("mediaPresentationDuration").and_then(seconds) })
+}
+
+/// A representation in its adaptation set, which may hold attributes for all of them.
+struct Representation<'a, 'd> {
+    set: Node<'a, 'd>,
+    one: Node<'a, 'd>,
+}
+
+impl Representation<'_, '_> {
+    fn attribute(&self, name: &str) -> Option<&str> {
+        self.one.attribute(name).or_else(|| self.set.attribute(name))
+    }
+
+    fn number<T: std::str::FromStr>(&self, name: &str) -> Option<T> {
+        self.attribute(name)?.parse().ok()
+    }
+
+    fn template(&self) -> Option<Node<'_, '_>> {
+        children(self.one, "SegmentTemplate").next()
+    }
+
+    fn is_in(&self, name: &str) -> bool {
+        let media = self.template().and_then(|template| template.attribute("media"));
+        media.is_some_and(|media| media.starts_with(&format!("files/{name}/")))
+    }
+
+    fn track(&self, dir: &Path, name: &str, planned: Planned) -> Result<Track, MediaError> {
+        let lacks = |what: &str| wrong(format!("`{name}` has no {what} in the manifest"));
+        let template = self.template().ok_or_else(|| lacks("template"))?;
+        let init = template.attribute("initialization").ok_or_else(|| lacks("initialization segment"))?;
+        let media = template.attribute("media").ok_or_else(|| lacks("segments"))?;
+        let number = |name: &str| template.attribute(name).and_then(|value| value.parse::<u64>().ok());
+        let scale = number("timescale").filter(|scale| *scale > 0).unwrap_or(1) as f64;
+        let first = number("startNumber").unwrap_or(1);
+        let timeline = children(template, "SegmentTimeline").next().ok_or_else(|| lacks("timeline"))?;
+        let segment = |(index, (start, ticks)): (usize, (u64, u64))| {
+            let uri = numbered(media, first + index as u64).ok_or_else(|| lacks("numbered segments"))?;
+            let piece = Piece::find(dir, &uri)?;
+            let (start, seconds) = (start as f64 / scale, ticks as f64 / scale);
+            Ok(Segment { piece, seconds: Some(seconds), start: Some(start) })
+        };
+        let segments: Vec<_> =
+            entries(timeline).into_iter().enumerate().map(segment).collect::<Result<_, MediaError>>()?;
+        if segments.is_empty() {
+            return Err(lacks("segments"));
+        }
+        Ok(Track {
+            name: name.to_owned(),
+            planned: vec![planned],
+            wrapping: Wrapping::Fragments,
+            init: Some(Piece::find(dir, init)?),
+            segments,
+            claims: self.claims(),
+            i_frames: Vec::new(),
+        })
+    }
+
+    fn claims(&self) -> Claims {
+        let channels = children(self.one, "AudioChannelConfiguration").next();
+        Claims {
+            codecs: self.attribute("codecs").map(str::to_owned),
+            size: self.number("width").zip(self.number("height")),
+            rate: self.number("frameRate").map(Rational::as_f64),
+            bandwidth: self.number("bandwidth"),
+            average: None,
+            channels: channels.and_then(|node| node.attribute("value")).and_then(|value| value.parse().ok()),
+            sample_rate: self.number("audioSamplingRate"),
+            target: None,
+        }
+    }
+}
+
+fn children<'a, 'd>(node: Node<'a, 'd>, name: &'static str) -> impl Iterator<Item = Node<'a, 'd>> {
+    node.children().filter(move |child| child.tag_name().name() == name)
+}
+
+/// Start and length of each segment, in ticks: an `S` with `r` stands for `r + 1` of them.
+fn entries(timeline: Node<'_, '_>) -> Vec<(u64, u64)> {
+    let mut entries = Vec::new();
+    let mut next = 0;
+    for s in children(timeline, "S") {
+        let number = |name: &str| s.attribute(name).and_then(|value| value.parse::<u64>().ok());
+        next = number("t").unwrap_or(next);
+        for _ in 0..=number("r").unwrap_or(0) {
+            let length = number("d").unwrap_or(0);
+            entries.push((next, length));
+            next += length;
+        }
+    }
+    entries
+}
+
+/// A template's URI with `$Number$` or `$Number%0Nd$` filled in.
+fn numbered(media: &str, number: u64) -> Option<String> {
+    let (before, rest) = media.split_once("$Number")?;
+    let (width, after) = rest.split_once('$')?;
+    let width = match width {
+        "" => 0,
+        width => width.strip_prefix("%0")?.strip_suffix('d')?.parse().ok()?,
+    };
+    Some(format!("{before}{number:0width$}{after}"))
+}
+
+/// An ISO 8601 duration of hours, minutes and seconds.
+fn seconds(duration: &str) -> Option<f64> {
+    let mut rest = duration.strip_prefix("PT")?;
+    let mut sum = 0.0;
+    while let Some(end) = rest.find(|c: char| c.is_ascii_alphabetic()) {
+        let unit = match &rest[end..=end] {
+            "H" => 3600.0,
+            "M" => 60.0,
+            "S" => 1.0,
+            _ => return None,
+        };
+        sum += rest[..end].parse::<f64>().ok()? * unit;
+        rest = &rest[end + 1..];
+    }
+    rest.is_empty().then_some(sum)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn templates_and_durations() {
+        assert_eq!(numbered("files/v/$Number$.m4s", 7).as_deref(), Some("files/v/7.m4s"));
+        assert_eq!(numbered("files/v/seg_$Number%05d$.m4s", 7).as_deref(), Some("files/v/seg_00007.m4s"));
+        assert_eq!(numbered("files/v/$Time$.m4s", 7), None);
+        assert_eq!(seconds("PT11.011S"), Some(11.011));
+        assert_eq!(seconds("PT1H2M3S"), Some(3723.0));
+        assert_eq!(seconds("P1D"), None);
+    }
+
+    #[test]
+    fn timelines() {
+        let text = r#"<SegmentTimeline><S t="0" d="10" r="1"/><S d="4"/><S t="30" d="2"/></SegmentTimeline>"#;
+        let document = Document::parse(text).expect("XML");
+        assert_eq!(entries(document.root_element()), [(0, 10), (10, 10), (20, 4), (30, 2)]);
+    }
+}

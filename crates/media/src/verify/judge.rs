@@ -1,0 +1,200 @@
+//! Holds what came out to the plan. Pure: everything that is judged was read before.
+//!
+//! The first disagreement is the answer. Whether the input is to blame is asked first: what ends
+//! early because its source does is not the encoder's fault.
+
+use model::ErrorCode;
+
+use super::{
+    facts::{Fault, StreamFacts},
+    listing::{Listing, Planned, Track, Wrapping, wrong},
+    streams,
+};
+use crate::{MediaError, Plan, Source};
+
+/// Milliseconds are all that playlists tell.
+const LISTED: f64 = 0.001;
+
+/// An output as it was found: each track with its streams, in the order of the listing.
+pub(super) struct Found<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) source: &'a Source,
+    pub(super) listing: &'a Listing,
+    pub(super) facts: &'a [Vec<StreamFacts>],
+}
+
+impl Found<'_> {
+    /// Agrees, or says what is wrong.
+    pub(super) fn judge(&self) -> Result<(), MediaError> {
+        for (name, planned, stream, _) in self.streams() {
+            streams::check(self.plan, name, planned, &stream.header)?;
+        }
+        for (name, planned, stream, _) in self.streams() {
+            self.check_length(name, planned, stream)?;
+        }
+        for (name, _, stream, _) in self.streams() {
+            check_clock(name, stream)?;
+        }
+        self.check_starts()?;
+        self.check_keyframes()?;
+        for (name, planned, stream, track) in self.streams() {
+            if self.plan.segmenting.is_some() {
+                self.check_segments(name, planned, stream, track)?;
+            }
+        }
+        self.check_presentation()
+    }
+
+    fn streams(&self) -> impl Iterator<Item = (&str, Planned, &StreamFacts, &Track)> {
+        self.listing.tracks.iter().zip(self.facts).flat_map(|(track, facts)| {
+            let each = track.planned.iter().zip(facts);
+            each.map(move |(planned, stream)| (track.name.as_str(), *planned, stream, track))
+        })
+    }
+
+    /// Seconds of the longest stream.
+    pub(super) fn duration(&self) -> f64 {
+        self.streams().map(|(_, _, stream, _)| stream.packets.seconds()).fold(0.0, f64::max)
+    }
+
+    /// A stream ends where the plan says; early where the source's duration was a mere hint.
+    fn check_length(&self, name: &str, planned: Planned, stream: &StreamFacts) -> Result<(), MediaError> {
+        let (got, wanted) = (stream.packets.seconds(), self.plan.duration);
+        let what = match planned {
+            Planned::Video(_) => "picture",
+            Planned::Audio(_) => "sound",
+        };
+        if stream.packets.count == 0 {
+            return Err(blame_input(format!("no {what} in it could be decoded")));
+        }
+        let allowed = f64::max(1.0, wanted * 0.02) + stream.packets.frame();
+        let indexed = self.source.duration_is_indexed;
+        if indexed && got < wanted - allowed {
+            let detail =
+                format!("its index says {wanted:.2} s, but only {got:.2} s of {what} could be decoded");
+            return Err(blame_input(detail));
+        }
+        if indexed && got > wanted + allowed {
+            return Err(wrong(format!("`{name}` lasts {got:.2} s instead of {wanted:.2} s")));
+        }
+        Ok(())
+    }
+
+    /// Everything begins together, and at 0 where the format can say so.
+    fn check_starts(&self) -> Result<(), MediaError> {
+        let Some((_, _, first, track)) = self.streams().next() else { return Ok(()) };
+        let origin = match track.wrapping {
+            Wrapping::Fragments | Wrapping::Mp4 => 0.0,
+            // No time is negative there: all of them are moved alike to make room.
+            Wrapping::Ts | Wrapping::Flv => first.packets.start,
+        };
+        for (name, _, stream, _) in self.streams() {
+            let packets = &stream.packets;
+            if (packets.start - origin).abs() > packets.frame() + packets.tolerance() {
+                let start = packets.start - origin;
+                return Err(wrong(format!("`{name}` begins at {start:.3} s instead of 0")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Keyframes are where they were planned, which is at the same times in every rendition.
+    fn check_keyframes(&self) -> Result<(), MediaError> {
+        for (name, planned, stream, _) in self.streams() {
+            let Planned::Video(number) = planned else { continue };
+            let gop = u64::from(self.plan.videos[number].gop.max(1));
+            let keys: Vec<u64> = stream.packets.keyframes.iter().map(|key| key.index).collect();
+            let ends = keys.iter().skip(1).copied().chain([stream.packets.frames]);
+            let far = keys.first() != Some(&0) || keys.iter().zip(ends).any(|(key, next)| next - key > gop);
+            let near = self.plan.segmenting.is_some() && keys.iter().any(|key| !key.is_multiple_of(gop));
+            if far || near {
+                return Err(wrong(format!("`{name}` does not have a keyframe every {gop} frames")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Each segment begins with a keyframe, lasts as long as planned and as listed, and what a player
+    /// is told of the track is true.
+    fn check_segments(
+        &self,
+        name: &str,
+        planned: Planned,
+        stream: &StreamFacts,
+        track: &Track,
+    ) -> Result<(), MediaError> {
+        let packets = &stream.packets;
+        let end = packets.start + packets.seconds();
+        let planned_seconds = self.plan.segmenting.map_or(0.0, |segmenting| segmenting.seconds.as_f64());
+        let slack = match planned {
+            Planned::Video(_) => packets.tolerance() + LISTED,
+            // Sound is cut between its own frames.
+            Planned::Audio(_) => packets.frame() + LISTED,
+        };
+        let last = track.segments.len() - 1;
+        for (index, (segment, held)) in track.segments.iter().zip(&packets.held).enumerate() {
+            let at = || format!("segment {} of `{name}`", index + 1);
+            if held.packets == 0 || !held.begins_with_key {
+                return Err(wrong(format!("{} does not begin with a keyframe", at())));
+            }
+            let next = packets.held.get(index + 1).map_or(end, |next| next.start);
+            let seconds = next - held.start;
+            let too_long = seconds > planned_seconds + slack;
+            if too_long || index < last && seconds < planned_seconds - slack {
+                return Err(wrong(format!(
+                    "{} lasts {seconds:.3} s instead of {planned_seconds:.3} s",
+                    at()
+                )));
+            }
+            if segment.seconds.is_some_and(|listed| (listed - seconds).abs() > LISTED + packets.tolerance()) {
+                return Err(wrong(format!(
+                    "{} lasts {seconds:.3} s, but is listed with another length",
+                    at()
+                )));
+            }
+            if segment.start.is_some_and(|listed| (listed - held.start).abs() > LISTED) {
+                return Err(wrong(format!(
+                    "{} begins at {:.3} s, but is listed elsewhere",
+                    at(),
+                    held.start
+                )));
+            }
+            if track.claims.target.is_some_and(|target| segment.seconds.unwrap_or(seconds).round() > target) {
+                return Err(wrong(format!("{} lasts longer than the target duration", at())));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_presentation(&self) -> Result<(), MediaError> {
+        let (listed, got) = (self.listing.seconds, self.duration());
+        match listed {
+            Some(listed) if (listed - got).abs() > 0.1 => {
+                Err(wrong(format!("the manifest says {listed:.3} s, but there are {got:.3} s")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn blame_input(detail: String) -> MediaError {
+    MediaError::new(ErrorCode::InvalidInput, detail)
+}
+
+/// Time stamps grow by one frame each, with none missing.
+fn check_clock(name: &str, stream: &StreamFacts) -> Result<(), MediaError> {
+    match stream.packets.fault {
+        Some(Fault::OffGrid(at)) => {
+            return Err(wrong(format!("`{name}` has a frame at the wrong time, {at:.3} s")));
+        }
+        Some(Fault::Twice(at)) => return Err(wrong(format!("`{name}` has two frames at {at:.3} s"))),
+        Some(Fault::Disorder(at)) => {
+            return Err(wrong(format!("`{name}` is not in decoding order at {at:.3} s")));
+        }
+        None => {}
+    }
+    match stream.packets.gap() {
+        Some(at) => Err(wrong(format!("`{name}` has a gap at {at:.3} s"))),
+        None => Ok(()),
+    }
+}
