@@ -7,7 +7,7 @@
 use std::{
     collections::HashMap,
     ops::Deref,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, LazyLock, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -83,9 +83,9 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// The two halves of HTTP Basic (RFC 7617).
 fn credentials(headers: &HeaderMap) -> Result<(String, Secret), ApiError> {
     let refused = |detail: &'static str| ApiError::new(ErrorCode::AuthFail, detail);
-    let value = headers
-        .get(header::AUTHORIZATION)
-        .ok_or_else(|| refused("there is no Authorization header; give `Basic` with access key and secret key"))?;
+    let value = headers.get(header::AUTHORIZATION).ok_or_else(|| {
+        refused("there is no Authorization header; give `Basic` with access key and secret key")
+    })?;
     let text = value.to_str().ok().map(str::trim).unwrap_or_default();
     let encoded = text
         .split_once(' ')
@@ -124,28 +124,24 @@ pub(crate) struct SignIns {
     digest_key: Digest,
     remembered: Mutex<HashMap<Digest, Instant>>,
     room: Semaphore,
-    /// Checked for unknown keys, which then take as long as known ones.
-    decoy: String,
 }
+
+/// Checked for unknown keys, which then take as long as known ones.
+static DECOY: LazyLock<String> = LazyLock::new(|| store::hash_secret(&Secret::new("of nobody")));
 
 impl SignIns {
     /// Remembers nothing yet.
     pub(crate) fn new() -> Self {
-        Self {
-            digest_key: rand::random(),
-            remembered: Mutex::default(),
-            room: Semaphore::new(AT_ONCE),
-            decoy: store::hash_secret(&Secret::new("of nobody")),
-        }
+        Self { digest_key: rand::random(), remembered: Mutex::default(), room: Semaphore::new(AT_ONCE) }
     }
 
     /// The key, when the secret is its own.
     async fn check(&self, store: &Store, access_key: &str, secret: Secret) -> Result<AccessKey, ApiError> {
         let key = store.find_key(access_key).await?;
-        let hash = key.as_ref().map_or(&self.decoy, |key| &key.secret_hash);
-        let digest = self.digest(access_key, &secret, hash);
+        let hash = key.as_ref().map(|key| key.secret_hash.clone());
+        let digest = self.digest(access_key, &secret, hash.as_deref().unwrap_or_default());
         let remembered = self.remembers(&digest);
-        if !remembered && !self.matches(secret, hash.clone()).await? {
+        if !remembered && !self.matches(secret, hash).await? {
             return Err(wrong_key());
         }
         let key = key.ok_or_else(wrong_key)?;
@@ -165,11 +161,14 @@ impl SignIns {
         mac.finalize().into_bytes().into()
     }
 
-    async fn matches(&self, secret: Secret, hash: String) -> Result<bool, ApiError> {
+    async fn matches(&self, secret: Secret, hash: Option<String>) -> Result<bool, ApiError> {
         let _place = self.room.acquire().await.map_err(ApiError::internal)?;
-        tokio::task::spawn_blocking(move || store::secret_matches(&secret, &hash))
-            .await
-            .map_err(ApiError::internal)
+        tokio::task::spawn_blocking(move || match hash {
+            Some(hash) => store::secret_matches(&secret, &hash),
+            None => store::secret_matches(&secret, &DECOY),
+        })
+        .await
+        .map_err(ApiError::internal)
     }
 
     fn remembers(&self, digest: &Digest) -> bool {

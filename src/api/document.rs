@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use utoipa::{
-    IntoResponses, OpenApi as _, ToSchema as _,
+    IntoResponses, OpenApi as _,
     openapi::{
         OpenApi, PathItem,
         path::Operation,
@@ -86,7 +86,6 @@ fn complete(operation: &mut Operation, changes: bool) {
         common.push(TooLarge::responses());
     }
     operation.responses.responses.extend(common.into_iter().flatten());
-    operation.responses.responses.sort_keys();
 }
 
 /// Answers the document.

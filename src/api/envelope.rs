@@ -132,11 +132,20 @@ pub(super) async fn enclose(State(app): State<Arc<App>>, request: Request, next:
         if let Ok(id) = HeaderValue::from_str(&call.id.to_string()) {
             response.headers_mut().insert("x-request-id", id);
         }
-        call.count(response.status());
+        call.count(&response);
         response
     }
     .instrument(span)
     .await
+}
+
+/// Notes the route's own path, of which there are few, in the response: for the figures.
+pub(super) async fn note_route(route: Option<MatchedPath>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    if let Some(route) = route {
+        response.extensions_mut().insert(route);
+    }
+    response
 }
 
 /// What must be known of a request after it is gone.
@@ -144,19 +153,15 @@ struct Call {
     id: RequestId,
     method: Method,
     path: String,
-    /// The route's own path, of which there are few.
-    route: String,
     began: Instant,
 }
 
 impl Call {
     fn of(request: &Request) -> Self {
-        let route = request.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str);
         Self {
             id: RequestId(rand::random()),
             method: request.method().clone(),
             path: request.uri().path().to_owned(),
-            route: route.to_owned(),
             began: Instant::now(),
         }
     }
@@ -178,7 +183,8 @@ impl Call {
                 ApiError::new(ErrorCode::NotFound, format!("there is no `{} {}`", self.method, self.path))
             }
             StatusCode::METHOD_NOT_ALLOWED => {
-                let allowed = headers.get(header::ALLOW).and_then(|value| value.to_str().ok()).unwrap_or_default();
+                let allowed =
+                    headers.get(header::ALLOW).and_then(|value| value.to_str().ok()).unwrap_or_default();
                 let problem = format!("method: {} is not allowed here; give {allowed}", self.method);
                 ApiError::new(ErrorCode::BadParam, problem)
             }
@@ -208,9 +214,10 @@ impl Call {
         Response::from_parts(parts, Body::from(body.expect("texts, and what is JSON already")))
     }
 
-    fn count(&self, status: StatusCode) {
-        let took = self.began.elapsed();
-        tracing::debug!(status = status.as_u16(), ?took, "answered");
-        telemetry::request_answered(&self.route, self.method.as_str(), status.as_u16(), took);
+    fn count(&self, response: &Response) {
+        let (took, status) = (self.began.elapsed(), response.status().as_u16());
+        let route = response.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str);
+        tracing::debug!(status, ?took, "answered");
+        telemetry::request_answered(route, self.method.as_str(), status, took);
     }
 }

@@ -45,12 +45,19 @@ impl ApiError {
     /// A failure of our own; its reason goes to the log alone.
     pub(super) fn internal(reason: impl std::fmt::Display) -> Self {
         tracing::error!(%reason, "a call failed");
-        Self::new(ErrorCode::Internal, "this is a failure of the server; its log says more under the request id")
+        Self::new(
+            ErrorCode::Internal,
+            "this is a failure of the server; its log says more under the request id",
+        )
     }
 
     /// What is put into the envelope.
     pub(super) fn said(self) -> Said {
-        Said { code: Some(self.code), msg: format!("{}: {}", self.code.words(), self.detail).into(), data: None }
+        Said {
+            code: Some(self.code),
+            msg: format!("{}: {}", self.code.words(), self.detail).into(),
+            data: None,
+        }
     }
 }
 
@@ -120,7 +127,8 @@ impl From<StoreError> for ApiError {
 
 /// What a handler that panicked answers.
 pub(super) fn panicked(panic: Box<dyn Any + Send>) -> Response {
-    let said = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let said =
+        panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     ApiError::internal(format!("panic: {}", said.unwrap_or("no text"))).into_response()
 }
 

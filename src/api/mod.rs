@@ -35,15 +35,23 @@ pub use server::serve;
 /// Where the calls of the AuroraCloud VOD API are.
 pub const BASE: &str = "/vodencoding/v1";
 
-/// Every route, with the layers around all of them.
+/// Every route, in the envelope.
 pub fn router(app: Arc<App>) -> Router {
-    Router::from(calls())
+    let routes = Router::from(calls())
         .route("/metrics", get(health::metrics))
         .route("/openapi.json", get(document::openapi))
+        .with_state(Arc::clone(&app));
+    enclosed(routes, app)
+}
+
+/// The layers around all routes. The envelope is outside of a router, not a layer of one: that is
+/// where the `Allow` of a wrong method can be seen.
+fn enclosed(routes: Router, app: Arc<App>) -> Router {
+    let routes = routes
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, limits::REQUEST_TIMEOUT))
         .layer(CatchPanicLayer::custom(error::panicked))
-        .layer(middleware::from_fn_with_state(Arc::clone(&app), envelope::enclose))
-        .with_state(app)
+        .layer(middleware::from_fn(envelope::note_route));
+    Router::new().fallback_service(routes).layer(middleware::from_fn_with_state(app, envelope::enclose))
 }
 
 /// The documented calls.
@@ -68,4 +76,59 @@ fn calls() -> OpenApiRouter<Arc<App>> {
         .nest(BASE, api)
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{
+        body::{Body, to_bytes},
+        http::Request,
+    };
+    use rstest::rstest;
+    use serde_json::Value;
+    use tower::ServiceExt as _;
+
+    use super::*;
+    use crate::config::{Flags, Settings};
+
+    async fn fall_over() -> StatusCode {
+        panic!("a secret of the handler")
+    }
+
+    async fn unavailable() -> StatusCode {
+        StatusCode::SERVICE_UNAVAILABLE
+    }
+
+    async fn teapot() -> StatusCode {
+        StatusCode::IM_A_TEAPOT
+    }
+
+    #[rstest]
+    #[case("/panic", 500, 1500)]
+    #[case("/slow", 503, 1503)]
+    #[case("/odd", 418, 1001)]
+    #[case("/none", 404, 1004)]
+    #[tokio::test]
+    async fn whatever_happens_inside_comes_out_in_the_envelope(
+        #[case] path: &str,
+        #[case] status: u16,
+        #[case] code: u32,
+    ) {
+        let data = tempfile::tempdir().expect("a folder");
+        let flags = Flags { data_dir: Some(data.path().display().to_string()), ..Flags::default() };
+        let app = App::new(Settings::load(&flags).expect("settings")).await.expect("an application");
+        let routes = Router::new()
+            .route("/panic", get(fall_over))
+            .route("/slow", get(unavailable))
+            .route("/odd", get(teapot));
+        let request = Request::get(path).body(Body::empty()).expect("a request");
+        let response = enclosed(routes, app).oneshot(request).await.expect("always an answer");
+        assert_eq!(response.status().as_u16(), status);
+        let id = response.headers()["x-request-id"].clone();
+        let body = to_bytes(response.into_body(), usize::MAX).await.expect("a body");
+        let envelope: Value = serde_json::from_slice(&body).expect("JSON");
+        assert_eq!(envelope["code"], code);
+        assert_eq!(envelope["request_id"], id.to_str().expect("ASCII"));
+        assert!(!envelope.to_string().contains("secret"), "{envelope}");
+    }
 }

@@ -27,7 +27,7 @@ use crate::app::App;
 pub(super) struct AddStorage {
     /// The kind of object store; so far `file`.
     #[serde(rename = "type")]
-    #[schema(required)]
+    #[schema(required, value_type = StorageType)]
     kind: Option<StorageType>,
     /// The vendor's region, such as `cn-zhangjiakou`.
     region: String,

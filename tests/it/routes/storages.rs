@@ -1,0 +1,139 @@
+//! Storages.
+
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use crate::app::TestApp;
+
+fn file(changes: Value) -> Value {
+    let mut body = json!({"type": "file", "bucket": "videos"});
+    for (name, value) in changes.as_object().expect("an object") {
+        body[name] = value.clone();
+    }
+    body
+}
+
+#[tokio::test]
+async fn a_storage_is_listed_with_just_the_documented_fields() {
+    let app = TestApp::start().await;
+    app.add_storage("older").await;
+    let body = file(json!({
+        "region": "cn-zhangjiakou", "prefix": "/media/", "notify": "https://8.8.8.8/notify?sig=1",
+        "storage_ak": "ak", "storage_sk": "very secret", "name": "n", "extra": "e", "name_rule": "r",
+        "notify_attempts": 5, "notify_interval": 1, "notify_policy": "extended", "notify_success": "2xx",
+    }));
+    let added = app.post("add_storage", body).await.data_without_warnings();
+    let id = added["storage_id"].as_str().expect("an id");
+    assert!(id.len() == 16 && id.bytes().all(|b| b.is_ascii_hexdigit()), "{id}");
+
+    let listed = app.get("list_storage").await;
+    let data = listed.data_without_warnings();
+    assert_eq!(data["num"], 2);
+    let created = data["list"][0]["created_time"].as_i64().expect("seconds");
+    assert_eq!(
+        data["list"][0],
+        json!({
+            "storage_id": id, "type": "file", "region": "cn-zhangjiakou", "bucket": "videos", "prefix": "media",
+            "notify": "https://8.8.8.8/notify?sig=1", "extra": "e", "name_rule": "r", "created_time": created,
+        })
+    );
+    assert_eq!(created, crate::app::START.as_secs());
+    let secret = added["notify_secret"].as_str().expect("a secret");
+    assert!(!listed.text.contains("very secret") && !listed.text.contains(secret));
+}
+
+#[tokio::test]
+async fn the_secret_is_made_when_absent_and_answered_only_then() {
+    let app = TestApp::start().await;
+    let made = app.post("add_storage", file(json!({}))).await.data();
+    assert!(made["notify_secret"].as_str().expect("a secret").starts_with("whsec_"));
+    let given = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
+    let reply = app.post("add_storage", file(json!({"notify_secret": given}))).await;
+    assert_eq!(reply.data().get("notify_secret"), None);
+    assert!(!reply.text.contains(given));
+}
+
+#[rstest]
+#[case(json!({"type": ""}), "type: is not set; give `file`")]
+#[case(json!({"type": "ftp"}), "type: `ftp` is not one of `file`, `s3`")]
+#[case(json!({"type": "oss"}), "type: `oss` is not supported yet; give `file`")]
+#[case(json!({"type": 7}), "type: `7` is not a text")]
+#[case(json!({"bucket": ""}), "bucket: is not set; give the name of a folder")]
+#[case(json!({"bucket": "../up"}), "bucket: `../up`")]
+#[case(json!({"bucket": "a/b"}), "bucket: `a/b` is a path")]
+#[case(json!({"bucket": ".hidden"}), "bucket: `.hidden` begins with a dot")]
+#[case(json!({"prefix": "a/../b"}), "prefix: has the part `..`")]
+#[case(json!({"notify": "nonsense"}), "notify: ")]
+#[case(json!({"notify": "ftp://8.8.8.8/"}), "notify: ")]
+#[case(json!({"notify": "https://user:pass@8.8.8.8/"}), "notify: ")]
+#[case(json!({"notify": "https://127.0.0.1/"}), "notify: ")]
+#[case(json!({"notify": "https://[::ffff:10.0.0.1]/"}), "notify: ")]
+#[case(json!({"notify": "http://169.254.169.254/latest"}), "notify: ")]
+#[case(json!({"notify": "https://localhost/"}), "notify: ")]
+#[case(json!({"notify_secret": "hunter2"}), "notify_secret: ")]
+#[case(json!({"notify_attempts": 21}), "notify_attempts: 21 is out of range; give 1 to 20")]
+#[case(json!({"notify_interval": 3601}), "notify_interval: 3601 is out of range; give 1 to 3600")]
+#[case(json!({"notify_attempts": -1}), "notify_attempts: `-1` is not a whole number")]
+#[case(json!({"notify_policy": "never"}), "notify_policy: `never` is not one of `aurora`, `extended`")]
+#[case(json!({"notify_success": "201"}), "notify_success: `201` is not one of `200`, `2xx`")]
+#[tokio::test]
+async fn a_wrong_field_is_named(#[case] changes: Value, #[case] problem: &str) {
+    let app = TestApp::start().await;
+    let reply = app.post("add_storage", file(changes)).await;
+    let message = reply.refusal(400, 1001);
+    assert!(message.strip_prefix("BadParam: ").expect("the word").starts_with(problem), "{message}");
+    assert!(!message.contains("hunter2") && !message.contains("pass@"), "{message}");
+    assert_eq!(app.get("list_storage").await.data()["num"], 0);
+}
+
+#[tokio::test]
+async fn http_is_accepted_with_a_warning() {
+    let app = TestApp::start().await;
+    let data = app.post("add_storage", file(json!({"notify": "http://8.8.8.8/n"}))).await.data();
+    assert!(data["warnings"][0].as_str().expect("a warning").contains("`notify`"), "{data}");
+}
+
+#[tokio::test]
+async fn a_name_that_does_not_resolve_is_accepted() {
+    let app = TestApp::start().await;
+    let body = file(json!({"notify": "https://receiver.invalid/n"}));
+    app.post("add_storage", body).await.data_without_warnings();
+}
+
+#[tokio::test]
+async fn networks_may_be_allowed() {
+    let app = TestApp::with(&["net.allow_networks=127.0.0.0/8"]).await;
+    app.post("add_storage", file(json!({"notify": "https://127.0.0.1/n"}))).await.data_without_warnings();
+}
+
+#[tokio::test]
+async fn several_storages_may_share_a_bucket() {
+    let app = TestApp::start().await;
+    assert_ne!(app.add_storage("videos").await, app.add_storage("videos").await);
+}
+
+#[tokio::test]
+async fn a_storage_that_is_needed_stays() {
+    let app = TestApp::start().await;
+    let id = app.add_storage_with_notify("b", "https://8.8.8.8/n").await;
+    let task_id = app.create_task(&id, "a.mp4").await;
+    let call = format!("del_storage?storage_id={id}");
+    assert!(app.delete(&call).await.refusal(409, 1005).starts_with("Conflict: "));
+    // the task has ended, but its callback is still owed
+    app.post(&format!("cancel_task?task_id={task_id}"), Value::Null).await.data();
+    app.delete(&call).await.refusal(409, 1005);
+}
+
+#[tokio::test]
+async fn a_storage_is_deleted_once() {
+    let app = TestApp::start().await;
+    let id = app.add_storage("b").await;
+    let call = format!("del_storage?storage_id={id}");
+    assert_eq!(app.delete(&call).await.data(), json!({}));
+    assert!(app.delete(&call).await.refusal(404, 1004).starts_with("EmptyResult: "));
+    assert_eq!(app.get("list_storage").await.data(), json!({"num": 0, "list": []}));
+    let message = app.delete("del_storage?storage_id=nonsense").await.refusal(404, 1004);
+    assert_eq!(message, "EmptyResult: there is no storage `nonsense`");
+    let message = app.delete("del_storage").await.refusal(400, 1001);
+    assert_eq!(message, "BadParam: storage_id: is not set, and is needed");
+}
