@@ -81,10 +81,12 @@ pub(crate) async fn verify(
     cancel: &CancellationToken,
 ) -> Result<Measured, MediaError> {
     let listing = read_listing(plan, output).await?;
+    // collected: a future that holds the closure is not `Send` for every lifetime
     let scans = listing.tracks.iter().map(|track| async move {
         let short = decode::is_short(plan, track);
         scan::scan(media, plan, track, short, cancel).await
     });
+    let scans: Vec<_> = scans.collect();
     let facts: Vec<_> = stream::iter(scans).buffered(AT_ONCE).try_collect().await?;
     let found = Found { plan, source, listing: &listing, facts: &facts };
     found.judge()?;
@@ -96,6 +98,7 @@ pub(crate) async fn verify(
             decode::check_ends(media, plan, track, facts, cancel).await
         }
     });
+    let decodes: Vec<_> = decodes.collect();
     stream::iter(decodes).buffered(AT_ONCE).try_collect::<()>().await?;
     measure(&found, output).await
 }
