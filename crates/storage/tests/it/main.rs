@@ -37,3 +37,23 @@ fn storage(kind: StorageType, bucket: &str) -> Storage {
         created: Timestamp::from_millis(0),
     }
 }
+
+/// What a worker does with them: everything can move between threads while it waits.
+#[expect(dead_code, reason = "it only has to compile")]
+fn futures_move_between_threads(
+    bucket: borealis_storage::Bucket,
+    client: Client,
+    url: url::Url,
+    limits: borealis_storage::transfer::FetchLimits,
+) -> impl Future<Output = ()> + Send {
+    async move {
+        let path = std::path::Path::new("input");
+        let _ = borealis_storage::transfer::fetch(&client, &url, path, &limits, &|_, _| ()).await;
+        let _ = bucket.put_file("a", path, &|_| ()).await;
+        let _ = bucket.put_bytes("a", bytes::Bytes::new()).await;
+        let _ = bucket.list("").await;
+        let _ = bucket.read("a").await;
+        let _ = bucket.size("a").await;
+        let _ = bucket.delete("a").await;
+    }
+}
