@@ -60,7 +60,7 @@ fn attributes(list: &str) -> Vec<(String, String)> {
 }
 
 /// Each line as another, with the line breaks that there were.
-pub(super) fn map(text: &str, each: impl Fn(&str) -> String) -> String {
+pub(super) fn map(text: &str, mut each: impl FnMut(&str) -> String) -> String {
     text.lines().map(|line| each(line) + "\n").collect()
 }
 

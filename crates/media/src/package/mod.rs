@@ -5,7 +5,7 @@
 //! - target durations are rounded up instead of to the nearest second;
 //! - without picture, each language is a variant, between which players would switch by bandwidth;
 //! - the peak bandwidths of I-frame playlists are below their averages;
-//! - I-frames of transport streams are listed without the tables in front that a decoder needs.
+//! - I-frames of transport streams are listed without the tables that a decoder needs before them.
 
 mod bandwidth;
 mod lines;
@@ -60,21 +60,31 @@ fn uris(master: &str) -> Vec<String> {
     uris
 }
 
-/// A media playlist with a target duration that holds (RFC 8216, 4.3.3.1), and with I-frames that
-/// begin where their segment begins, with the tables of its transport stream.
+/// A media playlist with a target duration that holds (RFC 8216, 4.3.3.1), and with the tables of its
+/// transport stream as the initialization of I-frames (4.3.3.6): they stand before the first one.
 fn media_playlist(text: &str) -> String {
     let target = text.lines().filter_map(lines::extinf).map(|seconds| seconds.round() as u64).max();
-    let in_segments = !text.contains("#EXT-X-MAP:");
+    let mut tables = tables(text);
     let rewrite = |line: &str| {
         if line.starts_with("#EXT-X-TARGETDURATION:") {
             return format!("#EXT-X-TARGETDURATION:{}", target.unwrap_or(1).max(1));
         }
-        match lines::byte_range(line).filter(|_| in_segments) {
-            Some((length, offset)) => format!("#EXT-X-BYTERANGE:{}@0", length + offset),
+        match tables.take_if(|_| line.starts_with("#EXTINF:")) {
+            Some(tables) => format!("{tables}\n{line}"),
             None => line.to_owned(),
         }
     };
     lines::map(text, rewrite)
+}
+
+/// The tag that initializes I-frames, where it is missing.
+fn tables(text: &str) -> Option<String> {
+    if !text.contains("#EXT-X-I-FRAMES-ONLY") || text.contains("#EXT-X-MAP:") {
+        return None;
+    }
+    let (_, end) = text.lines().find_map(lines::byte_range)?;
+    let uri = text.lines().find_map(lines::uri)?;
+    Some(format!("#EXT-X-MAP:URI=\"{uri}\",BYTERANGE=\"{end}@0\""))
 }
 
 fn master_playlist(text: &str, measure: impl Fn(&str) -> io::Result<Bandwidth>) -> io::Result<String> {

@@ -163,6 +163,9 @@ fn i_frames(dir: &Path, uri: &str) -> Result<Vec<Range>, MediaError> {
     if !playlist.i_frames_only {
         return Err(wrong(format!("`{uri}` is not marked as I-frames only")));
     }
+    if playlist.segments.first().is_none_or(|segment| segment.map.is_none()) {
+        return Err(wrong(format!("`{uri}` names nothing that initializes its I-frames")));
+    }
     let range = |segment: &MediaSegment| {
         let piece = Piece::find(dir, &format!("{}{}", folder_of(uri), segment.uri))?;
         let range = segment.byte_range.as_ref().and_then(|range| Some((range.offset?, range.length)));
