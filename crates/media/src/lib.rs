@@ -17,6 +17,7 @@ mod process;
 mod run;
 mod sandbox;
 mod settings;
+mod sniff;
 mod source;
 mod tools;
 mod verify;

@@ -1,0 +1,297 @@
+//! What the boxes of an MP4 or QuickTime file say beyond what ffprobe tells (ISO/IEC 14496-12): how
+//! far into the file its index reaches, whether it is cut into fragments, whether it is encrypted.
+//!
+//! Everything here comes from an untrusted file: sizes are checked against what is there, and what
+//! makes no sense ends the walk without a verdict, since ffprobe judges the file as well.
+
+use std::{
+    fs::File,
+    io::{self, Read, Seek, SeekFrom},
+};
+
+/// An index is read into memory up to this many bytes.
+const MOST_INDEX: u64 = 256 << 20;
+/// Boxes at the top that are looked at.
+const MOST_BOXES: usize = 10_000;
+
+/// What the boxes say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Boxes {
+    /// The scheme of an encrypted track, such as `cenc`.
+    pub encrypted: Option<String>,
+    /// Whether the samples are indexed by fragments, so that the head vouches for nothing.
+    pub fragmented: bool,
+    /// Whether there is an index at all.
+    pub indexed: bool,
+    /// Up to which byte of the file the index names data.
+    pub reach: u64,
+}
+
+/// Walks a file; none when it is of another kind.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(super) fn read(file: &mut File) -> io::Result<Option<Boxes>> {
+    let length = file.seek(SeekFrom::End(0))?;
+    let mut boxes = Boxes::default();
+    let mut at = 0;
+    for number in 0..MOST_BOXES {
+        let Some(head) = Head::read(file, at, length)? else {
+            return Ok((number > 0).then_some(boxes));
+        };
+        match &head.kind {
+            b"moov" if head.body_length() <= MOST_INDEX && head.end <= length => {
+                let mut index = vec![0; usize::try_from(head.body_length()).unwrap_or(0)];
+                file.seek(SeekFrom::Start(head.body))?;
+                file.read_exact(&mut index)?;
+                boxes.indexed = true;
+                movie(&index, &mut boxes);
+            }
+            b"moof" => {
+                boxes.fragmented = true;
+                return Ok(Some(boxes));
+            }
+            kind if number == 0 && !FIRST.contains(&kind) => return Ok(None),
+            _ => {}
+        }
+        at = head.end;
+    }
+    Ok(Some(boxes))
+}
+
+/// Boxes that such a file begins with.
+const FIRST: &[&[u8; 4]] =
+    &[b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp", b"uuid", b"sidx", b"junk"];
+
+struct Head {
+    kind: [u8; 4],
+    body: u64,
+    end: u64,
+}
+
+impl Head {
+    fn read(file: &mut File, at: u64, length: u64) -> io::Result<Option<Self>> {
+        if at.checked_add(8).is_none_or(|body| body > length) {
+            return Ok(None);
+        }
+        let mut bytes = [0; 16];
+        file.seek(SeekFrom::Start(at))?;
+        let there = usize::try_from((length - at).min(16)).unwrap_or(8);
+        file.read_exact(&mut bytes[..there])?;
+        let short = u64::from(number32(&bytes, 0).unwrap_or(0));
+        let kind = [bytes[4], bytes[5], bytes[6], bytes[7]];
+        let (body, size) = match short {
+            0 if kind == [0; 4] => return Ok(None),
+            0 => (at + 8, length - at),
+            1 => (at + 16, number64(&bytes, 8).unwrap_or(0)),
+            size => (at + 8, size),
+        };
+        let end = at.saturating_add(size);
+        Ok((end >= body && kind.iter().all(|byte| (0x20..0x7f).contains(byte) || *byte == 0xa9))
+            .then_some(Self { kind, body, end }))
+    }
+
+    fn body_length(&self) -> u64 {
+        self.end - self.body
+    }
+}
+
+fn movie(index: &[u8], boxes: &mut Boxes) {
+    for (kind, body) in children(index) {
+        match kind {
+            b"mvex" => boxes.fragmented = true,
+            b"trak" => track(body, boxes),
+            _ => {}
+        }
+    }
+}
+
+fn track(body: &[u8], boxes: &mut Boxes) {
+    let Some(media) = child(body, b"mdia") else { return };
+    let handler = child(media, b"hdlr").and_then(|body| body.get(8..12)).unwrap_or_default();
+    let Some(table) = child(media, b"minf").and_then(|body| child(body, b"stbl")) else { return };
+    if handler != b"vide" && handler != b"soun" {
+        return;
+    }
+    if let Some(scheme) = child(table, b"stsd").and_then(scheme) {
+        boxes.encrypted.get_or_insert(scheme);
+    }
+    boxes.reach = boxes.reach.max(reach(table).unwrap_or(0));
+}
+
+/// The protection scheme of encrypted samples: `encv` and `enca` carry it in `sinf/schm`.
+fn scheme(descriptions: &[u8]) -> Option<String> {
+    let (kind, entry) = children(descriptions.get(8..)?).next()?;
+    if kind != b"encv" && kind != b"enca" {
+        return None;
+    }
+    let at = entry.windows(4).position(|window| window == b"schm")?;
+    let name = entry.get(at + 8..at + 12).filter(|name| name.iter().all(u8::is_ascii_alphanumeric));
+    Some(String::from_utf8_lossy(name.unwrap_or(b"unknown")).into_owned())
+}
+
+/// The end of the last byte that a track's tables name.
+fn reach(table: &[u8]) -> Option<u64> {
+    let chunks = Chunks::read(table)?;
+    let sizes = child(table, b"stsz")?;
+    let (same, count) = (u64::from(number32(sizes, 4)?), u64::from(number32(sizes, 8)?));
+    let runs = child(table, b"stsc")?;
+    let in_run =
+        |run: usize| Some((u64::from(number32(runs, 8 + run * 12)?), number32(runs, 12 + run * 12)?));
+    let (mut run, mut sample, mut reach) = (0, 0_u64, 0_u64);
+    for chunk in 0..chunks.count() {
+        while in_run(run + 1).is_some_and(|(first, _)| first <= chunk as u64 + 1) {
+            run += 1;
+        }
+        let last = (sample + u64::from(in_run(run)?.1)).min(count);
+        let bytes = if same > 0 {
+            same.saturating_mul(last - sample)
+        } else {
+            (sample..last)
+                .map_while(|at| number32(sizes, 12 + usize::try_from(at).ok()? * 4))
+                .map(u64::from)
+                .sum()
+        };
+        if last > sample {
+            reach = reach.max(chunks.offset(chunk)?.saturating_add(bytes));
+        }
+        sample = last;
+    }
+    Some(reach)
+}
+
+enum Chunks<'a> {
+    Short(&'a [u8]),
+    Long(&'a [u8]),
+}
+
+impl<'a> Chunks<'a> {
+    fn read(table: &'a [u8]) -> Option<Self> {
+        child(table, b"stco").map(Self::Short).or_else(|| child(table, b"co64").map(Self::Long))
+    }
+
+    /// As many as there are, whatever the table says.
+    fn count(&self) -> usize {
+        let (body, width) = match self {
+            Self::Short(body) => (body, 4),
+            Self::Long(body) => (body, 8),
+        };
+        let said = number32(body, 4).unwrap_or(0) as usize;
+        said.min(body.len().saturating_sub(8) / width)
+    }
+
+    fn offset(&self, chunk: usize) -> Option<u64> {
+        match self {
+            Self::Short(body) => number32(body, 8 + chunk * 4).map(u64::from),
+            Self::Long(body) => number64(body, 8 + chunk * 8),
+        }
+    }
+}
+
+fn child<'a>(body: &'a [u8], kind: &[u8; 4]) -> Option<&'a [u8]> {
+    children(body).find(|(found, _)| *found == kind).map(|(_, body)| body)
+}
+
+fn children(mut rest: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    std::iter::from_fn(move || {
+        let size = match number32(rest, 0)? as usize {
+            0 => rest.len(),
+            size => size,
+        };
+        let kind = rest.get(4..8)?;
+        let body = rest.get(8..size)?;
+        rest = &rest[size..];
+        Some((kind, body))
+    })
+}
+
+fn number32(bytes: &[u8], at: usize) -> Option<u32> {
+    let bytes = bytes.get(at..at.checked_add(4)?)?;
+    Some(u32::from_be_bytes(bytes.try_into().ok()?))
+}
+
+fn number64(bytes: &[u8], at: usize) -> Option<u64> {
+    let bytes = bytes.get(at..at.checked_add(8)?)?;
+    Some(u64::from_be_bytes(bytes.try_into().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn boxed(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
+        let size = u32::try_from(body.len() + 8).expect("small");
+        [&size.to_be_bytes()[..], kind, body].concat()
+    }
+
+    fn numbers(numbers: &[u32]) -> Vec<u8> {
+        numbers.iter().flat_map(|number| number.to_be_bytes()).collect()
+    }
+
+    /// Two chunks of two samples each, at these offsets.
+    fn movie_at(offsets: [u32; 2], entry: &[u8; 4]) -> Vec<u8> {
+        let table = [
+            boxed(b"stsd", &[numbers(&[0, 1]), boxed(entry, b"....schm\0\0\0\0cenc\0\0")].concat()),
+            boxed(b"stsc", &numbers(&[0, 1, 1, 2, 1])),
+            boxed(b"stsz", &numbers(&[0, 0, 4, 10, 20, 30, 40])),
+            boxed(b"stco", &numbers(&[0, 2, offsets[0], offsets[1]])),
+        ]
+        .concat();
+        let handler = boxed(b"hdlr", b"\0\0\0\0\0\0\0\0vide\0\0\0\0");
+        let media = [handler, boxed(b"minf", &boxed(b"stbl", &table))].concat();
+        boxed(b"moov", &boxed(b"trak", &boxed(b"mdia", &media)))
+    }
+
+    fn read_bytes(bytes: &[u8]) -> Option<Boxes> {
+        let mut file = tempfile::tempfile().expect("a file");
+        file.write_all(bytes).expect("written");
+        read(&mut file).expect("readable")
+    }
+
+    #[test]
+    fn the_index_names_its_last_byte() {
+        let file = [boxed(b"ftyp", b"isom"), movie_at([500, 100], b"avc1")].concat();
+        let boxes = read_bytes(&file).expect("boxes");
+        assert_eq!(boxes, Boxes { encrypted: None, fragmented: false, indexed: true, reach: 530 });
+    }
+
+    #[test]
+    fn encryption_is_named() {
+        let file = [boxed(b"ftyp", b"isom"), movie_at([0, 0], b"encv")].concat();
+        assert_eq!(read_bytes(&file).and_then(|boxes| boxes.encrypted).as_deref(), Some("cenc"));
+    }
+
+    #[test]
+    fn fragments_are_seen() {
+        let file = [boxed(b"ftyp", b"isom"), boxed(b"moov", b""), boxed(b"moof", b"")].concat();
+        assert!(read_bytes(&file).expect("boxes").fragmented);
+        let file = [boxed(b"ftyp", b"isom"), boxed(b"moov", &boxed(b"mvex", b""))].concat();
+        assert!(read_bytes(&file).expect("boxes").fragmented);
+    }
+
+    #[test]
+    fn other_files_have_no_boxes() {
+        assert_eq!(read_bytes(b"\x1a\x45\xdf\xa3\x01\x00\x00\x00\x00\x00"), None);
+        assert_eq!(read_bytes(b""), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_walked(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _ = read_bytes(&[boxed(b"ftyp", b"isom"), bytes].concat());
+        }
+
+        #[test]
+        fn any_damage_is_walked(at in 0_usize..260, value in any::<u8>(), cut in 0_usize..260) {
+            let mut file = [boxed(b"ftyp", b"isom"), movie_at([500, 100], b"avc1")].concat();
+            let at = at % file.len();
+            file[at] = value;
+            file.truncate(file.len() - cut % file.len());
+            let _ = read_bytes(&file);
+        }
+    }
+}

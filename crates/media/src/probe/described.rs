@@ -1,0 +1,271 @@
+//! ffprobe's description of a file, read so that nothing in it can fail the reading: a field of the
+//! wrong type counts as absent. Files lie, and ffprobe repeats it.
+
+use std::collections::BTreeMap;
+
+use model::Rational;
+use serde_json::Value;
+
+/// What ffprobe says about a file.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Described {
+    /// The demuxer's name, such as `mov,mp4,m4a,3gp,3g2,mj2`.
+    pub container: String,
+    /// Seconds; as declared or as guessed.
+    pub duration: Option<f64>,
+    /// Seconds of the first time stamp.
+    pub start: f64,
+    pub title: String,
+    pub streams: Vec<Stream>,
+    /// Stream indices of each programme of a transport stream.
+    pub programs: Vec<Vec<u32>>,
+}
+
+/// One stream.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Stream {
+    pub index: u32,
+    /// `video`, `audio`, `subtitle`, `data`, `attachment`.
+    pub kind: String,
+    pub codec: String,
+    pub width: u32,
+    pub height: u32,
+    pub sample_aspect: Option<Rational>,
+    pub pixel_format: String,
+    pub field_order: String,
+    pub color_range: String,
+    pub color_space: String,
+    pub color_transfer: String,
+    pub color_primaries: String,
+    /// The lowest rate that all time stamps fit to.
+    pub real_rate: Option<Rational>,
+    pub average_rate: Option<Rational>,
+    pub time_base: Option<Rational>,
+    pub start: Option<f64>,
+    pub duration: Option<f64>,
+    pub frames: Option<u64>,
+    pub bit_rate: f64,
+    pub sample_rate: u32,
+    pub channels: u32,
+    pub layout: String,
+    /// Three lower-case letters, never `und`; empty when unknown.
+    pub language: String,
+    pub title: String,
+    pub is_default: bool,
+    /// Cover art and the like.
+    pub is_still: bool,
+    /// a, b, c, d of the display matrix: where it puts the axes.
+    pub matrix: Option<[i64; 4]>,
+    pub dolby_vision: Option<DolbyVision>,
+}
+
+/// A Dolby Vision configuration record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct DolbyVision {
+    pub profile: u64,
+    /// Whether players without Dolby Vision see a picture.
+    pub has_base: bool,
+}
+
+impl Described {
+    /// Reads ffprobe's JSON; none when it is no JSON or describes nothing.
+    pub(super) fn parse(json: &[u8]) -> Option<Self> {
+        let root: Value = serde_json::from_str(&String::from_utf8_lossy(json)).ok()?;
+        let format = root.get("format")?;
+        let list =
+            |value: &Value, key: &str| value.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
+        let indices = |program: &Value| {
+            list(program, "streams").iter().filter_map(|stream| number(stream, "index")).collect()
+        };
+        Some(Self {
+            container: text(format, "format_name"),
+            duration: number(format, "duration").filter(|seconds: &f64| seconds.is_finite()),
+            start: number(format, "start_time").filter(|seconds: &f64| seconds.is_finite()).unwrap_or(0.0),
+            title: tag(format, "title"),
+            streams: list(&root, "streams").iter().map(Stream::read).collect(),
+            programs: list(&root, "programs").iter().map(indices).collect(),
+        })
+    }
+}
+
+impl Stream {
+    fn read(value: &Value) -> Self {
+        let side_data = value.get("side_data_list").and_then(Value::as_array);
+        let side_data = side_data.map(Vec::as_slice).unwrap_or_default();
+        let flag = |name: &str| value["disposition"].get(name).and_then(Value::as_u64) == Some(1);
+        let seconds = |name: &str| {
+            number(value, name).filter(|seconds: &f64| seconds.is_finite() && seconds.abs() < 1e9)
+        };
+        let rate = |name: &str| number(value, name).filter(|rate: &Rational| !rate.is_zero());
+        Self {
+            index: number(value, "index").unwrap_or(0),
+            kind: text(value, "codec_type"),
+            codec: text(value, "codec_name"),
+            width: number(value, "width").unwrap_or(0),
+            height: number(value, "height").unwrap_or(0),
+            sample_aspect: rate("sample_aspect_ratio"),
+            pixel_format: text(value, "pix_fmt"),
+            field_order: text(value, "field_order"),
+            color_range: text(value, "color_range"),
+            color_space: text(value, "color_space"),
+            color_transfer: text(value, "color_transfer"),
+            color_primaries: text(value, "color_primaries"),
+            real_rate: rate("r_frame_rate"),
+            average_rate: rate("avg_frame_rate"),
+            time_base: rate("time_base"),
+            start: seconds("start_time"),
+            duration: seconds("duration").filter(|seconds| *seconds >= 0.0),
+            frames: number(value, "nb_frames"),
+            bit_rate: number(value, "bit_rate").filter(|rate: &f64| rate.is_finite()).unwrap_or(0.0),
+            sample_rate: number(value, "sample_rate").unwrap_or(0),
+            channels: number(value, "channels").unwrap_or(0),
+            layout: text(value, "channel_layout"),
+            language: language(&tag(value, "language")),
+            title: tag(value, "title"),
+            is_default: flag("default"),
+            is_still: flag("attached_pic") || flag("still_image") || flag("timed_thumbnails"),
+            matrix: side_data.iter().find_map(|data| matrix(data.get("displaymatrix")?.as_str()?)),
+            dolby_vision: side_data.iter().find_map(dolby_vision),
+        }
+    }
+}
+
+fn text(value: &Value, key: &str) -> String {
+    match value.get(key) {
+        Some(Value::String(text)) if text != "unknown" => text.clone(),
+        _ => String::new(),
+    }
+}
+
+/// A number that may be written as a number or as text.
+fn number<T: std::str::FromStr>(value: &Value, key: &str) -> Option<T> {
+    match value.get(key)? {
+        Value::String(text) => text.trim().parse().ok(),
+        Value::Number(number) => number.to_string().parse().ok(),
+        _ => None,
+    }
+}
+
+/// A tag by its name in any case.
+fn tag(value: &Value, name: &str) -> String {
+    let tags: BTreeMap<_, _> = value
+        .get("tags")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+        .filter_map(|(key, value)| Some((key.to_ascii_lowercase(), value.as_str()?)))
+        .collect();
+    tags.get(name)
+        .map(|text| text.chars().filter(|c| !c.is_control()).take(200).collect())
+        .unwrap_or_default()
+}
+
+/// Only what the muxers and the packager take for a language.
+fn language(tag: &str) -> String {
+    let lower = tag.to_ascii_lowercase();
+    let sound = lower.len() == 3 && lower.bytes().all(|byte| byte.is_ascii_lowercase()) && lower != "und";
+    if sound { lower } else { String::new() }
+}
+
+/// ffprobe writes the matrix as three numbered rows: `00000000: a b u`, `c d v`, `x y w`.
+fn matrix(rows: &str) -> Option<[i64; 4]> {
+    let numbers: Vec<i64> = rows
+        .split_whitespace()
+        .filter(|word| !word.ends_with(':'))
+        .map(|word| word.parse().ok())
+        .collect::<Option<_>>()?;
+    match numbers[..] {
+        [a, b, _, c, d, ..] => Some([a, b, c, d]),
+        _ => None,
+    }
+}
+
+fn dolby_vision(data: &Value) -> Option<DolbyVision> {
+    let profile = number(data, "dv_profile")?;
+    let present = number(data, "bl_present_flag") != Some(0_u64);
+    let compatible = number(data, "dv_bl_signal_compatibility_id") != Some(0_u64);
+    Some(DolbyVision { profile, has_base: present && compatible })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const PHONE: &str = r#"{
+        "programs": [{"streams": [{"index": 0}, {"index": 1}]}],
+        "streams": [
+            {"index": 0, "codec_name": "hevc", "codec_type": "video", "width": 1280, "height": 720,
+             "pix_fmt": "yuv420p10le", "color_space": "bt2020nc", "color_transfer": "arib-std-b67",
+             "field_order": "unknown", "r_frame_rate": "30/1", "avg_frame_rate": "0/0", "time_base": "1/600",
+             "start_time": "0.000000", "duration": "0.106667", "nb_frames": "5", "bit_rate": "N/A",
+             "disposition": {"default": 1, "attached_pic": 0},
+             "side_data_list": [
+                {"side_data_type": "DOVI configuration record", "dv_profile": 8, "bl_present_flag": 1,
+                 "dv_bl_signal_compatibility_id": 4},
+                {"side_data_type": "Display Matrix", "rotation": -90, "displaymatrix":
+                 "\n00000000:            0       65536           0\n00000001:       -65536           0           0\n00000002:     47185920           0  1073741824\n"}
+             ]},
+            {"index": 1, "codec_name": "aac", "codec_type": "audio", "sample_rate": "44100", "channels": 2,
+             "channel_layout": "stereo", "tags": {"LANGUAGE": "ENG", "title": "a\nb"}}
+        ],
+        "format": {"format_name": "mov,mp4,m4a,3gp,3g2,mj2", "duration": "0.106667", "tags": {"TITLE": "x"}}
+    }"#;
+
+    #[test]
+    fn a_phone_clip() {
+        let described = Described::parse(PHONE.as_bytes()).expect("a description");
+        assert_eq!(described.programs, [vec![0, 1]]);
+        assert_eq!(described.title, "x");
+        let picture = &described.streams[0];
+        assert_eq!(picture.matrix, Some([0, 65536, -65536, 0]));
+        assert_eq!(picture.dolby_vision, Some(DolbyVision { profile: 8, has_base: true }));
+        assert_eq!((picture.average_rate, picture.frames), (None, Some(5)));
+        assert_eq!((picture.field_order.as_str(), picture.bit_rate), ("", 0.0));
+        let sound = &described.streams[1];
+        assert_eq!((sound.sample_rate, sound.language.as_str(), sound.title.as_str()), (44100, "eng", "ab"));
+    }
+
+    #[test]
+    fn what_is_no_description_is_none() {
+        for broken in ["", "{", "{}", "[]", "null", r#"{"streams": []}"#] {
+            assert_eq!(Described::parse(broken.as_bytes()), None, "{broken}");
+        }
+    }
+
+    fn any_json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            "[ -~]{0,12}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 24, 6, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::btree_map("[a-z_]{1,12}", inner, 0..6)
+                    .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Described::parse(&bytes);
+        }
+
+        #[test]
+        fn any_values_are_read(stream in any_json(), side in any_json(), tags in any_json(), text in "[ -~]{0,40}") {
+            let json = serde_json::json!({
+                "format": {"format_name": tags, "duration": text, "tags": tags},
+                "programs": [{"streams": side}],
+                "streams": [stream, {"index": text, "width": text, "time_base": text, "side_data_list": [side,
+                    {"displaymatrix": text, "dv_profile": text}], "disposition": tags, "tags": tags}],
+            });
+            prop_assert!(Described::parse(json.to_string().as_bytes()).is_some());
+        }
+    }
+}
