@@ -25,7 +25,9 @@ pub(super) struct Seen {
     #[serde(default)]
     progress: u8,
     #[serde(default)]
-    duration: Option<f64>,
+    source_size: u64,
+    #[serde(default)]
+    source_bitrate: f64,
     #[serde(default)]
     pub(super) output: String,
     #[serde(default)]
@@ -39,10 +41,18 @@ impl Seen {
         matches!(self.status, TaskStatus::Succeeded | TaskStatus::Failed | TaskStatus::Cancelled)
     }
 
-    /// The output's URI, or why there is none.
-    pub(super) fn outcome(self) -> super::Result<String> {
+    /// Seconds of the source, which its size and bit rate tell once they are known.
+    fn media(&self) -> Option<f64> {
+        (self.source_bitrate > 0.0).then(|| self.source_size as f64 * 8.0 / self.source_bitrate)
+    }
+
+    /// Itself, unless it came to nothing.
+    ///
+    /// # Errors
+    /// Why there is no output.
+    pub(super) fn succeeded(self) -> super::Result<Self> {
         match self.status {
-            TaskStatus::Succeeded => Ok(self.output),
+            TaskStatus::Succeeded => Ok(self),
             status => {
                 Err(format!("task {} {status}: {} (code {})", self.task_id, self.message, self.code).into())
             }
@@ -62,8 +72,7 @@ pub(super) async fn follow(client: &Client, task_id: &str, meter: &mut Meter) ->
         match client.get::<Seen>("query_task", &[("task_id", task_id)]).await {
             Ok(task) => {
                 away = None;
-                let media = task.duration.filter(|seconds| *seconds > 0.0);
-                let look = Look { status: task.status, percent: task.progress.min(100), media };
+                let look = Look { status: task.status, percent: task.progress.min(100), media: task.media() };
                 meter.show(&pace.see(watching.elapsed(), look));
                 if task.has_ended() {
                     meter.finish();
@@ -98,7 +107,14 @@ mod tests {
     #[test]
     fn success_is_the_outputs_address() {
         let task = seen(json!({"task_id": "t", "status": "succeeded", "output": "file://b/a.mp4"}));
-        assert_eq!(task.outcome().expect("succeeded"), "file://b/a.mp4");
+        assert_eq!(task.succeeded().expect("succeeded").output, "file://b/a.mp4");
+    }
+
+    #[test]
+    fn the_length_of_the_source_follows_from_its_size_and_bit_rate() {
+        let task = json!({"task_id": "t", "status": "running", "source_size": 3_000_000, "source_bitrate": 2_400_000.0});
+        assert_eq!(seen(task).media(), Some(10.0));
+        assert_eq!(seen(json!({"task_id": "t", "status": "pending", "source_bitrate": 0.0})).media(), None);
     }
 
     #[test]
@@ -107,7 +123,7 @@ mod tests {
             "task_id": "t", "status": "failed", "code": 1003, "message": "Invalid input file: no moov box"
         }));
         assert_eq!(
-            task.outcome().expect_err("failed").to_string(),
+            task.succeeded().expect_err("failed").to_string(),
             "task t failed: Invalid input file: no moov box (code 1003)"
         );
     }

@@ -134,8 +134,8 @@ async fn create(client: &Client, args: CreateArgs) -> super::Result {
     }
     eprintln!("task {task_id}");
     let mut meter = Board::new(|text| eprintln!("{text}")).meter(args.template.as_str());
-    let output = follow(client, &task_id, &mut meter).await?.outcome()?;
-    line(&output)
+    let task = follow(client, &task_id, &mut meter).await?.succeeded()?;
+    line(&task.output)
 }
 
 async fn list(client: &Client, args: ListArgs) -> super::Result {

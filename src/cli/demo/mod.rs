@@ -14,7 +14,6 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use callback::sign;
 use clap::Args;
 use futures::future::try_join_all;
-use model::TaskStatus;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -124,22 +123,17 @@ async fn transcode(client: &Client, storage_id: &str, input: &InputServer) -> su
         // a reader that went away shows at the next line of importance
         let _ = line(text);
     });
-    let tasks = OUTPUTS.map(|(template, output)| {
+    let mut watched = Vec::new();
+    for (template, output) in OUTPUTS {
+        let body = json!({
+            "template_name": template, "storage_id": storage_id, "input": input.url, "output": output,
+            "custom_info": template,
+        });
+        let Created { task_id } = client.send("create_task", &body).await?;
         let mut meter = board.meter(template);
-        async move {
-            let body = json!({
-                "template_name": template, "storage_id": storage_id, "input": input.url, "output": output,
-                "custom_info": template,
-            });
-            let Created { task_id } = client.send("create_task", &body).await?;
-            let task = follow(client, &task_id, &mut meter).await?;
-            match task.status {
-                TaskStatus::Succeeded => super::Result::Ok(task),
-                _ => Err(task.outcome().err().unwrap_or_else(|| "it did not succeed".into())),
-            }
-        }
-    });
-    try_join_all(tasks).await
+        watched.push(async move { follow(client, &task_id, &mut meter).await?.succeeded() });
+    }
+    try_join_all(watched).await
 }
 
 /// Waits for the callback of every task; each must be signed and say that its task succeeded.
