@@ -40,6 +40,7 @@ fn storage(kind: StorageType, bucket: &str) -> Storage {
 
 /// What a worker does with them: everything can move between threads while it waits.
 #[expect(dead_code, reason = "it only has to compile")]
+#[expect(clippy::manual_async_fn, reason = "an `async fn` does not say that it is `Send`")]
 fn futures_move_between_threads(
     bucket: borealis_storage::Bucket,
     client: Client,
