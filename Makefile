@@ -38,9 +38,9 @@ lint: $(DENY)
 fmt:
 	cargo fmt --all
 
-## Writes again what is generated from the code: docs/settings.md, docs/api.md, the OpenAPI document.
+## Writes docs/settings.md and docs/openapi.json again, out of the code.
 gen:
-	UPDATE_DOCS=1 INSTA_UPDATE=always cargo test --locked --workspace --lib --bins --tests generated
+	UPDATE_DOCS=1 cargo test --locked --package borealis --lib --test it generated
 
 ## The figures of docs/figures.md, measured on this machine.
 bench: setup
