@@ -142,6 +142,17 @@ impl Crew {
                 return Err(MediaError::new(ErrorCode::Internal, "the packager stopped before the encoder"));
             }
         };
+        if let Some(pipes) = pipes {
+            tokio::select! {
+                drained = timeout(stall, pipes.drained()) => {
+                    drained.or_else(|_| finished(Program::Packager, Err(Trouble::Stalled(stall))).map(|_| ()))?;
+                }
+                ended = &mut packaged => {
+                    finished(Program::Packager, ended.map_err(Trouble::Io))?;
+                    return Err(MediaError::new(ErrorCode::Internal, "the packager stopped too early"));
+                }
+            }
+        }
         // Closes the pipes: now the packager reads to their end.
         *pipes = None;
         let ended = timeout(stall, packaged).await;
