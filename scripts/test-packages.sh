@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
 # The Debian packages that only tests need. Root gets them installed; others get the line to run.
+# Before, the object-store servers, which need no root.
 set -euo pipefail
+
+"$(dirname "${BASH_SOURCE[0]}")/test-servers.sh"
 
 missing=()
 command -v ffmpeg >/dev/null && command -v ffprobe >/dev/null || missing+=(ffmpeg) # makes the test media

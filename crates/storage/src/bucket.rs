@@ -1,20 +1,25 @@
 //! A bucket: objects go in, come out, are listed and deleted by key.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use model::ErrorCode;
 use opendal::Writer;
-use tokio::{fs, io::AsyncReadExt as _};
+use tokio::{fs, io::AsyncReadExt as _, runtime::Handle, time::timeout};
+use tracing::Instrument as _;
 
 use crate::{
     StorageError,
-    backend::{Backend, Place},
+    backend::{Backend, PARTS_AT_ONCE, Place, Remote},
     key,
+    transport::Trouble,
 };
 
-/// How much of a file is in memory at once, in bytes; twice that with what is being written.
+/// How much of a file is read at once, in bytes.
 const CHUNK: usize = 1 << 20;
+
+/// How long the end of a failed upload is waited for.
+const PATIENCE_OF_ABORT: Duration = Duration::from_secs(15);
 
 /// An open bucket of any kind. Keys are those of the whole bucket, the storage's prefix included.
 #[derive(Clone)]
@@ -44,20 +49,26 @@ impl Bucket {
             StorageError::passing(ErrorCode::Internal, format!("cannot read {}: {error}", path.display()))
         };
         let mut file = fs::File::open(path).await.map_err(unreadable)?;
-        let mut object = self.begin(key).await?;
-        let mut sent = 0;
-        loop {
-            let mut chunk = BytesMut::with_capacity(CHUNK);
-            while chunk.len() < CHUNK && file.read_buf(&mut chunk).await.map_err(unreadable)? > 0 {}
-            if chunk.is_empty() {
-                break;
+        let size = file.metadata().await.map_err(unreadable)?.len();
+        let mut object = self.begin(key, size).await?;
+        let sending = async {
+            loop {
+                let mut chunk = BytesMut::with_capacity(CHUNK);
+                while chunk.len() < CHUNK && file.read_buf(&mut chunk).await.map_err(unreadable)? > 0 {}
+                if chunk.is_empty() {
+                    return Ok(());
+                }
+                object.write(chunk.freeze()).await?;
+                progress(object.sent);
             }
-            sent += chunk.len() as u64;
-            object.write(chunk.freeze()).await?;
-            progress(sent);
+        };
+        match sending.await {
+            Ok(()) => object.end().await,
+            Err(error) => {
+                object.give_up().await;
+                Err(error)
+            }
         }
-        object.end().await?;
-        Ok(sent)
     }
 
     /// Puts a small object that is in memory already.
@@ -65,9 +76,9 @@ impl Bucket {
     /// # Errors
     /// As `put_file`.
     pub async fn put_bytes(&self, key: &str, bytes: Bytes) -> Result<(), StorageError> {
-        let mut object = self.begin(key).await?;
+        let mut object = self.begin(key, bytes.len() as u64).await?;
         object.write(bytes).await?;
-        object.end().await
+        object.end().await.map(|_| ())
     }
 
     /// A small object, whole.
@@ -86,7 +97,7 @@ impl Bucket {
     /// 1201 and 1202.
     pub async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
         key::check_prefix(prefix).map_err(|problem| self.refused(prefix, &problem))?;
-        let mut keys = self.backend.list(prefix).await?;
+        let mut keys = self.backend.list(&self.base, prefix).await?;
         keys.sort();
         Ok(keys)
     }
@@ -112,15 +123,22 @@ impl Bucket {
     /// 1201 and 1202.
     pub async fn delete(&self, key: &str) -> Result<(), StorageError> {
         let path = self.path(key).await?;
-        self.backend.operator().delete(&path).await.map_err(|error| self.error(key, &error))
+        match self.backend.operator().delete(&path).await.map_err(|error| self.error(key, &error)) {
+            Err(error) if error.is_missing() => Ok(()),
+            deleted => deleted,
+        }
     }
 
-    async fn begin(&self, key: &str) -> Result<Writing<'_>, StorageError> {
+    async fn begin(&self, key: &str, size: u64) -> Result<Writing<'_>, StorageError> {
         key::check(key).map_err(|problem| self.refused(key, &problem))?;
-        let place = self.backend.place(key).await?;
+        let place = self.backend.place(&self.base, key).await?;
         let operator = self.backend.operator();
         let capability = operator.info().capability();
         let mut writer = operator.writer_with(place.path());
+        if let Place::Sent(_) = place {
+            let part = usize::try_from(Remote::part_of(size)).unwrap_or(usize::MAX);
+            writer = writer.chunk(part).concurrent(PARTS_AT_ONCE);
+        }
         if capability.write_with_content_type {
             writer = writer.content_type(key::content_type(key));
         }
@@ -128,12 +146,27 @@ impl Bucket {
             writer = writer.cache_control(cache);
         }
         let writer = writer.await.map_err(|error| self.error(key, &error))?;
-        Ok(Writing { bucket: self, key: key.to_owned(), writer, place })
+        Ok(Writing { bucket: self, key: key.to_owned(), open: Some((writer, place)), sent: 0 })
+    }
+
+    /// A URL with which anybody may read an object for as long as `valid`; `None` where that is not
+    /// the store's business but the server's own. The object need not be there.
+    ///
+    /// # Errors
+    /// 1202 when it cannot be signed.
+    pub async fn sign(&self, key: &str, valid: Duration) -> Result<Option<String>, StorageError> {
+        self.path(key).await?;
+        match &self.backend {
+            Backend::File(_) => Ok(None),
+            Backend::Remote(remote) => {
+                remote.sign(key, valid).await.map(Some).map_err(|error| self.error(key, &error))
+            }
+        }
     }
 
     async fn path(&self, key: &str) -> Result<String, StorageError> {
         key::check(key).map_err(|problem| self.refused(key, &problem))?;
-        self.backend.path(key).await
+        self.backend.path(&self.base, key).await
     }
 
     fn refused(&self, key: &str, problem: &str) -> StorageError {
@@ -150,16 +183,72 @@ impl Bucket {
 struct Writing<'a> {
     bucket: &'a Bucket,
     key: String,
-    writer: Writer,
-    place: Place,
+    /// None when it has ended.
+    open: Option<(Writer, Place)>,
+    /// Bytes so far.
+    sent: u64,
 }
 
 impl Writing<'_> {
     async fn write(&mut self, bytes: Bytes) -> Result<(), StorageError> {
-        self.writer.write(bytes).await.map_err(|error| self.bucket.error(&self.key, &error))
+        let Some((writer, _)) = &mut self.open else { return Ok(()) };
+        let size = bytes.len() as u64;
+        writer.write(bytes).await.map_err(|error| self.bucket.error(&self.key, &error))?;
+        self.sent += size;
+        Ok(())
     }
 
-    async fn end(self) -> Result<(), StorageError> {
-        self.bucket.backend.settle(self.writer, self.place).await
+    /// Gives the object's size in bytes.
+    async fn end(mut self) -> Result<u64, StorageError> {
+        match self.open.take() {
+            Some((writer, Place::Staged(staged))) => staged.settle(writer).await?,
+            Some((mut writer, place @ Place::Sent(_))) => {
+                if let Err(error) = writer.close().await {
+                    self.open = Some((writer, place));
+                    self.ended_nevertheless(&error).await?;
+                }
+            }
+            None => {}
+        }
+        Ok(self.sent)
+    }
+
+    /// When the answer to the end of an upload is lost, asking again says that there is no such
+    /// upload: the object tells whether it ended.
+    async fn ended_nevertheless(&mut self, error: &opendal::Error) -> Result<(), StorageError> {
+        let unknown = Trouble::within(error).is_some_and(Trouble::is_unknown_upload);
+        if unknown && self.bucket.size(&self.key).await == Ok(Some(self.sent)) {
+            self.open = None;
+            return Ok(());
+        }
+        self.give_up().await;
+        Err(self.bucket.error(&self.key, error))
+    }
+
+    /// Takes back what was sent.
+    async fn give_up(&mut self) {
+        if let Some((writer, Place::Sent(path))) = self.open.take() {
+            abort(writer, path).await;
+        }
+    }
+}
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        if let Some((writer, Place::Sent(path))) = self.open.take()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            runtime.spawn(abort(writer, path).in_current_span());
+        }
+    }
+}
+
+/// Takes back the parts of an upload, which would be paid for and never seen.
+async fn abort(mut writer: Writer, path: String) {
+    match timeout(PATIENCE_OF_ABORT, writer.abort()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) if Trouble::within(&error).is_some_and(Trouble::is_unknown_upload) => {}
+        Ok(Err(error)) => tracing::warn!(path, %error, "could not take back the parts of an upload"),
+        Err(_) => tracing::warn!(path, "could not take back the parts of an upload in time"),
     }
 }

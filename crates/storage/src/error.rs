@@ -4,6 +4,8 @@ use std::{error::Error as _, io};
 
 use model::ErrorCode;
 
+use crate::transport::Trouble;
+
 /// Why an object could not be put, read, listed or deleted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {detail}", code.words())]
@@ -37,6 +39,10 @@ impl StorageError {
     pub(crate) fn of(uri: &str, error: &opendal::Error) -> Self {
         if let Some(error) = error.source().and_then(|source| source.downcast_ref::<io::Error>()) {
             return Self::of_disk(uri, error);
+        }
+        if let Some(trouble) = Trouble::within(error) {
+            let detail = format!("{uri}: {trouble}");
+            return Self { code: trouble.code(), detail, retry: trouble.may_pass() };
         }
         use opendal::ErrorKind;
         let detail = format!("{uri}: {}", error.message());

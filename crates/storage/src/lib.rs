@@ -10,9 +10,13 @@ mod bucket;
 mod error;
 mod key;
 mod storages;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod transfer;
+mod transport;
 
 pub use bucket::Bucket;
 pub use error::StorageError;
 pub use key::{cache_control, content_type};
 pub use storages::Storages;
+pub use transport::Patience;

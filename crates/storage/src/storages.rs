@@ -6,11 +6,11 @@ use std::{
     time::Duration,
 };
 
-use model::{ErrorCode, Storage, StorageType};
+use model::{Storage, StorageType};
 
 use crate::{
-    StorageError,
-    backend::{Backend, File},
+    Patience, StorageError,
+    backend::{Backend, File, Remote},
     bucket::Bucket,
     key,
 };
@@ -19,31 +19,37 @@ use crate::{
 #[derive(Clone)]
 pub struct Storages {
     root: PathBuf,
-    #[expect(dead_code, reason = "the kinds of storage that are reached by network take it")]
     client: net::Client,
+    patience: Patience,
 }
 
 impl Storages {
     /// `root` is the folder of the buckets of kind `file`, made when it is absent; `client` is the
     /// guarded way to every object store that is reached by network.
     pub fn new(root: PathBuf, client: net::Client) -> Self {
-        Self { root, client }
+        Self { root, client, patience: Patience::default() }
+    }
+
+    /// How long stores that are reached by network are waited for.
+    #[must_use]
+    pub fn with_patience(self, patience: Patience) -> Self {
+        Self { patience, ..self }
     }
 
     /// The bucket of a storage. Nothing is connected to yet; a `file` bucket's folder is made.
     ///
     /// # Errors
-    /// 1001 when its kind is not supported or the bucket's name cannot be one; 1201 and 1202 when
-    /// the folder of a `file` bucket cannot be made.
+    /// 1001 when a field of it cannot be used, or its endpoint is forbidden; the text begins with
+    /// the field. 1201 and 1202 when the folder of a `file` bucket cannot be made.
     pub fn open(&self, storage: &Storage) -> Result<Bucket, StorageError> {
         let backend = match storage.kind {
             StorageType::File => Backend::File(self.folder(storage)?),
-            kind => {
-                return Err(StorageError::lasting(
-                    ErrorCode::BadParam,
-                    format!("storages of type `{kind}` are not supported; give `file`"),
-                ));
-            }
+            StorageType::S3
+            | StorageType::Oss
+            | StorageType::Cos
+            | StorageType::Obs
+            | StorageType::Gcs
+            | StorageType::Azblob => Backend::Remote(Remote::open(storage, &self.client, self.patience)?),
         };
         Ok(Bucket::new(backend, storage.uri("")))
     }

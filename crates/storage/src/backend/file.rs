@@ -42,6 +42,17 @@ impl Staged {
         &self.path
     }
 
+    /// Syncs the file, moves it into place and syncs the folder, without which a power cut could
+    /// undo the move. All of it off the runtime's threads: opendal syncs on the thread it is on.
+    pub(crate) async fn settle(mut self, mut writer: Writer) -> Result<(), StorageError> {
+        let runtime = Handle::current();
+        off_the_runtime(move || {
+            runtime.block_on(writer.close()).map_err(|error| StorageError::of(&self.uri, &error))?;
+            self.move_into_place().map_err(|error| StorageError::of_disk(&self.uri, &error))
+        })
+        .await
+    }
+
     fn move_into_place(&mut self) -> io::Result<()> {
         let folder = self.object.parent().ok_or(io::ErrorKind::InvalidFilename)?;
         fs::create_dir_all(folder)?;
@@ -121,17 +132,6 @@ impl File {
         let path = format!("{}/{}/{:032x}", self.bucket, Self::WRITING, rand::rng().random::<u128>());
         let file = self.root.join(&path);
         Ok(Staged { path, file, object, uri: self.uri(key), moved: false })
-    }
-
-    /// Syncs the file, moves it into place and syncs the folder, without which a power cut could
-    /// undo the move. All of it off the runtime's threads: opendal syncs on the thread it is on.
-    pub(crate) async fn settle(&self, mut writer: Writer, mut staged: Staged) -> Result<(), StorageError> {
-        let runtime = Handle::current();
-        off_the_runtime(move || {
-            runtime.block_on(writer.close()).map_err(|error| StorageError::of(&staged.uri, &error))?;
-            staged.move_into_place().map_err(|error| StorageError::of_disk(&staged.uri, &error))
-        })
-        .await
     }
 
     /// The file of a key, after a look that no symbolic link takes it out of the bucket.

@@ -3,11 +3,23 @@
 //! A new kind is a file here with what [`File`] has, a variant of [`Backend`], and a line in the
 //! contract test; the compiler asks for the rest.
 
+mod account;
+mod azblob;
+mod cos;
 mod file;
+mod gcs;
+mod obs;
+mod oss;
+mod remote;
+mod s3;
 
-use opendal::{Operator, Writer};
+use model::ErrorCode;
+use opendal::Operator;
 
-pub(crate) use self::file::{File, Staged};
+pub(crate) use self::{
+    file::{File, Staged},
+    remote::{PARTS_AT_ONCE, Remote},
+};
 use crate::StorageError;
 
 /// An open bucket's kind.
@@ -15,12 +27,16 @@ use crate::StorageError;
 pub(crate) enum Backend {
     /// A folder of the server itself.
     File(File),
+    /// A store that is reached by network.
+    Remote(Remote),
 }
 
 /// Where the bytes of an object go while it is written.
 pub(crate) enum Place {
     /// To a file beside the objects first, which then takes the object's place.
     Staged(Staged),
+    /// To the store, which shows an object when its last part has come.
+    Sent(String),
 }
 
 impl Backend {
@@ -28,35 +44,37 @@ impl Backend {
     pub(crate) fn operator(&self) -> &Operator {
         match self {
             Self::File(file) => file.operator(),
+            Self::Remote(remote) => remote.operator(),
         }
     }
 
     /// The operator's path of an object. Its key may be one in every kind of store; whether it may
     /// be one here is found out now.
-    pub(crate) async fn path(&self, key: &str) -> Result<String, StorageError> {
+    pub(crate) async fn path(&self, base: &str, key: &str) -> Result<String, StorageError> {
         match self {
             Self::File(file) => file.path(key).await,
+            Self::Remote(remote) => remote.path(key).map_err(|problem| {
+                StorageError::lasting(ErrorCode::OutputRefused, format!("{base}{key}: {problem}"))
+            }),
         }
     }
 
     /// The keys that begin with `prefix`, in no order.
-    pub(crate) async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
+    pub(crate) async fn list(&self, base: &str, prefix: &str) -> Result<Vec<String>, StorageError> {
         match self {
             Self::File(file) => file.list(prefix).await,
+            Self::Remote(remote) => remote
+                .list(prefix)
+                .await
+                .map_err(|error| StorageError::of(&format!("{base}{prefix}"), &error)),
         }
     }
 
     /// Where an object is written. Dropping the place without settling leaves nothing behind.
-    pub(crate) async fn place(&self, key: &str) -> Result<Place, StorageError> {
+    pub(crate) async fn place(&self, base: &str, key: &str) -> Result<Place, StorageError> {
         match self {
             Self::File(file) => file.stage(key).await.map(Place::Staged),
-        }
-    }
-
-    /// Ends the writing: from now on the object is there, whole and lasting.
-    pub(crate) async fn settle(&self, writer: Writer, place: Place) -> Result<(), StorageError> {
-        match (self, place) {
-            (Self::File(file), Place::Staged(staged)) => file.settle(writer, staged).await,
+            Self::Remote(_) => self.path(base, key).await.map(Place::Sent),
         }
     }
 }
@@ -66,6 +84,7 @@ impl Place {
     pub(crate) fn path(&self) -> &str {
         match self {
             Self::Staged(staged) => staged.path(),
+            Self::Sent(path) => path,
         }
     }
 }

@@ -2,10 +2,13 @@
 
 use std::{
     path::Path,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
-use borealis_storage::{Bucket, Storages};
+use borealis_storage::{Bucket, Storages, testing::Server};
 use bytes::Bytes;
 use model::{ErrorCode, Storage, StorageType};
 use tempfile::TempDir;
@@ -13,17 +16,22 @@ use tempfile::TempDir;
 use super::{client, storage};
 
 /// A bucket, and what must live as long as it.
+#[derive(Clone)]
 struct Store {
     storages: Storages,
     storage: Storage,
-    folder: TempDir,
+    folder: Arc<TempDir>,
 }
 
 impl Store {
-    fn file() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
+    fn of(storage: Storage) -> Self {
+        let folder = Arc::new(tempfile::tempdir().expect("a folder"));
         let storages = Storages::new(folder.path().join("storage"), client());
-        Self { storages, storage: storage(StorageType::File, "bkt"), folder }
+        Self { storages, storage, folder }
+    }
+
+    fn file() -> Self {
+        Self::of(storage(StorageType::File, "bkt"))
     }
 
     fn open(&self) -> Bucket {
@@ -35,6 +43,16 @@ impl Store {
         let path = self.folder.path().join("local");
         std::fs::write(&path, content).expect("a local file");
         path
+    }
+
+    /// Whether a key can be one in this kind: opendal cuts white space off the front of a path,
+    /// Azure makes slashes of backslashes.
+    fn can_have(&self, key: &str) -> bool {
+        match self.storage.kind {
+            StorageType::File => true,
+            StorageType::Azblob => !key.starts_with(' ') && !key.contains('\\'),
+            _ => !key.starts_with(' '),
+        }
     }
 }
 
@@ -83,7 +101,11 @@ async fn keeps_what_was_put(store: Store) {
 
 async fn keys_are_taken_to_the_letter(store: Store) {
     let bucket = store.open();
-    let mut keys = odd_keys();
+    let (mut keys, others): (Vec<_>, Vec<_>) = odd_keys().into_iter().partition(|key| store.can_have(key));
+    for key in others {
+        let error = bucket.put_bytes(&key, Bytes::new()).await.expect_err("refused");
+        assert_eq!((error.code, error.retry), (ErrorCode::OutputRefused, false), "{error}");
+    }
     for key in &keys {
         bucket.put_bytes(key, Bytes::from(key.clone())).await.expect(key);
     }
@@ -182,38 +204,60 @@ async fn the_last_of_rivals_wins_whole(store: Store) {
     assert!(content.iter().all(|byte| *byte == content[0]), "two writers are mixed");
 }
 
+/// Every rule, each in a bucket of its own, over one server.
 macro_rules! contract {
-    ($($kind:ident),+ ; $contents:tt) => { $(contract!(@one $kind $contents);)+ };
-    (@one $kind:ident { $($rule:ident),+ $(,)? }) => {
-        mod $kind {
+    ($($rule:ident),+ $(,)?) => {
+        const RULES: &[&str] = &[$(stringify!($rule)),+];
+
+        /// A bucket's name for a rule.
+        fn bucket_of(rule: &str) -> String {
+            rule.replace('_', "-")
+        }
+
+        async fn every_rule(store: impl Fn(&str) -> Store) {
+            $(
+                println!("{}", stringify!($rule));
+                $rule(store(&bucket_of(stringify!($rule)))).await;
+            )+
+        }
+
+        mod file {
             use super::*;
 
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $rule() {
-                super::$rule(Store::$kind()).await;
+                super::$rule(Store::file()).await;
             })+
         }
     };
 }
 
 contract! {
-    file;
-    {
-        keeps_what_was_put,
-        keys_are_taken_to_the_letter,
-        lists_by_what_keys_begin_with,
-        what_is_missing_is_said_to_be,
-        keys_that_lead_elsewhere_are_refused,
-        many_at_once_do_not_mix,
-        the_last_of_rivals_wins_whole,
-    }
+    keeps_what_was_put,
+    keys_are_taken_to_the_letter,
+    lists_by_what_keys_begin_with,
+    what_is_missing_is_said_to_be,
+    keys_that_lead_elsewhere_are_refused,
+    many_at_once_do_not_mix,
+    the_last_of_rivals_wins_whole,
 }
 
-#[test]
-fn other_kinds_are_named_and_refused() {
-    let store = Store::file();
-    let error = store.storages.open(&storage(StorageType::S3, "bkt")).err().expect("refused");
-    assert_eq!((error.code, error.retry), (ErrorCode::BadParam, false));
-    assert_eq!(error.detail, "storages of type `s3` are not supported; give `file`");
-    assert_eq!(store.storages.local_path(&storage(StorageType::S3, "bkt"), "a"), None);
+fn buckets() -> Vec<String> {
+    RULES.iter().map(|rule| bucket_of(rule)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s3_keeps_every_rule() {
+    let buckets = buckets();
+    let buckets: Vec<&str> = buckets.iter().map(String::as_str).collect();
+    let server = Server::s3(&client(), &buckets).await;
+    every_rule(|bucket| Store::of(server.storage(storage(StorageType::S3, bucket)))).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn azblob_keeps_every_rule() {
+    let buckets = buckets();
+    let buckets: Vec<&str> = buckets.iter().map(String::as_str).collect();
+    let server = Server::azblob(&client(), &buckets).await;
+    every_rule(|bucket| Store::of(server.storage(storage(StorageType::Azblob, bucket)))).await;
 }

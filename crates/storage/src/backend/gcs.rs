@@ -1,0 +1,76 @@
+//! Google Cloud Storage, with a service account's key file or with an HMAC key.
+//!
+//! A key file is the whole JSON text, in `storage_sk`; only those of service accounts are taken:
+//! the other forms name files and addresses of this machine to read credentials from. An HMAC key
+//! is an access key with its secret, as everywhere else; the store speaks S3 then.
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use opendal::{Operator, services};
+use serde_json::Value;
+use url::Url;
+
+use super::{
+    account::{Account, text, wrong},
+    s3,
+};
+use crate::StorageError;
+
+const ENDPOINT: &str = "https://storage.googleapis.com";
+
+/// Where a service account gets its tokens. A key file says it too; another address in it would be
+/// asked with a signed text in hand.
+const TOKEN_URI: &str = "https://oauth2.googleapis.com/token";
+
+pub(super) fn operator(account: &Account<'_>) -> Result<(Operator, Url), StorageError> {
+    let endpoint = account.endpoint(|| Ok(ENDPOINT.to_owned()))?;
+    if !account.secret_key.trim_start().starts_with('{') {
+        return Ok((s3::build(account, &endpoint, "auto", "md5")?, endpoint));
+    }
+    account.refuse_path_style()?;
+    let builder = services::Gcs::default()
+        .bucket(account.bucket)
+        .endpoint(text(&endpoint))
+        .credential(&BASE64_STANDARD.encode(service_account(account.secret_key)?))
+        .disable_config_load()
+        .disable_vm_metadata();
+    Ok((Operator::new(builder).map_err(|error| wrong("bucket", error.message()))?, endpoint))
+}
+
+/// A key file, found to be a service account's, with nothing in it but what is needed.
+fn service_account(text: &str) -> Result<String, StorageError> {
+    let file: Value = serde_json::from_str(text)
+        .map_err(|_| wrong("storage_sk", "begins like a key file and is not JSON"))?;
+    let part = |name: &str| file[name].as_str().filter(|part| !part.is_empty());
+    let (Some("service_account"), Some(email), Some(key)) =
+        (part("type"), part("client_email"), part("private_key"))
+    else {
+        return Err(wrong("storage_sk", "is not the key file of a service account"));
+    };
+    Ok(serde_json::json!({
+        "type": "service_account", "client_email": email, "private_key": key, "token_uri": TOKEN_URI,
+    })
+    .to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_service_accounts_file_is_taken_and_only_what_is_needed_of_it() {
+        let file =
+            r#"{"type":"service_account","client_email":"a@b","private_key":"k","token_uri":"http://evil/"}"#;
+        let taken = service_account(file).expect("taken");
+        assert!(taken.contains(TOKEN_URI) && !taken.contains("evil"), "{taken}");
+        for file in [
+            r#"{"type":"external_account","credential_source":{"file":"/etc/shadow"}}"#,
+            r#"{"type":"authorized_user","refresh_token":"x"}"#,
+            r#"{"type":"service_account"}"#,
+            "{",
+        ] {
+            let error = service_account(file).expect_err(file);
+            assert!(error.detail.starts_with("storage_sk: "), "{error}");
+            assert!(!error.detail.contains("shadow"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Object-store servers for tests, as real programs: moto for S3, with the signature of every
+//! request verified, and Azurite for Azure. `scripts/test-servers.sh` fetches them.
+
+use std::{
+    io::{BufRead as _, BufReader, Read},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use hmac::{Hmac, Mac as _};
+use model::{Secret, Storage, StorageType};
+use reqwest::Method;
+use sha2::Sha256;
+
+/// A server that ends with this value.
+pub struct Server {
+    child: Child,
+    /// Where it listens.
+    pub endpoint: String,
+    /// Who may do everything.
+    pub access_key: String,
+    /// The secret of `access_key`.
+    pub secret_key: String,
+    kind: StorageType,
+    _folder: tempfile::TempDir,
+}
+
+/// Credentials in the form that moto asks for, of nobody: while its administrator has no key yet.
+const NOBODY: &str =
+    "AWS4-HMAC-SHA256 Credential=x/20260101/us-east-1/iam/aws4_request, SignedHeaders=host, Signature=x";
+
+impl Server {
+    /// moto, with these buckets and one user who may do everything with them.
+    ///
+    /// # Panics
+    /// When it is not installed or does not start.
+    pub async fn s3(client: &net::Client, buckets: &[&str]) -> Self {
+        let folder = installed("moto-");
+        let mut command = Command::new("python3");
+        command
+            .args(["-c", "from moto.server import main; main()", "-H", "127.0.0.1", "-p", "0"])
+            .env("PYTHONPATH", folder)
+            .env("PYTHONUNBUFFERED", "1")
+            // the calls below
+            .env("INITIAL_NO_AUTH_ACTION_COUNT", (buckets.len() + 3).to_string());
+        let mut server = Self::start(command, "Running on ", StorageType::S3);
+        for bucket in buckets {
+            let nobody = [("authorization", NOBODY.replace("/iam/", "/s3/"))];
+            call(client, Method::PUT, &format!("{}/{bucket}", server.endpoint), &nobody, "").await;
+        }
+        server.ask_iam(client, "Action=CreateUser&UserName=u").await;
+        server.ask_iam(
+            client,
+            "Action=PutUserPolicy&UserName=u&PolicyName=p&PolicyDocument=%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%7B%22Effect%22%3A%22Allow%22%2C%22Action%22%3A%22s3%3A%2A%22%2C%22Resource%22%3A%22%2A%22%7D%5D%7D",
+        )
+        .await;
+        let key = server.ask_iam(client, "Action=CreateAccessKey&UserName=u").await;
+        server.access_key = element(&key, "AccessKeyId");
+        server.secret_key = element(&key, "SecretAccessKey");
+        server
+    }
+
+    /// Azurite, with these containers, and with the account that it always has.
+    ///
+    /// # Panics
+    /// When it is not installed or does not start.
+    pub async fn azblob(client: &net::Client, containers: &[&str]) -> Self {
+        let program = installed("azurite-").join("node_modules/.bin/azurite-blob");
+        let mut command = Command::new(program);
+        command.args([
+            "--blobPort",
+            "0",
+            "--inMemoryPersistence",
+            "--skipApiVersionCheck",
+            "--disableTelemetry",
+        ]);
+        let mut server = Self::start(command, "successfully listens on ", StorageType::Azblob);
+        server.access_key = "devstoreaccount1".to_owned();
+        server.secret_key =
+            "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+                .to_owned();
+        server.endpoint = format!("{}/{}", server.endpoint, server.access_key);
+        for container in containers {
+            server.make_container(client, container).await;
+        }
+        server
+    }
+
+    /// Signs as <https://learn.microsoft.com/rest/api/storageservices/authorize-with-shared-key>.
+    #[expect(clippy::disallowed_methods, reason = "the server compares the time with its own")]
+    async fn make_container(&self, client: &net::Client, name: &str) {
+        let account = &self.access_key;
+        let now = chrono::DateTime::<chrono::Utc>::from(std::time::SystemTime::now());
+        let date = now.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        let text = format!(
+            "PUT{}x-ms-date:{date}\nx-ms-version:2022-11-02\n/{account}/{account}/{name}\nrestype:container",
+            "\n".repeat(12)
+        );
+        let key = BASE64_STANDARD.decode(&self.secret_key).expect("base64");
+        let mut mac = Hmac::<Sha256>::new_from_slice(&key).expect("HMAC takes keys of any length");
+        mac.update(text.as_bytes());
+        let signature = BASE64_STANDARD.encode(mac.finalize().into_bytes());
+        let headers = [
+            ("authorization", format!("SharedKey {account}:{signature}")),
+            ("x-ms-date", date),
+            ("x-ms-version", "2022-11-02".to_owned()),
+        ];
+        let url = format!("{}/{name}?restype=container", self.endpoint);
+        call(client, Method::PUT, &url, &headers, "").await;
+    }
+
+    async fn ask_iam(&self, client: &net::Client, form: &str) -> String {
+        let headers = [
+            ("authorization", NOBODY.to_owned()),
+            ("content-type", "application/x-www-form-urlencoded".to_owned()),
+        ];
+        call(client, Method::POST, &self.endpoint, &headers, &format!("{form}&Version=2010-05-08")).await
+    }
+
+    /// A storage as it was, but in a bucket of this server.
+    pub fn storage(&self, storage: Storage) -> Storage {
+        Storage {
+            kind: self.kind,
+            endpoint: self.endpoint.clone(),
+            storage_ak: Secret::new(&self.access_key),
+            storage_sk: Secret::new(&self.secret_key),
+            ..storage
+        }
+    }
+
+    fn start(mut command: Command, announces: &str, kind: StorageType) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        command
+            .current_dir(folder.path())
+            .stdin(Stdio::null())
+            .stdout(writer.try_clone().expect("a pipe"))
+            .stderr(writer);
+        let child = command.spawn().expect("the server starts");
+        // what holds the pipe's other end goes with it
+        drop(command);
+        let endpoint = announced(reader, announces);
+        Self { child, endpoint, access_key: String::new(), secret_key: String::new(), kind, _folder: folder }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The folder of an installed server whose name begins like this.
+fn installed(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/test-servers");
+    let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+    entries
+        .map(|entry| entry.path())
+        .find(|path| {
+            let file = path.file_name().unwrap_or_default().to_string_lossy();
+            file.starts_with(name) && !file.ends_with(".part")
+        })
+        .unwrap_or_else(|| panic!("no {name}… in {}: run scripts/test-servers.sh", folder.display()))
+}
+
+/// The URL that a server tells on its output, which is read to its end from then on.
+fn announced(output: impl Read + Send + 'static, announces: &str) -> String {
+    let mut lines = BufReader::new(output).lines();
+    let mut told = String::new();
+    for line in lines.by_ref() {
+        let line = line.expect("text");
+        if let Some((_, url)) = line.split_once(announces) {
+            thread::spawn(move || lines.for_each(drop));
+            return url.trim().trim_end_matches('/').to_owned();
+        }
+        told.push_str(&line);
+        told.push('\n');
+    }
+    panic!("the server ended before it listened:\n{told}")
+}
+
+async fn call(
+    client: &net::Client,
+    method: Method,
+    url: &str,
+    headers: &[(&'static str, String)],
+    body: &str,
+) -> String {
+    let mut request = reqwest::Request::new(method, url.parse().expect("a URL"));
+    for (name, value) in headers {
+        request.headers_mut().insert(*name, value.parse().expect("a header's value"));
+    }
+    request.headers_mut().insert("content-length", body.len().into());
+    *request.body_mut() = Some(body.to_owned().into());
+    let answer = client.send(request).await.expect("an answer").response;
+    let status = answer.status();
+    let text = answer.text().await.expect("text");
+    assert!(status.is_success(), "{status}: {text}");
+    text
+}
+
+fn element(xml: &str, name: &str) -> String {
+    let (_, rest) = xml.split_once(&format!("<{name}>")).expect("it is there");
+    rest.split('<').next().expect("its text").to_owned()
+}

@@ -1,0 +1,193 @@
+//! How a store is talked to: every request through the guard, again after a while when it may pass.
+//!
+//! Tries are made here, one request at a time, and nowhere else: a body in memory is sent again as
+//! it is, a long upload never starts over, and whoever gives up an upload in the middle can still
+//! take back what was sent. A store is never waited for longer than the patience says. Redirects
+//! are not followed: a signature is for one host.
+
+mod refusal;
+mod streams;
+mod trouble;
+
+use std::{sync::Arc, time::Duration};
+
+use http::{Response, request::Parts};
+use opendal::{Buffer, HttpBody, HttpTransport};
+use rand::RngExt as _;
+use reqwest::{
+    Body, Method, Request, StatusCode,
+    header::{AUTHORIZATION, CONTENT_LENGTH, HeaderValue, RANGE, RETRY_AFTER},
+};
+use tokio::time::{Instant, sleep};
+use url::Url;
+
+pub(crate) use self::trouble::Trouble;
+use self::{
+    refusal::Refusal,
+    streams::{Pulse, body_of, read_all, sliced, within},
+};
+
+/// The pause before the first request again; each next one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// The most that is read of a refusal's text, in bytes.
+const MOST_OF_REFUSAL: u64 = 64 << 10;
+
+/// How long a store is waited for.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// From a request's first failure to giving it up.
+    pub total: Duration,
+    /// The longest time in which not a byte moves.
+    pub idle: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { total: Duration::from_secs(120), idle: Duration::from_secs(30) }
+    }
+}
+
+/// The way to one bucket, for opendal.
+pub(crate) struct Transport {
+    client: net::Client,
+    patience: Patience,
+    /// `s3://bucket/`, for the log.
+    bucket: String,
+}
+
+impl Transport {
+    pub(crate) fn new(client: net::Client, patience: Patience, bucket: String) -> Self {
+        Self { client, patience, bucket }
+    }
+
+    /// One request, one answer or one trouble.
+    async fn once(&self, asked: &Asked) -> Result<Response<HttpBody>, Trouble> {
+        let pulse = Arc::new(Pulse::new());
+        let mut request = Request::new(asked.head.method.clone(), asked.url.clone());
+        *request.headers_mut() = asked.head.headers.clone();
+        if !asked.body.is_empty() {
+            request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(asked.body.len()));
+            *request.body_mut() = Some(Body::wrap_stream(sliced(asked.body.clone(), Arc::clone(&pulse))));
+        } else if asked.head.method != Method::GET && asked.head.method != Method::HEAD {
+            request.headers_mut().entry(CONTENT_LENGTH).or_insert(HeaderValue::from_static("0"));
+        }
+        let exchange = if asked.tries == 0 {
+            pulse.watch(self.patience.idle, self.client.send(request)).await
+        } else {
+            pulse.watch(self.patience.idle, self.client.send_on_new_connection(request)).await
+        };
+        let answer = exchange.ok_or(Trouble::Silent(self.patience.idle))?.map_err(Trouble::Net)?.response;
+        let status = answer.status();
+        if status.is_redirection() || status.is_client_error() || status.is_server_error() {
+            let headers = answer.headers().clone();
+            let text = within(self.patience.idle, read_all(answer, MOST_OF_REFUSAL)).await;
+            // what cannot be read of a refusal does not change that it is one
+            let text = text.ok().and_then(Result::ok).unwrap_or_default();
+            return Err(Trouble::Refused(Refusal::of(status, &headers, &text)));
+        }
+        self.answer(asked, answer).await
+    }
+
+    /// The answer for opendal. Parts of objects are streamed; whatever else is answered is small
+    /// and read here, so that an answer which breaks off is asked for again.
+    async fn answer(&self, asked: &Asked, answer: reqwest::Response) -> Result<Response<HttpBody>, Trouble> {
+        let mut response = Response::new(());
+        *response.status_mut() = answer.status();
+        *response.headers_mut() = answer.headers().clone();
+        let size = answer.content_length().filter(|_| asked.head.method != Method::HEAD);
+        let body = if answer.status() == StatusCode::PARTIAL_CONTENT || asked.head.headers.contains_key(RANGE)
+        {
+            HttpBody::new(body_of(answer, self.patience.idle), size)
+        } else {
+            let bytes = within(self.patience.idle, read_all(answer, u64::MAX))
+                .await
+                .map_err(|_| Trouble::Silent(self.patience.idle))??;
+            let size = bytes.len() as u64;
+            HttpBody::new(futures::stream::iter([Ok(Buffer::from(bytes))]), Some(size))
+        };
+        Ok(response.map(|()| body))
+    }
+
+    /// How long to wait before the next try; none when it is of no use, or patience is at its end.
+    fn pause(&self, asked: &Asked, trouble: &Trouble) -> Option<Duration> {
+        if !trouble.may_pass() {
+            return None;
+        }
+        if trouble.is_stale() && asked.tries == 0 {
+            return Some(Duration::ZERO);
+        }
+        let doubled = FIRST_PAUSE * 2_u32.pow(asked.tries.min(8));
+        let pause = trouble.asks_for().unwrap_or(doubled).min(LONGEST_PAUSE);
+        // not all at once again
+        let pause = pause.mul_f64(rand::rng().random_range(0.75..1.0));
+        (asked.begun.elapsed() + pause < self.patience.total).then_some(pause)
+    }
+}
+
+/// A request that is tried until it is answered.
+struct Asked {
+    head: Parts,
+    url: Url,
+    body: Buffer,
+    begun: Instant,
+    tries: u32,
+}
+
+impl HttpTransport for Transport {
+    async fn fetch(&self, request: http::Request<Buffer>) -> opendal::Result<Response<HttpBody>> {
+        let (head, body) = request.into_parts();
+        let url = Url::parse(&head.uri.to_string()).map_err(|error| {
+            opendal::Error::new(opendal::ErrorKind::Unexpected, format!("is no URL: {error}"))
+        })?;
+        let url = if is_signed_for_s3(&head) { strictly_encoded(url) } else { url };
+        let mut asked = Asked { head, url, body, begun: Instant::now(), tries: 0 };
+        loop {
+            let trouble = match self.once(&asked).await {
+                Ok(response) => {
+                    if asked.tries > 0 {
+                        tracing::info!(bucket = self.bucket, tries = asked.tries, "the store answers again");
+                    }
+                    return Ok(response);
+                }
+                Err(trouble) => trouble,
+            };
+            let Some(pause) = self.pause(&asked, &trouble) else { return Err(trouble.into()) };
+            asked.tries += 1;
+            if !pause.is_zero() {
+                tracing::warn!(
+                    bucket = self.bucket, %trouble, tries = asked.tries, again_in = ?pause,
+                    "the store did not do what it was asked; trying again"
+                );
+            }
+            sleep(pause).await;
+        }
+    }
+}
+
+fn is_signed_for_s3(head: &Parts) -> bool {
+    head.headers.get(AUTHORIZATION).is_some_and(|value| value.as_bytes().starts_with(b"AWS4-"))
+}
+
+/// A URL with every character encoded that S3's signature sees encoded. opendal leaves some as they
+/// are, and not every server that checks a signature looks at them like AWS does.
+pub(crate) fn strictly_encoded(mut url: Url) -> Url {
+    let encoded = |text: &str, these: &str| -> String {
+        text.chars()
+            .map(|one| if these.contains(one) { format!("%{:02X}", u32::from(one)) } else { one.into() })
+            .collect()
+    };
+    url.set_path(&encoded(url.path(), "!'()*"));
+    let query = url.query().map(|query| encoded(query, "!'()*/"));
+    url.set_query(query.as_deref());
+    url
+}
+
+/// What a refusal asks to be waited for, in its `Retry-After`.
+fn retry_after(headers: &http::HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
