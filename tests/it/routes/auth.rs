@@ -7,7 +7,6 @@ use axum::{
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use borealis::api;
 use model::Role;
-use rstest::rstest;
 use serde_json::{Value, json};
 
 use crate::app::{Key, Reply, TestApp, task};
@@ -40,27 +39,27 @@ async fn basic_alone_is_enough_however_it_is_written() {
     }
 }
 
-#[rstest]
-#[case(&[], "there is no Authorization header")]
-#[case(&[("auth-type", "use-basic")], "there is no Authorization header")]
-#[case(&[("authorization", "")], "is not `Basic`")]
-#[case(&[("authorization", "Basic")], "is not `Basic`")]
-#[case(&[("authorization", "Bearer abc")], "is not `Basic`")]
-#[case(&[("authorization", "Basic ###")], "does not hold base64 of `access_key:secret_key`")]
-#[case(&[("authorization", "Basic bm9jb2xvbg==")], "does not hold base64 of `access_key:secret_key`")]
-#[case(&[("authorization", "Basic /zo=")], "does not hold base64 of `access_key:secret_key`")]
-#[case(&[("authorization", "Basic Og==")], "the access key or the secret key is wrong")]
-#[case(&[("authorization", "Basic ADph")], "the access key or the secret key is wrong")]
 #[tokio::test]
-async fn whoever_does_not_sign_in_is_told_what_is_missing(
-    #[case] headers: &[(&str, &str)],
-    #[case] problem: &str,
-) {
+async fn whoever_does_not_sign_in_is_told_what_is_missing() {
     let app = TestApp::start().await;
-    let reply = list_with(&app, headers).await;
-    let message = reply.refusal(401, 1002);
-    assert!(message.starts_with("AuthFail: ") && message.contains(problem), "{message}");
-    assert!(reply.header("www-authenticate").expect("a scheme").starts_with("Basic "));
+    let cases: &[(&[(&str, &str)], &str)] = &[
+        (&[], "there is no Authorization header"),
+        (&[("auth-type", "use-basic")], "there is no Authorization header"),
+        (&[("authorization", "")], "is not `Basic`"),
+        (&[("authorization", "Basic")], "is not `Basic`"),
+        (&[("authorization", "Bearer abc")], "is not `Basic`"),
+        (&[("authorization", "Basic ###")], "does not hold base64 of `access_key:secret_key`"),
+        (&[("authorization", "Basic bm9jb2xvbg==")], "does not hold base64 of `access_key:secret_key`"),
+        (&[("authorization", "Basic /zo=")], "does not hold base64 of `access_key:secret_key`"),
+        (&[("authorization", "Basic Og==")], "the access key or the secret key is wrong"),
+        (&[("authorization", "Basic ADph")], "the access key or the secret key is wrong"),
+    ];
+    for (headers, problem) in cases.iter().cloned() {
+        let reply = list_with(&app, headers).await;
+        let message = reply.refusal(401, 1002);
+        assert!(message.starts_with("AuthFail: ") && message.contains(problem), "{message}");
+        assert!(reply.header("www-authenticate").expect("a scheme").starts_with("Basic "));
+    }
 }
 
 #[tokio::test]

@@ -4,7 +4,6 @@ use axum::{
     body::Body,
     http::{Method, Request, header},
 };
-use rstest::rstest;
 use serde_json::{Value, json};
 
 use crate::app::TestApp;
@@ -21,34 +20,32 @@ async fn a_request_id_is_new_each_time_and_never_the_clients() {
     assert_ne!(first["request_id"], second["request_id"]);
 }
 
-#[rstest]
-#[case("/")]
-#[case("/vodencoding/v1")]
-#[case("/vodencoding/v1/add_stroage")]
-#[case("/vodencoding/v2/add_storage")]
 #[tokio::test]
-async fn an_unknown_path_is_404(#[case] path: &str) {
+async fn an_unknown_path_is_404() {
     let app = TestApp::start().await;
-    let reply = app.send(Request::get(path).body(Body::empty()).expect("a request")).await;
-    assert_eq!(reply.refusal(404, 1004), format!("EmptyResult: there is no `GET {path}`"));
+    let cases: &[&str] =
+        &["/", "/vodencoding/v1", "/vodencoding/v1/add_stroage", "/vodencoding/v2/add_storage"];
+    for path in cases.iter().cloned() {
+        let reply = app.send(Request::get(path).body(Body::empty()).expect("a request")).await;
+        assert_eq!(reply.refusal(404, 1004), format!("EmptyResult: there is no `GET {path}`"));
+    }
 }
 
-#[rstest]
-#[case(Method::GET, "add_storage", "POST")]
-#[case(Method::POST, "list_storage", "GET,HEAD")]
-#[case(Method::POST, "update_template", "PUT")]
-#[case(Method::GET, "cancel_task", "POST")]
 #[tokio::test]
-async fn a_wrong_method_is_405_and_says_which_do(
-    #[case] method: Method,
-    #[case] call: &str,
-    #[case] allow: &str,
-) {
+async fn a_wrong_method_is_405_and_says_which_do() {
     let app = TestApp::start().await;
-    let reply = app.call_as(&app.admin, method.clone(), call, Value::Null).await;
-    let message = reply.refusal(405, 1001);
-    assert_eq!(reply.header("allow"), Some(allow));
-    assert_eq!(message, format!("BadParam: method: {method} is not allowed here; give {allow}"));
+    let cases: &[(Method, &str, &str)] = &[
+        (Method::GET, "add_storage", "POST"),
+        (Method::POST, "list_storage", "GET,HEAD"),
+        (Method::POST, "update_template", "PUT"),
+        (Method::GET, "cancel_task", "POST"),
+    ];
+    for (method, call, allow) in cases.iter().cloned() {
+        let reply = app.call_as(&app.admin, method.clone(), call, Value::Null).await;
+        let message = reply.refusal(405, 1001);
+        assert_eq!(reply.header("allow"), Some(allow));
+        assert_eq!(message, format!("BadParam: method: {method} is not allowed here; give {allow}"));
+    }
 }
 
 async fn post_raw(
@@ -65,18 +62,21 @@ async fn post_raw(
     app.send(request.body(body.into()).expect("a request")).await
 }
 
-#[rstest]
-#[case("", "BadParam: body: is empty; give a JSON object")]
-#[case(" \n", "BadParam: body: is empty; give a JSON object")]
-#[case("{", "BadParam: body: is not JSON: EOF while parsing an object at line 1 column 1")]
-#[case("{'a': 1}", "BadParam: body: is not JSON: key must be a string at line 1 column 2")]
-#[case("[]", "BadParam: body: is JSON, but not an object")]
-#[case("null", "BadParam: body: is JSON, but not an object")]
-#[case("{} {}", "BadParam: body: is not JSON: trailing characters at line 1 column 4")]
 #[tokio::test]
-async fn malformed_json_is_400_and_says_where(#[case] body: &'static str, #[case] message: &str) {
+async fn malformed_json_is_400_and_says_where() {
     let app = TestApp::start().await;
-    assert_eq!(post_raw(&app, "create_task", None, body).await.refusal(400, 1001), message);
+    let cases: &[(&'static str, &str)] = &[
+        ("", "BadParam: body: is empty; give a JSON object"),
+        (" \n", "BadParam: body: is empty; give a JSON object"),
+        ("{", "BadParam: body: is not JSON: EOF while parsing an object at line 1 column 1"),
+        ("{'a': 1}", "BadParam: body: is not JSON: key must be a string at line 1 column 2"),
+        ("[]", "BadParam: body: is JSON, but not an object"),
+        ("null", "BadParam: body: is JSON, but not an object"),
+        ("{} {}", "BadParam: body: is not JSON: trailing characters at line 1 column 4"),
+    ];
+    for (body, message) in cases.iter().cloned() {
+        assert_eq!(post_raw(&app, "create_task", None, body).await.refusal(400, 1001), message);
+    }
 }
 
 #[tokio::test]
@@ -88,17 +88,20 @@ async fn bytes_that_are_no_text_and_towers_of_brackets_are_400() {
     assert!(message.contains("recursion limit"), "{message}");
 }
 
-#[rstest]
-#[case(None)]
-#[case(Some("application/json; charset=utf-8"))]
-#[case(Some("text/plain"))]
-#[case(Some("application/x-www-form-urlencoded"))]
-#[case(Some("nonsense"))]
 #[tokio::test]
-async fn any_content_type_will_do(#[case] content_type: Option<&str>) {
+async fn any_content_type_will_do() {
     let app = TestApp::start().await;
-    let body = r#"{"type": "file", "bucket": "b"}"#;
-    post_raw(&app, "add_storage", content_type, body).await.data_without_warnings();
+    let cases: &[Option<&str>] = &[
+        None,
+        Some("application/json; charset=utf-8"),
+        Some("text/plain"),
+        Some("application/x-www-form-urlencoded"),
+        Some("nonsense"),
+    ];
+    for content_type in cases.iter().cloned() {
+        let body = r#"{"type": "file", "bucket": "b"}"#;
+        post_raw(&app, "add_storage", content_type, body).await.data_without_warnings();
+    }
 }
 
 #[tokio::test]
