@@ -24,6 +24,7 @@ pub(super) struct Bound {
 
 impl Session {
     /// Starts a server with these flags, and a file server of these files.
+    #[expect(clippy::disallowed_methods, reason = "the customer's client, which has no guard")]
     pub(super) async fn start(flags: &[&str], files: HashMap<&'static str, Vec<u8>>) -> Self {
         let server = Server::start(flags).await;
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
