@@ -10,7 +10,7 @@ use net::{Client, NetError};
 use storage::Storages;
 use store::{Cipher, CipherError, Store, StoreError, StoreOptions};
 
-use crate::{api::SignIns, config::Settings};
+use crate::{api::SignIns, config::Settings, links::Links};
 
 /// Everything that calls and jobs need.
 pub struct App {
@@ -24,6 +24,7 @@ pub struct App {
     pub net: Client,
     /// The one source of "now".
     pub clock: Arc<dyn Clock>,
+    pub(crate) links: Links,
     pub(crate) sign_ins: SignIns,
 }
 
@@ -65,15 +66,17 @@ impl App {
             .map_err(|source| BuildError::DataFolder { path: data.clone(), source })?;
         let key_file = settings.keys.master_key_file.clone().unwrap_or_else(|| data.join("master.key"));
         let net = Client::new(Arc::new(settings.net.guard()), settings.net.client_options())?;
+        let cipher = Cipher::load_or_create(&key_file)?;
+        let links = Links::new(cipher.link_key());
         let store = Store::open(StoreOptions {
             url: settings.server.database_url(),
-            cipher: Cipher::load_or_create(&key_file)?,
+            cipher,
             clock: Arc::clone(&clock),
             compose: callback::payload::compose,
         })
         .await?;
         let storages = Storages::new(settings.server.storage_dir(), net.clone());
-        Ok(Arc::new(Self { settings, store, storages, net, clock, sign_ins: SignIns::new() }))
+        Ok(Arc::new(Self { settings, store, storages, net, clock, links, sign_ins: SignIns::new() }))
     }
 
     /// A new id for a task that is created now.

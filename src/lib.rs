@@ -22,5 +22,7 @@ pub mod cli;
 pub mod config;
 mod first_key;
 mod jobs;
+mod links;
+mod sources;
 pub mod telemetry;
 mod worker;

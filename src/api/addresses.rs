@@ -3,9 +3,12 @@
 
 use std::time::Duration;
 
-use model::{FieldError, Input};
+use model::{FieldError, Input, InputPlace, Storage};
 use net::Client;
 use url::Url;
+
+use super::error::ApiError;
+use crate::{app::App, sources};
 
 /// A look-up that takes longer is left to the connection.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -28,12 +31,21 @@ pub(super) async fn check_notify(client: &Client, notify: &str) -> Result<Option
     Ok(clear.then(|| "`notify` is an http URL: callbacks go out in clear; https is better".to_owned()))
 }
 
-/// Checks the URL of an input.
+/// Checks an input: the address of one on the web, or that there is a storage for an object.
 ///
 /// # Errors
-/// 1001 when its address is forbidden.
-pub(super) async fn check_input(client: &Client, input: &Input) -> Result<(), FieldError> {
-    check(client, input.url()).await.map_err(|problem| FieldError::new("input", problem))
+/// 1001 when its address is forbidden, or no storage of the tenant's has its bucket.
+pub(super) async fn check_input(app: &App, own: &Storage, input: &Input) -> Result<(), ApiError> {
+    let wrong = |problem: String| FieldError::new("input", problem);
+    match input.place() {
+        InputPlace::Web(url) => Ok(check(&app.net, url).await.map_err(wrong)?),
+        InputPlace::Object { kind, bucket, .. } => {
+            let found = sources::storage_of(&app.store, own, *kind, bucket).await?;
+            found.map(|_| ()).ok_or_else(|| {
+                wrong(format!("no storage of yours is the bucket `{kind}://{bucket}/`; add one")).into()
+            })
+        }
+    }
 }
 
 async fn check(client: &Client, url: &Url) -> Result<(), String> {

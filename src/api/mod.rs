@@ -10,12 +10,15 @@ mod document;
 mod envelope;
 mod error;
 mod extract;
+mod files;
 mod health;
 mod ids;
 mod limits;
+mod outputs;
 mod paging;
 mod reading;
 mod server;
+mod storage_check;
 mod storages;
 mod tasks;
 mod templates;
@@ -40,6 +43,7 @@ pub fn router(app: Arc<App>) -> Router {
     let routes = Router::from(calls())
         .route("/metrics", get(health::metrics))
         .route("/openapi.json", get(document::openapi))
+        .route(&format!("{}/{{storage_id}}/{{*key}}", files::PATH), get(files::serve).options(files::serve))
         .with_state(Arc::clone(&app));
     enclosed(routes, app)
 }
@@ -60,6 +64,7 @@ fn calls() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(storages::add_storage))
         .routes(routes!(storages::list_storage))
         .routes(routes!(storages::del_storage))
+        .routes(routes!(storage_check::check_storage))
         .routes(routes!(templates::add_template))
         .routes(routes!(templates::update_template))
         .routes(routes!(templates::query_template))
@@ -70,6 +75,7 @@ fn calls() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(tasks::list_task))
         .routes(routes!(tasks::cancel_task))
         .routes(routes!(tasks::retry_task))
+        .routes(routes!(outputs::sign_output))
         .routes(routes!(callbacks::list_callback))
         .routes(routes!(callbacks::query_callback));
     OpenApiRouter::with_openapi(document::base())

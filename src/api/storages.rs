@@ -6,9 +6,11 @@ use std::{sync::Arc, time::Duration};
 
 use axum::extract::State;
 use model::{
-    FieldError, NotifyPolicy, NotifySettings, NotifySuccess, Secret, Storage, StorageType, TenantId,
+    ErrorCode, FieldError, NotifyPolicy, NotifySettings, NotifySuccess, Secret, Storage, StorageType,
+    TenantId,
 };
 use serde::{Deserialize, Serialize};
+use storage::StorageError;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
@@ -25,7 +27,7 @@ use crate::app::App;
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(default)]
 pub(super) struct AddStorage {
-    /// The kind of object store; so far `file`.
+    /// The kind of object store.
     #[serde(rename = "type")]
     #[schema(required, value_type = StorageType)]
     kind: Option<StorageType>,
@@ -91,6 +93,7 @@ pub(super) async fn add_storage(
     }
     let given = !request.notify_secret.is_empty();
     let storage = request.into_storage(&app, editor.tenant.clone())?;
+    app.storages.open(&storage).map_err(unusable)?;
     app.store.add_storage(&storage).await?;
     let notify_secret = (!given).then(|| storage.notify_secret.expose().to_owned());
     Ok(Answer::new(AddedStorage { storage_id: storage.id.to_string(), notify_secret }, warnings))
@@ -141,7 +144,7 @@ pub(super) async fn list_storage(
 #[into_params(parameter_in = Query)]
 pub(super) struct ByStorage {
     /// The storage's id.
-    storage_id: String,
+    pub(super) storage_id: String,
 }
 
 /// Deletes a storage that no unfinished task and no undelivered callback needs. Objects stay.
@@ -181,8 +184,8 @@ impl ListedStorage {
 impl AddStorage {
     /// What is kept. The notify URL was checked before, since that takes a look-up.
     fn into_storage(self, app: &App, tenant: TenantId) -> Result<Storage, ApiError> {
-        let kind = self.supported_kind()?;
-        check_bucket(&self.bucket)?;
+        let kind = self.wanted_kind()?;
+        check_bucket(kind, &self.bucket)?;
         let notify_settings = self.notify_settings()?;
         let notify_secret = notify_secret(self.notify_secret)?;
         Ok(Storage {
@@ -206,19 +209,10 @@ impl AddStorage {
         })
     }
 
-    fn supported_kind(&self) -> Result<StorageType, FieldError> {
-        match self.kind {
-            Some(StorageType::File) => Ok(StorageType::File),
-            Some(
-                other @ (StorageType::S3
-                | StorageType::Oss
-                | StorageType::Cos
-                | StorageType::Obs
-                | StorageType::Gcs
-                | StorageType::Azblob),
-            ) => Err(FieldError::new("type", format!("`{other}` is not supported yet; give `file`"))),
-            None => Err(FieldError::new("type", "is not set; give `file`")),
-        }
+    fn wanted_kind(&self) -> Result<StorageType, FieldError> {
+        self.kind.ok_or_else(|| {
+            FieldError::new("type", "is not set; give `file`, `s3`, `oss`, `cos`, `obs`, `gcs` or `azblob`")
+        })
     }
 
     fn notify_settings(&self) -> Result<NotifySettings, FieldError> {
@@ -238,11 +232,23 @@ impl AddStorage {
     }
 }
 
-/// The bucket of a `file` storage is one folder below the storage root, and nothing else.
-fn check_bucket(bucket: &str) -> Result<(), FieldError> {
+/// Why a storage cannot be opened, as an answer.
+pub(super) fn unusable(error: StorageError) -> ApiError {
+    match error.code {
+        ErrorCode::BadParam => ApiError::new(ErrorCode::BadParam, error.detail),
+        ErrorCode::Forbidden => ApiError::new(ErrorCode::Forbidden, error.detail),
+        _ => ApiError::internal(error),
+    }
+}
+
+/// The bucket of a `file` storage is one folder below the storage root, and nothing else. What a
+/// bucket may be called elsewhere, the kind of storage knows.
+fn check_bucket(kind: StorageType, bucket: &str) -> Result<(), FieldError> {
     let wrong = |problem: &str| Err(FieldError::new("bucket", problem.to_owned()));
     match bucket {
-        "" => wrong("is not set; give the name of a folder, such as `videos`"),
+        "" if kind == StorageType::File => wrong("is not set; give the name of a folder, such as `videos`"),
+        "" => wrong("is not set"),
+        _ if kind != StorageType::File => Ok(()),
         name if name.len() > 200 => wrong("is longer than 200 bytes"),
         name if name.starts_with('.') => wrong(&format!("`{name}` begins with a dot; give a folder's name")),
         name if name.contains(['/', '\\']) => wrong(&format!("`{name}` is a path; give one folder's name")),
@@ -295,7 +301,7 @@ mod tests {
     #[case("a\nb")]
     #[case(&"x".repeat(201))]
     fn a_bucket_is_one_visible_folder(#[case] bucket: &str) {
-        assert_eq!(check_bucket(bucket).expect_err("refused").field, "bucket");
+        assert_eq!(check_bucket(StorageType::File, bucket).expect_err("refused").field, "bucket");
     }
 
     #[rstest]

@@ -32,7 +32,8 @@ pub(super) struct CreateTask {
     template_name: String,
     /// Where the output goes and who is told.
     storage_id: String,
-    /// The URL of the input: `http` or `https`.
+    /// The URL of the input, `http` or `https`; or an object in a bucket of a storage of yours, such
+    /// as `s3://bucket/key`, whose key is taken as it is.
     #[schema(value_type = String, example = "https://example.com/cat.mov")]
     input: Input,
     /// A path below the storage's prefix or a full URI in its bucket; for `hls` and `dash` the
@@ -76,7 +77,7 @@ pub(super) async fn create_task(
     let template = templates::resolve(&app, &editor.tenant, &name).await?.into_template();
     let storage = app.store.storage(&editor.tenant, &wanted("storage", &request.storage_id)?).await?;
     let output = OutputPath::resolve(&request.output, &storage, template.format)?;
-    addresses::check_input(&app.net, &request.input).await?;
+    addresses::check_input(&app, &storage, &request.input).await?;
     let task = Task {
         id: app.new_task_id(),
         tenant: editor.tenant.clone(),

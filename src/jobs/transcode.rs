@@ -9,12 +9,16 @@ use std::{
 };
 
 use media::{Measured, Media, MediaError, Plan, RunOutput, Source};
-use model::{ErrorCode, Failure, OutputFacts, OutputGroup, Stage};
-use storage::{Bucket, StorageError, transfer::FetchError};
+use model::{ErrorCode, Failure, InputPlace, OutputFacts, OutputGroup, Stage};
+use storage::{
+    Bucket, StorageError,
+    transfer::{self, FetchError},
+};
 
 use super::outgoing::Outgoing;
 use crate::{
     app::App,
+    sources,
     worker::{JobContext, JobError, over_deadline},
 };
 
@@ -68,15 +72,39 @@ async fn fetch(app: &App, job: &JobContext) -> Result<PathBuf, JobError> {
             job.progress.set(Stage::Downloading, so_far as f64 / total as f64);
         }
     };
-    let url = job.claim.task.spec.input.url();
-    let limits = app.settings.media.fetch_limits();
     tokio::select! {
-        fetched = storage::transfer::fetch(&app.net, url, &input, &limits, &progress) => {
-            fetched.map_err(fetch_failed)?;
-        }
+        fetched = fetch_from(app, job, &input, &progress) => fetched?,
         () = job.cancel.cancelled() => return Err(job.interrupted_or(JobError::Lost)),
     }
     Ok(input)
+}
+
+/// Fetches the input from where it is: the web, or a storage of the customer's.
+async fn fetch_from(
+    app: &App,
+    job: &JobContext,
+    to: &Path,
+    progress: &(dyn Fn(u64, Option<u64>) + Sync),
+) -> Result<(), JobError> {
+    let (task, limits) = (&job.claim.task, app.settings.media.fetch_limits());
+    match task.spec.input.place() {
+        InputPlace::Web(url) => {
+            transfer::fetch(&app.net, url, to, &limits, progress).await.map_err(fetch_failed)?;
+        }
+        InputPlace::Object { kind, bucket, key } => {
+            let own =
+                app.store.storage(&task.tenant, &task.spec.storage_id).await.map_err(JobError::store)?;
+            let storage =
+                sources::storage_of(&app.store, &own, *kind, bucket).await.map_err(JobError::store)?;
+            let storage = storage.ok_or_else(|| {
+                let detail = format!("{}: no storage is this bucket any more", task.spec.input);
+                JobError::Final(Failure::new(ErrorCode::InputUnreachable, detail))
+            })?;
+            let bucket = app.storages.open(&storage).map_err(put_failed)?;
+            transfer::fetch_object(&bucket, key, to, &limits, progress).await.map_err(fetch_failed)?;
+        }
+    }
+    Ok(())
 }
 
 /// Puts every object of the output, the main one last, and removes what an earlier output left

@@ -4,13 +4,36 @@ use std::{fmt, str::FromStr};
 
 use url::Url;
 
-use crate::field::{cut, text_serde};
+use crate::{
+    StorageType,
+    field::{cut, text_serde},
+};
 
-/// The URL of an input; so far `http` and `https`. Its text is kept exactly as it was sent.
+/// What may be given, for messages.
+const FORMS: &str = "give http://, https:// or an object such as s3://bucket/key";
+
+/// The URL of an input, or an object in one of the customer's storages. Its text is kept exactly
+/// as it was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Input {
     text: String,
-    url: Url,
+    place: InputPlace,
+}
+
+/// Where an input is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InputPlace {
+    /// On the web.
+    Web(Url),
+    /// In a bucket of a storage of the customer's.
+    Object {
+        /// The kind of storage.
+        kind: StorageType,
+        /// The bucket's name.
+        bucket: String,
+        /// The key, raw: never percent-decoded.
+        key: String,
+    },
 }
 
 impl Input {
@@ -19,18 +42,22 @@ impl Input {
         &self.text
     }
 
-    /// As it is fetched.
-    pub fn url(&self) -> &Url {
-        &self.url
+    /// Where it is.
+    pub fn place(&self) -> &InputPlace {
+        &self.place
     }
 
     /// For logs: without the query, which may hold a signature.
     pub fn redacted(&self) -> String {
-        let mut url = self.url.clone();
-        if url.query().is_some() {
-            url.set_query(Some("…"));
+        match &self.place {
+            InputPlace::Web(url) if url.query().is_some() => {
+                let mut url = url.clone();
+                url.set_query(Some("…"));
+                url.to_string()
+            }
+            InputPlace::Web(url) => url.to_string(),
+            InputPlace::Object { .. } => self.text.clone(),
         }
-        url.to_string()
     }
 }
 
@@ -47,13 +74,79 @@ impl FromStr for Input {
         if text.len() > 8192 {
             return Err("is longer than 8192 bytes".to_owned());
         }
-        let url = Url::parse(text)
-            .map_err(|error| format!("`{}` is not a URL ({error}); give http:// or https://", cut(text)))?;
+        if let Some((scheme, rest)) = text.split_once("://")
+            && let Ok(kind) = scheme.parse()
+        {
+            return Ok(Self { text: text.to_owned(), place: object(kind, rest)? });
+        }
+        let url =
+            Url::parse(text).map_err(|error| format!("`{}` is not a URL ({error}); {FORMS}", cut(text)))?;
         match url.scheme() {
-            "http" | "https" => Ok(Self { text: text.to_owned(), url }),
-            scheme => Err(format!("`{scheme}` inputs are not supported; give http:// or https://")),
+            "http" | "https" => Ok(Self { text: text.to_owned(), place: InputPlace::Web(url) }),
+            scheme => Err(format!("`{scheme}` inputs are not supported; {FORMS}")),
         }
     }
 }
 
+fn object(kind: StorageType, rest: &str) -> Result<InputPlace, String> {
+    let form = format!("give {kind}://bucket/key");
+    let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
+    if bucket.is_empty() {
+        return Err(format!("names no bucket; {form}"));
+    }
+    if key.is_empty() || key.ends_with('/') {
+        return Err(format!("names no object in the bucket `{}`; {form}", cut(bucket)));
+    }
+    if key.chars().any(char::is_control) {
+        return Err("holds a control character".to_owned());
+    }
+    match key.split('/').find(|part| matches!(*part, "" | "." | "..")) {
+        Some(part) => Err(format!("has the part `{part}`; empty parts, `.` and `..` are not allowed")),
+        None => Ok(InputPlace::Object { kind, bucket: bucket.to_owned(), key: key.to_owned() }),
+    }
+}
+
 text_serde!(Input);
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("s3://bkt/a/b.mov", StorageType::S3, "bkt", "a/b.mov")]
+    #[case("oss://bkt/a%20b?c#d.mov", StorageType::Oss, "bkt", "a%20b?c#d.mov")]
+    #[case("file://bkt/é 中.mov", StorageType::File, "bkt", "é 中.mov")]
+    fn an_objects_key_is_raw(
+        #[case] text: &str,
+        #[case] kind: StorageType,
+        #[case] bucket: &str,
+        #[case] key: &str,
+    ) {
+        let input: Input = text.parse().expect("an input");
+        let place = InputPlace::Object { kind, bucket: bucket.to_owned(), key: key.to_owned() };
+        assert_eq!((input.as_str(), input.place()), (text, &place));
+        assert_eq!(input.redacted(), text);
+    }
+
+    #[rstest]
+    #[case("file:///etc/passwd", "names no bucket; give file://bucket/key")]
+    #[case("s3://bkt", "names no object in the bucket `bkt`; give s3://bucket/key")]
+    #[case("s3://bkt/a/", "names no object in the bucket `bkt`; give s3://bucket/key")]
+    #[case("file://bkt/../a", "has the part `..`; empty parts, `.` and `..` are not allowed")]
+    #[case("s3://bkt/a//b", "has the part ``; empty parts, `.` and `..` are not allowed")]
+    #[case(
+        "ftp://a/b",
+        "`ftp` inputs are not supported; give http://, https:// or an object such as s3://bucket/key"
+    )]
+    fn refused(#[case] text: &str, #[case] problem: &str) {
+        assert_eq!(text.parse::<Input>().expect_err("refused"), problem);
+    }
+
+    #[test]
+    fn a_query_is_not_logged() {
+        let input: Input = "https://a.example/b.mov?sign=secret".parse().expect("an input");
+        assert_eq!(input.redacted(), "https://a.example/b.mov?%E2%80%A6");
+    }
+}

@@ -23,7 +23,7 @@ pub use clock::{Clock, SystemClock, Timestamp};
 pub use code::{ErrorCode, Failure};
 pub use field::{FieldError, without_unset};
 pub use id::{BatchId, CallbackId, JobId, ParseIdError, StorageId, TaskId, TenantId, WorkerId};
-pub use input::Input;
+pub use input::{Input, InputPlace};
 pub use key::{AccessKey, Role};
 pub use output::OutputPath;
 pub use rational::Rational;

@@ -1,10 +1,10 @@
 //! A bucket: objects go in, come out, are listed and deleted by key.
 
-use std::{path::Path, time::Duration};
+use std::{io, ops::Range, path::Path, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use model::ErrorCode;
-use opendal::Writer;
+use opendal::{FuturesBytesStream, Metadata, Writer};
 use tokio::{fs, io::AsyncReadExt as _, runtime::Handle, time::timeout};
 use tracing::Instrument as _;
 
@@ -147,6 +147,59 @@ impl Bucket {
         }
         let writer = writer.await.map_err(|error| self.error(key, &error))?;
         Ok(Writing { bucket: self, key: key.to_owned(), open: Some((writer, place)), sent: 0 })
+    }
+
+    /// The URI of an object.
+    pub(crate) fn uri(&self, key: &str) -> String {
+        format!("{}{key}", self.base)
+    }
+
+    /// What is known of an object.
+    pub(crate) async fn stat(&self, key: &str) -> Result<Metadata, StorageError> {
+        let path = self.path(key).await?;
+        self.backend.operator().stat(&path).await.map_err(|error| self.error(key, &error))
+    }
+
+    /// A part of an object, piece by piece, as long as it is the version with this ETag.
+    ///
+    /// # Errors
+    /// None when it is another version.
+    pub(crate) async fn pieces(
+        &self,
+        key: &str,
+        range: Range<u64>,
+        etag: Option<&str>,
+    ) -> Result<FuturesBytesStream, Option<StorageError>> {
+        let of = |error: opendal::Error| {
+            let changed = Trouble::within(&error).is_some_and(Trouble::is_changed);
+            (!changed).then(|| self.error(key, &error))
+        };
+        let path = self.path(key).await?;
+        let operator = self.backend.operator();
+        let mut reader = operator.reader_with(&path);
+        if let Some(etag) = etag.filter(|_| operator.info().capability().read_with_if_match) {
+            reader = reader.if_match(etag);
+        }
+        reader.await.map_err(of)?.into_bytes_stream(range).await.map_err(of)
+    }
+
+    /// What broke while an object's pieces came.
+    pub(crate) fn broken(&self, key: &str, error: &io::Error) -> StorageError {
+        match error.get_ref().and_then(|inner| inner.downcast_ref::<opendal::Error>()) {
+            Some(error) => self.error(key, error),
+            None => {
+                StorageError::passing(ErrorCode::OutputUnreachable, format!("{}: {error}", self.uri(key)))
+            }
+        }
+    }
+
+    /// Whether what was read is what was written.
+    pub(crate) fn compare(&self, key: &str, found: &[u8], written: &[u8]) -> Result<(), StorageError> {
+        if found == written {
+            return Ok(());
+        }
+        let detail = format!("{}: holds something else than was just written", self.uri(key));
+        Err(StorageError::lasting(ErrorCode::OutputRefused, detail))
     }
 
     /// A URL with which anybody may read an object for as long as `valid`; `None` where that is not

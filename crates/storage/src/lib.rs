@@ -7,6 +7,7 @@
 
 mod backend;
 mod bucket;
+mod check;
 mod error;
 mod key;
 mod storages;
@@ -16,6 +17,7 @@ pub mod transfer;
 mod transport;
 
 pub use bucket::Bucket;
+pub use check::{CheckStep, Checked};
 pub use error::StorageError;
 pub use key::{cache_control, content_type};
 pub use storages::Storages;

@@ -36,6 +36,13 @@ impl Storages {
         Self { patience, ..self }
     }
 
+    /// The same, for somebody who waits for the answer.
+    #[must_use]
+    pub fn impatient(&self) -> Self {
+        let patience = Patience { total: Duration::from_secs(3), idle: Duration::from_secs(10) };
+        self.clone().with_patience(patience)
+    }
+
     /// The bucket of a storage. Nothing is connected to yet; a `file` bucket's folder is made.
     ///
     /// # Errors

@@ -56,6 +56,7 @@ pub enum CipherError {
 pub struct Cipher {
     aead: XChaCha20Poly1305,
     id: [u8; KEY_ID],
+    link_key: [u8; 32],
 }
 
 impl Cipher {
@@ -64,7 +65,14 @@ impl Cipher {
         let digest = Sha256::new().chain_update(b"borealis master key id").chain_update(key).finalize();
         let mut id = [0; KEY_ID];
         id.copy_from_slice(&digest[..KEY_ID]);
-        Self { aead: XChaCha20Poly1305::new(&key.into()), id }
+        let link_key = Sha256::new().chain_update(b"borealis link key").chain_update(key).finalize().into();
+        Self { aead: XChaCha20Poly1305::new(&key.into()), id, link_key }
+    }
+
+    /// The key that links to objects are signed with. It comes from the master key, so that every
+    /// process of an installation has the same, and says nothing about it.
+    pub fn link_key(&self) -> [u8; 32] {
+        self.link_key
     }
 
     /// With the key in this file (32 bytes, raw or as 64 hex digits), which is made (0600) when it

@@ -57,6 +57,16 @@ impl Store {
         read(find(self.database(), tenant, id, None).await?, self.cipher())
     }
 
+    /// One storage, whoever's: for those who come with a link that was signed for it.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when there is none with this id.
+    pub async fn storage_of_link(&self, id: &StorageId) -> Result<Storage> {
+        let row = storage::Entity::find_by_id(id.as_str()).one(self.database()).await?;
+        let row = row.ok_or_else(|| StoreError::NotFound(format!("there is no storage `{id}`")))?;
+        read(row, self.cipher())
+    }
+
     /// Deletes a storage. Its ended tasks stay.
     ///
     /// # Errors

@@ -5,6 +5,7 @@
 //! the object has not changed, else the fetch starts again. Memory does not grow with size.
 
 mod file;
+mod object;
 mod version;
 
 use std::{io, path::Path, time::Duration};
@@ -18,6 +19,7 @@ use reqwest::{
 use tokio::time::{sleep, timeout};
 use url::Url;
 
+pub use self::object::fetch_object;
 use self::{
     file::GrowingFile,
     version::{ContentRange, Version},
