@@ -134,7 +134,6 @@ fn is_complete(received: &Received, url: &str) -> Value {
         "output_framerate",
         "output_bitrate",
         "output_media_size",
-        "ratio",
     ] {
         assert!(entry[field].as_f64().is_some_and(|number| number > 0.0), "{field}: {entry}");
     }

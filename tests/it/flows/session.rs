@@ -27,6 +27,8 @@ impl Session {
     #[expect(clippy::disallowed_methods, reason = "the customer's client, which has no guard")]
     pub(super) async fn start(flags: &[&str], files: HashMap<&'static str, Vec<u8>>) -> Self {
         let server = Server::start(flags).await;
+        // each test process installs it once
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
         Self { server, client, files: serve(files).await }
     }
