@@ -1,12 +1,19 @@
 //! The client of the server's own API, as the subcommands use it: the same calls, with the same
 //! keys, that every other client makes.
 
-use std::{env, error::Error as _, io, time::Duration};
+use std::{env, error::Error as _, io, path::Path, time::Duration};
 
 use model::Secret;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
+use tokio::{
+    fs,
+    io::{AsyncWriteExt as _, BufWriter},
+};
 use url::Url;
+
+/// An object may take this long to come.
+const DOWNLOAD_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
 const BASE_PATH: &str = "/vodencoding/v1";
 
@@ -115,6 +122,27 @@ impl Client {
     /// `DELETE call?query`
     pub(super) async fn delete(&self, call: &str, query: &[(&str, &str)]) -> Result<(), ClientError> {
         self.answer::<Value>(call, self.http.delete(self.url(call, query))).await.map(|_| ())
+    }
+
+    /// Fetches a signed address into a file, without signing in; its folder is made.
+    pub(super) async fn download(&self, url: Url, to: &Path) -> super::Result {
+        if let Some(folder) = to.parent() {
+            fs::create_dir_all(folder).await?;
+        }
+        let host = url.host_str().unwrap_or_default().to_owned();
+        let unreachable = |error: reqwest::Error| ClientError::Unreachable {
+            server: host.clone(),
+            reason: root_cause(&error.without_url()),
+        };
+        let answer =
+            self.http.get(url.clone()).timeout(DOWNLOAD_TIMEOUT).send().await.map_err(unreachable)?;
+        let mut answer = answer.error_for_status().map_err(unreachable)?;
+        let mut file = BufWriter::new(fs::File::create(to).await?);
+        while let Some(piece) = answer.chunk().await.map_err(unreachable)? {
+            file.write_all(&piece).await?;
+        }
+        file.flush().await?;
+        Ok(())
     }
 
     /// Whether the server is there and ready for work.

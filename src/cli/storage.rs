@@ -1,6 +1,9 @@
 //! `borealis storage`: where outputs go, and who is told.
 
-use std::env;
+use std::{
+    env,
+    io::{self, IsTerminal as _},
+};
 
 use clap::{Args, Subcommand};
 use model::{NotifyPolicy, NotifySuccess, StorageId, StorageType};
@@ -26,6 +29,23 @@ enum StorageCommand {
     Add(Box<AddArgs>),
     /// List storages, newest first
     List {
+        #[command(flatten)]
+        shown: Shown,
+    },
+    /// Try a storage: list, write, read back and delete a small object
+    Check {
+        /// The storage's id
+        storage_id: StorageId,
+        #[command(flatten)]
+        shown: Shown,
+    },
+    /// List objects of a storage
+    Ls {
+        /// The storage's id
+        storage_id: StorageId,
+        /// What their paths begin with
+        #[arg(default_value = "", hide_default_value = true)]
+        prefix: String,
         #[command(flatten)]
         shown: Shown,
     },
@@ -79,6 +99,19 @@ struct AddArgs {
 }
 
 impl AddArgs {
+    /// With what the type needs and was not given: a person at a terminal is asked for it.
+    fn asked(mut self: Box<Self>) -> super::Result<Box<Self>> {
+        if self.kind == StorageType::File || !io::stdin().is_terminal() {
+            return Ok(self);
+        }
+        if self.region.is_empty() && self.endpoint.is_empty() && self.kind != StorageType::Gcs {
+            let answer = ask("region, or the URL of the service")?;
+            let field = if answer.contains("://") { &mut self.endpoint } else { &mut self.region };
+            *field = answer;
+        }
+        Ok(self)
+    }
+
     fn body(&self) -> Value {
         json!({
             "type": self.kind,
@@ -99,11 +132,20 @@ impl AddArgs {
     }
 }
 
+/// Asks for a line at the terminal.
+fn ask(what: &str) -> io::Result<String> {
+    eprint!("{what}: ");
+    let mut line = String::new();
+    io::stdin().read_line(&mut line)?;
+    Ok(line.trim().to_owned())
+}
+
 /// Does what was asked for.
 pub(super) async fn run(args: StorageArgs) -> super::Result {
     let client = Client::from_env(&args.connection)?;
     match args.command {
         StorageCommand::Add(args) => {
+            let args = args.asked()?;
             let added: Value = client.send("add_storage", &args.body()).await?;
             if added["notify_secret"].is_string() {
                 eprintln!("keep the notify_secret: it verifies the callbacks and is shown only now");
@@ -122,6 +164,22 @@ pub(super) async fn run(args: StorageArgs) -> super::Result {
                     ("NOTIFY", "notify"),
                 ];
                 Table::of(&storages["list"], &columns).to_string()
+            })
+        }
+        StorageCommand::Check { storage_id, shown } => {
+            let checked: Value = client.post("check_storage", &[("storage_id", storage_id.as_str())]).await?;
+            shown.print(&checked, |checked| {
+                let columns = [("STEP", "step"), ("OK", "ok"), ("MESSAGE", "message")];
+                Table::of(&checked["steps"], &columns).to_string()
+            })?;
+            if checked["ok"] == true { Ok(()) } else { Err("the storage cannot be used".into()) }
+        }
+        StorageCommand::Ls { storage_id, prefix, shown } => {
+            let query = [("storage_id", storage_id.as_str()), ("prefix", &prefix)];
+            let objects: Value = client.get("list_object", &query).await?;
+            shown.print(&objects, |objects| {
+                let list = objects["list"].as_array().into_iter().flatten().filter_map(Value::as_str);
+                list.collect::<Vec<_>>().join("\n")
             })
         }
         StorageCommand::Delete { storage_id } => {

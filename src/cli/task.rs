@@ -1,9 +1,12 @@
-//! `borealis task`: create, watch, list, cancel and retry tasks.
+//! `borealis task`: create, watch, list, download, cancel and retry tasks.
+
+use std::path::{Component, Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use model::{StorageId, TaskId, TaskStatus, TemplateName};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use url::Url;
 
 use super::{
     client::{Client, Connection},
@@ -29,6 +32,14 @@ enum TaskCommand {
     List(ListArgs),
     /// Show everything about a task
     Show(ShowArgs),
+    /// Download what a task made, with everything that a playlist refers to
+    Download {
+        /// The task's id
+        task_id: TaskId,
+        /// The folder to write to
+        #[arg(long, value_name = "FOLDER", default_value = ".")]
+        to: PathBuf,
+    },
     /// Cancel a task that has not ended
     Cancel {
         /// The task's id
@@ -108,6 +119,7 @@ pub(super) async fn run(args: TaskArgs) -> super::Result {
             let task: Value = client.get("query_task", &[("task_id", args.task_id.as_str())]).await?;
             args.shown.print(&task, fields)
         }
+        TaskCommand::Download { task_id, to } => download(&client, &task_id, &to).await,
         TaskCommand::Cancel { task_id } => {
             client.post::<Value>("cancel_task", &[("task_id", task_id.as_str())]).await?;
             line(&format!("cancelled {task_id}"))
@@ -117,6 +129,34 @@ pub(super) async fn run(args: TaskArgs) -> super::Result {
             line(&format!("runs again: {task_id}"))
         }
     }
+}
+
+/// What `sign_output` answers.
+#[derive(Deserialize)]
+struct Signed {
+    objects: Vec<SignedObject>,
+}
+
+#[derive(Deserialize)]
+struct SignedObject {
+    path: PathBuf,
+    url: Url,
+}
+
+/// Prints the file that the main object became; the others lie beside it.
+async fn download(client: &Client, task_id: &TaskId, to: &Path) -> super::Result {
+    let query = [("task_id", task_id.as_str()), ("all", "true")];
+    let signed: Signed = client.get("sign_output", &query).await?;
+    // the main object, which is first, comes last: it refers to the others
+    for SignedObject { path, url } in signed.objects.into_iter().rev() {
+        if !path.components().all(|part| matches!(part, Component::Normal(_))) {
+            return Err(format!("the server names `{}`, which leads elsewhere", path.display()).into());
+        }
+        let file = to.join(path);
+        client.download(url, &file).await?;
+        line(&file.display().to_string())?;
+    }
+    Ok(())
 }
 
 async fn create(client: &Client, args: CreateArgs) -> super::Result {
