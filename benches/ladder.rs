@@ -11,7 +11,8 @@ use serde_json::json;
 
 const ROUNDS: usize = 3;
 const RUNGS: [(u32, u32); 4] = [(1920, 1080), (1280, 720), (960, 540), (640, 360)];
-const ENCODER: &str = "-c:v libx264 -preset medium -crf 23 -g 150 -keyint_min 150 -sc_threshold 0 -pix_fmt yuv420p";
+const ENCODER: &str =
+    "-c:v libx264 -preset medium -crf 23 -g 150 -keyint_min 150 -sc_threshold 0 -pix_fmt yuv420p";
 
 #[tokio::main]
 async fn main() {
@@ -24,7 +25,8 @@ async fn main() {
     )));
     let storage = product.add_storage().await;
     let streams: Vec<_> = RUNGS.iter().map(|(w, h)| json!({"resolution": format!("{w}x{h}")})).collect();
-    let template = json!({"template_name": "ladder", "format": "hls", "seg_time": 6, "adaptive_streams": streams});
+    let template =
+        json!({"template_name": "ladder", "format": "hls", "seg_time": 6, "adaptive_streams": streams});
     product.call(reqwest::Method::POST, "add_template", template).await;
 
     let (mut ours, mut bare, mut singly) = (Vec::new(), Vec::new(), Vec::new());
@@ -34,11 +36,17 @@ async fn main() {
         ours.push(product.told(&task).await - began);
         bare.push(one_command(source));
         singly.push(one_run_each(source));
-        println!("round {round}: borealis {:.2?}, one command {:.2?}, one run each {:.2?}", ours[round], bare[round], singly[round]);
+        println!(
+            "round {round}: borealis {:.2?}, one command {:.2?}, one run each {:.2?}",
+            ours[round], bare[round], singly[round]
+        );
     }
     let ours = median(ours).as_secs_f64();
     println!("ladder against one bare command: {:.3} x (to reach: 1.05)", ours / median(bare).as_secs_f64());
-    println!("ladder against one run each:     {:.3} x (to reach: 0.90)", ours / median(singly).as_secs_f64());
+    println!(
+        "ladder against one run each:     {:.3} x (to reach: 0.90)",
+        ours / median(singly).as_secs_f64()
+    );
     println!("peak memory of the server:       {} MiB", product.peak_memory());
 }
 
@@ -49,9 +57,12 @@ fn one_command(source: &str) -> Duration {
         RUNGS.iter().enumerate().map(|(n, (w, h))| format!("[s{n}]scale={w}:{h}[v{n}]")).collect();
     let graph = format!("[0:v]split={}{splits};{}", RUNGS.len(), scales.join(";"));
     let maps: String = (0..RUNGS.len()).map(|n| format!("-map [v{n}] ")).collect();
-    let variants: String = (0..RUNGS.len()).map(|n| format!("v:{n},agroup:a ")).collect::<String>() + "a:0,agroup:a";
+    let variants: String =
+        (0..RUNGS.len()).map(|n| format!("v:{n},agroup:a ")).collect::<String>() + "a:0,agroup:a";
     let folder = out.path().to_str().expect("a path");
-    let command = format!("-i {source} -filter_complex {graph} {maps} -map 0:a {ENCODER} -c:a aac -b:a 128k -f hls -hls_time 6 -hls_playlist_type vod -master_pl_name master.m3u8");
+    let command = format!(
+        "-i {source} -filter_complex {graph} {maps} -map 0:a {ENCODER} -c:a aac -b:a 128k -f hls -hls_time 6 -hls_playlist_type vod -master_pl_name master.m3u8"
+    );
     let mut args = words(&command);
     let (segments, playlist) = (format!("{folder}/%v_%d.ts"), format!("{folder}/%v.m3u8"));
     args.extend(["-hls_segment_filename", &segments, "-var_stream_map", &variants, &playlist]);

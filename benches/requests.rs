@@ -62,10 +62,5 @@ where
     let mut times: Vec<Duration> = connections.join_all().await.into_iter().flatten().collect();
     times.sort();
     let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
-    println!(
-        "{what}: {} a second, p50 {:.1?}, p99 {:.1?}",
-        times.len() as u64 / SECONDS,
-        at(0.5),
-        at(0.99)
-    );
+    println!("{what}: {} a second, p50 {:.1?}, p99 {:.1?}", times.len() as u64 / SECONDS, at(0.5), at(0.99));
 }

@@ -4,7 +4,11 @@
 //! error; the standard output belongs to the commands. Every figure is named and described here
 //! once, and `/metrics` renders them for Prometheus.
 
-use std::{io, sync::OnceLock, time::Duration};
+use std::{
+    io::{self, IsTerminal as _},
+    sync::OnceLock,
+    time::Duration,
+};
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
@@ -62,7 +66,10 @@ fn subscriber<W>(format: LogFormat, filter: &str, writer: W) -> Box<dyn tracing:
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let lines = fmt().with_env_filter(EnvFilter::new(filter)).with_writer(writer);
+    let lines = fmt()
+        .with_env_filter(EnvFilter::new(filter))
+        .with_writer(writer)
+        .with_ansi(io::stderr().is_terminal());
     match format {
         LogFormat::Text => Box::new(lines.finish()),
         LogFormat::Json => Box::new(lines.json().flatten_event(true).finish()),

@@ -18,27 +18,29 @@ const ACCESS_KEY: &str = "bench";
 const SECRET_KEY: &str = "bench-secret";
 
 /// A running server with a data directory of its own; killed when dropped.
-pub struct Product {
+pub(crate) struct Product {
     child: Child,
     base: String,
     client: reqwest::Client,
     /// Inputs lie here and are served over HTTP.
-    pub files: TempDir,
+    pub(crate) files: TempDir,
     files_url: String,
     /// When which callback arrived.
-    pub callbacks: mpsc::UnboundedReceiver<(Instant, Value)>,
+    pub(crate) callbacks: mpsc::UnboundedReceiver<(Instant, Value)>,
     notify: String,
     data: TempDir,
 }
 
 impl Product {
     /// Starts a server over SQLite and waits until it is ready.
-    pub async fn start() -> Self {
+    #[expect(clippy::disallowed_methods, reason = "the customer's client, which has no guard")]
+    pub(crate) async fn start() -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let (files, data) = (tempdir(), tempdir());
         let files_url = serve_files(files.path().to_owned()).await;
         let (notify, callbacks) = receive().await;
-        let port = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("bound").port();
+        let port =
+            TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("bound").port();
         let child = Command::new(env!("CARGO_BIN_EXE_borealis"))
             .args(["serve", "--listen", &format!("127.0.0.1:{port}")])
             .arg("--data-dir")
@@ -79,7 +81,7 @@ impl Product {
     }
 
     /// A call of the API; gives `data`.
-    pub async fn call(&self, method: reqwest::Method, path: &str, body: Value) -> Value {
+    pub(crate) async fn call(&self, method: reqwest::Method, path: &str, body: Value) -> Value {
         let answer = self
             .client
             .request(method, format!("{}/vodencoding/v1/{path}", self.base))
@@ -94,22 +96,34 @@ impl Product {
     }
 
     /// A storage whose callbacks come to `self.callbacks`.
-    pub async fn add_storage(&self) -> String {
+    pub(crate) async fn add_storage(&self) -> String {
         let body = json!({"type": "file", "bucket": "bench", "notify": self.notify});
-        self.call(reqwest::Method::POST, "add_storage", body).await["storage_id"].as_str().expect("an id").to_owned()
+        self.call(reqwest::Method::POST, "add_storage", body).await["storage_id"]
+            .as_str()
+            .expect("an id")
+            .to_owned()
     }
 
     /// Creates a task for a file of `self.files`.
-    pub async fn create_task(&self, storage: &str, template: &str, file: &str, output: &str) -> String {
+    pub(crate) async fn create_task(
+        &self,
+        storage: &str,
+        template: &str,
+        file: &str,
+        output: &str,
+    ) -> String {
         let body = json!({
             "template_name": template, "storage_id": storage,
             "input": format!("{}/{file}", self.files_url), "output": output,
         });
-        self.call(reqwest::Method::POST, "create_task", body).await["task_id"].as_str().expect("an id").to_owned()
+        self.call(reqwest::Method::POST, "create_task", body).await["task_id"]
+            .as_str()
+            .expect("an id")
+            .to_owned()
     }
 
     /// Waits for the callback of a task, which must have succeeded; gives when it came.
-    pub async fn told(&mut self, task: &str) -> Instant {
+    pub(crate) async fn told(&mut self, task: &str) -> Instant {
         loop {
             let (at, body) = self.callbacks.recv().await.expect("a callback");
             let entry = &body["data"][0];
@@ -121,14 +135,14 @@ impl Product {
     }
 
     /// The greatest resident memory of the server itself so far, in MiB.
-    pub fn peak_memory(&self) -> u64 {
+    pub(crate) fn peak_memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("a process");
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
         line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") / 1024
     }
 
     /// The address of the API, for load generators.
-    pub fn base(&self) -> &str {
+    pub(crate) fn base(&self) -> &str {
         &self.base
     }
 }
@@ -141,13 +155,13 @@ impl Drop for Product {
 }
 
 /// The folder of the media tools.
-pub fn tools() -> PathBuf {
+pub(crate) fn tools() -> PathBuf {
     std::env::var_os("BOREALIS_TOOLS")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(".tools"), PathBuf::from)
 }
 
 /// Runs FFmpeg to its end and gives how long it took.
-pub fn ffmpeg(args: &[&str]) -> Duration {
+pub(crate) fn ffmpeg(args: &[&str]) -> Duration {
     let began = Instant::now();
     let status = Command::new(tools().join("ffmpeg"))
         .args(["-nostdin", "-y", "-v", "error"])
@@ -159,12 +173,12 @@ pub fn ffmpeg(args: &[&str]) -> Duration {
 }
 
 /// A folder that goes away.
-pub fn tempdir() -> TempDir {
+pub(crate) fn tempdir() -> TempDir {
     tempfile::tempdir().expect("a folder")
 }
 
 /// The middle of an odd number of measurements.
-pub fn median(mut values: Vec<Duration>) -> Duration {
+pub(crate) fn median(mut values: Vec<Duration>) -> Duration {
     values.sort();
     values[values.len() / 2]
 }

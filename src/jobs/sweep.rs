@@ -1,23 +1,40 @@
-//! Sweep: gives back what dead workers had. Idempotent and periodic; every process does it.
+//! Sweep: gives back what dead workers had, removes what they left, and counts what is waiting.
+//! Idempotent and periodic; every process does it.
 
 use std::time::Duration;
 
+use store::StoreError;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::App;
+use crate::{app::App, telemetry, worker::Presence};
+
+/// An object that nobody has written to for so long was left behind by a process that died.
+const UNFINISHED: Duration = Duration::from_secs(60 * 60);
 
 /// Runs until `stop`.
-pub(crate) async fn sweep(app: &App, stop: CancellationToken) {
+pub(crate) async fn sweep(app: &App, presence: &Presence, stop: CancellationToken) {
     let every = (app.settings.worker.lease / 3).max(Duration::from_millis(100));
     loop {
-        match app.store.reap().await {
+        match give_back(app, presence).await {
             Ok(0) => {}
-            Ok(jobs) => tracing::warn!(jobs, "gave back work whose worker stopped answering"),
+            Ok(count) => tracing::warn!(count, "gave back work whose worker is gone"),
             Err(error) => tracing::error!(%error, "could not look for lost work"),
+        }
+        match app.storages.sweep_unfinished(UNFINISHED) {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "removed objects that were never finished"),
+            Err(error) => tracing::warn!(%error, "could not look for unfinished objects"),
         }
         tokio::select! {
             () = tokio::time::sleep(every) => {}
             () = stop.cancelled() => return,
         }
     }
+}
+
+/// A dead process of this machine is known at once by its lock, one of another by its leases.
+async fn give_back(app: &App, presence: &Presence) -> Result<u64, StoreError> {
+    let given_back = presence.take_over(&app.store).await? + app.store.reap().await?;
+    telemetry::queue_is(&app.store.queue_depth().await?);
+    Ok(given_back)
 }

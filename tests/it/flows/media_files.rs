@@ -41,19 +41,29 @@ pub(super) fn clip(folder: &Path, seconds: u32) -> PathBuf {
     file
 }
 
-/// Decodes a file to its end, quietly: it plays.
-pub(super) fn decodes(file: &Path) {
-    // FFmpeg refuses segments of unusual names unless it is told otherwise
-    ffmpeg(
-        &["-xerror", "-allowed_extensions", "ALL", "-i", file.to_str().expect("a text"), "-f", "null", "-"]
-            .map(String::from)
-            .into_iter()
-            .filter(|word| {
-                file.extension().is_some_and(|extension| extension == "m3u8")
-                    || !["-allowed_extensions", "ALL"].contains(&word.as_str())
-            })
-            .collect::<Vec<_>>(),
-    );
+/// Decodes an output to its end, quietly: it plays. Of a master playlist every rendition is decoded by
+/// itself: FFmpeg's own reader, given all of them, complains about those that it leaves out half-way.
+pub(super) fn decodes(main: &Path) {
+    if !is_playlist(main) {
+        return decodes_file(main, &[]);
+    }
+    let folder = main.with_extension("hls");
+    for rendition in std::fs::read_dir(folder).expect("a folder") {
+        decodes_file(&rendition.expect("readable").path().join("playlist.m3u8"), READS_ANY_NAME);
+    }
+}
+
+/// FFmpeg refuses segments of unusual names unless it is told otherwise.
+const READS_ANY_NAME: &[&str] = &["-allowed_extensions", "ALL"];
+
+fn is_playlist(file: &Path) -> bool {
+    file.extension().is_some_and(|extension| extension == "m3u8")
+}
+
+fn decodes_file(file: &Path, reading: &[&str]) {
+    let file = file.to_str().expect("a text");
+    let args = ["-xerror"].iter().chain(reading).chain(&["-i", file, "-f", "null", "-"]);
+    ffmpeg(&args.map(ToString::to_string).collect::<Vec<_>>());
 }
 
 fn ffmpeg(args: &[String]) {
@@ -74,11 +84,7 @@ pub(super) fn stream(file: &Path, kind: &str) -> Value {
     let output = Command::new(tools().ffprobe)
         .args(["-v", "error", "-of", "json", "-show_streams", "-select_streams"])
         .arg(format!("{kind}:0"))
-        .args(if file.extension().is_some_and(|extension| extension == "m3u8") {
-            &["-allowed_extensions", "ALL"][..]
-        } else {
-            &[]
-        })
+        .args(if is_playlist(file) { READS_ANY_NAME } else { &[] })
         .arg(file)
         .output()
         .expect("ffprobe runs");
