@@ -1,9 +1,10 @@
 //! Puts right what the packager leaves wrong, and points a main playlist at the folder that its
 //! files end up in. MPDs are right as they come; HLS playlists are not quite:
 //!
-//! - no sound is the default one unless it has a language;
+//! - the default sound is the one of a language, if any, not the first of the plan;
 //! - target durations are rounded up instead of to the nearest second;
 //! - without picture, each language is a variant, between which players would switch by bandwidth;
+//! - frame rates of transport streams are those of a clock of 90 kHz;
 //! - the peak bandwidths of I-frame playlists are below their averages;
 //! - I-frames of transport streams are listed without the tables that a decoder needs before them.
 
@@ -26,8 +27,8 @@ pub(crate) async fn put_right(plan: &Plan, dir: &Path) -> Result<(), MediaError>
     match plan.format {
         Format::Mp4 | Format::Flv | Format::Dash => Ok(()),
         Format::Hls => {
-            let dir = dir.to_owned();
-            let done = tokio::task::spawn_blocking(move || put_hls_right(&dir)).await;
+            let (plan, dir) = (plan.clone(), dir.to_owned());
+            let done = tokio::task::spawn_blocking(move || put_hls_right(&plan, &dir)).await;
             done.unwrap_or_else(|lost| Err(io::Error::other(lost))).map_err(|error| {
                 MediaError::new(ErrorCode::EncodingFailed, format!("the playlists cannot be read: {error}"))
             })
@@ -35,7 +36,7 @@ pub(crate) async fn put_right(plan: &Plan, dir: &Path) -> Result<(), MediaError>
     }
 }
 
-fn put_hls_right(dir: &Path) -> io::Result<()> {
+fn put_hls_right(plan: &Plan, dir: &Path) -> io::Result<()> {
     let master = dir.join(formats::main_file(Format::Hls));
     let text = fs::read_to_string(&master)?;
     for uri in uris(&text) {
@@ -43,7 +44,32 @@ fn put_hls_right(dir: &Path) -> io::Result<()> {
         let text = fs::read_to_string(&path)?;
         fs::write(&path, media_playlist(&text))?;
     }
-    fs::write(&master, master_playlist(&text, |uri| measure(&dir.join(uri)))?)
+    let measure = |uri: &str| measure(&dir.join(uri));
+    fs::write(&master, master_playlist(&text, &Truth::of(plan), measure)?)
+}
+
+/// What the plan knows better than the packager: by the beginnings of URIs.
+struct Truth {
+    rates: Vec<(String, f64)>,
+    default_sound: Option<String>,
+}
+
+impl Truth {
+    fn of(plan: &Plan) -> Self {
+        let folder = |name: &str| format!("files/{name}/");
+        Self {
+            rates: plan.videos.iter().map(|video| (folder(&video.name), video.rate.as_f64())).collect(),
+            default_sound: plan.audios.first().map(|audio| folder(&audio.name)),
+        }
+    }
+
+    fn rate(&self, uri: &str) -> Option<f64> {
+        self.rates.iter().find(|(folder, _)| uri.starts_with(folder)).map(|(_, rate)| *rate)
+    }
+
+    fn is_default(&self, uri: &str) -> bool {
+        self.default_sound.as_ref().is_some_and(|folder| uri.starts_with(folder))
+    }
 }
 
 /// The media playlists that a master playlist names.
@@ -87,7 +113,11 @@ fn tables(text: &str) -> Option<String> {
     Some(format!("#EXT-X-MAP:URI=\"{uri}\",BYTERANGE=\"{end}@0\""))
 }
 
-fn master_playlist(text: &str, measure: impl Fn(&str) -> io::Result<Bandwidth>) -> io::Result<String> {
+fn master_playlist(
+    text: &str,
+    truth: &Truth,
+    measure: impl Fn(&str) -> io::Result<Bandwidth>,
+) -> io::Result<String> {
     let tags: Vec<Tag> = text.lines().filter_map(Tag::parse).collect();
     let sounds: Vec<&str> =
         tags.iter().filter(|tag| tag.name == "EXT-X-MEDIA").filter_map(|tag| tag.get("URI")).collect();
@@ -96,7 +126,6 @@ fn master_playlist(text: &str, measure: impl Fn(&str) -> io::Result<Bandwidth>) 
         loudest = loudest.larger(measure(uri)?);
     }
     let mut out = Vec::new();
-    let mut first_sound = true;
     let mut incoming = text.lines().peekable();
     while let Some(line) = incoming.next() {
         let Some(mut tag) = Tag::parse(line) else {
@@ -105,17 +134,25 @@ fn master_playlist(text: &str, measure: impl Fn(&str) -> io::Result<Bandwidth>) 
         };
         match tag.name.as_str() {
             "EXT-X-MEDIA" => {
-                tag.set("DEFAULT", if std::mem::take(&mut first_sound) { "YES" } else { "NO" });
+                if tag.get("URI").is_some_and(|uri| truth.is_default(uri)) {
+                    tag.set("DEFAULT", "YES");
+                    tag.set("AUTOSELECT", "YES");
+                } else {
+                    tag.set("DEFAULT", "NO");
+                }
             }
             "EXT-X-STREAM-INF" => {
                 let uri = incoming.next().unwrap_or_default();
                 if sounds.contains(&uri) {
-                    if sounds.first() != Some(&uri) {
+                    if !truth.is_default(uri) {
                         continue;
                     }
                     loudest.write(&mut tag);
                 } else {
                     measure(uri)?.plus(loudest).write(&mut tag);
+                    if let Some(rate) = truth.rate(uri) {
+                        tag.set("FRAME-RATE", format!("{rate:.3}"));
+                    }
                 }
                 out.extend([tag.to_string(), uri.to_owned()]);
                 continue;

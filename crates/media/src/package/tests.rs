@@ -26,12 +26,20 @@ fn measured(uri: &str) -> io::Result<Bandwidth> {
     })
 }
 
+fn truth() -> Truth {
+    Truth {
+        rates: vec![("files/360p/".to_owned(), 60000.0 / 1001.0)],
+        default_sound: Some("files/audio/".to_owned()),
+    }
+}
+
 #[test]
 fn a_master_playlist_says_what_is_true() {
-    let text = master_playlist(MASTER_TEXT, measured).expect("readable");
+    let text = master_playlist(MASTER_TEXT, &truth(), measured).expect("readable");
     assert!(text.contains(r#"NAME="one, two",DEFAULT=YES,AUTOSELECT=YES"#), "{text}");
     assert!(text.contains("#EXT-X-STREAM-INF:BANDWIDTH=940001,AVERAGE-BANDWIDTH=830000,CODECS="), "{text}");
     assert!(text.contains("#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=20000,AVERAGE-BANDWIDTH=13000,"), "{text}");
+    assert!(text.contains("RESOLUTION=640x360,FRAME-RATE=59.940,AUDIO"), "{text}");
     assert_eq!(text.lines().count(), MASTER_TEXT.lines().count());
 }
 
@@ -45,7 +53,7 @@ files/audio/main.m3u8
 #EXT-X-STREAM-INF:BANDWIDTH=74434,AVERAGE-BANDWIDTH=73423,CODECS="mp4a.40.2",AUDIO="audio",CLOSED-CAPTIONS=NONE
 files/audio_2/main.m3u8
 "##;
-    let text = master_playlist(text, measured).expect("readable");
+    let text = master_playlist(text, &truth(), measured).expect("readable");
     assert_eq!(text.matches("#EXT-X-STREAM-INF").count(), 1);
     assert!(text.ends_with("AUDIO=\"audio\",CLOSED-CAPTIONS=NONE\nfiles/audio/main.m3u8\n"), "{text}");
 }
@@ -55,10 +63,12 @@ fn target_durations_hold_and_i_frames_come_with_their_tables() {
     let text = "#EXTM3U\n#EXT-X-TARGETDURATION:3\n#EXT-X-I-FRAMES-ONLY\n#EXTINF:2.002,\n#EXT-X-BYTERANGE:8460@376\n1.ts\n#EXTINF:0.3,\n#EXT-X-BYTERANGE:10152@376\n2.ts\n#EXT-X-ENDLIST\n";
     let right = media_playlist(text);
     assert!(right.contains("#EXT-X-TARGETDURATION:2\n"), "{right}");
-    let begins = "#EXT-X-MAP:URI=\"1.ts\",BYTERANGE=\"376@0\"\n#EXTINF:2.002,\n#EXT-X-BYTERANGE:8460@376\n1.ts";
+    let begins =
+        "#EXT-X-MAP:URI=\"1.ts\",BYTERANGE=\"376@0\"\n#EXTINF:2.002,\n#EXT-X-BYTERANGE:8460@376\n1.ts";
     assert!(right.contains(begins), "{right}");
     assert_eq!(media_playlist(&right), right);
-    let fragmented = text.replace("#EXT-X-I-FRAMES-ONLY", "#EXT-X-I-FRAMES-ONLY\n#EXT-X-MAP:URI=\"init.mp4\"");
+    let fragmented =
+        text.replace("#EXT-X-I-FRAMES-ONLY", "#EXT-X-I-FRAMES-ONLY\n#EXT-X-MAP:URI=\"init.mp4\"");
     assert_eq!(media_playlist(&fragmented).matches("#EXT-X-MAP").count(), 1);
 }
 

@@ -89,7 +89,8 @@ async fn writes_no_larger_file_than_it_may() {
 
 #[tokio::test]
 async fn without_progress_it_is_given_up() {
-    let mut child = shell("echo frame=1; echo progress=continue; while :; do echo progress=continue; done").await;
+    let mut child =
+        shell("echo frame=1; echo progress=continue; while :; do echo progress=continue; done").await;
     let mut seen = Vec::new();
     let trouble = child.follow(Duration::from_millis(50), |progress| seen.push(progress.frame)).await;
     assert!(matches!(trouble, Err(Trouble::Stalled(_))), "{trouble:?}");

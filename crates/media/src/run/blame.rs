@@ -60,7 +60,8 @@ fn signal(status: ExitStatus) -> Option<i32> {
 
 /// The last line that says something to somebody who has no log: without addresses and paths.
 fn last_words(stderr: &str) -> String {
-    let says = |line: &&str| !line.is_empty() && !line.contains('/') && !line.starts_with("Conversion failed");
+    let says =
+        |line: &&str| !line.is_empty() && !line.contains('/') && !line.starts_with("Conversion failed");
     let plain = |line: &str| line.rsplit_once("] ").map_or(line, |(_, words)| words).trim().to_owned();
     stderr.lines().rev().find(says).map_or_else(String::new, |line| format!(": {}", plain(line)))
 }
@@ -110,7 +111,8 @@ mod tests {
 
     #[test]
     fn the_sentence_has_no_paths() {
-        let stderr = "[libx264 @ 0x55] broken ffmpeg build\nError opening output file /data/work/1/out/main.mp4.\n";
+        let stderr =
+            "[libx264 @ 0x55] broken ffmpeg build\nError opening output file /data/work/1/out/main.mp4.\n";
         let verdict = judge(Program::Ffmpeg, exit(1), stderr);
         assert_eq!(verdict.detail, "ffmpeg ended with an error: broken ffmpeg build");
     }

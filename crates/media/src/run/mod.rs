@@ -104,7 +104,7 @@ fn share_of(plan: &Plan, progress: &(dyn Fn(f64) + Send + Sync)) -> impl FnMut(P
 struct Crew {
     ffmpeg: Child,
     packager: Option<Child>,
-    pipes: Option<Pipes>,
+    pipes: Pipes,
 }
 
 impl Crew {
@@ -123,7 +123,7 @@ impl Crew {
         };
         let all = Access { readable: vec![input.to_owned()], ..own };
         let ffmpeg = media.start(Program::Ffmpeg, &commands.ffmpeg, &all, None).await?;
-        Ok(Self { ffmpeg, packager, pipes: Some(pipes) })
+        Ok(Self { ffmpeg, packager, pipes })
     }
 
     /// Waits for both; gives FFmpeg's last words.
@@ -142,21 +142,15 @@ impl Crew {
                 return Err(MediaError::new(ErrorCode::Internal, "the packager stopped before the encoder"));
             }
         };
-        if let Some(pipes) = pipes {
-            tokio::select! {
-                drained = timeout(stall, pipes.drained()) => {
-                    drained.or_else(|_| finished(Program::Packager, Err(Trouble::Stalled(stall))).map(|_| ()))?;
-                }
-                ended = &mut packaged => {
-                    finished(Program::Packager, ended.map_err(Trouble::Io))?;
-                    return Err(MediaError::new(ErrorCode::Internal, "the packager stopped too early"));
-                }
-            }
-        }
-        // Closes the pipes: now the packager reads to their end.
-        *pipes = None;
-        let ended = timeout(stall, packaged).await;
-        finished(Program::Packager, ended.map_err(|_| Trouble::Stalled(stall)).and_then(|ended| Ok(ended?)))?;
+        let rest = async {
+            pipes.drained().await;
+            match pipes.end().await {}
+        };
+        let ended = tokio::select! {
+            ended = timeout(stall, packaged) => ended.map_err(|_| Trouble::Stalled(stall)),
+            never = rest => never,
+        };
+        finished(Program::Packager, ended.and_then(|ended| Ok(ended?)))?;
         Ok(log)
     }
 

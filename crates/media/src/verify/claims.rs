@@ -7,7 +7,7 @@ use model::Format;
 use super::{
     facts::StreamFacts,
     judge::Found,
-    listing::{Planned, Track, wrong},
+    listing::{Planned, Segment, Track, wrong},
 };
 use crate::{MediaError, package::Bandwidth};
 
@@ -24,12 +24,12 @@ pub(super) fn check(found: &Found<'_>) -> Result<(), MediaError> {
     }
     let hls = found.plan.format == Format::Hls;
     let each = || found.listing.tracks.iter().zip(found.facts);
-    let rate = |(track, facts): (&Track, &Vec<StreamFacts>)| bandwidth(track, facts);
     let sounds = each().filter(|(track, _)| matches!(track.planned[..], [Planned::Audio(_)]));
+    let rate = |(track, _): (&Track, _)| bandwidth(track);
     let loudest = sounds.map(rate).fold(Bandwidth::default(), Bandwidth::larger);
     for (track, facts) in each() {
         let Some(stream) = facts.first() else { continue };
-        let of_it = bandwidth(track, facts);
+        let of_it = bandwidth(track);
         match track.planned[..] {
             [Planned::Video(number)] => {
                 let with_sound = hls && !found.plan.audios.is_empty();
@@ -71,16 +71,10 @@ fn untrue(track: &Track, what: &str) -> MediaError {
     wrong(format!("what is said of the {what} of `{}` is not true", track.name))
 }
 
-/// Measured on the segments as they are.
-fn bandwidth(track: &Track, facts: &[StreamFacts]) -> Bandwidth {
-    let Some(packets) = facts.first().map(|stream| &stream.packets) else { return Bandwidth::default() };
-    let end = packets.start + packets.seconds();
-    let starts = packets.held.iter().map(|held| held.start);
-    let ends = starts.clone().skip(1).chain([end]);
-    let seconds = starts.zip(ends).map(|(start, end)| end - start);
-    let segments: Vec<_> =
-        track.segments.iter().zip(seconds).map(|(segment, seconds)| (segment.piece.bytes, seconds)).collect();
-    Bandwidth::of(&segments)
+/// Measured on the segments as they are; how long they last was judged before.
+fn bandwidth(track: &Track) -> Bandwidth {
+    let listed = |segment: &Segment| (segment.piece.bytes, segment.seconds.unwrap_or_default());
+    Bandwidth::of(&track.segments.iter().map(listed).collect::<Vec<_>>())
 }
 
 /// DASH claims one number, which must be enough (ISO/IEC 23009-1, 5.3.5.2); how it is measured is left

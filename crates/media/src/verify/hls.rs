@@ -60,8 +60,11 @@ fn check_master(plan: &Plan, master: &MasterPlaylist) -> Result<(), MediaError> 
     if let Some(other) = variants.clone().find(|variant| variant.audio.as_deref() != group) {
         return Err(wrong(format!("the variant `{}` does not name the sounds' group", other.uri)));
     }
-    for (number, sound) in master.alternatives.iter().enumerate() {
-        if Some(sound.group_id.as_str()) != group || sound.default != (number == 0) || !sound.autoselect {
+    let default = plan.audios.first().map(|audio| audio.name.as_str());
+    for sound in &master.alternatives {
+        let is_default = sound.uri.as_deref().zip(default).is_some_and(|(uri, name)| is_in(uri, name));
+        let marked = sound.default == is_default && (sound.autoselect || !is_default);
+        if Some(sound.group_id.as_str()) != group || !marked {
             return Err(wrong(format!("the sound `{}` is not in the group as it should be", sound.name)));
         }
     }

@@ -52,9 +52,22 @@ impl Found<'_> {
         })
     }
 
-    /// Seconds of the longest stream.
+    /// Seconds that the longest stream is shown or heard.
     pub(super) fn duration(&self) -> f64 {
-        self.streams().map(|(_, _, stream, _)| stream.packets.seconds()).fold(0.0, f64::max)
+        let origin = self.origin();
+        let end = |stream: &StreamFacts| stream.packets.start + stream.packets.seconds();
+        self.streams().map(|(_, _, stream, _)| end(stream) - origin).fold(0.0, f64::max)
+    }
+
+    /// The time stamp that stands for 0.
+    fn origin(&self) -> f64 {
+        match self.streams().next() {
+            // No time is negative there: all of them are moved alike to make room.
+            Some((_, _, first, track)) if matches!(track.wrapping, Wrapping::Ts | Wrapping::Flv) => {
+                first.packets.start
+            }
+            _ => 0.0,
+        }
     }
 
     /// A stream ends where the plan says; early where the source's duration was a mere hint.
@@ -82,12 +95,7 @@ impl Found<'_> {
 
     /// Everything begins together, and at 0 where the format can say so.
     fn check_starts(&self) -> Result<(), MediaError> {
-        let Some((_, _, first, track)) = self.streams().next() else { return Ok(()) };
-        let origin = match track.wrapping {
-            Wrapping::Fragments | Wrapping::Mp4 => 0.0,
-            // No time is negative there: all of them are moved alike to make room.
-            Wrapping::Ts | Wrapping::Flv => first.packets.start,
-        };
+        let origin = self.origin();
         for (name, _, stream, _) in self.streams() {
             let packets = &stream.packets;
             if (packets.start - origin).abs() > packets.frame() + packets.tolerance() {
@@ -132,11 +140,11 @@ impl Found<'_> {
             Planned::Audio(_) => packets.frame() + LISTED,
         };
         let last = track.segments.len() - 1;
+        if let Some(bad) = packets.held.iter().position(|held| held.packets == 0 || !held.begins_with_key) {
+            return Err(wrong(format!("segment {} of `{name}` does not begin with a keyframe", bad + 1)));
+        }
         for (index, (segment, held)) in track.segments.iter().zip(&packets.held).enumerate() {
             let at = || format!("segment {} of `{name}`", index + 1);
-            if held.packets == 0 || !held.begins_with_key {
-                return Err(wrong(format!("{} does not begin with a keyframe", at())));
-            }
             let next = packets.held.get(index + 1).map_or(end, |next| next.start);
             let seconds = next - held.start;
             let too_long = seconds > planned_seconds + slack;

@@ -1,1 +1,348 @@
-//! Outputs with one thing wrong each: all of them have to be refused.
+//! An output that is right, and the same with one thing wrong: each of these has to be refused.
+
+use std::path::PathBuf;
+
+use model::{ErrorCode, Rational, SegmentType};
+use rstest::rstest;
+
+use super::{
+    facts::{Header, Packet, Packets, StreamFacts},
+    listing::{Claims, Piece, Planned, Range, Segment, Track, Wrapping},
+    *,
+};
+use crate::{AudioPlan, Colour, FieldOrder, PictureFilter, RateControl, Segmenting, Turn, VideoPlan};
+
+const FPS: u64 = 25;
+const SECONDS: u64 = 5;
+const SEGMENT: u64 = 2;
+const FRAME: u64 = 1000;
+
+/// Five seconds of 640x360 at 25 fps with stereo, as HLS in transport streams of 2 s.
+struct Output {
+    plan: Plan,
+    source: Source,
+    listing: Listing,
+    facts: Vec<Vec<StreamFacts>>,
+}
+
+fn plan() -> Plan {
+    let colour = Colour::bt709();
+    Plan {
+        format: Format::Hls,
+        segmenting: Some(Segmenting { kind: SegmentType::Ts, seconds: Rational::whole(SEGMENT) }),
+        picture: Some(PictureFilter {
+            index: 0,
+            field_order: FieldOrder::Progressive,
+            top_field_first: true,
+            turn: Turn::default(),
+            width: 640,
+            height: 360,
+            pixel_format: "yuv420p".to_owned(),
+            given: colour.clone(),
+            colour,
+            tone_map: false,
+            start: 0.0,
+            hold: 0.0,
+        }),
+        videos: vec![VideoPlan {
+            name: "360p".to_owned(),
+            width: 640,
+            height: 360,
+            rate: Rational::whole(FPS),
+            gop: 50,
+            rate_control: RateControl::Average(500),
+            preset: "medium".to_owned(),
+            profile: "High".to_owned(),
+            level: "3.0".to_owned(),
+        }],
+        audios: vec![AudioPlan {
+            name: "audio".to_owned(),
+            label: "Audio".to_owned(),
+            index: 1,
+            bitrate: 128,
+            sample_rate: 48000,
+            channels: 2,
+            language: String::new(),
+            title: String::new(),
+            start: 0.0,
+            silence: 0.0,
+        }],
+        duration: SECONDS as f64,
+        lead: 0.0,
+        title: String::new(),
+        chapters: false,
+        threads: 0,
+    }
+}
+
+const TABLES: u64 = 376;
+/// Everything in a transport stream is moved by so much, in seconds.
+const MOVED: f64 = 0.1;
+
+/// Segments with so many packets each.
+fn segments(name: &str, packets: &[u64], frame: f64) -> Vec<Segment> {
+    let segment = |(index, packets): (usize, &u64)| Segment {
+        piece: Piece {
+            path: PathBuf::from(format!("files/{name}/{index}.ts")),
+            bytes: TABLES + packets * FRAME,
+        },
+        seconds: Some(*packets as f64 * frame),
+        start: None,
+    };
+    packets.iter().enumerate().map(segment).collect()
+}
+
+/// The packets that are in them.
+fn packets(segments: &[Segment], frame: f64, is_key: impl Fn(u64) -> bool) -> Vec<Packet> {
+    let mut list = Vec::new();
+    let mut begin = 0;
+    for segment in segments {
+        for inside in 0..(segment.piece.bytes - TABLES) / FRAME {
+            let index = list.len() as u64;
+            let dts = MOVED + index as f64 * frame;
+            let at = Some(begin + TABLES + inside * FRAME);
+            list.push(Packet { pts: dts, dts, size: FRAME, at, is_key: is_key(index) });
+        }
+        begin += segment.piece.bytes;
+    }
+    list
+}
+
+fn read(segments: &[Segment], list: &[Packet], frame: f64, is_picture: bool) -> Packets {
+    let mut end = 0;
+    let ends = segments.iter().map(|segment| {
+        end += segment.piece.bytes;
+        end
+    });
+    let mut packets = Packets::new(frame, Wrapping::Ts.tick(), ends.collect());
+    list.iter().for_each(|packet| packets.add(*packet, is_picture));
+    packets
+}
+
+fn header(kind: &str, codec: &str) -> Header {
+    let colour = ["tv", "bt709", "bt709", "bt709"].map(str::to_owned);
+    Header { kind: kind.to_owned(), codec: codec.to_owned(), colour, ..Header::default() }
+}
+
+fn picture_header() -> Header {
+    Header {
+        profile: "High".to_owned(),
+        level: 30,
+        size: (640, 360),
+        sample_aspect: "1:1".to_owned(),
+        pixel_format: "yuv420p".to_owned(),
+        field_order: "progressive".to_owned(),
+        ..header("video", "h264")
+    }
+}
+
+fn sound_header() -> Header {
+    Header {
+        profile: "LC".to_owned(),
+        sample_rate: 48000,
+        channels: 2,
+        layout: "stereo".to_owned(),
+        ..header("audio", "aac")
+    }
+}
+
+fn track(name: &str, planned: Planned, segments: Vec<Segment>, claims: Claims) -> Track {
+    let planned = vec![planned];
+    let claims = Claims { target: Some(2.0), ..claims };
+    Track {
+        name: name.to_owned(),
+        planned,
+        wrapping: Wrapping::Ts,
+        init: None,
+        segments,
+        claims,
+        i_frames: Vec::new(),
+    }
+}
+
+const PICTURE: f64 = 1.0 / FPS as f64;
+const SOUND: f64 = 1024.0 / 48000.0;
+const PICTURES: [u64; 3] = [50, 50, 25];
+const SOUNDS: [u64; 3] = [94, 93, 47];
+
+impl Output {
+    /// One that is right.
+    fn right() -> Self {
+        Self::with(|_| {}, |_| {})
+    }
+
+    /// One whose packets are others: of the picture, and of the sound.
+    fn with(picture: impl Fn(&mut Vec<Packet>), sound: impl Fn(&mut Vec<Packet>)) -> Self {
+        let (shown, heard) = (segments("360p", &PICTURES, PICTURE), segments("audio", &SOUNDS, SOUND));
+        let mut pictures = packets(&shown, PICTURE, |index| index % 50 == 0);
+        let mut sounds = packets(&heard, SOUND, |_| true);
+        picture(&mut pictures);
+        sound(&mut sounds);
+        let facts = vec![
+            vec![StreamFacts { header: picture_header(), packets: read(&shown, &pictures, PICTURE, true) }],
+            vec![StreamFacts { header: sound_header(), packets: read(&heard, &sounds, SOUND, false) }],
+        ];
+        let rate = |segments: &[Segment]| {
+            let of_it: Vec<_> =
+                segments.iter().map(|s| (s.piece.bytes, s.seconds.unwrap_or_default())).collect();
+            crate::package::Bandwidth::of(&of_it)
+        };
+        let both = rate(&shown).plus(rate(&heard));
+        let claims = Claims {
+            codecs: Some("avc1.64001e,mp4a.40.2".to_owned()),
+            size: Some((640, 360)),
+            rate: Some(25.0),
+            bandwidth: Some(both.peak),
+            average: Some(both.average),
+            ..Claims::default()
+        };
+        let i_frame = |segment: &Segment| Range {
+            path: segment.piece.path.clone(),
+            offset: TABLES,
+            length: FRAME + 100,
+        };
+        let i_frames = shown.iter().map(i_frame).collect();
+        let pictures = Track { i_frames, ..track("360p", Planned::Video(0), shown, claims) };
+        let claims = Claims { channels: Some(2), ..Claims::default() };
+        let sounds = track("audio", Planned::Audio(0), heard, claims);
+        Self {
+            plan: plan(),
+            source: source(),
+            listing: Listing { tracks: vec![pictures, sounds], seconds: None },
+            facts,
+        }
+    }
+
+    fn judge(&self) -> Result<(), MediaError> {
+        let Self { plan, source, listing, facts } = self;
+        let found = Found { plan, source, listing, facts };
+        found.judge()?;
+        claims::check(&found)
+    }
+
+    fn picture(&mut self) -> &mut StreamFacts {
+        &mut self.facts[0][0]
+    }
+}
+
+fn source() -> Source {
+    Source {
+        container: "mov,mp4,m4a,3gp,3g2,mj2".to_owned(),
+        size: 1,
+        duration: SECONDS as f64,
+        lead: 0.0,
+        duration_is_indexed: true,
+        has_chapters: false,
+        picture: None,
+        sounds: Vec::new(),
+        title: String::new(),
+        facts: model::SourceFacts::default(),
+    }
+}
+
+#[test]
+fn what_is_right_is_agreed_to() {
+    let output = Output::right();
+    output.judge().expect("right");
+    let Output { plan, source, listing, facts } = &output;
+    let duration = Found { plan, source, listing, facts }.duration();
+    assert!((duration - 5.0).abs() < 0.01, "{duration}");
+}
+
+#[rstest]
+#[case::lost_frame(|list: &mut Vec<Packet>| { list.remove(60); }, "has a gap at 2.500 s")]
+#[case::late_frame(|list: &mut Vec<Packet>| list[60].pts += 0.01, "a frame at the wrong time, 2.510 s")]
+#[case::frame_twice(|list: &mut Vec<Packet>| list[60].pts -= PICTURE, "two frames at 2.460 s")]
+#[case::disorder(|list: &mut Vec<Packet>| list.swap(60, 61), "not in decoding order")]
+#[case::no_time(|list: &mut Vec<Packet>| list[60].pts = f64::NAN, "a frame at the wrong time")]
+#[case::begins_late(|list: &mut Vec<Packet>| list.iter_mut().for_each(|p| { p.pts += 0.5; p.dts += 0.5; }), "`audio` begins at -0.500 s")]
+#[case::no_keyframe(|list: &mut Vec<Packet>| list[50].is_key = false, "keyframe every 50 frames")]
+#[case::keyframe_too_many(|list: &mut Vec<Packet>| list[60].is_key = true, "keyframe every 50 frames")]
+#[case::keyframe_moved(|list: &mut Vec<Packet>| { list[50].is_key = false; list[49].is_key = true; }, "keyframe every 50 frames")]
+#[case::empty_segment(|list: &mut Vec<Packet>| list[100..].iter_mut().for_each(|p| p.at = Some(60_000)), "segment 3 of `360p` does not begin")]
+fn wrong_pictures_are_refused(#[case] change: fn(&mut Vec<Packet>), #[case] words: &str) {
+    let error = Output::with(change, |_| {}).judge().expect_err("refused");
+    assert_eq!(error.code, ErrorCode::EncodingFailed);
+    assert!(error.detail.contains(words), "{}", error.detail);
+}
+
+#[rstest]
+#[case::gap(|list: &mut Vec<Packet>| { list.remove(100); }, "`audio` has a gap at")]
+#[case::drift(|list: &mut Vec<Packet>| list.iter_mut().for_each(|p| p.pts *= 1.0005), "at the wrong time")]
+#[case::late(|list: &mut Vec<Packet>| list.iter_mut().for_each(|p| { p.pts += 0.1; p.dts += 0.1; }), "`audio` begins at 0.100 s")]
+fn wrong_sound_is_refused(#[case] change: fn(&mut Vec<Packet>), #[case] words: &str) {
+    let error = Output::with(|_| {}, change).judge().expect_err("refused");
+    assert_eq!(error.code, ErrorCode::EncodingFailed);
+    assert!(error.detail.contains(words), "{}", error.detail);
+}
+
+#[rstest]
+#[case::size(|o: &mut Output| o.picture().header.size = (638, 360), "the size `638x360` instead of `640x360`")]
+#[case::codec(|o: &mut Output| o.picture().header.codec = "hevc".to_owned(), "codec `hevc`")]
+#[case::ten_bits(|o: &mut Output| o.picture().header.pixel_format = "yuv420p10le".to_owned(), "pixel format")]
+#[case::profile(|o: &mut Output| o.picture().header.profile = "High 4:4:4 Predictive".to_owned(), "profile")]
+#[case::level(|o: &mut Output| o.picture().header.level = 51, "level `51` instead of `30`")]
+#[case::pixels(|o: &mut Output| o.picture().header.sample_aspect = "16:15".to_owned(), "pixel shape `16:15`")]
+#[case::turned(|o: &mut Output| o.picture().header.rotation = "-90".to_owned(), "rotation `-90`")]
+#[case::fields(|o: &mut Output| o.picture().header.field_order = "tt".to_owned(), "field order")]
+#[case::untagged(|o: &mut Output| o.picture().header.colour[2].clear(), "transfer function")]
+#[case::sound_rate(|o: &mut Output| o.facts[1][0].header.sample_rate = 44100, "sample rate `44100`")]
+#[case::sound_channels(|o: &mut Output| o.facts[1][0].header.channels = 1, "number of channels `1`")]
+#[case::sound_is_picture(|o: &mut Output| o.facts[1][0].header = picture_header(), "kind `video`")]
+fn wrong_headers_are_refused(#[case] change: fn(&mut Output), #[case] words: &str) {
+    refused(change, ErrorCode::EncodingFailed, words);
+}
+
+#[rstest]
+#[case::codecs(|o: &mut Output| o.listing.tracks[0].claims.codecs = Some("avc1.64001e".to_owned()), "codec of `360p`")]
+#[case::level(|o: &mut Output| o.listing.tracks[0].claims.codecs = Some("avc1.640028,mp4a.40.2".to_owned()), "codec of `360p`")]
+#[case::size(|o: &mut Output| o.listing.tracks[0].claims.size = Some((360, 640)), "size of `360p`")]
+#[case::rate(|o: &mut Output| o.listing.tracks[0].claims.rate = Some(24.97), "frame rate of `360p`")]
+#[case::no_rate(|o: &mut Output| o.listing.tracks[0].claims.rate = None, "frame rate of `360p`")]
+#[case::bandwidth(|o: &mut Output| o.listing.tracks[0].claims.bandwidth = Some(1e5), "the bandwidth of `360p`")]
+#[case::average(|o: &mut Output| o.listing.tracks[0].claims.average = None, "average bandwidth of `360p`")]
+#[case::channels(|o: &mut Output| o.listing.tracks[1].claims.channels = Some(6), "number of channels of `audio`")]
+#[case::i_frames(|o: &mut Output| { o.listing.tracks[0].i_frames.pop(); }, "lists 2 I-frames and has 3")]
+#[case::part_of_i_frame(|o: &mut Output| o.listing.tracks[0].i_frames[1].length = FRAME / 2, "I-frames of `360p`")]
+#[case::whole_group(|o: &mut Output| o.listing.tracks[0].i_frames[1].length = 50 * FRAME, "I-frames of `360p`")]
+#[case::listed_length(|o: &mut Output| o.listing.tracks[0].segments[1].seconds = Some(1.9), "listed with another length")]
+#[case::target(|o: &mut Output| o.listing.tracks[0].claims.target = Some(1.0), "longer than the target duration")]
+#[case::place(|o: &mut Output| o.listing.tracks[0].segments[1].start = Some(3.0), "is listed elsewhere")]
+#[case::whole(|o: &mut Output| o.listing.seconds = Some(6.0), "the manifest says 6.000 s")]
+fn untrue_claims_are_refused(#[case] change: fn(&mut Output), #[case] words: &str) {
+    refused(change, ErrorCode::EncodingFailed, words);
+}
+
+#[rstest]
+#[case::truncated(|o: &mut Output| { o.plan.duration = 12.0; }, ErrorCode::InvalidInput, "its index says 12.00 s, but only 5.00 s of picture")]
+#[case::too_long(|o: &mut Output| o.plan.duration = 3.0, ErrorCode::EncodingFailed, "`360p` lasts 5.00 s instead of 3.00 s")]
+#[case::nothing(|o: &mut Output| o.picture().packets = Packets::new(PICTURE, 0.001, Vec::new()), ErrorCode::InvalidInput, "no picture in it could be decoded")]
+fn wrong_lengths_are_refused(#[case] change: fn(&mut Output), #[case] code: ErrorCode, #[case] words: &str) {
+    refused(change, code, words);
+}
+
+fn refused(change: fn(&mut Output), code: ErrorCode, words: &str) {
+    let mut output = Output::right();
+    change(&mut output);
+    let error = output.judge().expect_err("refused");
+    assert_eq!(error.code, code);
+    assert!(error.detail.contains(words), "{}", error.detail);
+}
+
+#[test]
+fn a_mere_hint_of_a_duration_is_corrected() {
+    let mut output = Output::right();
+    output.plan.duration = 12.0;
+    output.source.duration_is_indexed = false;
+    output.judge().expect("right");
+}
+
+#[test]
+fn what_is_listed_has_to_be_there() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("empty.ts"), "").expect("written");
+    let find = |uri: &str| Piece::find(folder.path(), uri).expect_err("refused").detail;
+    assert_eq!(find("1.ts"), "`1.ts` is listed and is not there");
+    assert_eq!(find("empty.ts"), "`empty.ts` is listed and is empty");
+    assert_eq!(find("../empty.ts"), "`../empty.ts` is not a path of the output");
+}
