@@ -27,6 +27,8 @@ pub struct Source {
     pub sounds: Vec<AudioStream>,
     /// The container's title; may be empty.
     pub title: String,
+    /// Whether it is divided into chapters.
+    pub has_chapters: bool,
     /// Bit rates and names as the customer sees them.
     pub facts: SourceFacts,
 }

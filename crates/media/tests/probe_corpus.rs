@@ -35,7 +35,11 @@ async fn every_file_as_its_manifest_says() {
             failures.push(format!("{}: {problem}", text(entry, "path")));
         }
     }
-    println!("{} files in {:.1} s, {absent} absent", corpus.entries.len() - absent, begun.elapsed().as_secs_f64());
+    println!(
+        "{} files in {:.1} s, {absent} absent",
+        corpus.entries.len() - absent,
+        begun.elapsed().as_secs_f64()
+    );
     skipped(absent);
     assert!(failures.is_empty(), "{} wrong outcomes:\n{}", failures.len(), failures.join("\n"));
 }
@@ -88,7 +92,8 @@ impl Corpus {
             return None;
         }
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let tools = std::env::var_os("BOREALIS_TOOLS").map_or_else(|| workspace.join(".tools"), PathBuf::from);
+        let tools =
+            std::env::var_os("BOREALIS_TOOLS").map_or_else(|| workspace.join(".tools"), PathBuf::from);
         let Ok(tools) = Tools::find(Some(&tools)) else {
             skipped(self.entries.len());
             return None;
@@ -145,7 +150,15 @@ fn disagreement(entry: &Value, outcome: &Result<Source, MediaError>) -> Option<S
 /// The manifest's duration is what another prober believed: it is right where nothing lies.
 fn wrong_duration(entry: &Value, source: &Source) -> Option<String> {
     let tags: Vec<_> = entry["tags"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    let lies = ["lying-duration", "non-zero-start", "negative-timestamps", "several-video-tracks", "subtitles", "fuzz", "no-duration"];
+    let lies = [
+        "lying-duration",
+        "non-zero-start",
+        "negative-timestamps",
+        "several-video-tracks",
+        "subtitles",
+        "fuzz",
+        "no-duration",
+    ];
     if tags.iter().any(|tag| lies.iter().any(|lie| tag.starts_with(lie))) {
         return (source.duration <= 0.0 || source.duration > 700.0)
             .then(|| format!("lasts {} s", source.duration));
@@ -231,7 +244,13 @@ const NO: Fact = Fact {
 const FACTS: &[Fact] = &[
     Fact { name: "iphone6_rot90_gps.mov", shown: "320x568", ..NO },
     Fact { name: "iphone_dolbyvision_hlg_rot90.MOV", shown: "720x1280", rate: "30", ..NO },
-    Fact { name: "pixel7_rot180_noaudio.mp4", shown: "1920x1080", rate: "30000/1001", sounds: Some(&[]), ..NO },
+    Fact {
+        name: "pixel7_rot180_noaudio.mp4",
+        shown: "1920x1080",
+        rate: "30000/1001",
+        sounds: Some(&[]),
+        ..NO
+    },
     Fact { name: "android_4k60_rot90.mp4", shown: "2160x3840", rate: "60", varies: Some(false), ..NO },
     Fact {
         name: "pixel_motionphoto_2_hevc_tracks_vfr.mp4",
@@ -241,7 +260,13 @@ const FACTS: &[Fact] = &[
         picture: Some(Some(0)),
         ..NO
     },
-    Fact { name: "oldphone_h263_amrnb_vfr.3gp", shown: "192x144", rate: "15000/1001", varies: Some(true), ..NO },
+    Fact {
+        name: "oldphone_h263_amrnb_vfr.3gp",
+        shown: "192x144",
+        rate: "15000/1001",
+        varies: Some(true),
+        ..NO
+    },
     Fact {
         name: "sony_avchd_1080i_ac3_pgs.mts",
         shown: "1920x1080",
@@ -250,7 +275,13 @@ const FACTS: &[Fact] = &[
         ..NO
     },
     Fact { name: "browser_recording_no_duration.webm", rate: "15000/1001", duration: 4.94, ..NO },
-    Fact { name: "screen_recording_vfr_1080p_vp8.webm", rate: "30", varies: Some(true), duration: 4.24, ..NO },
+    Fact {
+        name: "screen_recording_vfr_1080p_vp8.webm",
+        rate: "30",
+        varies: Some(true),
+        duration: 4.24,
+        ..NO
+    },
     Fact { name: "thermal_phone_vfr_gap2s.mp4", rate: "9", varies: Some(true), duration: 11.353, ..NO },
     Fact { name: "vp9_profile2_10bit_23976.webm", rate: "24000/1001", varies: Some(false), ..NO },
     Fact { name: "xdcamhd_mpeg2_1440x1080i_sar4-3.mov", shown: "1920x1080", interlaced: Some(true), ..NO },
@@ -258,14 +289,31 @@ const FACTS: &[Fact] = &[
     Fact { name: "h264_aac_claims_1000fps.flv", rate: "30", duration: 1.07, ..NO },
     Fact { name: "h264_ac3_ass.mkv", rate: "30", ..NO },
     Fact { name: "animated_vfr_48x22.gif", shown: "48x22", rate: "100/7", duration: 1.61, ..NO },
-    Fact { name: "h264_422_10bit_8xmono_timecode.mp4", sounds: Some(&[1, 2, 3, 4, 5, 6, 7, 8]), rate: "50", ..NO },
+    Fact {
+        name: "h264_422_10bit_8xmono_timecode.mp4",
+        sounds: Some(&[1, 2, 3, 4, 5, 6, 7, 8]),
+        rate: "50",
+        ..NO
+    },
     Fact { name: "podcast_cover_art_chapters.m4a", picture: Some(None), sounds: Some(&[2]), ..NO },
     Fact { name: "audio_only_flac24.mka", picture: Some(None), duration: 2.74, ..NO },
     Fact { name: "edit_list_video_starts_at_1s.mp4", starts: Some((1.0, 0.0)), duration: 10.005, ..NO },
     Fact { name: "fragmented_duration_lies_39h.mp4", duration: 1.068, ..NO },
     Fact { name: "rotate90_and_mirror.mp4", shown: "720x1080", ..NO },
-    Fact { name: "ts_starts_at_59857s.ts", shown: "853x480", starts: Some((0.12, 0.0)), duration: 0.62, ..NO },
-    Fact { name: "two_video_two_audio_movtext.mp4", picture: Some(Some(3)), sounds: Some(&[1, 4]), duration: 13.056, ..NO },
+    Fact {
+        name: "ts_starts_at_59857s.ts",
+        shown: "853x480",
+        starts: Some((0.12, 0.0)),
+        duration: 0.62,
+        ..NO
+    },
+    Fact {
+        name: "two_video_two_audio_movtext.mp4",
+        picture: Some(Some(3)),
+        sounds: Some(&[1, 4]),
+        duration: 13.056,
+        ..NO
+    },
     Fact { name: "xhe_aac_breaks_ffprobe_json.mp4", picture: Some(None), duration: 3.0, ..NO },
     Fact { name: "sync_20s_2997.mp4", rate: "30000/1001", varies: Some(false), duration: 20.02, ..NO },
     Fact { name: "one_frame.mp4", rate: "25", duration: 0.04, ..NO },

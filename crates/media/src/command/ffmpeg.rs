@@ -77,6 +77,7 @@ fn single_file(plan: &Plan, work: &Path) -> Vec<OsString> {
     if !plan.title.is_empty() {
         arguments.extend(words(&["-metadata", &format!("title={}", plan.title)]));
     }
+    arguments.extend(words(&["-map_chapters", if plan.chapters { "0" } else { "-1" }]));
     // sound that begins late leaves the picture waiting for the file's header
     arguments.extend(words(&["-max_muxing_queue_size", "1000000"]));
     arguments.extend(words(formats::muxer(plan.format)));

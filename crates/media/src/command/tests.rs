@@ -1,1 +1,126 @@
+//! Whole command lines, for templates and sources that differ in what has to be done.
 
+use std::path::Path;
+
+use model::Rational;
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{
+    FieldOrder, Source, Turn,
+    plan::{self, tests as given},
+};
+
+fn full_hd() -> Source {
+    let mut source = given::source(Some(given::picture(1920, 1080, "25")), vec![given::sound(1, 2, "eng")]);
+    source.title = "A title, with = and \"quotes\"".to_owned();
+    source.has_chapters = true;
+    source
+}
+
+/// A phone held upright: HLG, 10 bits, turned.
+fn phone() -> Source {
+    let mut picture = given::picture(3840, 2160, "30000/1001");
+    picture.turn = Turn { quarters: 1, mirrored: true };
+    picture.pixel_format = "yuv420p10le".to_owned();
+    picture.color_space = "bt2020nc".to_owned();
+    picture.color_transfer = "arib-std-b67".to_owned();
+    picture.color_primaries = "bt2020".to_owned();
+    given::source(Some(picture), vec![given::sound(1, 1, "")])
+}
+
+/// Interlaced PAL, 16:9, with three sounds, of which one begins late and ends early.
+fn broadcast() -> Source {
+    let mut picture = given::picture(720, 576, "25");
+    picture.sample_aspect = Rational::new(64, 45).expect("an aspect");
+    picture.field_order = FieldOrder::Interlaced;
+    picture.color_space = String::new();
+    let mut late = given::sound(2, 2, "fre");
+    (late.start, late.end) = (24.0, 28.0);
+    late.title = "Commentaire".to_owned();
+    let mut source =
+        given::source(Some(picture), vec![given::sound(1, 6, "eng"), late, given::sound(3, 1, "")]);
+    source.lead = 1.25;
+    source
+}
+
+/// A screen recording: full-range RGB, at a rate that varies.
+fn screen() -> Source {
+    let mut picture = given::picture(1366, 768, "120");
+    picture.pixel_format = "bgra".to_owned();
+    picture.color_range = "pc".to_owned();
+    picture.color_space = "gbr".to_owned();
+    picture.color_transfer = "iec61966-2-1".to_owned();
+    given::source(Some(picture), vec![])
+}
+
+fn sound_alone() -> Source {
+    given::source(None, vec![given::sound(0, 2, "")])
+}
+
+#[rstest]
+#[case::mp4("mp4", json!({"format": "mp4"}), full_hd())]
+#[case::mp4_720p_capped("mp4_720p_capped", json!({"format": "mp4", "resolution": "720p", "quality": 7, "video_bitrate": 2500}), full_hd())]
+#[case::mp4_phone("mp4_phone", json!({"format": "mp4", "resolution": "1280x720", "framerate": 25}), phone())]
+#[case::mp4_broadcast("mp4_broadcast", json!({"format": "mp4", "audio_channels": 6, "gop_seconds": 4}), broadcast())]
+#[case::mp4_sound_alone("mp4_sound_alone", json!({"format": "mp4"}), sound_alone())]
+#[case::flv_screen("flv_screen", json!({"format": "flv", "video_bitrate": 1500}), screen())]
+#[case::hls_ladder("hls_ladder", json!({"format": "hls"}), full_hd())]
+#[case::hls_fmp4_broadcast("hls_fmp4_broadcast", json!({"format": "hls", "seg_type": "fmp4", "seg_time": 4}), broadcast())]
+#[case::hls_phone_two_rates("hls_phone_two_rates", json!({"format": "hls", "adaptive_streams": [
+    {"resolution": "720p"}, {"resolution": "360p", "framerate": 15, "video_bitrate": 500}]}), phone())]
+#[case::hls_sound_alone("hls_sound_alone", json!({"format": "hls"}), sound_alone())]
+#[case::dash("dash", json!({"format": "dash", "resolution": "540p"}), full_hd())]
+#[case::dash_broadcast("dash_broadcast", json!({"format": "dash", "resolution": "360p"}), broadcast())]
+fn command_lines(#[case] name: &str, #[case] fields: Value, #[case] source: Source) {
+    let plan = plan::plan(&given::template(fields), &source, &given::settings()).expect("a plan");
+    let commands = commands(&plan, Path::new("/work/input"), Path::new("/work"));
+    insta::with_settings!({prepend_module_to_snapshot => false, omit_expression => true}, {
+        insta::assert_snapshot!(name, shown(&commands));
+    });
+}
+
+/// Each argument on a line of its own; an option's value beside it.
+fn shown(commands: &Commands) -> String {
+    let mut text = String::from("ffmpeg");
+    for argument in &commands.ffmpeg {
+        let argument = argument.to_string_lossy();
+        let is_option = argument.starts_with('-') && argument.chars().nth(1).is_some_and(char::is_alphabetic);
+        // the list of demuxers is the same everywhere
+        let argument = if argument.starts_with("3dostr,") { "<media>".into() } else { argument };
+        text.push_str(if is_option { "\n  " } else { " " });
+        text.push_str(&argument);
+    }
+    for argument in commands.packager.iter().flatten() {
+        text.push_str(if text.contains("\npackager") { "\n  " } else { "\npackager\n  " });
+        text.push_str(&argument.to_string_lossy());
+    }
+    for pipe in &commands.pipes {
+        text.push_str(&format!("\npipe {}", pipe.display()));
+    }
+    text
+}
+
+#[test]
+fn threads_are_passed_on() {
+    let settings = crate::PlanSettings { threads: 3, ..given::settings() };
+    let template = given::template(json!({"format": "mp4"}));
+    let plan = plan::plan(&template, &full_hd(), &settings).expect("a plan");
+    let ffmpeg = commands(&plan, Path::new("/work/input"), Path::new("/work")).ffmpeg;
+    assert!(ffmpeg.windows(2).any(|pair| pair[0] == "-threads:v" && pair[1] == "3"));
+}
+
+#[test]
+fn playlists_and_devices_are_not_among_the_demuxers() {
+    let opened = input::opened(Path::new("/work/input"), true);
+    let list = opened.iter().skip_while(|argument| *argument != "-format_whitelist").nth(1);
+    let list = list.and_then(|list| list.to_str()).expect("a list");
+    let forbidden = [
+        "hls", "dash", "concat", "sdp", "rtsp", "rtp", "imf", "image2", "lavfi", "x11grab", "tty", "data",
+        "avisynth",
+    ];
+    for name in forbidden {
+        assert!(list.split(',').all(|media| media != name), "{name}");
+    }
+}

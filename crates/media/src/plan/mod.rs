@@ -14,7 +14,7 @@ mod rungs;
 mod size;
 mod sound;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use colour::Colour;
 
@@ -46,6 +46,8 @@ pub struct Plan {
     pub lead: f64,
     /// The title that the output carries on; may be empty.
     pub title: String,
+    /// Whether chapters are carried on: in MP4, where they are a text track beside picture and sound.
+    pub chapters: bool,
     /// Encoder threads of each rendition; 0 leaves it to the encoder.
     pub threads: u32,
 }
@@ -181,6 +183,7 @@ pub fn plan(template: &Template, source: &Source, settings: &PlanSettings) -> Re
         duration,
         lead: source.lead,
         title: source.title.clone(),
+        chapters: source.has_chapters && template.format == Format::Mp4,
     })
 }
 

@@ -1,1 +1,416 @@
+//! Decisions, each by its rule; and rules that hold whatever is asked for.
 
+use model::{Format, SegmentType};
+use proptest::prelude::*;
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{AudioStream, Picture};
+
+pub(crate) fn settings() -> PlanSettings {
+    PlanSettings { x264_preset: "medium".to_owned(), threads: 0 }
+}
+
+/// A template by its fields.
+pub(crate) fn template(fields: Value) -> Template {
+    let mut all = json!({"template_name": "t"});
+    for (name, value) in fields.as_object().expect("fields") {
+        all[name] = value.clone();
+    }
+    serde_json::from_value(model::without_unset(all)).expect("a template")
+}
+
+pub(crate) fn picture(width: u32, height: u32, rate: &str) -> Picture {
+    Picture {
+        index: 0,
+        codec: "h264".to_owned(),
+        width,
+        height,
+        sample_aspect: Rational::whole(1),
+        turn: Turn::default(),
+        rate: rate.parse().expect("a rate"),
+        is_variable_rate: false,
+        field_order: FieldOrder::Progressive,
+        top_field_first: true,
+        pixel_format: "yuv420p".to_owned(),
+        color_range: "tv".to_owned(),
+        color_space: "bt709".to_owned(),
+        color_transfer: "bt709".to_owned(),
+        color_primaries: "bt709".to_owned(),
+        start: 0.0,
+        end: 30.0,
+    }
+}
+
+pub(crate) fn sound(index: u32, channels: u32, language: &str) -> AudioStream {
+    AudioStream {
+        index,
+        codec: "aac".to_owned(),
+        channels,
+        layout: String::new(),
+        sample_rate: 48_000,
+        language: language.to_owned(),
+        title: String::new(),
+        start: 0.0,
+        end: 30.0,
+    }
+}
+
+pub(crate) fn source(picture: Option<Picture>, sounds: Vec<AudioStream>) -> Source {
+    Source {
+        container: "mov,mp4,m4a,3gp,3g2,mj2".to_owned(),
+        size: 1_000_000,
+        duration: 30.0,
+        lead: 0.0,
+        duration_is_indexed: true,
+        picture,
+        sounds,
+        title: String::new(),
+        has_chapters: false,
+        facts: model::SourceFacts::default(),
+    }
+}
+
+fn planned(fields: Value, source: &Source) -> Plan {
+    plan(&template(fields), source, &settings()).expect("a plan")
+}
+
+fn sizes(plan: &Plan) -> Vec<String> {
+    plan.videos.iter().map(|video| format!("{}={}x{}", video.name, video.width, video.height)).collect()
+}
+
+fn video(width: u32, height: u32) -> Source {
+    source(Some(picture(width, height, "25")), vec![sound(1, 2, "")])
+}
+
+#[rstest]
+#[case::as_the_source("", (1920, 1080), "1080p=1920x1080")]
+#[case::a_box("1280x720", (1920, 1080), "720p=1280x720")]
+#[case::a_box_turns("1280x720", (1080, 1920), "720p=720x1280")]
+#[case::a_box_keeps_the_aspect("1280x720", (1440, 1080), "720p=960x720")]
+#[case::a_wide_picture_in_a_box("1280x720", (1920, 800), "534p=1280x534")]
+#[case::literal_width("1280x", (1080, 1920), "1080p=1080x1920")]
+#[case::literal_height("x720", (1080, 1920), "404p=404x720")]
+#[case::short_side("720p", (1080, 1920), "720p=720x1280")]
+#[case::never_larger("1080p", (640, 360), "360p=640x360")]
+#[case::odd("", (1164, 767), "766p=1164x766")]
+#[case::odd_scaled("720p", (1164, 767), "720p=1092x720")]
+#[case::odd_both("", (161, 121), "120p=160x120")]
+#[case::one_pixel("", (1, 1), "2p=2x2")]
+#[case::a_stripe("1280x720", (4096, 16), "4p=1280x4")]
+#[case::more_than_h264_holds("", (8192, 8192), "5930p=5930x5930")]
+fn one_file(#[case] resolution: &str, #[case] (width, height): (u32, u32), #[case] size: &str) {
+    let plan = planned(json!({"format": "mp4", "resolution": resolution}), &video(width, height));
+    assert_eq!(sizes(&plan), [size]);
+}
+
+#[test]
+fn square_pixels() {
+    let mut pal = picture(720, 576, "25");
+    pal.sample_aspect = "64:45".parse().expect("an aspect");
+    assert_eq!(
+        sizes(&planned(json!({"format": "mp4"}), &source(Some(pal.clone()), vec![]))),
+        ["576p=1024x576"]
+    );
+    pal.turn = Turn { quarters: 1, mirrored: false };
+    let plan = planned(json!({"format": "mp4"}), &source(Some(pal), vec![]));
+    assert_eq!(sizes(&plan), ["576p=576x1024"]);
+    let upright = plan.picture.map(|picture| (picture.width, picture.height));
+    assert_eq!(upright, Some((576, 720)));
+}
+
+#[rstest]
+#[case::full_hd((1920, 1080), "", &["1080p=1920x1080", "720p=1280x720", "540p=960x540", "360p=640x360", "234p=416x234"])]
+#[case::between_two((1280, 800), "", &["720p=1152x720", "540p=864x540", "360p=576x360", "234p=374x234"])]
+#[case::nearly_720((1276, 718), "", &["718p=1276x718", "540p=960x540", "360p=640x360", "234p=416x234"])]
+#[case::below_all((320, 180), "", &["180p=320x180"])]
+#[case::portrait((1080, 1920), "", &["1080p=1080x1920", "720p=720x1280", "540p=540x960", "360p=360x640", "234p=234x416"])]
+#[case::capped((1920, 1080), "720p", &["720p=1280x720", "540p=960x540", "360p=640x360", "234p=416x234"])]
+#[case::capped_between((1920, 1080), "854x480", &["480p=854x480", "360p=640x360", "234p=416x234"])]
+#[case::capped_above((640, 360), "1080p", &["360p=640x360", "234p=416x234"])]
+fn ladders(#[case] (width, height): (u32, u32), #[case] resolution: &str, #[case] rungs: &[&str]) {
+    for format in ["hls", "dash"] {
+        let plan = planned(json!({"format": format, "resolution": resolution}), &video(width, height));
+        assert_eq!(sizes(&plan), rungs);
+    }
+}
+
+#[test]
+fn asked_rungs() {
+    let streams = json!([
+        {"resolution": "640x360", "video_bitrate": 700}, {"resolution": "1280x720", "quality": 7},
+        {"resolution": "1280x720", "quality": 7}, {"resolution": "720p", "video_bitrate": 3000},
+        {"resolution": "1920x1080"},
+    ]);
+    let plan = planned(json!({"format": "hls", "adaptive_streams": streams}), &video(1280, 720));
+    assert_eq!(sizes(&plan), ["720p=1280x720", "720p_2=1280x720", "360p=640x360"]);
+    assert_eq!(plan.videos[0].rate_control, RateControl::Crf { crf: 19.0, cap: None });
+    assert_eq!(plan.videos[1].rate_control, RateControl::Average(3000));
+    let small = planned(json!({"format": "hls", "adaptive_streams": streams}), &video(320, 180));
+    assert_eq!(sizes(&small), ["180p=320x180"]);
+    assert_eq!(small.videos[0].rate_control, RateControl::Average(700));
+}
+
+#[rstest]
+#[case(json!({}), RateControl::Crf { crf: 23.0, cap: None })]
+#[case(json!({"quality": 10}), RateControl::Crf { crf: 13.0, cap: None })]
+#[case(json!({"quality": 7.5, "video_bitrate": 2000}), RateControl::Crf { crf: 18.0, cap: Some(2000) })]
+#[case(json!({"video_bitrate": 2000}), RateControl::Average(2000))]
+fn bits(#[case] mut fields: Value, #[case] rate_control: RateControl) {
+    fields["format"] = json!("mp4");
+    assert_eq!(planned(fields, &video(1280, 720)).videos[0].rate_control, rate_control);
+}
+
+#[test]
+fn a_bit_rate_for_the_ladder_is_the_top_rungs() {
+    let plan = planned(json!({"format": "hls", "video_bitrate": 4000}), &video(1920, 1080));
+    let rates: Vec<_> = plan.videos.iter().map(|video| video.rate_control).collect();
+    let expected = [4000, 2177, 1414, 770, 403].map(RateControl::Average);
+    assert_eq!(rates, expected);
+}
+
+#[rstest]
+#[case::as_the_source("25", 0, "25")]
+#[case::under_the_maximum("24000/1001", 25, "24000/1001")]
+#[case::a_divisor("50", 30, "25")]
+#[case::no_divisor_near("30", 25, "25")]
+#[case::ntsc_to_25("30000/1001", 25, "25")]
+#[case::ntsc_halved("60000/1001", 30, "30000/1001")]
+#[case::sixty_at_most("120", 0, "60")]
+#[case::more_when_asked("120", 120, "120")]
+#[case::a_thousand("1000", 0, "1000/17")]
+#[case::one_at_least("1/10", 0, "1")]
+fn frame_rates(#[case] rate: &str, #[case] framerate: u32, #[case] planned_rate: &str) {
+    let source = source(Some(picture(640, 360, rate)), vec![]);
+    let plan = planned(json!({"format": "mp4", "framerate": framerate}), &source);
+    assert_eq!(plan.videos[0].rate.to_string(), planned_rate);
+}
+
+#[rstest]
+#[case("25", json!({}), "6", 50)]
+#[case("30000/1001", json!({}), "3003/500", 60)]
+#[case("30000/1001", json!({"seg_time": 2}), "1001/500", 60)]
+#[case("24000/1001", json!({"seg_time": 3}), "3003/1000", 36)]
+#[case("25", json!({"seg_time": 8}), "8", 50)]
+#[case("25", json!({"gop_size": 60}), "6", 50)]
+#[case("25", json!({"gop_seconds": 1}), "6", 25)]
+#[case("25", json!({"gop_seconds": 60}), "6", 150)]
+#[case("1", json!({}), "6", 2)]
+#[case("25", json!({"seg_time": 1}), "1", 25)]
+fn segments(#[case] rate: &str, #[case] mut fields: Value, #[case] seconds: &str, #[case] gop: u32) {
+    fields["format"] = json!("hls");
+    let plan = planned(fields, &source(Some(picture(640, 360, rate)), vec![]));
+    let segmenting = plan.segmenting.expect("segments");
+    assert_eq!((segmenting.seconds.to_string().as_str(), plan.videos[0].gop), (seconds, gop));
+}
+
+#[test]
+fn renditions_of_several_rates_have_their_keyframes_together() {
+    let streams = json!([
+        {"resolution": "1080p"}, {"resolution": "720p", "framerate": 30}, {"resolution": "360p", "framerate": 12},
+    ]);
+    let fields = json!({"format": "hls", "adaptive_streams": streams});
+    let plan = planned(fields, &source(Some(picture(1920, 1080, "60000/1001")), vec![]));
+    let rates: Vec<_> = plan.videos.iter().map(|video| (video.rate.to_string(), video.gop)).collect();
+    // 12 frames a second have no short common period with 59.94: a fifth of it is the most below
+    assert_eq!(
+        rates,
+        [("60000/1001".to_owned(), 120), ("30000/1001".to_owned(), 60), ("12000/1001".to_owned(), 24)]
+    );
+}
+
+#[rstest]
+#[case((640, 360), "25", json!({}), "3.0")]
+#[case((1280, 720), "25", json!({}), "3.1")]
+#[case((1280, 720), "60", json!({}), "3.2")]
+#[case((1920, 1080), "25", json!({}), "4.0")]
+#[case((1920, 1080), "25", json!({"video_bitrate": 20000}), "4.1")]
+#[case((1920, 1080), "60", json!({}), "4.2")]
+#[case((3840, 2160), "30", json!({}), "5.1")]
+#[case((4096, 16), "25", json!({}), "4.0")]
+#[case((176, 144), "15", json!({"video_bitrate": 60}), "1.1")]
+#[case((64, 64), "15", json!({}), "2.0")]
+fn levels(
+    #[case] (width, height): (u32, u32),
+    #[case] rate: &str,
+    #[case] mut fields: Value,
+    #[case] level: &str,
+) {
+    fields["format"] = json!("mp4");
+    let plan = planned(fields, &source(Some(picture(width, height, rate)), vec![]));
+    assert_eq!(plan.videos[0].level, level);
+}
+
+#[rstest]
+#[case::stereo(2, json!({}), (2, 128, 48_000))]
+#[case::mono_stays(1, json!({}), (1, 64, 48_000))]
+#[case::mono_to_stereo(1, json!({"audio_channels": 2}), (2, 128, 48_000))]
+#[case::mixed_down(6, json!({}), (2, 128, 48_000))]
+#[case::surround_stays(6, json!({"audio_channels": 6}), (6, 384, 48_000))]
+#[case::surround_of_seven(8, json!({"audio_channels": 6}), (6, 384, 48_000))]
+#[case::no_surround_from_stereo(2, json!({"audio_channels": 6}), (2, 128, 48_000))]
+#[case::to_mono(2, json!({"audio_channels": 1}), (1, 64, 48_000))]
+#[case::a_rate(2, json!({"audio_sample_rate": "44100", "audio_bitrate": 96}), (2, 96, 44_100))]
+#[case::as_much_as_a_frame_holds(1, json!({"audio_sample_rate": "8000", "audio_bitrate": 128}), (1, 48, 8_000))]
+fn sounds(#[case] channels: u32, #[case] mut fields: Value, #[case] made: (u32, u32, u32)) {
+    fields["format"] = json!("mp4");
+    let plan = planned(fields, &source(None, vec![sound(0, channels, "")]));
+    let audio = &plan.audios[0];
+    assert_eq!((audio.channels, audio.bitrate, audio.sample_rate), made);
+}
+
+#[test]
+fn several_sounds_are_alternatives_where_there_are_any() {
+    let mut tracks = vec![sound(2, 2, "eng"), sound(1, 2, "eng"), sound(3, 1, "")];
+    tracks[1].title = "Director, \"cut\"=1".to_owned();
+    let source = source(Some(picture(640, 360, "25")), tracks);
+    let plan = planned(json!({"format": "hls"}), &source);
+    let named: Vec<_> =
+        plan.audios.iter().map(|audio| (audio.name.as_str(), audio.label.as_str(), audio.index)).collect();
+    assert_eq!(named, [("audio", "eng", 2), ("audio_2", "Director cut 1", 1), ("audio_3", "Audio 3", 3)]);
+    assert_eq!(planned(json!({"format": "mp4"}), &source).audios.len(), 1);
+    assert_eq!(planned(json!({"format": "hls", "acodec": "none"}), &source).audios.len(), 0);
+}
+
+#[test]
+fn everything_plays_to_the_longest_end() {
+    let mut short = sound(1, 2, "");
+    short.end = 12.5;
+    let plan = planned(json!({"format": "hls"}), &source(Some(picture(640, 360, "25")), vec![short]));
+    assert_eq!((plan.duration, plan.audios[0].silence), (30.0, 17.5));
+    assert_eq!(plan.picture.map(|picture| picture.hold), Some(0.0));
+    let mut still = picture(640, 360, "25");
+    still.end = 0.04;
+    let plan = planned(json!({"format": "mp4"}), &source(Some(still), vec![sound(1, 2, "")]));
+    assert_eq!((plan.duration, plan.picture.map(|picture| picture.hold)), (30.0, Some(29.96)));
+}
+
+#[rstest]
+#[case::untagged_small((640, 360), ["", "", ""], "smpte170m smpte170m smpte170m")]
+#[case::untagged_pal((720, 576), ["", "", ""], "bt470bg smpte170m bt470bg")]
+#[case::untagged_large((1920, 1080), ["", "", ""], "bt709 bt709 bt709")]
+#[case::nonsense((192, 240), ["gbr", "reserved", "reserved"], "smpte170m smpte170m smpte170m")]
+#[case::wide((426, 240), ["bt2020nc", "", ""], "bt709 bt709 bt709")]
+#[case::pq((640, 360), ["bt2020nc", "smpte2084", "bt2020"], "bt709 bt709 bt709")]
+#[case::p3((1920, 1080), ["bt709", "bt709", "smpte432"], "bt709 bt709 bt709")]
+#[case::as_tagged((3840, 2160), ["bt470bg", "smpte170m", "bt470bg"], "bt470bg smpte170m bt470bg")]
+fn colours(#[case] (width, height): (u32, u32), #[case] tags: [&str; 3], #[case] colour: &str) {
+    let [space, transfer, primaries] = tags;
+    let mut tagged = picture(width, height, "25");
+    tagged.color_space = space.to_owned();
+    tagged.color_transfer = transfer.to_owned();
+    tagged.color_primaries = primaries.to_owned();
+    let plan = planned(json!({"format": "mp4"}), &source(Some(tagged), vec![]));
+    let picture = plan.picture.expect("a picture");
+    let Colour { full_range, matrix, transfer: curve, primaries } = picture.colour;
+    assert_eq!(format!("{matrix} {curve} {primaries}"), colour);
+    assert!(!full_range);
+    assert_eq!(picture.tone_map, transfer == "smpte2084");
+}
+
+#[rstest]
+#[case(json!({"format": "mp4", "vcodec": "none"}), Some(picture(640, 360, "25")), vec![])]
+#[case(json!({"format": "mp4", "acodec": "none"}), None, vec![sound(0, 2, "")])]
+fn nothing_to_transcode(
+    #[case] fields: Value,
+    #[case] picture: Option<Picture>,
+    #[case] sounds: Vec<AudioStream>,
+) {
+    let error = plan(&template(fields), &source(picture, sounds), &settings()).expect_err("nothing");
+    assert_eq!(error.code, ErrorCode::NothingToTranscode);
+}
+
+#[test]
+fn sound_alone_gives_sound_alone() {
+    for format in ["mp4", "flv", "hls", "dash"] {
+        let plan = planned(json!({"format": format}), &source(None, vec![sound(0, 2, "")]));
+        assert!(plan.videos.is_empty() && plan.picture.is_none() && plan.audios.len() == 1);
+    }
+}
+
+#[test]
+fn threads_are_shared_out() {
+    let settings = PlanSettings { threads: 4, ..settings() };
+    let ladder = plan(&template(json!({"format": "hls"})), &video(1920, 1080), &settings).expect("a plan");
+    assert_eq!((ladder.videos.len(), ladder.threads), (5, 1));
+    let one = plan(&template(json!({"format": "mp4"})), &video(1920, 1080), &settings).expect("a plan");
+    assert_eq!(one.threads, 4);
+}
+
+fn any_rate() -> impl Strategy<Value = String> {
+    prop_oneof![
+        (1_u32..=250).prop_map(|rate| rate.to_string()),
+        prop::sample::select(vec!["24000/1001", "30000/1001", "60000/1001", "100/7", "1/9", "15/2"])
+            .prop_map(str::to_owned),
+        (1_u32..100_000, 1_u32..2000).prop_map(|(num, den)| format!("{num}/{den}")),
+    ]
+}
+
+fn any_wish() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just(String::new()),
+        (16_u32..4000, 16_u32..4000).prop_map(|(width, height)| format!("{width}x{height}")),
+        (16_u32..4000).prop_map(|side| format!("{side}p")),
+        (16_u32..4000).prop_map(|side| format!("{side}x")),
+        (16_u32..4000).prop_map(|side| format!("x{side}")),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_asked(
+        (width, height) in (1_u32..8192, 1_u32..8192),
+        aspect in (1_u64..20, 1_u64..20),
+        quarters in 0_u8..4,
+        rate in any_rate(),
+        wishes in prop::collection::vec((any_wish(), 0_u32..=240), 1..5),
+        seg_time in 1_u32..=60,
+        (gop_size, gop_seconds) in (0_u32..600, 0_u32..=60),
+        format in prop::sample::select(vec!["mp4", "flv", "hls", "dash"]),
+    ) {
+        let mut shot = picture(width, height, &rate);
+        shot.sample_aspect = Rational::new(aspect.0, aspect.1).expect("an aspect");
+        shot.turn = Turn { quarters, mirrored: false };
+        let streams: Vec<_> = wishes
+            .iter()
+            .map(|(resolution, framerate)| match resolution.as_str() {
+                "" => json!({"framerate": framerate.max(&1)}),
+                resolution => json!({"resolution": resolution, "framerate": framerate.max(&1)}),
+            })
+            .collect();
+        let mut fields = json!({"format": format, "seg_time": seg_time, "gop_size": gop_size,
+            "gop_seconds": gop_seconds, "resolution": wishes[0].0, "framerate": wishes[0].1});
+        if matches!(format, "hls" | "dash") {
+            fields["adaptive_streams"] = json!(streams);
+        }
+        let (shown_width, shown_height) = shot.shown();
+        let source = source(Some(shot), vec![sound(1, 2, "")]);
+        let plan = planned(fields, &source);
+        prop_assert!(!plan.videos.is_empty());
+        let names: std::collections::BTreeSet<_> = plan.videos.iter().map(|video| &video.name).collect();
+        prop_assert_eq!(names.len(), plan.videos.len());
+        for video in &plan.videos {
+            prop_assert!(video.width.is_multiple_of(2) && video.height.is_multiple_of(2));
+            prop_assert!(video.width > 0 && video.height > 0 && video.gop > 0);
+            prop_assert!(f64::from(video.width) <= shown_width.max(1.0) + 1.0);
+            prop_assert!(f64::from(video.height) <= shown_height.max(1.0) + 1.0);
+            let (width, height) = (f64::from(video.width), f64::from(video.height));
+            // each side is at most one pixel from where the aspect puts it, relative to the other
+            let off = width * shown_height - height * shown_width;
+            prop_assert!(off.abs() <= 1.01 * (shown_width + shown_height) || width.min(height) <= 2.0);
+            prop_assert!(video.rate.as_f64() <= 240.0);
+        }
+        if let Some(Segmenting { seconds, kind }) = plan.segmenting {
+            prop_assert!(kind == SegmentType::Fmp4 || plan.format == Format::Hls);
+            let in_groups: Vec<_> = plan.videos.iter().map(|video| {
+                let frames = seconds.as_f64() * video.rate.as_f64();
+                (frames, frames / f64::from(video.gop))
+            }).collect();
+            for (frames, groups) in &in_groups {
+                prop_assert!((frames - frames.round()).abs() < 1e-6, "{frames} frames in a segment");
+                prop_assert!((groups - in_groups[0].1).abs() < 1e-6 && (groups - groups.round()).abs() < 1e-6);
+            }
+        }
+    }
+}

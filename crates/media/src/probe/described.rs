@@ -16,6 +16,7 @@ pub(super) struct Described {
     /// Seconds of the first time stamp.
     pub start: f64,
     pub title: String,
+    pub chapters: usize,
     pub streams: Vec<Stream>,
     /// Stream indices of each programme of a transport stream.
     pub programs: Vec<Vec<u32>>,
@@ -82,6 +83,7 @@ impl Described {
             duration: number(format, "duration").filter(|seconds: &f64| seconds.is_finite()),
             start: number(format, "start_time").filter(|seconds: &f64| seconds.is_finite()).unwrap_or(0.0),
             title: tag(format, "title"),
+            chapters: list(&root, "chapters").len(),
             streams: list(&root, "streams").iter().map(Stream::read).collect(),
             programs: list(&root, "programs").iter().map(indices).collect(),
         })

@@ -22,7 +22,7 @@ const MOST_LINES: usize = 4 << 30;
 /// Packets that tell whether a rate is constant.
 const RATE_PACKETS: u32 = 3000;
 /// Frames that tell whether lines are interlaced.
-const FIELD_FRAMES: u32 = 48;
+const FIELD_FRAMES: u32 = 25;
 /// Frames of a sound that have to be decoded for it to be usable.
 const SOUND_FRAMES: u32 = 8;
 
@@ -35,7 +35,7 @@ pub(super) struct Prober<'a> {
 
 impl Prober<'_> {
     pub(super) async fn describe(&self) -> Result<Described, MediaError> {
-        let shown = ["-show_format", "-show_streams", "-show_programs", "-of", "json"];
+        let shown = ["-show_format", "-show_streams", "-show_programs", "-show_chapters", "-of", "json"];
         let asked = self.ffprobe(&shown);
         let said = self.ask(Program::Ffprobe, asked).await?;
         let log = &said.stderr_tail;

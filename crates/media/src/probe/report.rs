@@ -65,14 +65,15 @@ pub(super) async fn source(
     };
     let sounds: Vec<_> =
         sounds.iter().zip(&sound_spans).map(|(sound, span)| sound_of(sound, *span, base)).collect();
-    let lead = rounded((base - asked.described.start).max(0.0));
+    let lead = if counts_from_its_streams(asked.described) { 0.0 } else { base - asked.described.start };
     Ok(Source {
         container: asked.described.container.clone(),
         size: asked.file.size,
         duration,
-        lead: if lead < 0.001 { 0.0 } else { lead },
+        lead: if lead < 0.001 { 0.0 } else { rounded(lead) },
         duration_is_indexed: asked.indexed || is_declared(asked.described),
         title: asked.described.title.clone(),
+        has_chapters: asked.described.chapters > 0,
         facts: facts(asked, picture.as_ref(), &sounds, duration),
         picture,
         sounds,
@@ -99,6 +100,11 @@ impl Asked<'_> {
             }
         }
     }
+}
+
+/// Where time stamps may jump, FFmpeg counts from the first of the streams that are used, by itself.
+fn counts_from_its_streams(described: &Described) -> bool {
+    matches!(described.container.as_str(), "mpegts" | "mpeg" | "ogg")
 }
 
 /// AVI says in its head how many frames there are, and is written so.

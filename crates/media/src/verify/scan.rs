@@ -93,6 +93,8 @@ pub(super) struct Reader {
     packets: Vec<Packets>,
     headers: Vec<Header>,
     init: usize,
+    /// Whether a text track with the names of chapters belongs to it.
+    chapters: bool,
 }
 
 impl Reader {
@@ -117,6 +119,7 @@ impl Reader {
             packets: track.planned.iter().map(packets).collect(),
             headers: Vec::new(),
             init: usize::from(track.init.is_some()),
+            chapters: plan.chapters,
         }
     }
 
@@ -124,7 +127,12 @@ impl Reader {
         let mut fields = line.trim_end().split('|');
         match fields.next() {
             Some("packet") => self.packet(fields),
-            Some("stream") => self.headers.push(header(&fields.filter_map(|f| f.split_once('=')).collect())),
+            Some("stream") => {
+                let header = header(&fields.filter_map(|f| f.split_once('=')).collect());
+                if !(self.chapters && header.kind == "data") {
+                    self.headers.push(header);
+                }
+            }
             // Transport streams list their streams a second time, below the program they belong to.
             _ => {}
         }
