@@ -36,7 +36,7 @@ pub(super) async fn check_ends(
     cancel: &CancellationToken,
 ) -> Result<(), MediaError> {
     let mut args = words(&["-v", "error", "-of", "compact", "-threads", "2", "-count_frames"]);
-    args.extend(words(&["-show_entries", "stream=nb_read_frames"]));
+    args.extend(words(&["-show_entries", "stream=codec_type,nb_read_frames"]));
     let (Some(first), Some(last)) = (track.segments.first(), track.segments.last()) else { return Ok(()) };
     let pieces: Vec<PathBuf> =
         track.init.iter().chain([&first.piece, &last.piece]).map(|piece| piece.path.clone()).collect();
