@@ -5,7 +5,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use media::{Media, MediaError, Tools, ToolsError};
-use model::{Clock, StorageId, SystemClock, TaskId};
+use model::{BatchId, Clock, StorageId, SystemClock, TaskId};
 use net::{Client, NetError};
 use storage::Storages;
 use store::{Cipher, CipherError, Store, StoreError, StoreOptions};
@@ -82,6 +82,11 @@ impl App {
     /// A new id for a task that is created now.
     pub fn new_task_id(&self) -> TaskId {
         TaskId::generate(self.clock.now(), &mut rand::rng())
+    }
+
+    /// A new id for a batch that is created now.
+    pub fn new_batch_id(&self) -> BatchId {
+        BatchId::generate(self.clock.now(), &mut rand::rng())
     }
 
     /// A new id for a storage.

@@ -27,6 +27,12 @@ pub mod metric {
     pub const CALLBACK_ATTEMPTS: &str = "borealis_callback_attempts_total";
     /// How long attempts to deliver a callback took, in seconds.
     pub const CALLBACK_SECONDS: &str = "borealis_callback_attempt_seconds";
+    /// From when a callback became owed to the first byte of its first attempt, in seconds.
+    pub const CALLBACK_WAIT_SECONDS: &str = "borealis_callback_wait_seconds";
+    /// Attempts to deliver a callback that are in flight in this process.
+    pub const CALLBACKS_FLYING: &str = "borealis_callbacks_in_flight";
+    /// Receivers that this process leaves alone because they keep failing.
+    pub const BREAKERS_OPEN: &str = "borealis_callback_breakers_open";
     /// Callbacks that are owed.
     pub const CALLBACKS_OWED: &str = "borealis_callbacks_owed";
     /// Tasks that wait for a worker.
@@ -103,6 +109,12 @@ fn describe() {
     describe_counter!(metric::TASKS_ENDED, "tasks that ended, by status");
     describe_counter!(metric::CALLBACK_ATTEMPTS, "attempts to deliver a callback, by what became of it");
     describe_histogram!(metric::CALLBACK_SECONDS, "how long attempts to deliver a callback took, in seconds");
+    describe_histogram!(
+        metric::CALLBACK_WAIT_SECONDS,
+        "from when a callback became owed to its first attempt, in seconds"
+    );
+    describe_gauge!(metric::CALLBACKS_FLYING, "attempts to deliver a callback that are in flight here");
+    describe_gauge!(metric::BREAKERS_OPEN, "receivers that are left alone because they keep failing");
     describe_gauge!(metric::CALLBACKS_OWED, "callbacks that are owed");
     describe_gauge!(metric::TASKS_WAITING, "tasks that wait for a worker");
     describe_gauge!(metric::TASKS_RUNNING, "tasks that a worker has");
@@ -125,6 +137,18 @@ pub fn callback_attempted(next: CallbackNext, took: Duration) {
     };
     counter!(metric::CALLBACK_ATTEMPTS, "outcome" => outcome).increment(1);
     histogram!(metric::CALLBACK_SECONDS).record(took.as_secs_f64());
+}
+
+/// Counts the first attempt of a callback, by how long it had been owed.
+pub fn callback_first_sent(waited: Duration) {
+    histogram!(metric::CALLBACK_WAIT_SECONDS).record(waited.as_secs_f64());
+}
+
+/// Says how many attempts are in flight, and how many receivers are left alone.
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float; nobody has 2^53 of either")]
+pub fn callbacks_flying(in_flight: usize, broken: usize) {
+    gauge!(metric::CALLBACKS_FLYING).set(in_flight as f64);
+    gauge!(metric::BREAKERS_OPEN).set(broken as f64);
 }
 
 /// Counts a request that was answered. `route` is the route's pattern, never the path, whose number

@@ -9,10 +9,10 @@ use store::CallbackFilter;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    auth::Caller,
-    envelope::{Answer, Envelope, Reply},
-    error::{ApiError, BadParam, NotFound},
-    extract::Query,
+    auth::{Caller, Editor},
+    envelope::{Answer, Envelope, Nothing, Reply},
+    error::{ApiError, BadParam, Conflict, NotFound},
+    extract::{Body, Query},
     ids::wanted,
     paging::Paging,
     reading::number,
@@ -170,6 +170,62 @@ pub(super) async fn query_callback(
     Ok(Answer::new(details, warnings))
 }
 
+/// Sends a callback again, whatever became of it, under the same `webhook-id`; its attempts go on
+/// counting, and it has as many again as its storage allows.
+#[utoipa::path(
+    post, path = "/redeliver_callback", tag = "callback",
+    params(ByCallback),
+    responses(
+        (status = 200, description = "it is owed", body = Envelope<Answer<Nothing>>), BadParam, NotFound, Conflict
+    )
+)]
+pub(super) async fn redeliver_callback(
+    State(app): State<Arc<App>>,
+    editor: Editor,
+    Query(request, warnings): Query<ByCallback>,
+) -> Reply<Nothing> {
+    app.store.redeliver_callback(&editor.tenant, &wanted("callback", &request.callback_id)?).await?;
+    tracing::info!(callback_id = request.callback_id, "callback to be sent again");
+    Ok(Answer::nothing(warnings))
+}
+
+/// Which callbacks to send again.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct RecoverCallbacks {
+    /// Those of this storage.
+    storage_id: String,
+    /// Those that became owed at this time or later, in Unix seconds or milliseconds.
+    since: i64,
+}
+
+/// How many are sent again.
+#[derive(Serialize, ToSchema)]
+pub(super) struct RecoveredCallbacks {
+    num: u64,
+}
+
+/// Sends again every callback of a storage that failed since a time: those that were given up, and
+/// those that wait for another attempt.
+#[utoipa::path(
+    post, path = "/recover_callback", tag = "callback",
+    request_body = RecoverCallbacks,
+    responses(
+        (status = 200, description = "they are owed", body = Envelope<Answer<RecoveredCallbacks>>),
+        BadParam, NotFound, Conflict
+    )
+)]
+pub(super) async fn recover_callback(
+    State(app): State<Arc<App>>,
+    editor: Editor,
+    Body(request, warnings): Body<RecoverCallbacks>,
+) -> Reply<RecoveredCallbacks> {
+    let id = wanted("storage", &request.storage_id)?;
+    let since = Timestamp::from_client(request.since);
+    let num = app.store.recover_callbacks(&editor.tenant, &id, since).await?;
+    tracing::info!(storage_id = %id, num, "callbacks to be sent again");
+    Ok(Answer::new(RecoveredCallbacks { num }, warnings))
+}
+
 /// Where the callbacks of each storage go.
 async fn urls(app: &App, tenant: &TenantId) -> Result<HashMap<StorageId, String>, ApiError> {
     let storages = app.store.storages(tenant).await?;
@@ -210,7 +266,7 @@ impl ListedCallback {
 }
 
 impl ListedAttempt {
-    fn of(attempt: Attempt) -> Self {
+    pub(super) fn of(attempt: Attempt) -> Self {
         Self {
             number: attempt.number,
             time: attempt.time.as_secs(),

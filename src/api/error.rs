@@ -37,6 +37,12 @@ impl ApiError {
         FieldError::new(field, problem).into()
     }
 
+    /// The same about a part of what was asked for.
+    pub(super) fn of(self, part: &str) -> Self {
+        let between = if self.code == ErrorCode::BadParam { "." } else { ": " };
+        Self { detail: format!("{part}{between}{}", self.detail).into(), ..self }
+    }
+
     /// There is no such thing.
     pub(super) fn not_found(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorCode::NotFound, detail)

@@ -5,6 +5,7 @@
 
 mod addresses;
 mod auth;
+mod batches;
 mod callbacks;
 mod document;
 mod envelope;
@@ -14,6 +15,7 @@ mod files;
 mod health;
 mod ids;
 mod limits;
+mod notify;
 mod outputs;
 mod paging;
 mod reading;
@@ -22,6 +24,7 @@ mod storage_check;
 mod storages;
 mod tasks;
 mod templates;
+mod well_known;
 
 use std::sync::Arc;
 
@@ -42,6 +45,7 @@ pub const BASE: &str = "/vodencoding/v1";
 pub fn router(app: Arc<App>) -> Router {
     let routes = Router::from(calls())
         .route("/metrics", get(health::metrics))
+        .route("/.well-known/borealis-callbacks.json", get(well_known::callbacks))
         .route("/openapi.json", get(document::openapi))
         .route(&format!("{}/{{storage_id}}/{{*key}}", files::PATH), get(files::serve).options(files::serve))
         .with_state(Arc::clone(&app));
@@ -63,6 +67,7 @@ fn calls() -> OpenApiRouter<Arc<App>> {
     let api = OpenApiRouter::new()
         .routes(routes!(storages::add_storage))
         .routes(routes!(storages::list_storage))
+        .routes(routes!(storages::update_storage))
         .routes(routes!(storages::del_storage))
         .routes(routes!(storage_check::check_storage))
         .routes(routes!(templates::add_template))
@@ -71,13 +76,18 @@ fn calls() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(templates::list_template))
         .routes(routes!(templates::del_template))
         .routes(routes!(tasks::create_task))
+        .routes(routes!(batches::create_batch))
         .routes(routes!(tasks::query_task))
         .routes(routes!(tasks::list_task))
         .routes(routes!(tasks::cancel_task))
         .routes(routes!(tasks::retry_task))
         .routes(routes!(outputs::sign_output))
         .routes(routes!(callbacks::list_callback))
-        .routes(routes!(callbacks::query_callback));
+        .routes(routes!(callbacks::query_callback))
+        .routes(routes!(callbacks::redeliver_callback))
+        .routes(routes!(callbacks::recover_callback))
+        .routes(routes!(notify::ping_storage))
+        .routes(routes!(notify::rotate_notify_secret));
     OpenApiRouter::with_openapi(document::base())
         .nest(BASE, api)
         .routes(routes!(health::healthz))

@@ -23,10 +23,12 @@ use super::{
 };
 use crate::app::App;
 
-/// A storage to add.
+/// A storage to add, or what one is to become.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(default)]
 pub(super) struct AddStorage {
+    /// Which storage is replaced; for `update_storage` alone.
+    storage_id: String,
     /// The kind of object store.
     #[serde(rename = "type")]
     #[schema(required, value_type = StorageType)]
@@ -91,12 +93,48 @@ pub(super) async fn add_storage(
     if !request.notify.is_empty() {
         warnings.extend(addresses::check_notify(&app.net, &request.notify).await?);
     }
+    if !request.storage_id.is_empty() {
+        warnings.push("`storage_id` is made by the server and was ignored".to_owned());
+    }
     let given = !request.notify_secret.is_empty();
     let storage = request.into_storage(&app, editor.tenant.clone())?;
     app.storages.open(&storage).map_err(unusable)?;
     app.store.add_storage(&storage).await?;
     let notify_secret = (!given).then(|| storage.notify_secret.expose().to_owned());
     Ok(Answer::new(AddedStorage { storage_id: storage.id.to_string(), notify_secret }, warnings))
+}
+
+/// Replaces a storage, but for the secrets that are not given. Callbacks that are owed go to the
+/// new `notify` from their next attempt on; their bodies stay as they are.
+#[utoipa::path(
+    put, path = "/update_storage", tag = "storage",
+    request_body = AddStorage,
+    responses((status = 200, description = "replaced", body = Envelope<Answer<Nothing>>), BadParam, NotFound)
+)]
+pub(super) async fn update_storage(
+    State(app): State<Arc<App>>,
+    editor: Editor,
+    Body(request, mut warnings): Body<AddStorage>,
+) -> Reply<Nothing> {
+    let kept = app.store.storage(&editor.tenant, &wanted("storage", &request.storage_id)?).await?;
+    if !request.notify.is_empty() {
+        warnings.extend(addresses::check_notify(&app.net, &request.notify).await?);
+    }
+    let given = !request.notify_secret.is_empty();
+    let storage = request.into_storage(&app, editor.tenant.clone())?;
+    let unless_empty = |new: Secret, old: Secret| if new.expose().is_empty() { old } else { new };
+    let storage = Storage {
+        id: kept.id,
+        created: kept.created,
+        storage_ak: unless_empty(storage.storage_ak, kept.storage_ak),
+        storage_sk: unless_empty(storage.storage_sk, kept.storage_sk),
+        notify_secret: if given { storage.notify_secret } else { kept.notify_secret },
+        old_notify_secret: kept.old_notify_secret,
+        ..storage
+    };
+    app.storages.open(&storage).map_err(unusable)?;
+    app.store.update_storage(&storage).await?;
+    Ok(Answer::nothing(warnings))
 }
 
 /// A storage, as it is listed.
@@ -202,6 +240,7 @@ impl AddStorage {
             storage_sk: Secret::new(self.storage_sk),
             notify: self.notify,
             notify_secret,
+            old_notify_secret: None,
             notify_settings,
             extra: self.extra,
             name_rule: self.name_rule,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use model::{
     BatchId, ExtraOptions, Input, OutputPath, Priority, StorageId, Task, TaskReport, TaskSpec, TaskState,
-    TaskStatus, TemplateName, Timestamp,
+    TaskStatus, TemplateName, TenantId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use store::TaskFilter;
@@ -15,7 +15,7 @@ use super::{
     addresses,
     auth::{Caller, Editor},
     envelope::{Answer, Envelope, Nothing, Reply},
-    error::{BadParam, Conflict, NotFound},
+    error::{ApiError, BadParam, Conflict, NotFound},
     extract::{Body, Query},
     ids::wanted,
     paging::Paging,
@@ -71,16 +71,24 @@ pub(super) async fn create_task(
     editor: Editor,
     Body(request, warnings): Body<CreateTask>,
 ) -> Reply<CreatedTask> {
+    let task = new_task(&app, &editor.tenant, request).await?;
+    app.store.create_task(&task).await?;
+    tracing::info!(task_id = %task.id, input = %task.spec.input.redacted(), output = %task.output_uri, "task created");
+    Ok(Answer::new(CreatedTask { task_id: task.id.to_string() }, warnings))
+}
+
+/// The task that is asked for, checked; it is not kept yet.
+pub(super) async fn new_task(app: &App, tenant: &TenantId, request: CreateTask) -> Result<Task, ApiError> {
     request.extra_options.check()?;
     let priority = Priority::new(request.priority)?;
     let name = wanted("template", &request.template_name)?;
-    let template = templates::resolve(&app, &editor.tenant, &name).await?.into_template();
-    let storage = app.store.storage(&editor.tenant, &wanted("storage", &request.storage_id)?).await?;
+    let template = templates::resolve(app, tenant, &name).await?.into_template();
+    let storage = app.store.storage(tenant, &wanted("storage", &request.storage_id)?).await?;
     let output = OutputPath::resolve(&request.output, &storage, template.format)?;
-    addresses::check_input(&app, &storage, &request.input).await?;
-    let task = Task {
+    addresses::check_input(app, &storage, &request.input).await?;
+    Ok(Task {
         id: app.new_task_id(),
-        tenant: editor.tenant.clone(),
+        tenant: tenant.clone(),
         batch_id: None,
         output_uri: storage.uri(output.key()),
         region: storage.region,
@@ -96,10 +104,7 @@ pub(super) async fn create_task(
             extra_options: request.extra_options,
             priority,
         },
-    };
-    app.store.create_task(&task).await?;
-    tracing::info!(task_id = %task.id, input = %task.spec.input.redacted(), output = %task.output_uri, "task created");
-    Ok(Answer::new(CreatedTask { task_id: task.id.to_string() }, warnings))
+    })
 }
 
 /// Which task.

@@ -1,12 +1,15 @@
-//! `borealis callback`: what became of callbacks.
+//! `borealis callback`: what became of callbacks, and what can be done about it.
+
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use model::{CallbackId, CallbackStatus, StorageId, TaskId};
-use serde_json::Value;
+use model::{CallbackId, CallbackStatus, Clock as _, StorageId, SystemClock, TaskId};
+use serde_json::{Value, json};
 
 use super::{
     client::{Client, Connection},
-    print::{Shown, Table, fields},
+    duration,
+    print::{Shown, Table, fields, line},
 };
 
 /// The arguments of `borealis callback`.
@@ -26,6 +29,33 @@ enum CallbackCommand {
     Show {
         /// The callback's id
         callback_id: CallbackId,
+        #[command(flatten)]
+        shown: Shown,
+    },
+    /// Send a callback again, whatever became of it
+    Redeliver {
+        /// The callback's id
+        callback_id: CallbackId,
+    },
+    /// Send every callback of a storage again that failed since a time
+    Recover {
+        /// The storage's id
+        storage_id: StorageId,
+        /// How long ago the first of them became owed, such as 90m or 24h
+        #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+        since: Duration,
+    },
+    /// Send a test callback to a storage's receiver, and say what it answered
+    Ping {
+        /// The storage's id
+        storage_id: StorageId,
+        #[command(flatten)]
+        shown: Shown,
+    },
+    /// Make a new secret for a storage's callbacks; for 24 h the old one signs as well
+    RotateSecret {
+        /// The storage's id
+        storage_id: StorageId,
         #[command(flatten)]
         shown: Shown,
     },
@@ -59,6 +89,37 @@ pub(super) async fn run(args: CallbackArgs) -> super::Result {
             let callback: Value = client.get("query_callback", &query).await?;
             shown.print(&callback, |callback| with_attempts(callback.clone()))
         }
+        CallbackCommand::Redeliver { callback_id } => {
+            let query = [("callback_id", callback_id.as_str())];
+            client.post::<Value>("redeliver_callback", &query).await?;
+            line(&format!("{callback_id} is sent again"))
+        }
+        CallbackCommand::Recover { storage_id, since } => recover(&client, &storage_id, since).await,
+        CallbackCommand::Ping { storage_id, shown } => ping(&client, &storage_id, shown).await,
+        CallbackCommand::RotateSecret { storage_id, shown } => {
+            let query = [("storage_id", storage_id.as_str())];
+            let rotated: Value = client.post("rotate_notify_secret", &query).await?;
+            eprintln!("keep the notify_secret: it is shown only now");
+            shown.print(&rotated, fields)
+        }
+    }
+}
+
+async fn recover(client: &Client, storage_id: &StorageId, since: Duration) -> super::Result {
+    let since = SystemClock.now() - since;
+    let body = json!({"storage_id": storage_id, "since": since.as_secs()});
+    let recovered: Value = client.send("recover_callback", &body).await?;
+    line(&format!("{} callbacks are sent again", recovered["num"]))
+}
+
+/// Prints what the receiver answered; fails when it did not accept.
+async fn ping(client: &Client, storage_id: &StorageId, shown: Shown) -> super::Result {
+    let query = [("storage_id", storage_id.as_str())];
+    let pinged: Value = client.post("ping_storage", &query).await?;
+    shown.print(&pinged, |pinged| fields(&pinged["attempt"]))?;
+    match pinged["delivered"].as_bool() {
+        Some(true) => Ok(()),
+        _ => Err("the receiver did not accept the test callback".into()),
     }
 }
 

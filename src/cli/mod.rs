@@ -52,7 +52,7 @@ enum Command {
     Storage(storage::StorageArgs),
     /// Add and list templates: how to transcode
     Template(template::TemplateArgs),
-    /// See what became of callbacks
+    /// See what became of callbacks, and send them again
     Callback(callback::CallbackArgs),
     /// Receive callbacks on this machine, verify and print them
     Listen(listen::ListenArgs),

@@ -46,6 +46,7 @@ pub async fn run(settings: Settings, parts: Parts) -> Result<(), StartError> {
     let work = app.settings.server.data_dir.join("work");
     let presence =
         Presence::announce(&work).map_err(|error| format!("cannot use {}: {error}", work.display()))?;
+    let presence = Arc::new(presence);
     match presence.take_over(&app.store).await? {
         0 => {}
         count => tracing::warn!(count, "took over what processes that died on this machine left behind"),
@@ -54,7 +55,7 @@ pub async fn run(settings: Settings, parts: Parts) -> Result<(), StartError> {
     let mut running = JoinSet::new();
     let (sweeper, present, sweep_stop) = (Arc::clone(&app), Arc::clone(&presence), stop.clone());
     running.spawn(async move { jobs::sweep::sweep(&sweeper, &present, sweep_stop).await });
-    let deliverer = jobs::deliver_callback::Deliverer::new(Arc::clone(&app), presence.id.clone());
+    let deliverer = jobs::deliver_callback::Deliverer::new(Arc::clone(&app), presence.id.clone(), stop.clone());
     running.spawn(deliverer.run(stop.clone()));
     if let Some(media) = media {
         let runner = Runner::new(Arc::clone(&app), media, presence.id.clone(), presence.folder.clone());

@@ -19,6 +19,9 @@ pub struct CallbackSettings {
     /// Attempts in flight at once for one receiver.
     #[serde(deserialize_with = "value::count")]
     pub receiver_concurrency: usize,
+    /// How long a callback is kept that is not owed any more.
+    #[serde(with = "value::duration")]
+    pub retention: Duration,
     /// Where callbacks come from, as it is published.
     #[serde(with = "value::list")]
     pub source_addresses: Vec<Network>,

@@ -1,7 +1,8 @@
-//! Sweep: gives back what dead workers had, removes what they left, and counts what is waiting.
+//! Sweep: gives back what dead workers had, removes what they left, forgets what is old, and counts
+//! what is waiting.
 //! Idempotent and periodic; every process does it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use store::StoreError;
 use tokio_util::sync::CancellationToken;
@@ -11,9 +12,13 @@ use crate::{app::App, telemetry, worker::Presence};
 /// An object that nobody has written to for so long was left behind by a process that died.
 const UNFINISHED: Duration = Duration::from_secs(60 * 60);
 
+/// How often old callbacks are looked for.
+const FORGET: Duration = Duration::from_secs(10 * 60);
+
 /// Runs until `stop`.
 pub(crate) async fn sweep(app: &App, presence: &Presence, stop: CancellationToken) {
     let every = (app.settings.worker.lease / 3).max(Duration::from_millis(100));
+    let mut forgot: Option<Instant> = None;
     loop {
         match give_back(app, presence).await {
             Ok(0) => {}
@@ -24,6 +29,10 @@ pub(crate) async fn sweep(app: &App, presence: &Presence, stop: CancellationToke
             Ok(0) => {}
             Ok(count) => tracing::info!(count, "removed objects that were never finished"),
             Err(error) => tracing::warn!(%error, "could not look for unfinished objects"),
+        }
+        if forgot.is_none_or(|at| at.elapsed() >= FORGET) {
+            forget(app).await;
+            forgot = Some(Instant::now());
         }
         tokio::select! {
             () = tokio::time::sleep(every) => {}
@@ -37,4 +46,13 @@ async fn give_back(app: &App, presence: &Presence) -> Result<u64, StoreError> {
     let given_back = presence.take_over(&app.store).await? + app.store.reap().await?;
     telemetry::queue_is(&app.store.queue_depth().await?);
     Ok(given_back)
+}
+
+async fn forget(app: &App) {
+    let before = app.clock.now() - app.settings.callback.retention;
+    match app.store.forget_callbacks(before).await {
+        Ok(0) => {}
+        Ok(count) => tracing::info!(count, "forgot old callbacks"),
+        Err(error) => tracing::error!(%error, "could not forget old callbacks"),
+    }
 }

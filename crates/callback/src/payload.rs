@@ -130,6 +130,7 @@ mod tests {
             storage_sk: Secret::new("never seen"),
             notify: "https://app.example/hook?token=7".to_owned(),
             notify_secret: Secret::new("never seen"),
+            old_notify_secret: None,
             notify_settings: NotifySettings::default(),
             extra: String::new(),
             name_rule: String::new(),

@@ -6,7 +6,8 @@
 
 use std::time::{Duration, Instant};
 
-use model::{Attempt, Callback, Clock, NotifySettings, NotifySuccess, Secret, Timestamp};
+use chrono::DateTime;
+use model::{Attempt, CallbackId, Clock, NotifySuccess, Secret, Timestamp};
 use net::{Exchange, NetError, NetErrorKind, Timing};
 use reqwest::{Method, Request, Response, StatusCode, Url, header};
 
@@ -21,6 +22,8 @@ pub enum Outcome {
     Rejected {
         /// The status of its answer.
         status: u16,
+        /// How long it asked to be left alone.
+        retry_after: Option<Duration>,
     },
     /// There was no complete answer.
     Unreachable,
@@ -45,23 +48,36 @@ impl Default for Limits {
     }
 }
 
-/// Makes one attempt to deliver `callback` to `url`. The record's number is one more than the
-/// attempts that the callback has had.
+/// What is sent in an attempt: on every one the same id and bytes, signed anew.
+#[derive(Clone, Copy, Debug)]
+pub struct Message<'a> {
+    /// Where it goes.
+    pub url: &'a str,
+    /// The callback's id.
+    pub id: &'a CallbackId,
+    /// Its bytes.
+    pub body: &'a [u8],
+    /// Which attempt it is; counts from 1.
+    pub number: u32,
+    /// Each of them signs.
+    pub secrets: &'a [&'a Secret],
+    /// Which answer is success.
+    pub success: NotifySuccess,
+}
+
+/// Makes one attempt to deliver a message.
 pub async fn send(
     client: &net::Client,
-    url: &str,
-    callback: &Callback,
-    secret: &Secret,
-    settings: &NotifySettings,
+    message: &Message<'_>,
     clock: &dyn Clock,
     limits: &Limits,
 ) -> (Attempt, Outcome) {
-    let mut attempt = blank(callback.attempts.saturating_add(1), clock.now());
+    let mut attempt = blank(message.number, clock.now());
     let deadline = Deadline { begun: Instant::now(), limit: limits.deadline };
-    let sent = match Post::new(url, callback, secret, attempt.time) {
+    let sent = match Post::new(message, attempt.time) {
         Ok(post) => {
             let answer = post.deliver(client, deadline).await;
-            record(&mut attempt, answer, settings, limits, deadline).await
+            record(&mut attempt, answer, message.success, limits, deadline).await
         }
         Err(problem) => Err(problem),
     };
@@ -111,36 +127,42 @@ impl Failed {
     }
 }
 
-/// What is sent: the same bytes under the same id on every attempt, signed anew.
+/// A message that can be sent.
 struct Post<'a> {
     url: Url,
-    callback: &'a Callback,
+    message: &'a Message<'a>,
     timestamp: String,
-    signature: String,
+    signatures: String,
 }
 
 impl<'a> Post<'a> {
-    fn new(url: &str, callback: &'a Callback, secret: &Secret, now: Timestamp) -> Result<Self, Failed> {
-        let url =
-            net::parse_url(url).map_err(|problem| Failed::never(format!("bad url: the URL {problem}")))?;
-        let signature = sign::signature(secret, &callback.id, now, &callback.body)
+    fn new(message: &'a Message<'a>, now: Timestamp) -> Result<Self, Failed> {
+        let url = net::parse_url(message.url)
+            .map_err(|problem| Failed::never(format!("bad url: the URL {problem}")))?;
+        let sign = |secret: &&Secret| sign::signature(secret, message.id, now, message.body);
+        let signatures: Vec<String> = message
+            .secrets
+            .iter()
+            .map(sign)
+            .collect::<Result<_, _>>()
             .map_err(|error| Failed::never(format!("bad secret: the notify secret {error}")))?;
-        Ok(Self { url, callback, timestamp: now.as_secs().to_string(), signature })
+        let (timestamp, signatures) = (now.as_secs().to_string(), signatures.join(" "));
+        Ok(Self { url, message, timestamp, signatures })
     }
 
     fn request(&self, timeout: Duration) -> Request {
         let mut request = Request::new(Method::POST, self.url.clone());
         let headers = [
             (header::CONTENT_TYPE.as_str(), "application/json"),
-            (sign::ID_HEADER, self.callback.id.as_str()),
+            (sign::ID_HEADER, self.message.id.as_str()),
             (sign::TIMESTAMP_HEADER, &self.timestamp),
-            (sign::SIGNATURE_HEADER, &self.signature),
+            (sign::SIGNATURE_HEADER, &self.signatures),
         ];
         for (name, value) in headers {
             let value = header::HeaderValue::from_str(value).expect("ids, digits and base64 are ASCII");
             request.headers_mut().insert(header::HeaderName::from_static(name), value);
         }
-        *request.body_mut() = Some(self.callback.body.clone().into());
+        *request.body_mut() = Some(self.message.body.to_vec().into());
         *request.timeout_mut() = Some(timeout);
         request
     }
@@ -159,7 +181,7 @@ impl<'a> Post<'a> {
 async fn record(
     attempt: &mut Attempt,
     answer: Result<Exchange, NetError>,
-    settings: &NotifySettings,
+    success: NotifySuccess,
     limits: &Limits,
     deadline: Deadline,
 ) -> Result<(), Failed> {
@@ -171,14 +193,15 @@ async fn record(
     let response = exchange.response;
     let status = response.status();
     let location = location(&response);
+    let retry_after = retry_after(&response, attempt.time);
     attempt.http_status = Some(status.as_u16());
     attempt.response_head = Some(head(&response, limits.keep));
 
     let (body, read) = read(response, limits.read).await;
     attempt.response_body = Some(text(&body, limits.keep));
-    if !accepts(settings.success, status) {
+    if !accepts(success, status) {
         return Err(Failed {
-            outcome: Outcome::Rejected { status: status.as_u16() },
+            outcome: Outcome::Rejected { status: status.as_u16(), retry_after },
             error: said(status, location),
         });
     }
@@ -197,6 +220,18 @@ fn said(status: StatusCode, location: Option<String>) -> String {
         Some(location) if status.is_redirection() => format!("redirect to {location}: not followed"),
         _ => format!("status {}", status.as_u16()),
     }
+}
+
+/// What `Retry-After` says, in seconds or as a date (RFC 9110, 10.2.3); a date that is past says
+/// nothing.
+fn retry_after(response: &Response, now: Timestamp) -> Option<Duration> {
+    let value = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = DateTime::parse_from_rfc2822(value).ok()?;
+    let wait = Timestamp::from_millis(date.timestamp_millis()).since(now);
+    (!wait.is_zero()).then_some(wait)
 }
 
 /// Where a redirect leads, without its query.

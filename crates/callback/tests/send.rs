@@ -10,13 +10,10 @@ use std::{
 };
 
 use borealis_callback::{
-    send::{Limits, Outcome, send},
+    send::{Limits, Message, Outcome, send},
     sign,
 };
-use model::{
-    Attempt, Callback, CallbackId, CallbackStatus, Clock, NotifySettings, NotifySuccess, Secret, TenantId,
-    Timestamp,
-};
+use model::{Attempt, CallbackId, Clock, NotifySuccess, Secret, Timestamp};
 use net::{Client, ClientOptions, Guard};
 use rstest::rstest;
 use tokio::{
@@ -154,24 +151,15 @@ fn client() -> Client {
     Client::new(Arc::new(Guard::new(vec![loopback])), ClientOptions::default()).expect("a client")
 }
 
-fn callback() -> Callback {
-    Callback {
-        id: CallbackId::generate(&mut rand::rng()),
-        tenant: TenantId::main(),
-        storage_id: "0123456789abcdef".parse().expect("an id"),
-        task_ids: Vec::new(),
-        status: CallbackStatus::Owed,
-        body: BODY.to_vec(),
-        attempts: 1,
-        created: NOW,
-        next_attempt: Some(NOW),
-        delivered: None,
-    }
+/// Sends [`BODY`] as a second attempt.
+async fn send_to(client: &Client, url: &str, success: NotifySuccess, limits: Limits) -> (Attempt, Outcome) {
+    let (id, secret) = (CallbackId::generate(&mut rand::rng()), Secret::new(SECRET));
+    let message = Message { url, id: &id, body: BODY, number: 2, secrets: &[&secret], success };
+    send(client, &message, &Still, &limits).await
 }
 
-async fn attempt_with(url: &str, settings: NotifySettings, limits: Limits) -> (Attempt, Outcome) {
-    let secret = Secret::new(SECRET);
-    let (attempt, outcome) = send(&client(), url, &callback(), &secret, &settings, &Still, &limits).await;
+async fn attempt_with(url: &str, success: NotifySuccess, limits: Limits) -> (Attempt, Outcome) {
+    let (attempt, outcome) = send_to(&client(), url, success, limits).await;
     assert_eq!((attempt.number, attempt.time), (2, NOW));
     assert_eq!(attempt.error.is_none(), outcome == Outcome::Accepted);
     if let Some(error) = &attempt.error {
@@ -185,7 +173,11 @@ async fn attempt_with(url: &str, settings: NotifySettings, limits: Limits) -> (A
 }
 
 async fn attempt(url: &str) -> (Attempt, Outcome) {
-    attempt_with(url, NotifySettings::default(), Limits::default()).await
+    attempt_with(url, NotifySuccess::Only200, Limits::default()).await
+}
+
+fn rejected(status: u16) -> Outcome {
+    Outcome::Rejected { status, retry_after: None }
 }
 
 fn error(attempt: &Attempt) -> &str {
@@ -196,17 +188,16 @@ fn error(attempt: &Attempt) -> &str {
 async fn a_receiver_gets_the_stored_bytes_signed() {
     let mut receiver = Receiver::answering(ok("thanks")).await;
     let client = client();
-    let (callback, secret) = (callback(), Secret::new(SECRET));
-    let (attempt, outcome) = send(
-        &client,
-        &receiver.url,
-        &callback,
-        &secret,
-        &NotifySettings::default(),
-        &Still,
-        &Limits::default(),
-    )
-    .await;
+    let (callback, secret) = (CallbackId::generate(&mut rand::rng()), Secret::new(SECRET));
+    let message = Message {
+        url: &receiver.url,
+        id: &callback,
+        body: BODY,
+        number: 2,
+        secrets: &[&secret],
+        success: NotifySuccess::Only200,
+    };
+    let (attempt, outcome) = send(&client, &message, &Still, &Limits::default()).await;
 
     assert_eq!(
         (outcome, attempt.http_status, attempt.error.as_deref()),
@@ -234,7 +225,7 @@ async fn a_receiver_gets_the_stored_bytes_signed() {
     assert_eq!(header("accept-encoding"), None);
     let [id, timestamp, signature] = [sign::ID_HEADER, sign::TIMESTAMP_HEADER, sign::SIGNATURE_HEADER]
         .map(|name| header(name).expect("a signature header"));
-    assert_eq!((id.as_str(), timestamp.as_str()), (callback.id.as_str(), "1700000000"));
+    assert_eq!((id.as_str(), timestamp.as_str()), (callback.as_str(), "1700000000"));
     let headers = sign::Headers { id: &id, timestamp: &timestamp, signature: &signature };
     assert_eq!(sign::verify(&secret, headers, BODY, NOW), Ok(()));
 }
@@ -253,14 +244,13 @@ async fn which_answer_is_success(
     #[case] accepted: bool,
 ) {
     let receiver = Receiver::answering(status(line)).await;
-    let settings = NotifySettings { success, ..NotifySettings::default() };
-    let (attempt, outcome) = attempt_with(&receiver.url, settings, Limits::default()).await;
+    let (attempt, outcome) = attempt_with(&receiver.url, success, Limits::default()).await;
     let number: u16 = line[..3].parse().expect("a status");
     assert_eq!(attempt.http_status, Some(number));
     if accepted {
         assert_eq!(outcome, Outcome::Accepted);
     } else {
-        assert_eq!(outcome, Outcome::Rejected { status: number });
+        assert_eq!(outcome, rejected(number));
         assert_eq!(error(&attempt), format!("status {number}"));
     }
 }
@@ -277,7 +267,7 @@ async fn redirects_are_never_followed(#[case] number: u16) {
     let answer = format!("HTTP/1.1 {number} Go\r\nlocation: {}\r\ncontent-length: 0\r\n\r\n", target.url);
     let receiver = Receiver::answering(answer).await;
     let (attempt, outcome) = attempt(&receiver.url).await;
-    assert_eq!(outcome, Outcome::Rejected { status: number });
+    assert_eq!(outcome, rejected(number));
     let shown = target.url.strip_suffix("?token=hidden").expect("a query");
     assert_eq!(error(&attempt), format!("redirect to {shown}: not followed"));
     assert_eq!((receiver.connections(), target.connections()), (1, 0));
@@ -291,7 +281,7 @@ async fn redirects_are_never_followed(#[case] number: u16) {
 #[tokio::test]
 async fn a_hanging_receiver_meets_the_deadline(#[case] answer: &'static str) {
     let receiver = Receiver::answering(answer).await;
-    let (attempt, outcome) = attempt_with(&receiver.url, NotifySettings::default(), SHORT).await;
+    let (attempt, outcome) = attempt_with(&receiver.url, NotifySuccess::Only200, SHORT).await;
     assert_eq!(outcome, Outcome::Unreachable);
     assert_eq!(error(&attempt), "timeout: no complete answer within 0.7 s");
     assert!(attempt.total_ms >= 700, "{}", attempt.total_ms);
@@ -306,7 +296,7 @@ async fn a_trickling_receiver_meets_the_deadline() {
         every: Some(Duration::from_millis(50)),
     })
     .await;
-    let (attempt, outcome) = attempt_with(&receiver.url, NotifySettings::default(), SHORT).await;
+    let (attempt, outcome) = attempt_with(&receiver.url, NotifySuccess::Only200, SHORT).await;
     assert_eq!((outcome, attempt.http_status), (Outcome::Unreachable, Some(200)));
     assert_eq!(error(&attempt), "timeout: no complete answer within 0.7 s");
     assert!(attempt.response_body.expect("a start").starts_with("xx"));
@@ -348,7 +338,7 @@ async fn nuls_and_broken_utf8_are_replaced() {
     answer.extend(body);
     let receiver = Receiver::answering(answer).await;
     let (attempt, outcome) = attempt(&receiver.url).await;
-    assert_eq!(outcome, Outcome::Rejected { status: 500 });
+    assert_eq!(outcome, rejected(500));
     let kept = attempt.response_body.expect("a body");
     assert!(kept.starts_with("a\u{fffd}b\u{fffd}éé") && kept.ends_with('é'), "{kept}");
     assert!(attempt.response_head.expect("a head").contains("x-odd: ü"));
@@ -391,11 +381,10 @@ async fn of_a_huge_head_only_the_start_is_kept() {
 #[tokio::test]
 async fn a_pooled_connection_that_was_closed_is_no_failed_attempt() {
     let receiver = Receiver::start(Does::ClosesAtTheSecond).await;
-    let (client, secret) = (client(), Secret::new(SECRET));
+    let client = client();
     for connections in [1, 2] {
-        let settings = NotifySettings::default();
         let (attempt, outcome) =
-            send(&client, &receiver.url, &callback(), &secret, &settings, &Still, &Limits::default()).await;
+            send_to(&client, &receiver.url, NotifySuccess::Only200, Limits::default()).await;
         assert_eq!((outcome, attempt.error), (Outcome::Accepted, None));
         assert_eq!(receiver.connections(), connections);
     }
@@ -404,11 +393,10 @@ async fn a_pooled_connection_that_was_closed_is_no_failed_attempt() {
 #[tokio::test]
 async fn connections_are_kept() {
     let receiver = Receiver::answering(ok("")).await;
-    let (client, secret) = (client(), Secret::new(SECRET));
+    let client = client();
     for number in 0..5 {
-        let settings = NotifySettings::default();
         let (attempt, outcome) =
-            send(&client, &receiver.url, &callback(), &secret, &settings, &Still, &Limits::default()).await;
+            send_to(&client, &receiver.url, NotifySuccess::Only200, Limits::default()).await;
         assert_eq!(outcome, Outcome::Accepted);
         assert_eq!(attempt.connect_ms.is_some(), number == 0);
         assert!(attempt.address.is_some());
@@ -446,16 +434,54 @@ async fn nobody_listens() {
 )]
 #[tokio::test]
 async fn what_can_never_be_sent(#[case] url: &str, #[case] secret: &str, #[case] why: &str) {
-    let (attempt, outcome) = send(
-        &client(),
-        url,
-        &callback(),
-        &Secret::new(secret),
-        &NotifySettings::default(),
-        &Still,
-        &Limits::default(),
-    )
-    .await;
+    let (id, secret) = (CallbackId::generate(&mut rand::rng()), Secret::new(secret));
+    let success = NotifySuccess::Only200;
+    let message = Message { url, id: &id, body: BODY, number: 2, secrets: &[&secret], success };
+    let (attempt, outcome) = send(&client(), &message, &Still, &Limits::default()).await;
     assert_eq!((outcome, error(&attempt)), (Outcome::Forbidden, why));
     assert_eq!((attempt.number, attempt.http_status), (2, None));
+}
+
+/// While a secret is rotated out, both sign: whoever knows either of them verifies.
+#[tokio::test]
+async fn every_secret_signs() {
+    let mut receiver = Receiver::answering(ok("")).await;
+    let (id, new, old) =
+        (CallbackId::generate(&mut rand::rng()), sign::generate_secret(), Secret::new(SECRET));
+    let message = Message {
+        url: &receiver.url,
+        id: &id,
+        body: BODY,
+        number: 1,
+        secrets: &[&new, &old],
+        success: NotifySuccess::Only200,
+    };
+    let (_, outcome) = send(&client(), &message, &Still, &Limits::default()).await;
+    assert_eq!(outcome, Outcome::Accepted);
+    let request = String::from_utf8(receiver.requests.recv().await.expect("a request")).expect("ASCII");
+    let value = |name: &str| {
+        request.lines().find_map(|line| line.strip_prefix(&format!("{name}: "))).expect("a header").to_owned()
+    };
+    let [id, timestamp, signature] =
+        [sign::ID_HEADER, sign::TIMESTAMP_HEADER, sign::SIGNATURE_HEADER].map(value);
+    assert_eq!(signature.split(' ').count(), 2, "{signature}");
+    let headers = sign::Headers { id: &id, timestamp: &timestamp, signature: &signature };
+    assert_eq!(sign::verify(&new, headers, BODY, NOW), Ok(()));
+    assert_eq!(sign::verify(&old, headers, BODY, NOW), Ok(()));
+}
+
+#[rstest]
+#[case("120", Some(120))]
+#[case(" 0 ", Some(0))]
+#[case("Tue, 14 Nov 2023 22:14:20 GMT", Some(59))]
+#[case("Tue, 14 Nov 2023 22:13:00 GMT", None)]
+#[case("soon", None)]
+#[case("-5", None)]
+#[tokio::test]
+async fn a_wish_to_be_left_alone_is_read(#[case] value: &str, #[case] seconds: Option<u64>) {
+    let answer = format!("HTTP/1.1 503 Busy\r\nretry-after: {value}\r\ncontent-length: 0\r\n\r\n");
+    let receiver = Receiver::answering(answer).await;
+    let (_, outcome) = attempt(&receiver.url).await;
+    let Outcome::Rejected { status: 503, retry_after } = outcome else { panic!("{outcome:?}") };
+    assert_eq!(retry_after.map(|wait| wait.as_secs()), seconds);
 }

@@ -97,6 +97,8 @@ pub struct Storage {
     pub notify: String,
     /// `whsec_` and base64; signs the callbacks.
     pub notify_secret: Secret,
+    /// The secret before it, which signs as well until that moment.
+    pub old_notify_secret: Option<(Secret, Timestamp)>,
     /// How callbacks are delivered.
     pub notify_settings: NotifySettings,
     /// Free text, handed back.
@@ -133,6 +135,7 @@ pub(crate) mod tests {
             storage_sk: Secret::default(),
             notify: String::new(),
             notify_secret: Secret::default(),
+            old_notify_secret: None,
             notify_settings: NotifySettings::default(),
             extra: String::new(),
             name_rule: String::new(),

@@ -5,8 +5,8 @@
 //! waiting does not give. Dropping it without [`Write::commit`] undoes it.
 
 use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, DbBackend, SqliteTransactionMode, TransactionOptions,
-    TransactionTrait,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode, Statement,
+    TransactionOptions, TransactionTrait,
 };
 use tokio::sync::MutexGuard;
 
@@ -27,7 +27,21 @@ pub(crate) struct Write<'a> {
 impl Store {
     /// Begins a write transaction.
     pub(crate) async fn begin(&self) -> Result<Write<'_>> {
-        let database = self.database();
+        self.begin_on(self.database()).await
+    }
+
+    /// Begins a write transaction that a power cut may undo after it was committed, though never in
+    /// part: it does not wait for the disk. For claims, which then are as if never made.
+    pub(crate) async fn begin_unsynced(&self) -> Result<Write<'_>> {
+        let write = self.begin_on(self.unsynced()).await?;
+        if write.tx.get_database_backend() == DbBackend::Postgres {
+            let lazily = "SET LOCAL synchronous_commit TO off";
+            write.tx.execute_raw(Statement::from_string(DbBackend::Postgres, lazily)).await?;
+        }
+        Ok(write)
+    }
+
+    async fn begin_on(&self, database: &DatabaseConnection) -> Result<Write<'_>> {
         let sqlite = database.get_database_backend() == DbBackend::Sqlite;
         let turn = if sqlite { Some(self.writers().lock().await) } else { None };
         let options = TransactionOptions {
@@ -45,15 +59,16 @@ impl Write<'_> {
         self.made.jobs = true;
     }
 
-    /// Says that the transaction made a callback due.
-    pub(crate) fn made_callback(&mut self) {
-        self.made.callbacks = true;
+    /// Says that the transaction made a callback due that was not tried before, in this queue; with
+    /// the empty name: anything, anywhere.
+    pub(crate) fn made_callback(&mut self, receiver: &str) {
+        self.made.callbacks.insert(receiver.to_owned());
     }
 
     /// Makes it so, and wakes whoever waits for it.
     pub(crate) async fn commit(self) -> Result<()> {
         if self.tx.get_database_backend() == DbBackend::Postgres {
-            wakeups::announce(&self.tx, self.made).await?;
+            wakeups::announce(&self.tx, self.store.wakeups(), &self.made).await?;
         }
         self.tx.commit().await?;
         self.store.wakeups().wake(self.made);

@@ -1,7 +1,7 @@
 //! Callbacks: what receivers are owed, from the end of a task until they were told.
 //!
 //! A callback is owed exactly while `next_attempt` is set; its bytes never change; each attempt is
-//! kept. How it is claimed and sent is in `deliveries`.
+//! kept. How it is claimed and sent is in `deliveries`, how it is owed again in `replay`.
 
 use std::collections::HashMap;
 
@@ -18,6 +18,7 @@ use crate::{
     begin::Write,
     column,
     entities::{attempt, callback, callback_task},
+    receiver::queue_of,
 };
 
 /// Which callbacks are wanted; what is none is not asked about.
@@ -92,14 +93,16 @@ impl Store {
     ) -> Result<()> {
         let id = CallbackId::generate(&mut rand::rng());
         let now = self.now().as_millis();
+        let receiver = queue_of(storage);
         let row = callback::ActiveModel {
             id: Set(id.to_string()),
             tenant_id: Set(storage.tenant.to_string()),
             storage_id: Set(storage.id.to_string()),
-            receiver: Set(column::text(&receiver(&storage.notify))),
+            receiver: Set(receiver.clone()),
             status: Set(CallbackStatus::Owed.to_string()),
             body: Set(self.compose(storage, tasks)),
             attempts: Set(0),
+            attempts_before: Set(0),
             retry: Set(false),
             created: Set(now),
             next_attempt: Set(Some(now)),
@@ -115,7 +118,7 @@ impl Store {
             task_id: Set(task.id.to_string()),
         });
         callback_task::Entity::insert_many(tells).exec_without_returning(&write.tx).await?;
-        write.made_callback();
+        write.made_callback(&receiver);
         Ok(())
     }
 }
@@ -138,19 +141,6 @@ impl CallbackFilter {
             .add_option(self.task_id.as_ref().map(tells_about))
             .add_option(self.start.map(|start| Column::Created.gte(start.as_millis())))
             .add_option(self.end.map(|end| Column::Created.lte(end.as_millis())))
-    }
-}
-
-/// `scheme://host:port` of a URL; a text that is none is a receiver of its own.
-fn receiver(notify: &str) -> String {
-    match url::Url::parse(notify) {
-        Ok(url) if url.has_host() => format!(
-            "{}://{}:{}",
-            url.scheme(),
-            url.host_str().unwrap_or_default(),
-            url.port_or_known_default().unwrap_or_default()
-        ),
-        _ => notify.to_owned(),
     }
 }
 
@@ -202,19 +192,4 @@ fn read_attempt(row: attempt::Model) -> Result<Attempt> {
         response_head: row.response_head,
         response_body: row.response_body,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use rstest::rstest;
-
-    use super::*;
-
-    #[rstest]
-    #[case("https://User@Example.com/hook?sig=1", "https://example.com:443")]
-    #[case("http://[::1]:8080/", "http://[::1]:8080")]
-    #[case("not a url", "not a url")]
-    fn receivers(#[case] notify: &str, #[case] expected: &str) {
-        assert_eq!(receiver(notify), expected);
-    }
 }

@@ -18,9 +18,10 @@ use crate::{
 };
 
 impl Store {
-    /// Puts a task's job into the queue.
-    pub(crate) async fn enqueue(&self, write: &mut Write<'_>, task: &Task) -> Result<()> {
-        let tenant = task.tenant.as_str();
+    /// Puts the jobs of tasks of one tenant into the queue, in their order.
+    pub(crate) async fn enqueue(&self, write: &mut Write<'_>, tasks: &[Task]) -> Result<()> {
+        let Some(first) = tasks.first() else { return Ok(()) };
+        let tenant = first.tenant.as_str();
         let newcomer = tenant::ActiveModel { id: Set(tenant.to_owned()), vtime: Set(0) };
         tenant::Entity::insert(newcomer)
             .on_conflict(OnConflict::column(tenant::Column::Id).do_nothing().to_owned())
@@ -29,22 +30,15 @@ impl Store {
         let own = tenant::Entity::find_by_id(tenant).lock_exclusive().one(&write.tx).await?;
         let own = own.ok_or_else(|| StoreError::Corrupt(format!("tenant `{tenant}` is missing")))?;
         let vtime = own.vtime.max(self.front(write).await?) + 1;
+        let jobs: Vec<job::ActiveModel> =
+            (vtime..).zip(tasks).map(|(vtime, task)| job(task, vtime)).collect();
+        let last = vtime + i64::try_from(jobs.len()).unwrap_or(i64::MAX) - 1;
         tenant::Entity::update_many()
-            .col_expr(tenant::Column::Vtime, Expr::value(vtime))
+            .col_expr(tenant::Column::Vtime, Expr::value(last))
             .filter(tenant::Column::Id.eq(tenant))
             .exec(&write.tx)
             .await?;
-        let job = job::ActiveModel {
-            task_id: Set(task.id.to_string()),
-            priority: Set(task.spec.priority.get().into()),
-            vtime: Set(vtime),
-            run_at: Set(0),
-            fence: Set(0),
-            claims: Set(0),
-            tries: Set(0),
-            ..Default::default()
-        };
-        job::Entity::insert(job).exec_without_returning(&write.tx).await?;
+        job::Entity::insert_many(jobs).exec_without_returning(&write.tx).await?;
         write.made_job();
         Ok(())
     }
@@ -63,5 +57,18 @@ impl Store {
         }
         let farthest = tenant::Entity::find().order_by_desc(tenant::Column::Vtime).one(&write.tx).await?;
         Ok(farthest.map_or(0, |tenant| tenant.vtime))
+    }
+}
+
+fn job(task: &Task, vtime: i64) -> job::ActiveModel {
+    job::ActiveModel {
+        task_id: Set(task.id.to_string()),
+        priority: Set(task.spec.priority.get().into()),
+        vtime: Set(vtime),
+        run_at: Set(0),
+        fence: Set(0),
+        claims: Set(0),
+        tries: Set(0),
+        ..Default::default()
     }
 }

@@ -210,22 +210,38 @@ impl Store {
     /// When the database fails.
     pub async fn release_worker(&self, worker: &WorkerId) -> Result<u64> {
         let jobs = job::Column::Worker.eq(worker.as_str());
-        let callbacks = callback::Column::Worker.eq(worker.as_str());
-        self.release(jobs, callbacks).await
+        let callbacks = Condition::all().add(callback::Column::Worker.eq(worker.as_str()));
+        self.release(jobs, Some(callbacks)).await
     }
 
-    /// Gives back whatever has outlived its lease, jobs and callbacks, and says how many.
+    /// Gives back the jobs that have outlived their leases, and says how many.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn reap(&self) -> Result<u64> {
-        let now = self.now().as_millis();
-        self.release(job::Column::LeaseUntil.lt(now), callback::Column::LeaseUntil.lt(now)).await
+        self.release(job::Column::LeaseUntil.lt(self.now().as_millis()), None).await
     }
 
-    async fn release(&self, jobs: Expr, callbacks: Expr) -> Result<u64> {
+    /// Gives back the callbacks that have outlived their leases, and says how many.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn reap_callbacks(&self) -> Result<u64> {
         let mut write = self.begin().await?;
-        let mut released = release_callbacks(&mut write, callbacks).await?;
+        let expired = Condition::all()
+            .add(callback::Column::Worker.is_not_null())
+            .add(callback::Column::LeaseUntil.lt(self.now().as_millis()));
+        let released = release_callbacks(&mut write, expired).await?;
+        write.commit().await?;
+        Ok(released)
+    }
+
+    async fn release(&self, jobs: Expr, callbacks: Option<Condition>) -> Result<u64> {
+        let mut write = self.begin().await?;
+        let mut released = match callbacks {
+            Some(callbacks) => release_callbacks(&mut write, callbacks).await?,
+            None => 0,
+        };
         let lost = job::Entity::find()
             .filter(jobs)
             .order_by_asc(job::Column::LeaseUntil)
@@ -306,11 +322,11 @@ async fn free(
     Ok(())
 }
 
-async fn release_callbacks(write: &mut Write<'_>, which: Expr) -> Result<u64> {
+async fn release_callbacks(write: &mut Write<'_>, which: Condition) -> Result<u64> {
     let freed = callback::ActiveModel { worker: Set(None), lease_until: Set(None), ..Default::default() };
     let released = callback::Entity::update_many().set(freed).filter(which).exec(&write.tx).await?;
     if released.rows_affected > 0 {
-        write.made_callback();
+        write.made_callback("");
     }
     Ok(released.rows_affected)
 }

@@ -8,6 +8,7 @@
 //! - whoever lost the fence writes nothing more: each write of a claim's holder checks it;
 //! - everything belongs to a tenant, and another tenant's id is [`StoreError::NotFound`].
 
+mod batches;
 mod begin;
 mod callbacks;
 mod cipher;
@@ -20,6 +21,9 @@ mod jobs;
 mod keys;
 mod migrations;
 mod open;
+mod receiver;
+mod replay;
+mod retention;
 mod storages;
 mod tasks;
 mod templates;
@@ -29,7 +33,7 @@ mod wakeups;
 
 pub use callbacks::CallbackFilter;
 pub use cipher::{Cipher, CipherError};
-pub use deliveries::CallbackClaim;
+pub use deliveries::{CallbackClaim, Ready, Record, Want};
 pub use error::{Result, StoreError};
 pub use jobs::{Claim, QueueDepth};
 pub use keys::{hash_secret, secret_matches};

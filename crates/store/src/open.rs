@@ -1,6 +1,6 @@
 //! Opening the database: connections, schema, the master key's proof, wake-ups.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use model::{Clock, Storage, Task, Timestamp};
 use sea_orm::{
@@ -55,6 +55,9 @@ pub struct Store {
 
 struct Shared {
     database: DatabaseConnection,
+    /// The same database by a connection whose commits do not wait for the disk; none where a
+    /// transaction can say so itself.
+    unsynced: Option<DatabaseConnection>,
     writers: Mutex<()>,
     wakeups: Arc<Wakeups>,
     listener: Option<JoinHandle<()>>,
@@ -78,7 +81,7 @@ impl Store {
     /// [`StoreError::Database`] when it cannot be reached or migrated, [`StoreError::Secret`] when
     /// its secrets were sealed with another master key.
     pub async fn open(options: StoreOptions) -> Result<Self> {
-        let database = Database::connect(connect_options(&options.url)).await?;
+        let database = Database::connect(connect_options(&options.url, SqliteSynchronous::Full)).await?;
         let wakeups = Arc::new(Wakeups::default());
         let listener = match database.get_database_backend() {
             DbBackend::Postgres => Some(
@@ -88,9 +91,18 @@ impl Store {
             ),
             _ => None,
         };
+        let unsynced = match database.get_database_backend() {
+            DbBackend::Sqlite => {
+                let mut one = connect_options(&options.url, SqliteSynchronous::Normal);
+                one.max_connections(1);
+                Some(Database::connect(one).await?)
+            }
+            _ => None,
+        };
         let store = Self {
             shared: Arc::new(Shared {
                 database,
+                unsynced,
                 writers: Mutex::new(()),
                 wakeups,
                 listener,
@@ -123,6 +135,12 @@ impl Store {
         &self.shared.wakeups.callbacks_due
     }
 
+    /// The queues in which callbacks became due for the first time since the last call, and whether
+    /// there may be others: then look with [`Store::ready_receivers`].
+    pub fn take_due(&self) -> (BTreeSet<String>, bool) {
+        self.shared.wakeups.take_due()
+    }
+
     async fn migrate(&self) -> Result<()> {
         let write = self.begin().await?;
         if write.tx.get_database_backend() == DbBackend::Postgres {
@@ -142,6 +160,10 @@ impl Store {
 
     pub(crate) fn database(&self) -> &DatabaseConnection {
         &self.shared.database
+    }
+
+    pub(crate) fn unsynced(&self) -> &DatabaseConnection {
+        self.shared.unsynced.as_ref().unwrap_or(&self.shared.database)
     }
 
     pub(crate) fn writers(&self) -> &Mutex<()> {
@@ -165,15 +187,15 @@ impl Store {
     }
 }
 
-fn connect_options(url: &str) -> ConnectOptions {
+fn connect_options(url: &str, synchronous: SqliteSynchronous) -> ConnectOptions {
     let mut options = ConnectOptions::new(url);
     options.max_connections(CONNECTIONS).acquire_timeout(BUSY).sqlx_logging(false).map_sqlx_sqlite_opts(
-        |sqlite| {
+        move |sqlite| {
             sqlite
                 .create_if_missing(true)
                 .busy_timeout(BUSY)
                 .journal_mode(SqliteJournalMode::Wal)
-                .synchronous(SqliteSynchronous::Full)
+                .synchronous(synchronous)
                 .foreign_keys(true)
         },
     );

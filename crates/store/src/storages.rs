@@ -4,17 +4,20 @@
 use std::time::Duration;
 
 use model::{
-    NotifyPolicy, NotifySettings, NotifySuccess, Storage, StorageId, StorageType, TenantId, Timestamp,
+    NotifyPolicy, NotifySettings, NotifySuccess, Secret, Storage, StorageId, StorageType, TenantId, Timestamp,
 };
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, EntityTrait as _, ModelTrait as _,
-    PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, SqlErr, sea_query::LockType,
+    ActiveValue::{NotSet, Set},
+    ColumnTrait as _, ConnectionTrait, EntityTrait as _, ModelTrait as _, PaginatorTrait as _,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _, SqlErr,
+    sea_query::{Expr, LockType},
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Cipher, Result, Store, StoreError, column,
+    Cipher, CipherError, Result, Store, StoreError, column,
     entities::{callback, storage, task},
+    receiver::queue_of,
 };
 
 impl Store {
@@ -67,6 +70,64 @@ impl Store {
         read(row, self.cipher())
     }
 
+    /// Replaces what is kept of a storage. What its receiver is owed follows it to the new address,
+    /// from the next attempt on; the bodies stay as they are.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when the tenant has none with this id.
+    pub async fn update_storage(&self, storage: &Storage) -> Result<()> {
+        let row = row(storage, self.cipher())?;
+        let mut write = self.begin().await?;
+        find(&write.tx, &storage.tenant, &storage.id, Some(LockType::Update)).await?;
+        storage::Entity::update_many()
+            .set(storage::ActiveModel { id: NotSet, created: NotSet, ..row })
+            .filter(storage::Column::Id.eq(storage.id.as_str()))
+            .exec(&write.tx)
+            .await?;
+        let receiver = queue_of(storage);
+        let moved = callback::Entity::update_many()
+            .col_expr(callback::Column::Receiver, Expr::value(receiver.as_str()))
+            .filter(callback::Column::StorageId.eq(storage.id.as_str()))
+            .filter(callback::Column::NextAttempt.is_not_null())
+            .filter(callback::Column::Receiver.ne(receiver.as_str()))
+            .exec(&write.tx)
+            .await?;
+        if moved.rows_affected > 0 {
+            write.made_callback("");
+        }
+        write.commit().await
+    }
+
+    /// Gives a storage another secret; the one it has signs as well until `until`, and the one
+    /// before that no more.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when the tenant has none with this id.
+    pub async fn rotate_notify_secret(
+        &self,
+        tenant: &TenantId,
+        id: &StorageId,
+        secret: Secret,
+        until: Timestamp,
+    ) -> Result<()> {
+        let write = self.begin().await?;
+        let mut storage = read(find(&write.tx, tenant, id, Some(LockType::Update)).await?, self.cipher())?;
+        let old = std::mem::replace(&mut storage.notify_secret, secret);
+        storage.old_notify_secret = Some((old, until));
+        let row = row(&storage, self.cipher())?;
+        storage::Entity::update_many()
+            .set(storage::ActiveModel {
+                notify_secret: row.notify_secret,
+                old_notify_secret: row.old_notify_secret,
+                old_notify_secret_until: row.old_notify_secret_until,
+                ..Default::default()
+            })
+            .filter(storage::Column::Id.eq(id.as_str()))
+            .exec(&write.tx)
+            .await?;
+        write.commit().await
+    }
+
     /// Deletes a storage. Its ended tasks stay.
     ///
     /// # Errors
@@ -111,6 +172,8 @@ pub(crate) async fn find(
     query.one(database).await?.ok_or_else(|| StoreError::NotFound(format!("there is no storage `{id}`")))
 }
 
+const OLD_SECRET: &str = "old_notify_secret";
+
 /// What is stored of a storage as it is; fields may be added, as long as they have a default.
 #[derive(Serialize, Deserialize)]
 struct Spec {
@@ -148,6 +211,7 @@ fn row(storage: &Storage, cipher: &Cipher) -> Result<storage::ActiveModel> {
         name_rule: storage.name_rule.clone(),
     };
     let id = storage.id.as_str();
+    let old = storage.old_notify_secret.as_ref();
     Ok(storage::ActiveModel {
         id: Set(id.to_owned()),
         tenant_id: Set(storage.tenant.to_string()),
@@ -155,12 +219,17 @@ fn row(storage: &Storage, cipher: &Cipher) -> Result<storage::ActiveModel> {
         storage_ak: Set(cipher.seal("storage_ak", id, &storage.storage_ak)?),
         storage_sk: Set(cipher.seal("storage_sk", id, &storage.storage_sk)?),
         notify_secret: Set(cipher.seal("notify_secret", id, &storage.notify_secret)?),
+        old_notify_secret: Set(old.map(|(secret, _)| cipher.seal(OLD_SECRET, id, secret)).transpose()?),
+        old_notify_secret_until: Set(old.map(|(_, until)| until.as_millis())),
         created: Set(storage.created.as_millis()),
     })
 }
 
 pub(crate) fn read(row: storage::Model, cipher: &Cipher) -> Result<Storage> {
     let spec: Spec = column::from_json("storage.spec", &row.spec)?;
+    let old = row.old_notify_secret.zip(column::moment(row.old_notify_secret_until));
+    let old =
+        old.map(|(sealed, until)| Ok::<_, CipherError>((cipher.open(OLD_SECRET, &row.id, &sealed)?, until)));
     Ok(Storage {
         id: column::read("storage.id", &row.id)?,
         tenant: column::read("storage.tenant_id", &row.tenant_id)?,
@@ -175,6 +244,7 @@ pub(crate) fn read(row: storage::Model, cipher: &Cipher) -> Result<Storage> {
         storage_sk: cipher.open("storage_sk", &row.id, &row.storage_sk)?,
         notify: spec.notify,
         notify_secret: cipher.open("notify_secret", &row.id, &row.notify_secret)?,
+        old_notify_secret: old.transpose()?,
         notify_settings: NotifySettings {
             attempts: spec.notify_attempts,
             interval: Duration::from_millis(spec.notify_interval_ms),

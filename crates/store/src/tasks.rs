@@ -55,14 +55,19 @@ impl Store {
     /// [`StoreError::NotFound`] when its storage is not the tenant's, [`StoreError::Conflict`] when
     /// another unfinished task writes to the same output.
     pub async fn create_task(&self, task: &Task) -> Result<()> {
-        let row = row(task)?;
         let mut write = self.begin().await?;
         // shared, so that it is not deleted meanwhile
         storages::find(&write.tx, &task.tenant, &task.spec.storage_id, Some(LockType::Share)).await?;
-        let inserted = task::Entity::insert(row).exec_without_returning(&write.tx).await;
-        inserted.map_err(|error| clash(error, task))?;
-        self.enqueue(&mut write, task).await?;
+        self.insert_tasks(&mut write, std::slice::from_ref(task)).await?;
         write.commit().await
+    }
+
+    /// Inserts tasks of one tenant, and their jobs.
+    pub(crate) async fn insert_tasks(&self, write: &mut Write<'_>, tasks: &[Task]) -> Result<()> {
+        let rows = tasks.iter().map(row).collect::<Result<Vec<_>>>()?;
+        let inserted = task::Entity::insert_many(rows).exec_without_returning(&write.tx).await;
+        inserted.map_err(|error| clash(error, tasks))?;
+        self.enqueue(write, tasks).await
     }
 
     /// One task.
@@ -128,7 +133,10 @@ impl Store {
         task.source = None;
         storages::find(&write.tx, tenant, &task.spec.storage_id, Some(LockType::Share)).await?;
         save(&write.tx, &task).await?;
-        self.enqueue(&mut write, &task).await?;
+        if let Some(batch) = &task.batch_id {
+            self.again_in_batch(&write, batch).await?;
+        }
+        self.enqueue(&mut write, std::slice::from_ref(&task)).await?;
         write.commit().await?;
         Ok(task)
     }
@@ -141,9 +149,7 @@ impl Store {
         job::Entity::delete_many().filter(job::Column::TaskId.eq(task.id.as_str())).exec(&write.tx).await?;
         let storage = storages::find(&write.tx, &task.tenant, &task.spec.storage_id, None).await?;
         let storage = storages::read(storage, self.cipher())?;
-        if !storage.notify.is_empty() {
-            self.owe_callback(write, &storage, std::slice::from_ref(&task)).await?;
-        }
+        self.owe_end(write, &storage, &task).await?;
         Ok(task)
     }
 }
@@ -191,22 +197,24 @@ pub(crate) async fn save(database: &impl ConnectionTrait, task: &Task) -> Result
         .filter(task::Column::Id.eq(task.id.as_str()))
         .exec(database)
         .await;
-    updated.map_err(|error| clash(error, task))?;
+    updated.map_err(|error| clash(error, std::slice::from_ref(task)))?;
     Ok(())
 }
 
-/// What it means when a task's row is not unique.
-fn clash(error: sea_orm::DbErr, task: &Task) -> StoreError {
+/// What it means when the row of one of these tasks is not unique.
+fn clash(error: sea_orm::DbErr, tasks: &[Task]) -> StoreError {
     match error.sql_err() {
         // SQLite names the columns, PostgreSQL the index
         Some(SqlErr::UniqueConstraintViolation(what))
             if what.contains("output_key") || what.contains("task_output") =>
         {
-            let output = &task.output_uri;
-            StoreError::Conflict(format!("another unfinished task writes to `{output}`"))
+            StoreError::Conflict(match tasks {
+                [task] => format!("another unfinished task writes to `{}`", task.output_uri),
+                tasks => format!("another unfinished task writes to one of these {} outputs", tasks.len()),
+            })
         }
         Some(SqlErr::UniqueConstraintViolation(_)) => {
-            StoreError::Conflict(format!("there is a task `{}` already", task.id))
+            StoreError::Conflict("there is a task with this id already".to_owned())
         }
         _ => error.into(),
     }
@@ -252,7 +260,7 @@ fn state_columns(state: &TaskState) -> Result<task::ActiveModel> {
     })
 }
 
-fn read(row: task::Model) -> Result<Task> {
+pub(crate) fn read(row: task::Model) -> Result<Task> {
     let spec: TaskSpec = column::from_json("task.spec", &row.spec)?;
     let source = row.source.as_deref().map(|json| column::from_json("task.source", json)).transpose()?;
     Ok(Task {

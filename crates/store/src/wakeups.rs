@@ -4,10 +4,15 @@
 //! poll as well and look for work until there is none. On PostgreSQL it crosses processes: `NOTIFY`
 //! goes with the transaction, and one connection listens.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
+use rand::Rng as _;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, Statement};
-use sqlx::postgres::PgListener;
+use sqlx::postgres::{PgListener, PgNotification};
 use tokio::{sync::Notify, task::JoinHandle};
 
 const JOBS: &str = "borealis_jobs";
@@ -16,18 +21,48 @@ const CALLBACKS: &str = "borealis_callbacks";
 /// How long to wait before a lost connection is tried again.
 const RECONNECT: Duration = Duration::from_secs(1);
 
+/// Any receiver: whoever is woken has to look.
+const ANY: &str = "";
+
+/// PostgreSQL takes less than 8000 bytes; longer names, which no host has, are looked for.
+const LONGEST: usize = 4000;
+
+/// Receivers that are kept for whoever asks; beyond that he has to look.
+const MOST: usize = 4096;
+
 /// The two things that are waited for.
-#[derive(Default)]
 pub(crate) struct Wakeups {
     pub(crate) jobs_ready: Notify,
     pub(crate) callbacks_due: Notify,
+    receivers: Mutex<BTreeSet<String>>,
+    /// Tells our own announcements from those of other processes.
+    process: String,
+}
+
+impl Default for Wakeups {
+    fn default() -> Self {
+        Self {
+            jobs_ready: Notify::new(),
+            callbacks_due: Notify::new(),
+            receivers: Mutex::default(),
+            process: format!("{:016x}", rand::rng().next_u64()),
+        }
+    }
 }
 
 /// What a transaction made ready.
-#[derive(Clone, Copy, Default)]
+#[derive(Default)]
 pub(crate) struct Made {
     pub(crate) jobs: bool,
-    pub(crate) callbacks: bool,
+    /// The receivers of callbacks that are due.
+    pub(crate) callbacks: BTreeSet<String>,
+}
+
+impl Made {
+    /// Anything may be ready.
+    fn anything() -> Self {
+        Self { jobs: true, callbacks: BTreeSet::from([ANY.to_owned()]) }
+    }
 }
 
 impl Wakeups {
@@ -35,8 +70,33 @@ impl Wakeups {
         if made.jobs {
             poke(&self.jobs_ready);
         }
-        if made.callbacks {
+        if !made.callbacks.is_empty() {
+            let mut receivers = self.receivers.lock().unwrap_or_else(PoisonError::into_inner);
+            receivers.extend(made.callbacks);
+            if receivers.len() > MOST {
+                *receivers = BTreeSet::from([ANY.to_owned()]);
+            }
+            drop(receivers);
             poke(&self.callbacks_due);
+        }
+    }
+
+    /// The receivers that were announced since the last time, and whether there may be others.
+    pub(crate) fn take_due(&self) -> (BTreeSet<String>, bool) {
+        let mut due = std::mem::take(&mut *self.receivers.lock().unwrap_or_else(PoisonError::into_inner));
+        let any = due.remove(ANY);
+        (due, any)
+    }
+
+    /// What another process announced.
+    fn heard(&self, notification: &PgNotification) -> Made {
+        let (process, receiver) = notification.payload().split_once(' ').unwrap_or_default();
+        if process == self.process {
+            return Made::default();
+        }
+        match notification.channel() {
+            JOBS => Made { jobs: true, ..Made::default() },
+            _ => Made { callbacks: BTreeSet::from([receiver.to_owned()]), ..Made::default() },
         }
     }
 }
@@ -48,17 +108,15 @@ fn poke(notify: &Notify) {
 }
 
 /// Tells the other processes, when and only when the transaction is committed.
-pub(crate) async fn announce(tx: &DatabaseTransaction, made: Made) -> Result<(), DbErr> {
-    for (channel, wanted) in [(JOBS, made.jobs), (CALLBACKS, made.callbacks)] {
-        if wanted {
-            let notify = "SELECT pg_notify($1, '')";
-            tx.execute_raw(Statement::from_sql_and_values(
-                tx.get_database_backend(),
-                notify,
-                [channel.into()],
-            ))
-            .await?;
-        }
+pub(crate) async fn announce(tx: &DatabaseTransaction, wakeups: &Wakeups, made: &Made) -> Result<(), DbErr> {
+    let jobs = made.jobs.then_some((JOBS, ANY));
+    let callbacks = made.callbacks.iter().map(|receiver| (CALLBACKS, receiver.as_str()));
+    for (channel, what) in jobs.into_iter().chain(callbacks) {
+        let what = if what.len() > LONGEST { ANY } else { what };
+        let payload = format!("{} {what}", wakeups.process);
+        let notify = "SELECT pg_notify($1, $2)";
+        let values = [channel.into(), payload.into()];
+        tx.execute_raw(Statement::from_sql_and_values(tx.get_database_backend(), notify, values)).await?;
     }
     Ok(())
 }
@@ -70,12 +128,9 @@ pub(crate) async fn listen(url: &str, wakeups: Arc<Wakeups>) -> Result<JoinHandl
     Ok(tokio::spawn(async move {
         loop {
             match listener.try_recv().await {
-                Ok(Some(notification)) => wakeups.wake(Made {
-                    jobs: notification.channel() == JOBS,
-                    callbacks: notification.channel() == CALLBACKS,
-                }),
+                Ok(Some(notification)) => wakeups.wake(wakeups.heard(&notification)),
                 // the connection was lost and is there again: anything may have been missed
-                Ok(None) => wakeups.wake(Made { jobs: true, callbacks: true }),
+                Ok(None) => wakeups.wake(Made::anything()),
                 Err(error) => {
                     tracing::warn!(%error, "wake-ups from the database are late: the connection is lost");
                     tokio::time::sleep(RECONNECT).await;

@@ -31,6 +31,7 @@ fn storage(kind: StorageType, bucket: &str) -> Storage {
         storage_sk: Secret::default(),
         notify: String::new(),
         notify_secret: Secret::default(),
+        old_notify_secret: None,
         notify_settings: NotifySettings::default(),
         extra: String::new(),
         name_rule: String::new(),

@@ -9,12 +9,14 @@ pub struct Model {
     pub id: String,
     pub tenant_id: String,
     pub storage_id: String,
-    /// `scheme://host:port` of the address.
+    /// Whose queue it stands in; see [`crate::receiver`].
     pub receiver: String,
     pub status: String,
     /// The bytes that are sent, unchanged on every attempt.
     pub body: Vec<u8>,
     pub attempts: i32,
+    /// Those that were made when it became owed for the last time: they use up nothing.
+    pub attempts_before: i32,
     /// Whether it was tried before: first attempts go first.
     pub retry: bool,
     pub created: i64,

@@ -4,6 +4,7 @@
 
 pub(crate) mod access_key;
 pub(crate) mod attempt;
+pub(crate) mod batch;
 pub(crate) mod callback;
 pub(crate) mod callback_task;
 pub(crate) mod job;

@@ -13,6 +13,9 @@ pub struct Model {
     pub storage_ak: Vec<u8>,
     pub storage_sk: Vec<u8>,
     pub notify_secret: Vec<u8>,
+    /// The one before, which signs as well until its time is over.
+    pub old_notify_secret: Option<Vec<u8>>,
+    pub old_notify_secret_until: Option<i64>,
     pub created: i64,
 }
 

@@ -5,6 +5,9 @@
 //! processes share, and a watchdog stops when nobody has used it for a minute.
 
 mod cluster;
+mod owed;
+
+pub use owed::owe;
 
 use std::process::{Command, Stdio};
 

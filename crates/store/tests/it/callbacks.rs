@@ -2,18 +2,23 @@
 
 use std::time::Duration;
 
-use borealis_store::{CallbackClaim, CallbackFilter, Page, Result, Store, testing::Kind};
-use model::{Attempt, CallbackId, CallbackNext, CallbackStatus, TenantId};
+use borealis_store::{
+    CallbackClaim, CallbackFilter, Page, Ready, Record, Result, Store, StoreError, Want, testing::Kind,
+};
+use model::{
+    Attempt, CallbackId, CallbackNext, CallbackStatus, NotifyPolicy, Secret, Storage, TaskId, TenantId,
+    Timestamp, WorkerId,
+};
 use rstest::rstest;
 
-use crate::world::{LEASE, World, body, failed, is_fenced, is_not_found, worker};
+use crate::world::{LEASE, World, body, failed, is_conflict, is_fenced, is_not_found, worker};
 
 const ALL: Page = Page { offset: 0, limit: 1000 };
 
 fn attempt(claim: &CallbackClaim) -> Attempt {
     Attempt {
-        number: claim.callback.attempts + 1,
-        time: claim.callback.created,
+        number: claim.attempts + 1,
+        time: claim.created,
         address: Some("203.0.113.7:443".to_owned()),
         dns_ms: Some(1),
         connect_ms: None,
@@ -26,12 +31,45 @@ fn attempt(claim: &CallbackClaim) -> Attempt {
     }
 }
 
+/// Records what came of a claim of [`me`]; fenced when it was lost.
 async fn record(store: &Store, claim: &CallbackClaim, next: CallbackNext) -> Result<()> {
-    store.record_attempt(claim, &attempt(claim), next).await
+    record_as(store, &me(), claim, next).await
+}
+
+async fn record_as(
+    store: &Store,
+    worker: &WorkerId,
+    claim: &CallbackClaim,
+    next: CallbackNext,
+) -> Result<()> {
+    let lost = store.record_attempts(worker, &[Record::new(claim, attempt(claim), next)]).await?;
+    if lost.is_empty() { Ok(()) } else { Err(StoreError::Fenced) }
+}
+
+/// The sender of most tests.
+fn me() -> WorkerId {
+    "0123456789abcdef0123456789abcdef".parse().expect("an id")
+}
+
+async fn claim_as(store: &Store, worker: &WorkerId, most: u32) -> Vec<CallbackClaim> {
+    let ready = store.ready_receivers().await.expect("asked");
+    let want = |Ready { receiver, retry, .. }| Want { receiver, retry, most };
+    let wants: Vec<Want> = ready.into_iter().map(want).collect();
+    store.claim_callbacks(worker, LEASE, &wants).await.expect("claimed")
 }
 
 async fn claim_all(world: &World) -> Vec<CallbackClaim> {
-    world.store.claim_callbacks(&worker(), 100, LEASE, &[]).await.expect("claimed")
+    claim_as(&world.store, &me(), 100).await
+}
+
+/// When the first callback is due that nobody has.
+async fn next_due(world: &World) -> Option<Timestamp> {
+    world.store.ready_receivers().await.expect("asked").into_iter().map(|ready| ready.due).min()
+}
+
+async fn task_of(world: &World, claim: &CallbackClaim) -> TaskId {
+    let (callback, _) = world.store.callback(&world.tenant, &claim.id).await.expect("found");
+    callback.task_ids[0].clone()
 }
 
 /// Delivers whatever is due.
@@ -49,21 +87,21 @@ async fn an_end_owes_one_callback_with_the_task_as_it_ended(
     let world = World::new(kind).await;
     let storage = world.add_storage().await;
     let silent = world.add_storage_with(|storage| storage.notify = String::new()).await;
-    assert_eq!(world.store.next_due().await.expect("asked"), None);
+    assert_eq!(next_due(&world).await, None);
     let task = world.ended_task(&storage).await;
     world.ended_task(&silent).await;
 
-    assert_eq!(world.store.next_due().await.expect("asked"), Some(world.now()));
+    assert_eq!(next_due(&world).await, Some(world.now()));
     let claims = claim_all(&world).await;
     assert_eq!(claims.len(), 1);
     let claim = &claims[0];
-    assert_eq!(claim.callback.body, body(&storage, &task));
-    assert_eq!(claim.callback.task_ids, [task.id]);
-    assert_eq!(claim.callback.status, CallbackStatus::Owed);
-    assert_eq!((claim.callback.attempts, claim.callback.created), (0, world.now()));
-    assert_eq!(claim.storage, storage);
+    assert_eq!(claim.body, body(&storage, &task));
+    let (callback, _) = world.store.callback(&world.tenant, &claim.id).await.expect("found");
+    assert_eq!((callback.task_ids, callback.status), (vec![task.id], CallbackStatus::Owed));
+    assert_eq!((claim.attempts, claim.created, claim.due), (0, world.now(), world.now()));
+    assert_eq!(*claim.storage, storage);
     assert_eq!(claim.receiver, "https://example.com:443");
-    assert_eq!(world.store.next_due().await.expect("asked"), None, "someone has it");
+    assert_eq!(next_due(&world).await, None, "someone has it");
     assert!(claim_all(&world).await.is_empty());
 }
 
@@ -79,15 +117,15 @@ async fn attempts_are_kept_and_say_what_comes_next(#[values(Kind::Sqlite, Kind::
     is_fenced(record(&world.store, &first, CallbackNext::Delivered).await);
 
     assert!(claim_all(&world).await.is_empty(), "it is not due yet");
-    assert_eq!(world.store.next_due().await.expect("asked"), Some(retry));
+    assert_eq!(next_due(&world).await, Some(retry));
     world.clock.pass(Duration::from_secs(5));
     let second = claim_all(&world).await.remove(0);
-    assert_eq!((second.callback.attempts, second.fence), (1, first.fence + 1));
-    assert_eq!(second.callback.body, first.callback.body);
+    assert_eq!((second.attempts, second.fence), (1, first.fence + 1));
+    assert_eq!(second.body, first.body);
     is_fenced(record(&world.store, &first, CallbackNext::Delivered).await);
     record(&world.store, &second, CallbackNext::Delivered).await.expect("recorded");
 
-    let (kept, attempts) = world.store.callback(&world.tenant, &first.callback.id).await.expect("found");
+    let (kept, attempts) = world.store.callback(&world.tenant, &first.id).await.expect("found");
     assert_eq!(attempts, [attempt(&first), attempt(&second)]);
     assert_eq!((kept.status, kept.attempts), (CallbackStatus::Delivered, 2));
     assert_eq!((kept.delivered, kept.next_attempt), (Some(world.now()), None));
@@ -111,37 +149,196 @@ async fn some_are_never_sent_again(
     record(&world.store, &claim, next).await.expect("recorded");
     world.clock.pass(Duration::from_secs(1_000_000));
     assert!(claim_all(&world).await.is_empty());
-    let (kept, _) = world.store.callback(&world.tenant, &claim.callback.id).await.expect("found");
+    let (kept, _) = world.store.callback(&world.tenant, &claim.id).await.expect("found");
     assert_eq!((kept.status, kept.next_attempt, kept.delivered), (status, None, None));
     assert_eq!(world.store.queue_depth().await.expect("counted").owed, 0);
 }
 
 #[rstest]
 #[tokio::test]
-async fn first_attempts_go_first_and_busy_receivers_wait(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+async fn each_receiver_has_a_queue_of_first_attempts_and_one_of_retries(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
     let world = World::new(kind).await;
     let quick = world.add_storage().await;
     let slow = world.add_storage_with(|storage| storage.notify = "http://slow.example:81/".to_owned()).await;
+    let spared =
+        world.add_storage_with(|storage| storage.notify_settings.policy = NotifyPolicy::Extended).await;
     let tried = world.ended_task(&quick).await;
     let claim = claim_all(&world).await.remove(0);
-    record(&world.store, &claim, CallbackNext::RetryAt(world.now())).await.expect("recorded");
+    let again = world.now() + Duration::from_secs(60);
+    record(&world.store, &claim, CallbackNext::RetryAt(again)).await.expect("recorded");
     world.clock.pass(Duration::from_secs(1));
-    let hanging = world.ended_task(&slow).await;
+    let (hanging, began) = (world.ended_task(&slow).await, world.now());
     world.clock.pass(Duration::from_secs(1));
-    let fresh = world.ended_task(&quick).await;
+    let fresh = [world.ended_task(&quick).await, world.ended_task(&quick).await];
+    let careful = world.ended_task(&spared).await;
 
-    let busy = ["http://slow.example:81".to_owned(), "http://idle.example:80".to_owned()];
-    let claim = |limit, busy: Vec<String>| {
-        let store = &world.store;
-        async move {
-            let claims = store.claim_callbacks(&worker(), limit, LEASE, &busy).await.expect("claimed");
-            claims.into_iter().map(|claim| claim.callback.task_ids[0].clone()).collect::<Vec<_>>()
+    let ready = |receiver: &str, retry, due| Ready { receiver: receiver.to_owned(), retry, due };
+    let (quick, slow, spared) =
+        ("https://example.com:443", "http://slow.example:81", "https://example.com:443 main");
+    let expected = [
+        ready(slow, false, began),
+        ready(quick, false, world.now()),
+        ready(spared, false, world.now()),
+        ready(quick, true, again),
+    ];
+    let mut found = world.store.ready_receivers().await.expect("asked");
+    // databases sort texts in ways of their own
+    found.sort_by_key(|ready| (ready.retry, ready.receiver.clone()));
+    assert_eq!(found, expected);
+
+    let claim = async |receiver: &str, retry, most| {
+        let want = Want { receiver: receiver.to_owned(), retry, most };
+        let claims = world.store.claim_callbacks(&me(), LEASE, &[want]).await.expect("claimed");
+        let mut tasks = Vec::new();
+        for claim in claims {
+            assert_eq!((claim.receiver.as_str(), claim.retry), (receiver, retry));
+            tasks.push(task_of(&world, &claim).await);
         }
+        tasks.sort();
+        tasks
     };
-    assert_eq!(claim(1, busy.to_vec()).await, [fresh.id]);
-    assert_eq!(claim(5, busy.to_vec()).await, [tried.id]);
-    assert_eq!(claim(0, vec![]).await, []);
-    assert_eq!(claim(5, vec![]).await, [hanging.id]);
+    assert_eq!(claim(quick, true, 9).await, [], "not due yet");
+    assert_eq!(claim(quick, false, 0).await, []);
+    assert_eq!(claim(quick, false, 1).await.len(), 1);
+    assert_eq!(claim(quick, false, 9).await.len(), 1);
+    assert_eq!(claim(quick, false, 9).await, [], "somebody has them");
+    assert_eq!(claim(slow, false, 9).await, [hanging.id]);
+    assert_eq!(claim(spared, false, 9).await, [careful.id]);
+    world.clock.pass(Duration::from_secs(60));
+    assert_eq!(claim(quick, true, 9).await, [tried.id]);
+    assert_eq!(world.store.ready_receivers().await.expect("asked"), []);
+    drop(fresh);
+}
+
+/// One transaction for many: those whose claim was lost are left out, and the others kept.
+#[rstest]
+#[tokio::test]
+async fn records_come_in_groups(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+    let world = World::new(kind).await;
+    let storage = world.add_storage().await;
+    for _ in 0..4 {
+        world.ended_task(&storage).await;
+    }
+    let claims = claim_all(&world).await;
+    world.store.give_back_callbacks(&me(), &claims[1..2]).await.expect("given back");
+    let retry = world.now() + Duration::from_secs(5);
+    let nexts = [
+        CallbackNext::Delivered,
+        CallbackNext::Delivered,
+        CallbackNext::RetryAt(retry),
+        CallbackNext::Exhausted,
+    ];
+    let records: Vec<Record> =
+        claims.iter().zip(nexts).map(|(claim, next)| Record::new(claim, attempt(claim), next)).collect();
+    let lost = world.store.record_attempts(&me(), &records).await.expect("recorded");
+    assert_eq!(lost, [claims[1].id.clone()]);
+    for (claim, expected) in claims.iter().zip([
+        (CallbackStatus::Delivered, 1, None),
+        (CallbackStatus::Owed, 0, Some(world.now())),
+        (CallbackStatus::Owed, 1, Some(retry)),
+        (CallbackStatus::Exhausted, 1, None),
+    ]) {
+        let (callback, attempts) = world.store.callback(&world.tenant, &claim.id).await.expect("found");
+        assert_eq!((callback.status, attempts.len(), callback.next_attempt), expected);
+    }
+    let again = claim_all(&world).await;
+    assert_eq!(again.iter().map(|claim| &claim.id).collect::<Vec<_>>(), [&claims[1].id]);
+    // what was given back and claimed again is not given back by the old claim
+    world.store.give_back_callbacks(&me(), &claims[1..2]).await.expect("given back");
+    record(&world.store, &again[0], CallbackNext::Delivered).await.expect("still held");
+}
+
+#[rstest]
+#[tokio::test]
+async fn what_was_given_up_is_owed_again_with_a_new_budget(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let world = World::new(kind).await;
+    let storage = world.add_storage().await;
+    let silent = world.add_storage_with(|storage| storage.notify = String::new()).await;
+    world.ended_task(&storage).await;
+    let claim = claim_all(&world).await.remove(0);
+    let id = claim.id.clone();
+    let busy = world.store.redeliver_callback(&world.tenant, &id).await;
+    is_conflict(busy);
+    record(&world.store, &claim, CallbackNext::Exhausted).await.expect("recorded");
+
+    let stranger: TenantId = "other".parse().expect("a tenant");
+    is_not_found(world.store.redeliver_callback(&stranger, &id).await);
+    world.store.redeliver_callback(&world.tenant, &id).await.expect("owed again");
+    let again = claim_all(&world).await.remove(0);
+    assert_eq!((again.id.clone(), again.body.clone()), (claim.id, claim.body));
+    assert_eq!((again.attempts, again.attempts_before, again.retry), (1, 1, true));
+    record(&world.store, &again, CallbackNext::Exhausted).await.expect("recorded");
+
+    let since = world.now();
+    let recover = async |tenant: &TenantId, storage: &Storage, since| {
+        world.store.recover_callbacks(tenant, &storage.id, since).await
+    };
+    is_not_found(recover(&stranger, &storage, since).await);
+    is_conflict(recover(&world.tenant, &silent, since).await);
+    let later = since + Duration::from_millis(1);
+    assert_eq!(recover(&world.tenant, &storage, later).await.expect("recovered"), 0);
+    assert_eq!(recover(&world.tenant, &storage, since).await.expect("recovered"), 1);
+    let third = claim_all(&world).await.remove(0);
+    record(&world.store, &third, CallbackNext::Delivered).await.expect("recorded");
+    assert_eq!(recover(&world.tenant, &storage, since).await.expect("recovered"), 0, "it was told");
+    world.store.redeliver_callback(&world.tenant, &id).await.expect("owed again");
+    let (callback, attempts) = world.store.callback(&world.tenant, &id).await.expect("found");
+    assert_eq!((callback.status, callback.delivered), (CallbackStatus::Owed, None));
+    assert_eq!(attempts.iter().map(|attempt| attempt.number).collect::<Vec<_>>(), [1, 2, 3]);
+}
+
+#[rstest]
+#[tokio::test]
+async fn what_is_owed_follows_the_storage(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+    let world = World::new(kind).await;
+    let mut storage = world.add_storage().await;
+    let task = world.ended_task(&storage).await;
+    let old_body = body(&storage, &task);
+    storage.notify = "http://moved.example/hook".to_owned();
+    storage.notify_settings.policy = NotifyPolicy::Extended;
+    world.store.update_storage(&storage).await.expect("updated");
+    let claim = claim_all(&world).await.remove(0);
+    assert_eq!(claim.receiver, "http://moved.example:80 main");
+    assert_eq!((&*claim.storage, &claim.body), (&storage, &old_body));
+
+    let until = world.now() + Duration::from_secs(60);
+    let new = Secret::new("whsec_THENEWONE");
+    world.store.rotate_notify_secret(&world.tenant, &storage.id, new.clone(), until).await.expect("rotated");
+    let rotated = world.store.storage(&world.tenant, &storage.id).await.expect("found");
+    let old = std::mem::replace(&mut storage.notify_secret, new);
+    storage.old_notify_secret = Some((old, until));
+    assert_eq!(rotated, storage);
+
+    let stranger: TenantId = "other".parse().expect("a tenant");
+    is_not_found(world.store.rotate_notify_secret(&stranger, &storage.id, Secret::default(), until).await);
+    is_not_found(world.store.update_storage(&Storage { tenant: stranger, ..storage }).await);
+}
+
+#[rstest]
+#[tokio::test]
+async fn what_is_not_owed_is_forgotten_in_time(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+    let world = World::new(kind).await;
+    let storage = world.add_storage().await;
+    let told = world.ended_task(&storage).await;
+    deliver(&world).await;
+    let owed = world.ended_task(&storage).await;
+    world.clock.pass(Duration::from_secs(10));
+    let young = world.ended_task(&storage).await;
+    let claims = claim_all(&world).await;
+    record(&world.store, &claims[1], CallbackNext::Exhausted).await.expect("recorded");
+
+    let before = world.now() - Duration::from_secs(5);
+    assert_eq!(world.store.forget_callbacks(before).await.expect("forgotten"), 1);
+    assert_eq!(world.store.forget_callbacks(before).await.expect("forgotten"), 0);
+    let (_, left) =
+        world.store.callbacks(&world.tenant, &CallbackFilter::default(), ALL).await.expect("listed");
+    let left: Vec<_> = left.into_iter().map(|callback| callback.task_ids[0].clone()).collect();
+    assert_eq!(left, [young.id, owed.id]);
+    assert!(!left.contains(&told.id));
 }
 
 #[rstest]
@@ -152,14 +349,14 @@ async fn a_dead_senders_callbacks_are_given_back(#[values(Kind::Sqlite, Kind::Po
     world.ended_task(&storage).await;
     let dead = claim_all(&world).await.remove(0);
     assert_eq!(world.store.release_worker(&worker()).await.expect("released"), 0);
-    assert_eq!(world.store.release_worker(&dead.worker).await.expect("released"), 1);
+    assert_eq!(world.store.release_worker(&me()).await.expect("released"), 1);
     is_fenced(record(&world.store, &dead, CallbackNext::Delivered).await);
     let hung = claim_all(&world).await.remove(0);
-    assert_eq!(world.store.reap().await.expect("reaped"), 0);
+    assert_eq!(world.store.reap_callbacks().await.expect("reaped"), 0);
     world.clock.pass(LEASE + Duration::from_millis(1));
-    assert_eq!(world.store.reap().await.expect("reaped"), 1);
+    assert_eq!(world.store.reap_callbacks().await.expect("reaped"), 1);
     is_fenced(record(&world.store, &hung, CallbackNext::Delivered).await);
-    assert_eq!(claim_all(&world).await[0].callback.attempts, 0, "nothing is known of what they sent");
+    assert_eq!(claim_all(&world).await[0].attempts, 0, "nothing is known of what they sent");
 }
 
 /// A sender that hung until its lease was gone learns it, even when it has the callback once more.
@@ -169,13 +366,13 @@ async fn an_old_claim_of_the_same_sender_is_fenced(#[values(Kind::Sqlite, Kind::
     let world = World::new(kind).await;
     let storage = world.add_storage().await;
     world.ended_task(&storage).await;
-    let (store, me) = (&world.store, worker());
-    let old = store.claim_callbacks(&me, 1, LEASE, &[]).await.expect("claimed").remove(0);
-    store.release_worker(&me).await.expect("released");
-    let held = store.claim_callbacks(&me, 1, LEASE, &[]).await.expect("claimed").remove(0);
+    let store = &world.store;
+    let old = claim_all(&world).await.remove(0);
+    store.release_worker(&me()).await.expect("released");
+    let held = claim_all(&world).await.remove(0);
     is_fenced(record(store, &old, CallbackNext::Exhausted).await);
     record(store, &held, CallbackNext::Delivered).await.expect("recorded");
-    let (_, attempts) = store.callback(&world.tenant, &held.callback.id).await.expect("found");
+    let (_, attempts) = store.callback(&world.tenant, &held.id).await.expect("found");
     assert_eq!(attempts, [attempt(&held)]);
 }
 
@@ -233,13 +430,13 @@ async fn eight_senders_never_have_the_same_callback(#[values(Kind::Sqlite, Kind:
         senders.spawn(async move {
             let (me, mut sent) = (worker(), Vec::new());
             loop {
-                let claims = store.claim_callbacks(&me, 3, LEASE, &[]).await.expect("claimed");
+                let claims = claim_as(&store, &me, 3).await;
                 if claims.is_empty() {
                     return sent;
                 }
                 for claim in claims {
-                    record(&store, &claim, CallbackNext::Delivered).await.expect("never fenced");
-                    sent.push(claim.callback.id);
+                    record_as(&store, &me, &claim, CallbackNext::Delivered).await.expect("never fenced");
+                    sent.push(claim.id);
                 }
             }
         });

@@ -1,5 +1,6 @@
 //! The store on both databases.
 
+mod batches;
 mod callbacks;
 mod customers;
 mod jobs;

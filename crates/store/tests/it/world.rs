@@ -157,6 +157,7 @@ pub(crate) fn storage(tenant: &TenantId, created: Timestamp) -> Storage {
         storage_sk: Secret::new("THE-SECRET-KEY"),
         notify: "https://example.com/hook".to_owned(),
         notify_secret: Secret::new("whsec_THENOTIFYSECRET"),
+        old_notify_secret: Some((Secret::new("whsec_THEOLDSECRET"), created)),
         notify_settings: NotifySettings { attempts: 7, ..NotifySettings::default() },
         extra: "extra".to_owned(),
         name_rule: "rule".to_owned(),

@@ -1,0 +1,73 @@
+//! Whose queue a callback stands in.
+//!
+//! Callbacks to one scheme, host and port share slots, whoever's they are. Those of storages with
+//! the extended policy also share a circuit breaker, which is a tenant's own: one tenant's broken
+//! hook does not hold back another's behind the same gateway. So their queue has the tenant's name.
+
+use model::{NotifyPolicy, Storage};
+
+/// The name of the queue of a storage's callbacks: `scheme://host:port`, and with the extended
+/// policy a space and the tenant. A notify that is no URL has a queue of its own.
+pub(crate) fn queue_of(storage: &Storage) -> String {
+    let place = match url::Url::parse(&storage.notify) {
+        Ok(url) if url.has_host() => format!(
+            "{}://{}:{}",
+            url.scheme(),
+            url.host_str().unwrap_or_default(),
+            url.port_or_known_default().unwrap_or_default()
+        ),
+        // no space, which would begin a tenant, and no NUL, which PostgreSQL refuses
+        _ => storage.notify.replace([' ', '\0'], "\u{fffd}"),
+    };
+    match storage.notify_settings.policy {
+        NotifyPolicy::Aurora => place,
+        NotifyPolicy::Extended => format!("{place} {}", storage.tenant),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use model::{NotifySettings, NotifySuccess, Secret, StorageType, TenantId, Timestamp};
+    use rstest::rstest;
+
+    use super::*;
+
+    fn storage(notify: &str, policy: NotifyPolicy) -> Storage {
+        Storage {
+            id: "0123456789abcdef".parse().expect("an id"),
+            tenant: TenantId::main(),
+            kind: StorageType::File,
+            name: String::new(),
+            region: String::new(),
+            bucket: "b".to_owned(),
+            prefix: String::new(),
+            endpoint: String::new(),
+            path_style: false,
+            storage_ak: Secret::default(),
+            storage_sk: Secret::default(),
+            notify: notify.to_owned(),
+            notify_secret: Secret::default(),
+            old_notify_secret: None,
+            notify_settings: NotifySettings {
+                attempts: 3,
+                interval: Duration::from_secs(5),
+                policy,
+                success: NotifySuccess::Only200,
+            },
+            extra: String::new(),
+            name_rule: String::new(),
+            created: Timestamp::from_millis(0),
+        }
+    }
+
+    #[rstest]
+    #[case("https://User@Example.com/hook?sig=1", NotifyPolicy::Aurora, "https://example.com:443")]
+    #[case("http://[::1]:8080/", NotifyPolicy::Aurora, "http://[::1]:8080")]
+    #[case("https://example.com/hook", NotifyPolicy::Extended, "https://example.com:443 main")]
+    #[case("not a url", NotifyPolicy::Aurora, "not\u{fffd}a\u{fffd}url")]
+    fn queues(#[case] notify: &str, #[case] policy: NotifyPolicy, #[case] expected: &str) {
+        assert_eq!(queue_of(&storage(notify, policy)), expected);
+    }
+}

@@ -1,0 +1,96 @@
+//! Batches: tasks that are created together or not at all, and told of together, once.
+
+use std::{collections::HashSet, sync::Arc};
+
+use axum::extract::State;
+use model::{BatchId, FieldError, StorageId, Task};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{
+    auth::Editor,
+    envelope::{Answer, Envelope, Reply},
+    error::{ApiError, BadParam, Conflict, NotFound},
+    extract::Body,
+    tasks::{CreateTask, new_task},
+};
+use crate::app::App;
+
+/// Tasks of a batch, at most.
+const MOST: usize = 1000;
+
+/// Tasks to create together.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct CreateBatch {
+    /// 1 to 1,000 tasks with one storage. Their results are told of in this order, in one callback,
+    /// when the last has ended.
+    tasks: Vec<CreateTask>,
+}
+
+/// The batch that was created.
+#[derive(Serialize, ToSchema)]
+pub(super) struct CreatedBatch {
+    #[schema(example = "20220420111542664667cccc3d179880")]
+    batch_id: String,
+    /// In the order of the request.
+    task_ids: Vec<String>,
+}
+
+/// Creates tasks that are told of in one callback: all of them, or none.
+#[utoipa::path(
+    post, path = "/create_batch", tag = "task",
+    request_body = CreateBatch,
+    responses(
+        (status = 200, description = "created", body = Envelope<Answer<CreatedBatch>>), BadParam, NotFound, Conflict
+    )
+)]
+pub(super) async fn create_batch(
+    State(app): State<Arc<App>>,
+    editor: Editor,
+    Body(request, warnings): Body<CreateBatch>,
+) -> Reply<CreatedBatch> {
+    let count = request.tasks.len();
+    if !(1..=MOST).contains(&count) {
+        return Err(ApiError::field("tasks", format!("has {count} tasks; give 1 to {MOST}")));
+    }
+    let mut tasks = Vec::with_capacity(count);
+    for (index, task) in request.tasks.into_iter().enumerate() {
+        let task = new_task(&app, &editor.tenant, task).await;
+        tasks.push(task.map_err(|error| error.of(&format!("tasks[{index}]")))?);
+    }
+    go_together(&tasks)?;
+    let id = number(&app, &mut tasks);
+    app.store.create_batch(&id, &tasks).await?;
+    tracing::info!(batch_id = %id, tasks = count, "batch created");
+    let task_ids = tasks.iter().map(|task| task.id.to_string()).collect();
+    Ok(Answer::new(CreatedBatch { batch_id: id.to_string(), task_ids }, warnings))
+}
+
+/// One storage, and an output for each.
+fn go_together(tasks: &[Task]) -> Result<(), FieldError> {
+    let mut outputs = HashSet::new();
+    let storage: Option<&StorageId> = tasks.first().map(|task| &task.spec.storage_id);
+    for (index, task) in tasks.iter().enumerate() {
+        if Some(&task.spec.storage_id) != storage {
+            let problem = format!("`{}` is another than that of the first task", task.spec.storage_id);
+            return Err(FieldError::new(format!("tasks[{index}].storage_id"), problem));
+        }
+        if !outputs.insert(task.spec.output.key()) {
+            let problem = format!("`{}` is the output of another task of the batch", task.output_uri);
+            return Err(FieldError::new(format!("tasks[{index}].output"), problem));
+        }
+    }
+    Ok(())
+}
+
+/// Gives the tasks their batch, and ids that sort in their order.
+fn number(app: &App, tasks: &mut [Task]) -> BatchId {
+    let id = app.new_batch_id();
+    let mut ids: Vec<_> = tasks.iter().map(|task| task.id.clone()).collect();
+    ids.sort();
+    for (task, task_id) in tasks.iter_mut().zip(ids) {
+        task.id = task_id;
+        task.batch_id = Some(id.clone());
+    }
+    id
+}

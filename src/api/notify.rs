@@ -1,0 +1,109 @@
+//! The receiver of a storage: told for a try, and its secret replaced.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::extract::State;
+use callback::{
+    payload,
+    send::{self, Message},
+    sign,
+};
+use model::{CallbackId, ErrorCode};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{
+    auth::Editor,
+    callbacks::ListedAttempt,
+    envelope::{Answer, Envelope, Reply},
+    error::{ApiError, BadParam, Conflict, NotFound},
+    extract::Query,
+    ids::wanted,
+    storages::ByStorage,
+};
+use crate::app::App;
+
+/// How long the secret that was replaced signs as well.
+const OVERLAP: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What the receiver said.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Pinged {
+    /// The `webhook-id` of what was sent; it is not kept.
+    callback_id: String,
+    /// Whether the receiver accepted it.
+    delivered: bool,
+    /// What happened.
+    attempt: ListedAttempt,
+}
+
+/// Sends a test callback, with no task in it, once and now.
+#[utoipa::path(
+    post, path = "/ping_storage", tag = "callback",
+    params(ByStorage),
+    responses(
+        (status = 200, description = "it was tried", body = Envelope<Answer<Pinged>>), BadParam, NotFound, Conflict
+    )
+)]
+pub(super) async fn ping_storage(
+    State(app): State<Arc<App>>,
+    editor: Editor,
+    Query(request, warnings): Query<ByStorage>,
+) -> Reply<Pinged> {
+    let storage = app.store.storage(&editor.tenant, &wanted("storage", &request.storage_id)?).await?;
+    if storage.notify.is_empty() {
+        let problem = format!("the storage `{}` has no notify", storage.id);
+        return Err(ApiError::new(ErrorCode::Conflict, problem));
+    }
+    let now = app.clock.now();
+    let old = storage.old_notify_secret.as_ref().filter(|(_, until)| *until > now);
+    let mut secrets = vec![&storage.notify_secret];
+    secrets.extend(old.map(|(secret, _)| secret));
+    let (id, body) = (CallbackId::generate(&mut rand::rng()), payload::compose(&storage, &[]));
+    let message = Message {
+        url: &storage.notify,
+        id: &id,
+        body: &body,
+        number: 1,
+        secrets: &secrets,
+        success: storage.notify_settings.success,
+    };
+    let limits = app.settings.callback.send_limits();
+    let (attempt, outcome) = send::send(&app.net, &message, &*app.clock, &limits).await;
+    let delivered = outcome == send::Outcome::Accepted;
+    Ok(Answer::new(
+        Pinged { callback_id: id.to_string(), delivered, attempt: ListedAttempt::of(attempt) },
+        warnings,
+    ))
+}
+
+/// The secret that signs from now on.
+#[derive(Serialize, ToSchema)]
+pub(super) struct RotatedSecret {
+    /// Answered only now.
+    notify_secret: String,
+    /// Until when callbacks are signed with the one before too, in Unix seconds.
+    old_secret_until: i64,
+}
+
+/// Makes a new secret for a storage's callbacks. For 24 h they carry two signatures, by the new
+/// secret and by the one before; one that was replaced earlier signs no more.
+#[utoipa::path(
+    post, path = "/rotate_notify_secret", tag = "callback",
+    params(ByStorage),
+    responses(
+        (status = 200, description = "the new secret", body = Envelope<Answer<RotatedSecret>>), BadParam, NotFound
+    )
+)]
+pub(super) async fn rotate_notify_secret(
+    State(app): State<Arc<App>>,
+    editor: Editor,
+    Query(request, warnings): Query<ByStorage>,
+) -> Reply<RotatedSecret> {
+    let id = wanted("storage", &request.storage_id)?;
+    let (secret, until) = (sign::generate_secret(), app.clock.now() + OVERLAP);
+    app.store.rotate_notify_secret(&editor.tenant, &id, secret.clone(), until).await?;
+    tracing::info!(storage_id = %id, "the notify secret was replaced");
+    let notify_secret = secret.expose().to_owned();
+    Ok(Answer::new(RotatedSecret { notify_secret, old_secret_until: until.as_secs() }, warnings))
+}
