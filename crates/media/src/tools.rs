@@ -115,3 +115,23 @@ pub(crate) fn is_program(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
     path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt};
+
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (name, mode) in [("ffmpeg", 0o755), ("ffprobe", 0o644)] {
+            let path = folder.path().join(name);
+            fs::write(&path, "").expect("written");
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("set");
+        }
+        let error = Tools::find(Some(folder.path())).expect_err("incomplete").to_string();
+        assert!(error.starts_with("ffprobe, packager not found in "), "{error}");
+        assert!(error.contains("make setup"), "{error}");
+    }
+}

@@ -1,5 +1,5 @@
 //! Puts right what the packager leaves wrong, and points a main playlist at the folder that its
-//! files end up in. MPDs are right as they come; HLS playlists are not quite:
+//! files end up in. For manifests see [`mpd`]; of HLS playlists:
 //!
 //! - the default sound is the one of a language, if any, not the first of the plan;
 //! - target durations are rounded up instead of to the nearest second;
@@ -10,6 +10,7 @@
 
 mod bandwidth;
 mod lines;
+pub(crate) mod mpd;
 mod refer;
 
 use std::{fs, io, path::Path};
@@ -24,16 +25,21 @@ pub use refer::refer_to;
 
 /// Rewrites the playlists in `dir`.
 pub(crate) async fn put_right(plan: &Plan, dir: &Path) -> Result<(), MediaError> {
-    match plan.format {
-        Format::Mp4 | Format::Flv | Format::Dash => Ok(()),
-        Format::Hls => {
-            let (plan, dir) = (plan.clone(), dir.to_owned());
-            let done = tokio::task::spawn_blocking(move || put_hls_right(&plan, &dir)).await;
-            done.unwrap_or_else(|lost| Err(io::Error::other(lost))).map_err(|error| {
-                MediaError::new(ErrorCode::EncodingFailed, format!("the playlists cannot be read: {error}"))
-            })
-        }
-    }
+    let (plan, dir) = (plan.clone(), dir.to_owned());
+    let done = tokio::task::spawn_blocking(move || match plan.format {
+        Format::Mp4 | Format::Flv => Ok(()),
+        Format::Hls => put_hls_right(&plan, &dir),
+        Format::Dash => put_dash_right(&dir),
+    });
+    done.await.unwrap_or_else(|lost| Err(io::Error::other(lost))).map_err(|error| {
+        MediaError::new(ErrorCode::EncodingFailed, format!("the playlists cannot be read: {error}"))
+    })
+}
+
+fn put_dash_right(dir: &Path) -> io::Result<()> {
+    let manifest = dir.join(formats::main_file(Format::Dash));
+    let text = fs::read_to_string(&manifest)?;
+    fs::write(&manifest, mpd::put_right(&text, dir)?)
 }
 
 fn put_hls_right(plan: &Plan, dir: &Path) -> io::Result<()> {

@@ -29,8 +29,7 @@ pub(crate) use spawn::ResourceLimits;
 /// From TERM to KILL.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// How long the end of standard error is waited for once the child is gone: something it left behind
-/// may hold the pipe open.
+/// How long what a child left behind may live on.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Encoders look ahead before the first picture comes out: it may take so many times longer than any
@@ -100,6 +99,8 @@ impl From<io::Error> for Trouble {
 #[derive(Debug)]
 pub(crate) struct Child {
     process: tokio::process::Child,
+    /// The number of its group; nobody else's as long as anything in the group lives.
+    group: u32,
     stdout: Option<ChildStdout>,
     stderr: Option<JoinHandle<String>>,
 }
@@ -114,19 +115,31 @@ impl Child {
         command.stdin(stdin.map_or_else(Stdio::null, Stdio::from));
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = spawn::spawn(command, limits).await?;
+        let group = process.id().unwrap_or_default();
         let stdout = process.stdout.take();
         let stderr = process.stderr.take().map(|stderr| tokio::spawn(tail::tail(stderr)));
-        Ok(Self { process, stdout, stderr })
+        Ok(Self { process, group, stdout, stderr })
     }
 
     /// Waits for its end.
     pub(crate) async fn wait(&mut self) -> io::Result<Ended> {
         let status = self.process.wait().await?;
-        let stderr_tail = match self.stderr.take() {
-            Some(stderr) => timeout(LAST_WORDS, stderr).await.ok().and_then(Result::ok).unwrap_or_default(),
-            None => String::new(),
+        let stderr_tail = match timeout(LAST_WORDS, self.silence()).await {
+            Ok(words) => words,
+            Err(_) => {
+                self.signal(Signal::KILL);
+                timeout(LAST_WORDS, self.silence()).await.unwrap_or_default()
+            }
         };
         Ok(Ended { status, stderr_tail })
+    }
+
+    /// Waits until nothing in the group can speak any more, which is when all of it is gone.
+    async fn silence(&mut self) -> String {
+        let Some(stderr) = &mut self.stderr else { return String::new() };
+        let words = stderr.await.unwrap_or_default();
+        self.stderr = None;
+        words
     }
 
     /// Hands over every line of standard output, then waits for its end.
@@ -182,17 +195,24 @@ impl Child {
 
     async fn kill_within(&mut self, grace: Duration) {
         self.signal(Signal::TERM);
-        if timeout(grace, self.process.wait()).await.is_err() {
-            self.signal(Signal::KILL);
-            // It cannot refuse; whoever waits for it in vain has nothing better to do.
-            let _ = timeout(GRACE, self.process.wait()).await;
-        }
+        // A sandbox goes at once; what is inside may just have missed that.
+        let _ = timeout(grace, self.process.wait()).await;
+        self.signal(Signal::KILL);
+        // It cannot refuse; whoever waits for it in vain has nothing better to do.
+        let _ = timeout(GRACE, self.gone()).await;
+    }
+
+    async fn gone(&mut self) {
+        // What cannot be waited for is gone already.
+        let _ = self.process.wait().await;
+        self.silence().await;
     }
 
     fn signal(&self, signal: Signal) {
-        // No id: it was waited for already, and its number may be another's by now.
-        if let Some(leader) = self.process.id() {
-            spawn::signal_group(leader, signal);
+        // Without its first process and without a voice, the group is gone, and its number may be
+        // another's by now.
+        if self.process.id().is_some() || self.stderr.is_some() {
+            spawn::signal_group(self.group, signal);
         }
     }
 }

@@ -97,8 +97,8 @@ fn prepare(command: &mut Command, limits: [(Resource, u64); 5]) {
 }
 
 /// Sends a signal to a whole process group; one that is gone is no error.
-pub(crate) fn signal_group(leader: u32, signal: Signal) {
-    if let Some(group) = i32::try_from(leader).ok().and_then(Pid::from_raw) {
+pub(crate) fn signal_group(group: u32, signal: Signal) {
+    if let Some(group) = i32::try_from(group).ok().and_then(Pid::from_raw) {
         let _ = rustix::process::kill_process_group(group, signal);
     }
 }

@@ -77,21 +77,15 @@ fn bandwidth(track: &Track) -> Bandwidth {
     Bandwidth::of(&track.segments.iter().map(listed).collect::<Vec<_>>())
 }
 
-/// DASH claims one number, which must be enough (ISO/IEC 23009-1, 5.3.5.2); how it is measured is left
-/// to the packager.
-fn check_bandwidth(track: &Track, found: Bandwidth, exact: bool) -> Result<(), MediaError> {
-    let off = |claimed: f64, found: f64| (claimed - found).abs() > BIT_RATES * found + 1.0;
-    let claims = &track.claims;
-    let Some(claimed) = claims.bandwidth else { return Err(untrue(track, "bandwidth")) };
-    let peak_is_off = if exact {
-        off(claimed, found.peak)
-    } else {
-        claimed < found.average * (1.0 - BIT_RATES) || claimed > found.peak * 2.0
+/// HLS claims an average too.
+fn check_bandwidth(track: &Track, found: Bandwidth, with_average: bool) -> Result<(), MediaError> {
+    let is_true = |claimed: Option<f64>, found: f64| {
+        claimed.is_some_and(|claimed| (claimed - found).abs() <= BIT_RATES * found + 1.0)
     };
-    if peak_is_off {
+    if !is_true(track.claims.bandwidth, found.peak) {
         return Err(untrue(track, "bandwidth"));
     }
-    if exact && claims.average.is_none_or(|average| off(average, found.average)) {
+    if with_average && !is_true(track.claims.average, found.average) {
         return Err(untrue(track, "average bandwidth"));
     }
     Ok(())

@@ -7,7 +7,10 @@ use model::{Format, Rational};
 use roxmltree::{Document, Node};
 
 use super::listing::{Claims, Listing, Piece, Planned, Segment, Track, Wrapping, wrong};
-use crate::{MediaError, Plan, formats};
+use crate::{
+    MediaError, Plan, formats,
+    package::mpd::{children, entries, numbered},
+};
 
 /// Reads the manifest in `dir`.
 pub(super) fn read(plan: &Plan, dir: &Path) -> Result<Listing, MediaError> {
@@ -109,37 +112,6 @@ impl Representation<'_, '_> {
     }
 }
 
-fn children<'a, 'd>(node: Node<'a, 'd>, name: &'static str) -> impl Iterator<Item = Node<'a, 'd>> {
-    node.children().filter(move |child| child.tag_name().name() == name)
-}
-
-/// Start and length of each segment, in ticks: an `S` with `r` stands for `r + 1` of them.
-fn entries(timeline: Node<'_, '_>) -> Vec<(u64, u64)> {
-    let mut entries = Vec::new();
-    let mut next = 0;
-    for s in children(timeline, "S") {
-        let number = |name: &str| s.attribute(name).and_then(|value| value.parse::<u64>().ok());
-        next = number("t").unwrap_or(next);
-        for _ in 0..=number("r").unwrap_or(0) {
-            let length = number("d").unwrap_or(0);
-            entries.push((next, length));
-            next += length;
-        }
-    }
-    entries
-}
-
-/// A template's URI with `$Number$` or `$Number%0Nd$` filled in.
-fn numbered(media: &str, number: u64) -> Option<String> {
-    let (before, rest) = media.split_once("$Number")?;
-    let (width, after) = rest.split_once('$')?;
-    let width = match width {
-        "" => 0,
-        width => width.strip_prefix("%0")?.strip_suffix('d')?.parse().ok()?,
-    };
-    Some(format!("{before}{number:0width$}{after}"))
-}
-
 /// An ISO 8601 duration of hours, minutes and seconds.
 fn seconds(duration: &str) -> Option<f64> {
     let mut rest = duration.strip_prefix("PT")?;
@@ -162,19 +134,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn templates_and_durations() {
-        assert_eq!(numbered("files/v/$Number$.m4s", 7).as_deref(), Some("files/v/7.m4s"));
-        assert_eq!(numbered("files/v/seg_$Number%05d$.m4s", 7).as_deref(), Some("files/v/seg_00007.m4s"));
-        assert_eq!(numbered("files/v/$Time$.m4s", 7), None);
+    fn durations() {
         assert_eq!(seconds("PT11.011S"), Some(11.011));
         assert_eq!(seconds("PT1H2M3S"), Some(3723.0));
         assert_eq!(seconds("P1D"), None);
-    }
-
-    #[test]
-    fn timelines() {
-        let text = r#"<SegmentTimeline><S t="0" d="10" r="1"/><S d="4"/><S t="30" d="2"/></SegmentTimeline>"#;
-        let document = Document::parse(text).expect("XML");
-        assert_eq!(entries(document.root_element()), [(0, 10), (10, 10), (20, 4), (30, 2)]);
     }
 }

@@ -1,0 +1,113 @@
+//! DASH manifests: the packager leaves a short last segment out of a representation's bandwidth, which
+//! is then below the average of a short one; and it takes the duration from one of them, so that the
+//! end of a longer one would not be played.
+
+use std::{fs, io, ops::Range, path::Path};
+
+use roxmltree::{Document, Node};
+
+use super::bandwidth::Bandwidth;
+
+/// A manifest whose bandwidths are measured on the files below `dir`, and whose duration is that of the
+/// longest representation.
+pub(super) fn put_right(text: &str, dir: &Path) -> io::Result<String> {
+    let document = Document::parse(text).map_err(io::Error::other)?;
+    let mut changes: Vec<(Range<usize>, String)> = Vec::new();
+    let mut longest = 0.0_f64;
+    for node in document.descendants().filter(|node| node.tag_name().name() == "Representation") {
+        let segments = segments(node, dir)?;
+        longest = longest.max(segments.iter().map(|(_, seconds)| seconds).sum());
+        if let Some(attribute) = node.attribute_node("bandwidth") {
+            let peak = Bandwidth::of(&segments).peak.ceil() as u64;
+            changes.push((attribute.range_value(), peak.to_string()));
+        }
+    }
+    if let Some(attribute) = document.root_element().attribute_node("mediaPresentationDuration") {
+        changes.push((attribute.range_value(), format!("PT{longest:.3}S")));
+    }
+    changes.sort_by_key(|(range, _)| range.start);
+    let mut right = text.to_owned();
+    for (range, value) in changes.into_iter().rev() {
+        right.replace_range(range, &value);
+    }
+    Ok(right)
+}
+
+/// Bytes and seconds of each segment.
+fn segments(representation: Node<'_, '_>, dir: &Path) -> io::Result<Vec<(u64, f64)>> {
+    let lacks = || io::Error::other("a representation lists no segments");
+    let template = children(representation, "SegmentTemplate").next().ok_or_else(lacks)?;
+    let timeline = children(template, "SegmentTimeline").next().ok_or_else(lacks)?;
+    let media = template.attribute("media").ok_or_else(lacks)?;
+    let number = |name: &str| template.attribute(name).and_then(|value| value.parse::<u64>().ok());
+    let scale = number("timescale").unwrap_or(1).max(1) as f64;
+    let first = number("startNumber").unwrap_or(1);
+    let segment = |(index, (_, ticks)): (usize, (u64, u64))| {
+        let uri = numbered(media, first + index as u64).ok_or_else(lacks)?;
+        Ok((fs::metadata(dir.join(uri))?.len(), ticks as f64 / scale))
+    };
+    entries(timeline).into_iter().enumerate().map(segment).collect()
+}
+
+/// The children of a node that have this name, in whatever namespace.
+pub(crate) fn children<'a, 'd>(node: Node<'a, 'd>, name: &'static str) -> impl Iterator<Item = Node<'a, 'd>> {
+    node.children().filter(move |child| child.tag_name().name() == name)
+}
+
+/// Start and length of each segment of a timeline, in ticks: an `S` with `r` stands for `r + 1` of them.
+pub(crate) fn entries(timeline: Node<'_, '_>) -> Vec<(u64, u64)> {
+    let mut entries = Vec::new();
+    let mut next = 0;
+    for s in children(timeline, "S") {
+        let number = |name: &str| s.attribute(name).and_then(|value| value.parse::<u64>().ok());
+        next = number("t").unwrap_or(next);
+        for _ in 0..=number("r").unwrap_or(0) {
+            let length = number("d").unwrap_or(0);
+            entries.push((next, length));
+            next += length;
+        }
+    }
+    entries
+}
+
+/// A template's URI with `$Number$` or `$Number%0Nd$` filled in.
+pub(crate) fn numbered(media: &str, number: u64) -> Option<String> {
+    let (before, rest) = media.split_once("$Number")?;
+    let (width, after) = rest.split_once('$')?;
+    let width = match width {
+        "" => 0,
+        width => width.strip_prefix("%0")?.strip_suffix('d')?.parse().ok()?,
+    };
+    Some(format!("{before}{number:0width$}{after}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn templates() {
+        assert_eq!(numbered("files/v/$Number$.m4s", 7).as_deref(), Some("files/v/7.m4s"));
+        assert_eq!(numbered("files/v/seg_$Number%05d$.m4s", 7).as_deref(), Some("files/v/seg_00007.m4s"));
+        assert_eq!(numbered("files/v/$Time$.m4s", 7), None);
+    }
+
+    #[test]
+    fn timelines() {
+        let text = r#"<SegmentTimeline><S t="0" d="10" r="1"/><S d="4"/><S t="30" d="2"/></SegmentTimeline>"#;
+        let document = Document::parse(text).expect("XML");
+        assert_eq!(entries(document.root_element()), [(0, 10), (10, 10), (20, 4), (30, 2)]);
+    }
+
+    #[test]
+    fn short_last_segments_count() {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::create_dir_all(folder.path().join("files/v")).expect("made");
+        for (name, bytes) in [("1.m4s", 36_730), ("2.m4s", 7_828)] {
+            fs::write(folder.path().join("files/v").join(name), vec![0; bytes]).expect("written");
+        }
+        let text = r#"<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" mediaPresentationDuration="PT2.0S"><Representation id="0" bandwidth="146920" codecs="avc1.42c014"><SegmentTemplate timescale="15360" media="files/v/$Number$.m4s" startNumber="1"><SegmentTimeline><S t="0" d="30720"/><S t="30720" d="512"/></SegmentTimeline></SegmentTemplate></Representation></MPD>"#;
+        let right = put_right(text, folder.path()).expect("readable");
+        assert_eq!(right, text.replace("146920", "175311").replace("PT2.0S", "PT2.033S"));
+    }
+}
