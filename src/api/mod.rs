@@ -70,6 +70,7 @@ fn calls() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(storages::update_storage))
         .routes(routes!(storages::del_storage))
         .routes(routes!(storage_check::check_storage))
+        .routes(routes!(storage_check::list_object))
         .routes(routes!(templates::add_template))
         .routes(routes!(templates::update_template))
         .routes(routes!(templates::query_template))

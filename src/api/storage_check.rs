@@ -1,21 +1,26 @@
-//! Whether a storage can be used: tried for real, step by step.
+//! What is in a storage, and whether it can be used: tried for real, step by step.
 
 use std::sync::Arc;
 
 use axum::extract::State;
-use serde::Serialize;
+use model::Storage;
+use serde::{Deserialize, Serialize};
 use storage::Checked;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    auth::Editor,
+    auth::{Caller, Editor},
     envelope::{Answer, Envelope, Reply},
-    error::{BadParam, NotFound},
+    error::{ApiError, BadParam, NotFound},
     extract::Query,
     ids::wanted,
+    reading::number,
     storages::{ByStorage, unusable},
 };
 use crate::app::App;
+
+/// Objects in a list at most.
+const MOST: usize = 1000;
 
 /// What came of the check.
 #[derive(Serialize, ToSchema)]
@@ -56,9 +61,66 @@ pub(super) async fn check_storage(
 ) -> Reply<CheckedStorage> {
     let storage = app.store.storage(&editor.tenant, &wanted("storage", &request.storage_id)?).await?;
     let bucket = app.storages.impatient().open(&storage).map_err(unusable)?;
-    let prefix = if storage.prefix.is_empty() { String::new() } else { format!("{}/", storage.prefix) };
-    let steps: Vec<_> = bucket.check(&prefix).await.into_iter().map(CheckedStep::of).collect();
+    let steps: Vec<_> = bucket.check(&below(&storage)).await.into_iter().map(CheckedStep::of).collect();
     Ok(Answer::new(CheckedStorage { ok: steps.iter().all(|step| step.ok), steps }, warnings))
+}
+
+/// Which objects.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ListObjects {
+    /// The storage's id.
+    storage_id: String,
+    /// What their paths below the storage's prefix begin with; unset: all.
+    #[serde(default)]
+    prefix: String,
+    /// How many at most, 1 to 1000; unset: 1000.
+    #[serde(default, deserialize_with = "number")]
+    count: Option<u32>,
+}
+
+/// Objects of a storage.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ObjectList {
+    /// How many are here.
+    num: usize,
+    /// Their full URIs, sorted.
+    #[schema(example = json!(["s3://bucket/videos/cat.mp4"]))]
+    list: Vec<String>,
+}
+
+/// Lists objects of a storage, below its prefix.
+#[utoipa::path(
+    get, path = "/list_object", tag = "storage",
+    params(ListObjects),
+    responses(
+        (status = 200, description = "the first of them", body = Envelope<Answer<ObjectList>>),
+        BadParam, NotFound
+    )
+)]
+pub(super) async fn list_object(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Query(request, warnings): Query<ListObjects>,
+) -> Reply<ObjectList> {
+    let storage = app.store.storage(&caller.tenant, &wanted("storage", &request.storage_id)?).await?;
+    let count = match request.count {
+        None | Some(0) => MOST,
+        Some(count) if count as usize <= MOST => count as usize,
+        Some(count) => {
+            return Err(ApiError::field("count", format!("{count} is out of range; give 1 to {MOST}")));
+        }
+    };
+    let bucket = app.storages.impatient().open(&storage).map_err(unusable)?;
+    let prefix = format!("{}{}", below(&storage), request.prefix);
+    let keys = bucket.list_some(&prefix, count).await.map_err(unusable)?;
+    let list: Vec<_> = keys.iter().map(|key| storage.uri(key)).collect();
+    Ok(Answer::new(ObjectList { num: list.len(), list }, warnings))
+}
+
+/// What every key of a storage begins with.
+fn below(storage: &Storage) -> String {
+    if storage.prefix.is_empty() { String::new() } else { format!("{}/", storage.prefix) }
 }
 
 impl CheckedStep {

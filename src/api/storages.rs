@@ -271,12 +271,11 @@ impl AddStorage {
     }
 }
 
-/// Why a storage cannot be opened, as an answer.
+/// Why a storage cannot be opened or does not do what it was asked, as an answer.
 pub(super) fn unusable(error: StorageError) -> ApiError {
     match error.code {
-        ErrorCode::BadParam => ApiError::new(ErrorCode::BadParam, error.detail),
-        ErrorCode::Forbidden => ApiError::new(ErrorCode::Forbidden, error.detail),
-        _ => ApiError::internal(error),
+        ErrorCode::Internal => ApiError::internal(error),
+        code => ApiError::new(code, error.detail),
     }
 }
 

@@ -96,9 +96,23 @@ impl Bucket {
     /// # Errors
     /// 1201 and 1202.
     pub async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
+        self.list_some(prefix, usize::MAX).await
+    }
+
+    /// The first keys that begin with `prefix`, at most so many, sorted.
+    ///
+    /// # Errors
+    /// 1201 and 1202.
+    pub async fn list_some(&self, prefix: &str, most: usize) -> Result<Vec<String>, StorageError> {
         key::check_prefix(prefix).map_err(|problem| self.refused(prefix, &problem))?;
-        let mut keys = self.backend.list(&self.base, prefix).await?;
+        let mut keys = match &self.backend {
+            Backend::File(file) => file.list(prefix).await?,
+            Backend::Remote(remote) => {
+                remote.list(prefix, most).await.map_err(|error| self.error(prefix, &error))?
+            }
+        };
         keys.sort();
+        keys.truncate(most);
         Ok(keys)
     }
 

@@ -39,7 +39,7 @@ impl Bucket {
     pub async fn check(&self, prefix: &str) -> Vec<Checked> {
         let key = format!("{prefix}borealis-check-{:016x}.txt", rand::rng().random::<u64>());
         let text = Bytes::from(format!("Borealis checks that it can write here: {key}\n"));
-        let listed = self.list(&key).await.map(|_| ());
+        let listed = self.list_some(&key, 1).await.map(|_| ());
         let written = self.put_bytes(&key, text.clone()).await;
         let (mut read, mut deleted) = (None, None);
         if written.is_ok() {

@@ -7,3 +7,4 @@ mod formats;
 mod media_files;
 mod receiver;
 mod session;
+mod stores;

@@ -58,7 +58,19 @@ async fn a_wrong_field_is_named() {
     let cases: &[(Value, &str)] = &[
         (json!({"type": ""}), "type: is not set; give `file`"),
         (json!({"type": "ftp"}), "type: `ftp` is not one of `file`, `s3`"),
-        (json!({"type": "oss"}), "type: `oss` is not supported yet; give `file`"),
+        (json!({"type": "oss"}), "storage_ak: is not an access key: it is not set"),
+        (
+            json!({"type": "s3", "storage_ak": "a", "storage_sk": "b"}),
+            "region: is not set; give the bucket's",
+        ),
+        (
+            json!({"type": "s3", "storage_ak": "a", "storage_sk": "b", "endpoint": "http://10.0.0.1:9000"}),
+            "endpoint: is not allowed: 10.0.0.1 is a private address",
+        ),
+        (
+            json!({"type": "s3", "storage_ak": "a", "storage_sk": "b", "endpoint": "http://169.254.169.254"}),
+            "endpoint: is not allowed: ",
+        ),
         (json!({"type": 7}), "type: `7` is not a text"),
         (json!({"bucket": ""}), "bucket: is not set; give the name of a folder"),
         (json!({"bucket": "../up"}), "bucket: `../up`"),

@@ -59,17 +59,6 @@ impl Backend {
         }
     }
 
-    /// The keys that begin with `prefix`, in no order.
-    pub(crate) async fn list(&self, base: &str, prefix: &str) -> Result<Vec<String>, StorageError> {
-        match self {
-            Self::File(file) => file.list(prefix).await,
-            Self::Remote(remote) => remote
-                .list(prefix)
-                .await
-                .map_err(|error| StorageError::of(&format!("{base}{prefix}"), &error)),
-        }
-    }
-
     /// Where an object is written. Dropping the place without settling leaves nothing behind.
     pub(crate) async fn place(&self, base: &str, key: &str) -> Result<Place, StorageError> {
         match self {

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use futures::{StreamExt as _, TryStreamExt as _};
 use model::{ErrorCode, Storage, StorageType};
 use opendal::{HttpTransporter, OperationContext, Operator};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -90,11 +91,18 @@ impl Remote {
         PART.max(size.div_ceil(MOST_PARTS).next_multiple_of(1 << 20))
     }
 
-    pub(crate) async fn list(&self, prefix: &str) -> opendal::Result<Vec<String>> {
-        let entries = self.operator.list_with(prefix).recursive(true).await?;
-        let keys = entries.into_iter().filter(|entry| entry.metadata().is_file());
-        // opendal cuts white space off a prefix too
-        Ok(keys.map(|entry| entry.path().to_owned()).filter(|key| key.starts_with(prefix)).collect())
+    /// The keys that begin with `prefix`, at most so many.
+    pub(crate) async fn list(&self, prefix: &str, most: usize) -> opendal::Result<Vec<String>> {
+        let entries = self.operator.lister_with(prefix).recursive(true).await?;
+        entries
+            .try_filter(|entry| {
+                // opendal cuts white space off a prefix too
+                std::future::ready(entry.metadata().is_file() && entry.path().starts_with(prefix))
+            })
+            .map_ok(|entry| entry.path().to_owned())
+            .take(most)
+            .try_collect()
+            .await
     }
 
     /// A URL with which anybody may read an object for a while.
