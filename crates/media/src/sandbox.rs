@@ -133,3 +133,85 @@ fn binds(program: &Path, access: &Access) -> Vec<OsString> {
 fn triple(option: &str, path: &Path) -> [OsString; 3] {
     [option.into(), path.into(), path.into()]
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, io, net::TcpListener};
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::Tools;
+
+    /// A sandbox as it must work where tests run; none without tools, which fails when `CI` is set.
+    async fn sandbox() -> Option<(Sandbox, Tools)> {
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let folder =
+            std::env::var_os("BOREALIS_TOOLS").map_or_else(|| workspace.join(".tools"), PathBuf::from);
+        let Ok(tools) = Tools::find(Some(&std::path::absolute(folder).expect("a path"))) else {
+            println!("skipped: no tools");
+            assert!(std::env::var_os("CI").is_none(), "the tools are absent");
+            return None;
+        };
+        let sandbox = Sandbox::find(SandboxMode::Required, &tools.ffmpeg).await.expect("a sandbox");
+        Some((sandbox, tools))
+    }
+
+    /// A folder with one file in it.
+    fn folder() -> (TempDir, PathBuf) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("file");
+        fs::write(&file, "within").expect("written");
+        (folder, file)
+    }
+
+    async fn said(mut command: Command) -> (bool, String) {
+        let output = command.output().await.expect("started");
+        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    #[tokio::test]
+    async fn only_what_is_given_is_there() {
+        let Some((sandbox, _)) = sandbox().await else { return };
+        let ((read, file), (write, _), (_other, hidden)) = (folder(), folder(), folder());
+        let access = Access { readable: vec![file.clone()], writable: vec![write.path().to_owned()] };
+        let script = format!(
+            "cat {}; pwd; echo new > new; echo more > {}; ls {} /etc/passwd /root /home",
+            file.display(),
+            file.display(),
+            hidden.display()
+        );
+        let shell = sandbox.command(Path::new("/bin/sh"), &["-c".into(), script.into()], &access);
+        let (well, words) = said(shell).await;
+        assert!(!well, "{words}");
+        assert_eq!(words, format!("within{}\n", write.path().display()));
+        assert_eq!(fs::read_to_string(write.path().join("new")).expect("written"), "new\n");
+        assert_eq!(fs::read_to_string(read.path().join("file")).expect("still there"), "within");
+    }
+
+    #[tokio::test]
+    async fn there_is_no_network() {
+        let Some((sandbox, tools)) = sandbox().await else { return };
+        let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+        listener.set_nonblocking(true).expect("set");
+        let url = format!("tcp://{}", listener.local_addr().expect("an address"));
+        let args: Vec<OsString> = ["-v", "quiet", "-i", &url].map(OsString::from).to_vec();
+        let (well, _) = said(sandbox.command(&tools.ffmpeg, &args, &Access::default())).await;
+        assert!(!well);
+        assert_eq!(listener.accept().expect_err("nobody came").kind(), io::ErrorKind::WouldBlock);
+    }
+
+    #[tokio::test]
+    async fn off_is_off() {
+        let off = Sandbox::find(SandboxMode::Off, Path::new("/bin/sh")).await.expect("nothing to try");
+        assert_eq!(off.missing(), Some("it is switched off"));
+    }
+
+    #[tokio::test]
+    async fn what_does_not_run_is_not_required_in_silence() {
+        let absent = Path::new("/absent/ffmpeg");
+        let error = Sandbox::find(SandboxMode::Required, absent).await.expect_err("refused");
+        assert!(error.detail.starts_with("the sandbox is required and does not work here"), "{error}");
+        assert!(Sandbox::find(SandboxMode::Auto, absent).await.expect("without").missing().is_some());
+    }
+}
