@@ -47,10 +47,6 @@ pub async fn run(settings: Settings, parts: Parts) -> Result<(), StartError> {
     let presence =
         Presence::announce(&work).map_err(|error| format!("cannot use {}: {error}", work.display()))?;
     let presence = Arc::new(presence);
-    match presence.take_over(&app.store).await? {
-        0 => {}
-        count => tracing::warn!(count, "took over what processes that died on this machine left behind"),
-    }
 
     let mut running = JoinSet::new();
     let (sweeper, present, sweep_stop) = (Arc::clone(&app), Arc::clone(&presence), stop.clone());

@@ -83,7 +83,7 @@ impl Store {
         };
         let changed = callback::Entity::update_many()
             .set(owed)
-            .col_expr(callback::Column::AttemptsBefore, Expr::col(callback::Column::Attempts).into())
+            .col_expr(callback::Column::AttemptsBefore, Expr::col(callback::Column::Attempts))
             .filter(which)
             .exec(&write.tx)
             .await?;
