@@ -62,8 +62,8 @@ fn is_playlist(file: &Path) -> bool {
 
 fn decodes_file(file: &Path, reading: &[&str]) {
     let file = file.to_str().expect("a text");
-    let args = ["-xerror"].iter().chain(reading).chain(&["-i", file, "-f", "null", "-"]);
-    ffmpeg(&args.map(ToString::to_string).collect::<Vec<_>>());
+    let args = [&["-xerror"], reading, &["-i", file, "-f", "null", "-"]].concat();
+    ffmpeg(&args.into_iter().map(String::from).collect::<Vec<_>>());
 }
 
 fn ffmpeg(args: &[String]) {

@@ -43,6 +43,7 @@ fn storage_of(server: &Server, kind: StorageType) -> Storage {
         storage_sk: Secret::default(),
         notify: String::new(),
         notify_secret: Secret::default(),
+        old_notify_secret: None,
         notify_settings: model::NotifySettings::default(),
         extra: String::new(),
         name_rule: String::new(),
