@@ -136,6 +136,7 @@ async fn what_is_wrong_with_a_bucket_is_said_in_the_stores_own_words() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::disallowed_methods, reason = "the customer's client, which has no guard")]
 async fn file_outputs_are_served_to_who_signs_in_and_to_signed_links() {
     let folder = tempfile::tempdir().expect("a folder");
     let input = std::fs::read(clip(folder.path(), 1)).expect("readable");
