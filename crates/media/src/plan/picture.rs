@@ -9,9 +9,6 @@ use super::{
 };
 use crate::{Picture, codecs::h264};
 
-/// An end that the other streams outlast by less than this is left as it is.
-const SLACK: f64 = 0.1;
-
 /// What is done once, before the picture is scaled to each rendition.
 pub(super) fn filter(picture: &Picture, rates: &[Rational], duration: f64) -> PictureFilter {
     let given = Colour::given(picture);
@@ -30,7 +27,8 @@ pub(super) fn filter(picture: &Picture, rates: &[Rational], duration: f64) -> Pi
         given,
         tone_map: picture.is_hdr(),
         start: picture.start,
-        hold: if left > SLACK.max(1.5 * frame) { left } else { 0.0 },
+        // the packets of sound seldom end where a frame does
+        hold: if left > frame { left } else { 0.0 },
     }
 }
 

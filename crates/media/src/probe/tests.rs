@@ -1,1 +1,94 @@
+//! What is refused before anything is encoded, and how it is named.
 
+use model::Rational;
+use rstest::rstest;
+
+use super::{described::DolbyVision, *};
+
+fn stream(kind: &str, width: u32, height: u32) -> Stream {
+    Stream { kind: kind.to_owned(), codec: "h264".to_owned(), width, height, ..Stream::default() }
+}
+
+fn described(container: &str, streams: Vec<Stream>) -> Described {
+    Described { container: container.to_owned(), streams, ..Described::default() }
+}
+
+#[test]
+fn an_index_that_names_more_than_there_is() {
+    let boxes = Boxes { indexed: true, reach: 2000, ..Boxes::default() };
+    let error = sound(&boxes, 1999).expect_err("truncated");
+    assert_eq!(error.code, ErrorCode::InvalidInput);
+    let said = "it is truncated: its index names data up to byte 2000, and the file has 1999 bytes";
+    assert_eq!(error.detail, said);
+    assert!(sound(&boxes, 2000).is_ok());
+    assert!(sound(&Boxes { fragmented: true, ..boxes }, 1999).is_ok(), "fragments vouch for nothing");
+}
+
+#[test]
+fn encryption_and_dolby_vision_without_base_are_named() {
+    let boxes = Boxes { encrypted: Some("cbcs".to_owned()), ..Boxes::default() };
+    assert_eq!(sound(&boxes, 1).expect_err("encrypted").detail, "it is encrypted (cbcs)");
+    let vision = |profile, has_base| Stream {
+        dolby_vision: Some(DolbyVision { profile, has_base }),
+        ..stream("video", 1920, 1080)
+    };
+    let error = shown_by_all(&vision(5, false)).expect_err("no base").detail;
+    assert_eq!(error, "it is Dolby Vision profile 5 without a base layer");
+    assert!(shown_by_all(&vision(8, true)).is_ok());
+}
+
+#[rstest]
+#[case(vec![stream("video", 8192, 8192)], None)]
+#[case(vec![stream("audio", 0, 0), stream("video", 8193, 16)], Some("it has 8193x16 pixels; at most 8192x8192 are allowed"))]
+#[case(vec![stream("audio", 0, 0); 65], Some("it has 65 streams; at most 64 are allowed"))]
+fn limits(#[case] streams: Vec<Stream>, #[case] problem: Option<&str>) {
+    let judged = within_limits(&described("matroska,webm", streams), &Limits::default());
+    assert_eq!(judged.as_ref().err().map(|error| error.detail.as_str()), problem);
+    assert!(judged.err().is_none_or(|error| error.code == ErrorCode::InputOverLimit));
+}
+
+#[rstest]
+#[case("png_pipe", vec![stream("video", 10, 10)], ErrorCode::InvalidInput, "it is a still picture (png), not a video")]
+#[case("mov,mp4,m4a,3gp,3g2,mj2", vec![], ErrorCode::InvalidInput, "it holds no streams")]
+#[case("matroska,webm", vec![stream("video", 10, 10)], ErrorCode::InvalidInput, "nothing in it can be decoded")]
+#[case("matroska,webm", vec![stream("subtitle", 0, 0)], ErrorCode::NothingToTranscode, "it holds neither picture nor sound")]
+fn nothing_usable(
+    #[case] container: &str,
+    #[case] streams: Vec<Stream>,
+    #[case] code: ErrorCode,
+    #[case] detail: &str,
+) {
+    let error = nothing_in(&described(container, streams));
+    assert_eq!((error.code, error.detail.as_str()), (code, detail));
+}
+
+#[test]
+fn only_a_whole_index_vouches() {
+    let timed = |duration| Stream { duration, ..stream("audio", 0, 0) };
+    let whole = Boxes { indexed: true, ..Boxes::default() };
+    let vouches = |boxes: &Boxes, streams| {
+        let file = Examined { size: 1, boxes: Some(boxes.clone()) };
+        file.vouches_for(&described("mov,mp4,m4a,3gp,3g2,mj2", streams))
+    };
+    assert!(vouches(&whole, vec![timed(Some(1.0)), stream("data", 0, 0)]));
+    assert!(!vouches(&whole, vec![timed(Some(1.0)), timed(None)]));
+    assert!(!vouches(&Boxes { fragmented: true, ..whole }, vec![timed(Some(1.0))]));
+}
+
+#[test]
+fn a_late_stream_is_given_time_to_show_itself() {
+    let late = Stream { start: Some(1024.0), ..stream("audio", 0, 0) };
+    let file = Described { start: 1000.0, ..Described::default() };
+    assert!((until(&file, &[&late, &stream("audio", 0, 0)]) - 34.0).abs() < 1e-9);
+}
+
+#[test]
+fn strange_aspects_are_not_believed() {
+    let aspect = |aspect: &str| {
+        let stream = Stream { sample_aspect: aspect.parse().ok(), ..Stream::default() };
+        choose::sample_aspect(&stream)
+    };
+    assert_eq!(aspect("64:45"), Rational::new(64, 45).expect("an aspect"));
+    assert_eq!(aspect("1000:1"), Rational::whole(1));
+    assert_eq!(aspect("0:1"), Rational::whole(1));
+}
