@@ -75,7 +75,7 @@ fn sound_alone() -> Source {
 #[case::dash_broadcast("dash_broadcast", json!({"format": "dash", "resolution": "360p"}), broadcast())]
 fn command_lines(#[case] name: &str, #[case] fields: Value, #[case] source: Source) {
     let plan = plan::plan(&given::template(fields), &source, &given::settings()).expect("a plan");
-    let commands = commands(&plan, Path::new("/work/input"), Path::new("/work"));
+    let commands = commands(&plan, Path::new("/job/input"), Path::new("/job"));
     insta::with_settings!({prepend_module_to_snapshot => false, omit_expression => true}, {
         insta::assert_snapshot!(name, shown(&commands));
     });
@@ -107,13 +107,13 @@ fn threads_are_passed_on() {
     let settings = crate::PlanSettings { threads: 3, ..given::settings() };
     let template = given::template(json!({"format": "mp4"}));
     let plan = plan::plan(&template, &full_hd(), &settings).expect("a plan");
-    let ffmpeg = commands(&plan, Path::new("/work/input"), Path::new("/work")).ffmpeg;
+    let ffmpeg = commands(&plan, Path::new("/job/input"), Path::new("/job")).ffmpeg;
     assert!(ffmpeg.windows(2).any(|pair| pair[0] == "-threads:v" && pair[1] == "3"));
 }
 
 #[test]
 fn playlists_and_devices_are_not_among_the_demuxers() {
-    let opened = input::opened(Path::new("/work/input"), true);
+    let opened = input::opened(Path::new("/job/input"), true);
     let list = opened.iter().skip_while(|argument| *argument != "-format_whitelist").nth(1);
     let list = list.and_then(|list| list.to_str()).expect("a list");
     let forbidden = [
