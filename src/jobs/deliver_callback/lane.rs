@@ -16,6 +16,11 @@ use super::breaker::{Breaker, Pace};
 /// Claimed ahead for one receiver, at most.
 const WIDEST: usize = 256;
 
+/// When what was claimed lasts less long than this, more is claimed the next time; when it lasts longer
+/// than that, less. It must not lie until its lease runs out.
+const BRIEF: Duration = Duration::from_millis(500);
+const LONG: Duration = Duration::from_secs(2);
+
 /// A receiver that takes longer is slow.
 const SLOW: Duration = Duration::from_secs(1);
 
@@ -31,6 +36,7 @@ pub(super) struct Lane {
     pub(super) in_round: bool,
     slots: usize,
     window: usize,
+    filled: Option<Instant>,
     /// The last attempt succeeded at once.
     pub(super) quick: bool,
     /// With the extended policy.
@@ -48,6 +54,7 @@ impl Lane {
             in_round: false,
             slots,
             window: slots,
+            filled: None,
             quick: false,
             spared: extended.then(|| (Breaker::new(), Pace::new(slots))),
         }
@@ -103,12 +110,15 @@ impl Lane {
     }
 
     /// Takes what was claimed; `full`: as many as were wanted, so there may be more.
-    pub(super) fn claimed(&mut self, claims: Vec<CallbackClaim>, retry: bool, full: bool) {
+    pub(super) fn claimed(&mut self, claims: Vec<CallbackClaim>, retry: bool, full: bool, now: Instant) {
         if full {
             self.more[usize::from(retry)] = true;
-            if self.quick {
-                self.window = (self.window * 2).min(WIDEST.max(self.slots));
-            }
+            let lasted = self.filled.replace(now).map(|filled| now - filled);
+            self.window = match lasted {
+                Some(lasted) if lasted > LONG => (self.window / 2).max(self.slots),
+                Some(lasted) if lasted < BRIEF && self.quick => (self.window * 2).min(WIDEST.max(self.slots)),
+                _ => self.window,
+            };
         }
         let queue = if retry { &mut self.retries } else { &mut self.firsts };
         queue.extend(claims);

@@ -151,7 +151,7 @@ impl Lanes {
     }
 
     /// What was claimed of what was wanted.
-    pub(super) fn claimed(&mut self, wants: Vec<Want>, claims: Vec<CallbackClaim>) {
+    pub(super) fn claimed(&mut self, wants: Vec<Want>, claims: Vec<CallbackClaim>, now: Instant) {
         let mut sorted: HashMap<(String, bool), Vec<CallbackClaim>> = HashMap::new();
         for claim in claims {
             self.ahead += claim.body.len();
@@ -161,7 +161,7 @@ impl Lanes {
             let claims = sorted.remove(&(queue.clone(), retry)).unwrap_or_default();
             let full = claims.len() == most as usize;
             let lane = self.lane(&queue);
-            lane.claimed(claims, retry, full);
+            lane.claimed(claims, retry, full, now);
             if full {
                 self.hungry.insert(queue.clone());
             }

@@ -138,7 +138,7 @@ impl Deliverer {
                 telemetry::callbacks_flying(self.lanes.in_flight(), self.lanes.broken());
                 self.lanes.found(ready, self.app.clock.now());
             }
-            Ok(Answer::Claimed(wants, Ok(claims))) => self.lanes.claimed(wants, claims),
+            Ok(Answer::Claimed(wants, Ok(claims))) => self.lanes.claimed(wants, claims, Instant::now()),
             Ok(Answer::Found(Err(error))) => self.failed(&error),
             // the next look finds again what was wanted
             Ok(Answer::Claimed(_, Err(error))) => self.failed(&error),

@@ -70,7 +70,7 @@ impl World {
         let wants = self.lanes.wants(NOW, self.now);
         let claims =
             wants.iter().flat_map(|want| (0..want.most).map(|_| claim(&want.receiver, want.retry))).collect();
-        self.lanes.claimed(wants.clone(), claims);
+        self.lanes.claimed(wants.clone(), claims, self.now);
         wants
     }
 
@@ -197,7 +197,7 @@ fn a_claim_that_expires_too_soon_is_not_sent() {
     world.lanes.due(queue, false);
     let wants = world.lanes.wants(NOW, world.now);
     let old = CallbackClaim { lease_until: NOW + NEEDED - QUICK, ..claim(queue, false) };
-    world.lanes.claimed(wants, vec![old.clone()]);
+    world.lanes.claimed(wants, vec![old.clone()], world.now);
     world.launch();
     assert_eq!(world.flies(queue).0, 0);
     assert_eq!(world.lanes.take_spared(), [old]);

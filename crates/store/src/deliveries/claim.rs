@@ -9,7 +9,7 @@ use sea_orm::{
 };
 use serde::Serialize;
 
-use super::rows::{Columns, unfolded};
+use super::rows::{Columns, HELD_BY, unfolded};
 use crate::{Result, Store, StoreError, begin::Write, column, entities::storage, storages};
 
 const CLAIMED: &str =
@@ -190,7 +190,7 @@ impl Store {
         let backend = write.tx.get_database_backend();
         let free = format!(
             "UPDATE callback SET worker = NULL, lease_until = NULL FROM {} \
-             WHERE callback.id = made.id AND callback.worker = $2 AND callback.fence = made.fence",
+             WHERE callback.id = made.id AND {HELD_BY}",
             unfolded(backend, HELD)
         );
         let held: Vec<Held<'_>> =

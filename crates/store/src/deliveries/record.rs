@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{
     CallbackClaim,
-    rows::{Columns, names, unfolded},
+    rows::{Columns, HELD_BY, names, unfolded},
 };
 use crate::{Result, Store, begin::Write, column};
 
@@ -108,7 +108,7 @@ impl Store {
             "UPDATE callback SET status = made.status, next_attempt = made.next_attempt, \
                 delivered = made.delivered, attempts = attempts + 1, retry = TRUE, worker = NULL, \
                 lease_until = NULL \
-             FROM {} WHERE callback.id = made.id AND callback.worker = $2 AND callback.fence = made.fence \
+             FROM {} WHERE callback.id = made.id AND {HELD_BY} \
              RETURNING callback.id AS id",
             unfolded(backend, FATE)
         );

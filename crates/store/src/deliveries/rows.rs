@@ -3,6 +3,10 @@
 
 use sea_orm::DbBackend;
 
+/// That a callback is still the sender's `$2`. Written so that no index fits: each row is found by its
+/// id, never all that the sender has for each of them.
+pub(super) const HELD_BY: &str = "callback.worker || '' = $2 AND callback.fence = made.fence";
+
 /// Columns with their PostgreSQL types.
 pub(super) type Columns = &'static [(&'static str, &'static str)];
 
