@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
-# The object-store servers that only tests need, into target/test-servers: moto (S3) and, where npm
-# is there, Azurite (Azure). Ends at once when they are there.
+# What only tests need and comes from PyPI and npm, into target/test-servers: the object-store servers
+# moto (S3) and, where npm is there, Azurite (Azure); and what customers verify callbacks with. Ends at
+# once when they are there.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 MOTO=5.2.5
 AZURITE=3.35.0
+WEBHOOKS_PYTHON=1.1.0
+WEBHOOKS_NODE=1.1.1
 folder=target/test-servers
 
 # A folder with the name of its version is complete: it is renamed when everything is in it.
@@ -29,7 +32,18 @@ azurite() {
     npm install --silent --no-audit --no-fund --prefix "$1" "azurite@$AZURITE"
 }
 
+webhooks_python() {
+    python3 -m pip install --quiet --disable-pip-version-check --no-compile --no-warn-conflicts --root-user-action ignore --target "$1" \
+        "standardwebhooks==$WEBHOOKS_PYTHON"
+}
+
+webhooks_node() {
+    npm install --silent --no-audit --no-fund --prefix "$1" "standardwebhooks@$WEBHOOKS_NODE"
+}
+
 install_once "moto-$MOTO" moto
+install_once "standardwebhooks-python" webhooks_python
 if command -v npm >/dev/null; then
     install_once "azurite-$AZURITE" azurite
+    install_once "standardwebhooks-node" webhooks_node
 fi

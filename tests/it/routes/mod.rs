@@ -1,9 +1,11 @@
 //! Every call of the API, as clients make them.
 
 mod auth;
+mod batches;
 mod callbacks;
 mod document;
 mod envelope;
+mod notify;
 mod sdk;
 mod server;
 mod storages;
