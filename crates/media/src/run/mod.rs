@@ -174,10 +174,14 @@ fn finished(program: Program, ended: Result<Ended, Trouble>) -> Result<String, M
             let Verdict { code, detail } = blame::judge(program, ended.status, &ended.stderr_tail);
             Err(MediaError::new(code, detail).with_log(ended.stderr_tail))
         }
-        Err(Trouble::Stalled(stall)) => Err(MediaError::new(
-            ErrorCode::EncodingOverLimit,
-            format!("{} got no further for {} s", program.name(), stall.as_secs()),
-        )),
+        Err(Trouble::Stalled(stall)) => {
+            let code = match program {
+                // It only moves what was encoded: no input makes it slow, so another try may be well.
+                Program::Packager => ErrorCode::Internal,
+                Program::Ffmpeg | Program::Ffprobe => ErrorCode::EncodingOverLimit,
+            };
+            Err(MediaError::new(code, format!("{} got no further for {} s", program.name(), stall.as_secs())))
+        }
         Err(Trouble::Io(error)) => {
             Err(MediaError::new(ErrorCode::Internal, format!("{} was lost: {error}", program.name())))
         }
