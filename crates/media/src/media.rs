@@ -42,11 +42,6 @@ impl Media {
         Ok(Self { tools, settings, sandbox })
     }
 
-    /// Why children run without a sandbox; none when they run in one.
-    pub fn sandbox_missing(&self) -> Option<&str> {
-        self.sandbox.missing()
-    }
-
     /// Says what came in. `work` is an existing folder of the task's own.
     ///
     /// # Errors

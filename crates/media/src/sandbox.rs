@@ -16,7 +16,7 @@ use crate::{MediaError, SandboxMode, process::Access};
 const LIBRARIES: [&str; 6] = ["/usr", "/bin", "/lib", "/lib32", "/lib64", "/nix/store"];
 
 /// How long the trial run may take.
-const TRIAL: Duration = Duration::from_secs(10);
+const TRIAL: Duration = Duration::from_secs(60);
 
 /// How children are started: walled in, or not.
 #[derive(Clone, Debug)]

@@ -288,3 +288,56 @@ async fn an_input_that_cannot_be_read_any_more_is_to_blame(#[case] template: &st
     let again = bench.media.run(&made.plan, &input, made.work.path(), &|_| {}, &never).await;
     assert_eq!(again.expect_err("refused").code, ErrorCode::InvalidInput);
 }
+
+/// A program that is a line of shell.
+fn program(folder: &Path, line: &str) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    let path = folder.join("program");
+    fs::write(&path, format!("#!/bin/sh\n{line}\n")).expect("written");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("set");
+    path
+}
+
+#[rstest]
+#[case::packager_dies("exit 3", ErrorCode::EncodingFailed, "packager ended with an error")]
+#[case::packager_says_why(
+    "echo 'E1125 file.cc:1] No space left on device' >&2; exit 1",
+    ErrorCode::Internal,
+    "the server's disk is full"
+)]
+#[case::packager_stands_still("exec sleep 1000", ErrorCode::Internal, "packager got no further for 1 s")]
+#[case::packager_has_no_end(
+    "cat \"$(ls -d \"$PWD\"/pipes/* | head -1)\" \"$(ls -d \"$PWD\"/pipes/* | tail -1)\" > /dev/null; exec sleep 1000",
+    ErrorCode::Internal,
+    "packager got no further for 1 s"
+)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broken_packager_ends_the_run(#[case] line: &str, #[case] code: ErrorCode, #[case] words: &str) {
+    let settings = MediaSettings { stall: std::time::Duration::from_secs(1), ..quick() };
+    let Some(mut bench) = Bench::find(settings).await else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    bench.media.tools.packager = program(folder.path(), line);
+    let error = bench.make("audio_only_flac24.mka", HLS).await.map(|_| ()).expect_err("broken");
+    assert_eq!((error.code, error.detail.as_str()), (code, words), "{}", error.log);
+}
+
+#[rstest]
+#[case::ffmpeg_dies("exit 3", ErrorCode::EncodingFailed, "ffmpeg ended with an error")]
+#[case::ffmpeg_makes_nothing("exit 0", ErrorCode::EncodingFailed, "packager ended with an error")]
+#[case::ffmpeg_is_killed(
+    "kill -KILL $$",
+    ErrorCode::EncodingOverLimit,
+    "it was killed, most likely because memory ran out"
+)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broken_ffmpeg_ends_the_run(#[case] line: &str, #[case] code: ErrorCode, #[case] words: &str) {
+    let Some(mut bench) = Bench::find(quick()).await else { return };
+    let (folder, never) = (tempfile::tempdir().expect("a folder"), CancellationToken::new());
+    let made = bench.make("audio_only_flac24.mka", HLS).await.expect("made");
+    bench.media.tools.ffmpeg = program(folder.path(), line);
+    let input = bench.corpus.join("audio_only_flac24.mka");
+    let again = bench.media.run(&made.plan, &input, made.work.path(), &|_| {}, &never).await;
+    let error = again.expect_err("broken");
+    assert_eq!(error.code, code, "{}", error.log);
+    assert!(error.detail.starts_with(words), "{error}");
+}

@@ -57,7 +57,7 @@ pub(crate) async fn run(
             ErrorCode::EncodingOverLimit,
             format!("it took longer than {} s", limit.as_secs()),
         )),
-        outcome = crew.work(media.settings.stall, share_of(plan, progress)) => outcome,
+        outcome = crew.work(&dir, media.settings.stall, share_of(plan, progress)) => outcome,
     };
     let log = match outcome {
         Ok(log) => log,
@@ -127,7 +127,12 @@ impl Crew {
     }
 
     /// Waits for both; gives FFmpeg's last words.
-    async fn work(&mut self, stall: Duration, progress: impl FnMut(Progress)) -> Result<String, MediaError> {
+    async fn work(
+        &mut self,
+        dir: &Path,
+        stall: Duration,
+        progress: impl FnMut(Progress),
+    ) -> Result<String, MediaError> {
         let Self { ffmpeg, packager, pipes } = self;
         let follow = ffmpeg.follow(stall, progress);
         let Some(packager) = packager else {
@@ -147,10 +152,10 @@ impl Crew {
             match pipes.end().await {}
         };
         let ended = tokio::select! {
-            ended = timeout(stall, packaged) => ended.map_err(|_| Trouble::Stalled(stall)),
+            ended = while_growing(dir, stall, packaged) => ended,
             never = rest => never,
         };
-        finished(Program::Packager, ended.and_then(|ended| Ok(ended?)))?;
+        finished(Program::Packager, ended)?;
         Ok(log)
     }
 
@@ -162,6 +167,40 @@ impl Crew {
         };
         tokio::join!(self.ffmpeg.kill(), packager);
     }
+}
+
+/// Waits for the packager as long as it writes: on a busy machine its end may take a while.
+async fn while_growing(
+    dir: &Path,
+    stall: Duration,
+    mut packaged: impl Future<Output = io::Result<Ended>> + Unpin,
+) -> Result<Ended, Trouble> {
+    let mut written = bytes_below(dir).await?;
+    loop {
+        if let Ok(ended) = timeout(stall, &mut packaged).await {
+            return Ok(ended?);
+        }
+        let now = bytes_below(dir).await?;
+        if now == written {
+            return Err(Trouble::Stalled(stall));
+        }
+        written = now;
+    }
+}
+
+/// Bytes of all files in a folder and below.
+pub(crate) async fn bytes_below(dir: &Path) -> io::Result<u64> {
+    fn sum(dir: &Path) -> io::Result<u64> {
+        let mut bytes = 0;
+        for entry in std::fs::read_dir(dir)? {
+            let entry = entry?;
+            let meta = entry.metadata()?;
+            bytes += if meta.is_dir() { sum(&entry.path())? } else { meta.len() };
+        }
+        Ok(bytes)
+    }
+    let dir = dir.to_owned();
+    tokio::task::spawn_blocking(move || sum(&dir)).await.map_err(io::Error::other)?
 }
 
 /// Bytes; a few lines are all that the packager has to say.

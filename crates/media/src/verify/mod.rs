@@ -18,8 +18,6 @@ mod streams;
 #[cfg(test)]
 mod tests;
 
-use std::{fs, io, path::Path};
-
 use futures::{StreamExt, TryStreamExt, stream};
 use model::{ErrorCode, Format, OutputFacts, OutputGroup};
 use tokio_util::sync::CancellationToken;
@@ -27,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use judge::Found;
 use listing::Listing;
 
-use crate::{Media, MediaError, Plan, RunOutput, Source};
+use crate::{Media, MediaError, Plan, RunOutput, Source, run::bytes_below};
 
 /// What an output turned out to be.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -116,11 +114,8 @@ async fn read_listing(plan: &Plan, output: &RunOutput) -> Result<Listing, MediaE
 
 /// What the customer is told of an output that is right.
 async fn measure(found: &Found<'_>, output: &RunOutput) -> Result<Measured, MediaError> {
-    let dir = output.dir.clone();
-    let size = tokio::task::spawn_blocking(move || bytes_below(&dir)).await;
-    let size = size
-        .map_err(io::Error::other)
-        .flatten()
+    let size = bytes_below(&output.dir)
+        .await
         .map_err(|error| MediaError::new(ErrorCode::Internal, format!("the output has no size: {error}")))?;
     let pieces = found.listing.tracks.iter().flat_map(listing::Track::pieces);
     let media_size = pieces.map(|piece| piece.bytes).sum();
@@ -142,14 +137,4 @@ async fn measure(found: &Found<'_>, output: &RunOutput) -> Result<Measured, Medi
         audio_codec: sound.codec,
         audio_samplerate: sound.sample_rate,
     })
-}
-
-fn bytes_below(dir: &Path) -> io::Result<u64> {
-    let mut bytes = 0;
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        let meta = entry.metadata()?;
-        bytes += if meta.is_dir() { bytes_below(&entry.path())? } else { meta.len() };
-    }
-    Ok(bytes)
 }
