@@ -179,6 +179,13 @@ fn lie_about_the_time(dir: &Path) {
     rewrite(dir, "main.mpd", "<S t=\"0\"", "<S t=\"1000\"");
 }
 
+fn put_sound_and_picture_together(dir: &Path) {
+    let text = fs::read_to_string(dir.join("main.mpd")).expect("read");
+    let (before, rest) = text.split_once("</AdaptationSet>").expect("the first set");
+    let (_, after) = rest.split_once("<Representation").expect("the second set");
+    fs::write(dir.join("main.mpd"), format!("{before}<Representation{after}")).expect("written");
+}
+
 fn break_the_manifest(dir: &Path) {
     rewrite(dir, "main.mpd", "</MPD>", "");
 }
@@ -199,6 +206,7 @@ fn break_the_manifest(dir: &Path) {
 #[case(DASH, lose_a_segment, "is listed and is not there")]
 #[case(DASH, damage_a_picture, "144p")]
 #[case(DASH, lie_about_the_time, "is listed elsewhere")]
+#[case(DASH, put_sound_and_picture_together, "in one adaptation set")]
 #[case(DASH, break_the_manifest, "the manifest cannot be read")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn harmed_outputs_are_refused(#[case] template: &str, #[case] harm: Harm, #[case] words: &str) {

@@ -64,7 +64,11 @@ fn audio_stream(format: Format, audio: &AudioPlan, first: bool, kind: SegmentTyp
             field(&mut fields, "hls_group_id", "audio");
             field(&mut fields, "hls_name", &audio.label);
         }
-        Format::Dash => field(&mut fields, "dash_roles", if first { "main" } else { "alternate" }),
+        Format::Dash => {
+            field(&mut fields, "dash_roles", if first { "main" } else { "alternate" });
+            // Sounds of one language and role would otherwise be one sound in several bit rates.
+            field(&mut fields, "dash_label", &audio.label);
+        }
         Format::Mp4 | Format::Flv => {}
     }
     fields

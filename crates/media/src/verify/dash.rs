@@ -36,6 +36,13 @@ pub(super) fn read(plan: &Plan, dir: &Path) -> Result<Listing, MediaError> {
     let track = |(name, planned): (&String, Planned)| {
         let found = representations.iter().find(|one| one.is_in(name));
         let found = found.ok_or_else(|| wrong(format!("the manifest does not name `{name}`")))?;
+        let together = match planned {
+            Planned::Video(_) => plan.videos.len(),
+            Planned::Audio(_) => 1,
+        };
+        if children(found.set, "Representation").count() != together {
+            return Err(wrong(format!("`{name}` is in one adaptation set with others, or without them")));
+        }
         found.track(dir, name, planned)
     };
     let tracks = videos.chain(audios).map(track).collect::<Result<_, _>>()?;
