@@ -174,37 +174,38 @@ impl Bucket {
         self.backend.operator().stat(&path).await.map_err(|error| self.error(key, &error))
     }
 
-    /// A part of an object, piece by piece, as long as it is the version with this ETag.
-    ///
-    /// # Errors
-    /// None when it is another version.
+    /// A part of an object, piece by piece, as long as it is the version with this ETag; see
+    /// [`Bucket::broken`].
     pub(crate) async fn pieces(
         &self,
         key: &str,
         range: Range<u64>,
         etag: Option<&str>,
     ) -> Result<FuturesBytesStream, Option<StorageError>> {
-        let of = |error: opendal::Error| {
-            let changed = Trouble::within(&error).is_some_and(Trouble::is_changed);
-            (!changed).then(|| self.error(key, &error))
-        };
         let path = self.path(key).await?;
         let operator = self.backend.operator();
         let mut reader = operator.reader_with(&path);
         if let Some(etag) = etag.filter(|_| operator.info().capability().read_with_if_match) {
             reader = reader.if_match(etag);
         }
-        reader.await.map_err(of)?.into_bytes_stream(range).await.map_err(of)
+        let opened = async { reader.await?.into_bytes_stream(range).await };
+        opened.await.map_err(|error| self.unless_changed(key, &error))
     }
 
-    /// What broke while an object's pieces came.
-    pub(crate) fn broken(&self, key: &str, error: &io::Error) -> StorageError {
+    /// What broke while an object's pieces came; none when it is another version now.
+    pub(crate) fn broken(&self, key: &str, error: &io::Error) -> Option<StorageError> {
         match error.get_ref().and_then(|inner| inner.downcast_ref::<opendal::Error>()) {
-            Some(error) => self.error(key, error),
+            Some(error) => self.unless_changed(key, error),
             None => {
-                StorageError::passing(ErrorCode::OutputUnreachable, format!("{}: {error}", self.uri(key)))
+                let detail = format!("{}: {error}", self.uri(key));
+                Some(StorageError::passing(ErrorCode::OutputUnreachable, detail))
             }
         }
+    }
+
+    fn unless_changed(&self, key: &str, error: &opendal::Error) -> Option<StorageError> {
+        let changed = Trouble::within(error).is_some_and(Trouble::is_changed);
+        (!changed).then(|| self.error(key, error))
     }
 
     /// Whether what was read is what was written.

@@ -62,6 +62,45 @@ impl Server {
         server
     }
 
+    /// Lets moto take every request from now on: with its check of signatures on, it does not
+    /// understand signed URLs.
+    ///
+    /// # Panics
+    /// When it is not moto.
+    pub async fn trust_everybody(&self, client: &net::Client) {
+        let url = format!("{}/moto-api/reset-auth", self.endpoint);
+        call(client, Method::POST, &url, &[], "1000000").await;
+    }
+
+    /// The signature that botocore, which comes with moto, gives a signed URL of S3's.
+    ///
+    /// # Panics
+    /// When Python does not run.
+    pub fn signature_by_botocore(&self, url: &str) -> String {
+        let script = "\
+import sys
+from urllib.parse import urlsplit, parse_qsl
+from botocore.auth import S3SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+url, access_key, secret_key = sys.argv[1:]
+unsigned, _, _ = url.partition('&X-Amz-Signature=')
+query = dict(parse_qsl(urlsplit(url).query))
+_, _, region, service, _ = query['X-Amz-Credential'].split('/')
+auth = S3SigV4QueryAuth(Credentials(access_key, secret_key), service, region)
+request = AWSRequest('GET', unsigned, headers={'host': urlsplit(url).netloc})
+request.context['timestamp'] = query['X-Amz-Date']
+print(auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request))
+";
+        let output = Command::new("python3")
+            .args(["-c", script, url, &self.access_key, &self.secret_key])
+            .env("PYTHONPATH", installed("moto-"))
+            .output()
+            .expect("python3 runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
     /// Azurite, with these containers, and with the account that it always has.
     ///
     /// # Panics

@@ -24,7 +24,7 @@ const TOKEN_URI: &str = "https://oauth2.googleapis.com/token";
 pub(super) fn operator(account: &Account<'_>) -> Result<(Operator, Url), StorageError> {
     let endpoint = account.endpoint(|| Ok(ENDPOINT.to_owned()))?;
     if !account.secret_key.trim_start().starts_with('{') {
-        return Ok((s3::build(account, &endpoint, "auto", "md5")?, endpoint));
+        return Ok((s3::finish(s3::builder(account, &endpoint, "auto")?)?, endpoint));
     }
     account.refuse_path_style()?;
     let builder = services::Gcs::default()

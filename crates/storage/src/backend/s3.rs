@@ -1,7 +1,7 @@
 //! AWS S3 and every service that speaks its protocol: MinIO, Ceph, R2, B2, Garage, SeaweedFS.
 //!
-//! Parts carry a checksum that the store verifies: CRC-32C at AWS, where it is kept with the
-//! object, and MD5 elsewhere, which all of them know.
+//! What is sent carries a checksum that the store verifies: CRC-32C at AWS, where it is kept with
+//! the object, and elsewhere MD5, which all of them know; see the transport.
 
 use opendal::{Operator, services};
 use url::Url;
@@ -18,29 +18,29 @@ pub(super) fn operator(account: &Account<'_>) -> Result<(Operator, Url), Storage
         "" => region_of(&endpoint).unwrap_or(NO_REGION),
         region => region,
     };
-    let checksum = if account.has_endpoint() { "md5" } else { "crc32c" };
-    Ok((build(account, &endpoint, region, checksum)?, endpoint))
+    let builder = builder(account, &endpoint, region)?;
+    let builder = if account.has_endpoint() { builder } else { builder.checksum_algorithm("crc32c") };
+    Ok((finish(builder)?, endpoint))
 }
 
-/// An operator for whatever speaks S3.
-pub(super) fn build(
+/// For whatever speaks S3.
+pub(super) fn builder(
     account: &Account<'_>,
     endpoint: &Url,
     region: &str,
-    checksum: &str,
-) -> Result<Operator, StorageError> {
-    let mut builder = services::S3::default()
+) -> Result<services::S3, StorageError> {
+    let builder = services::S3::default()
         .bucket(account.bucket)
         .endpoint(text(endpoint))
         .region(region)
         .access_key_id(account.access_key)
         .secret_access_key(account.secret_word()?)
-        .checksum_algorithm(checksum)
         .disable_config_load()
         .disable_ec2_metadata();
-    if !account.is_path_style(endpoint) {
-        builder = builder.enable_virtual_host_style();
-    }
+    Ok(if account.is_path_style(endpoint) { builder } else { builder.enable_virtual_host_style() })
+}
+
+pub(super) fn finish(builder: services::S3) -> Result<Operator, StorageError> {
     Operator::new(builder).map_err(|error| wrong("bucket", error.message()))
 }
 

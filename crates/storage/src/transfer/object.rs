@@ -68,14 +68,14 @@ impl Fetch<'_> {
     async fn go_on(&mut self, size: u64) -> Result<(), FetchError> {
         let range = self.file.length()..size;
         let etag = self.known.etag();
-        let mut pieces = self.bucket.pieces(self.key, range, etag).await.map_err(|error| match error {
-            Some(error) => of_storage(error),
-            None => self.changed(),
-        })?;
+        let changed = self.changed();
+        let stopped = |error: Option<StorageError>| error.map_or_else(|| changed.clone(), of_storage);
+        let mut pieces = self.bucket.pieces(self.key, range, etag).await.map_err(stopped)?;
         loop {
             let piece = pieces.try_next().await;
-            let piece = piece.map_err(|error| of_storage(self.bucket.broken(self.key, &error)))?;
-            let Some(piece) = piece else { break };
+            let Some(piece) = piece.map_err(|error| stopped(self.bucket.broken(self.key, &error)))? else {
+                break;
+            };
             self.file.append(&piece).await.map_err(|error| disk(&error))?;
             (self.progress)(self.file.length(), Some(size));
         }

@@ -11,12 +11,14 @@ mod trouble;
 
 use std::{sync::Arc, time::Duration};
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use http::{Response, request::Parts};
+use md5::{Digest as _, Md5};
 use opendal::{Buffer, HttpBody, HttpTransport};
 use rand::RngExt as _;
 use reqwest::{
     Body, Method, Request, StatusCode,
-    header::{AUTHORIZATION, CONTENT_LENGTH, HeaderValue, RANGE, RETRY_AFTER},
+    header::{AUTHORIZATION, CONTENT_LENGTH, HeaderName, HeaderValue, RANGE, RETRY_AFTER},
 };
 use tokio::time::{Instant, sleep};
 use url::Url;
@@ -32,6 +34,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// The checksum of what is sent (RFC 1864).
+const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
 
 /// The most that is read of a refusal's text, in bytes.
 const MOST_OF_REFUSAL: u64 = 64 << 10;
@@ -139,11 +144,16 @@ struct Asked {
 
 impl HttpTransport for Transport {
     async fn fetch(&self, request: http::Request<Buffer>) -> opendal::Result<Response<HttpBody>> {
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
         let url = Url::parse(&head.uri.to_string()).map_err(|error| {
             opendal::Error::new(opendal::ErrorKind::Unexpected, format!("is no URL: {error}"))
         })?;
-        let url = if is_signed_for_s3(&head) { strictly_encoded(url) } else { url };
+        let url = if is_signed_for_s3(&head) {
+            add_checksum(&mut head, &body);
+            strictly_encoded(url)
+        } else {
+            url
+        };
         let mut asked = Asked { head, url, body, begun: Instant::now(), tries: 0 };
         loop {
             let trouble = match self.once(&asked).await {
@@ -170,6 +180,21 @@ impl HttpTransport for Transport {
 
 fn is_signed_for_s3(head: &Parts) -> bool {
     head.headers.get(AUTHORIZATION).is_some_and(|value| value.as_bytes().starts_with(b"AWS4-"))
+}
+
+/// The MD5 of what is put, where there is no other checksum. A signature need not cover it.
+fn add_checksum(head: &mut Parts, body: &Buffer) {
+    let has_one = head.headers.keys().any(|name| name.as_str().starts_with("x-amz-checksum-"));
+    if head.method != Method::PUT || has_one {
+        return;
+    }
+    let mut md5 = Md5::new();
+    for piece in body.clone() {
+        md5.update(&piece);
+    }
+    let value =
+        HeaderValue::try_from(BASE64_STANDARD.encode(md5.finalize())).expect("base64 is a header's text");
+    head.headers.insert(CONTENT_MD5, value);
 }
 
 /// A URL with every character encoded that S3's signature sees encoded. opendal leaves some as they

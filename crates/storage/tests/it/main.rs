@@ -1,9 +1,12 @@
 //! The storage crate from outside: one binary, a module for each subject.
 
 mod contract;
+mod faults;
 mod fetch;
 mod folder;
+mod inputs;
 mod scripted;
+mod uploads;
 
 use std::{net::Ipv4Addr, sync::Arc};
 

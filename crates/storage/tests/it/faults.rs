@@ -1,0 +1,171 @@
+//! Stores that are busy, break off, are silent or lie: what is tried again and what is told.
+
+use std::time::{Duration, Instant};
+
+use borealis_storage::{Bucket, Patience, Storages};
+use model::{ErrorCode, Secret, Storage, StorageType};
+use rstest::rstest;
+use wiremock::{
+    Mock, MockServer, ResponseTemplate,
+    matchers::{method, path, query_param},
+};
+
+use super::{
+    client,
+    scripted::{Answer, Scripted},
+    storage,
+};
+
+/// Long enough for a few tries.
+const PATIENCE: Patience = Patience { total: Duration::from_secs(20), idle: Duration::from_secs(20) };
+
+fn bucket_at(endpoint: &str, patience: Patience) -> Bucket {
+    let storage = Storage {
+        endpoint: endpoint.to_owned(),
+        storage_ak: Secret::new("ak"),
+        storage_sk: Secret::new("planted-secret"),
+        ..storage(StorageType::S3, "bkt")
+    };
+    let storages = Storages::new("/nowhere".into(), client()).with_patience(patience);
+    storages.open(&storage).expect("the bucket opens")
+}
+
+fn refusal(status: u16, code: &str) -> ResponseTemplate {
+    let text = format!("<Error><Code>{code}</Code><Message>words</Message><RequestId>4F</RequestId></Error>");
+    ResponseTemplate::new(status).set_body_string(text)
+}
+
+async fn answering(first: ResponseTemplate, times: u64) -> MockServer {
+    let server = MockServer::start().await;
+    Mock::given(method("PUT")).respond_with(first).up_to_n_times(times).mount(&server).await;
+    Mock::given(method("PUT")).respond_with(ResponseTemplate::new(200)).mount(&server).await;
+    server
+}
+
+#[rstest]
+#[case(503, "SlowDown")]
+#[case(500, "InternalError")]
+#[case(429, "")]
+#[case(400, "RequestTimeout")]
+#[case(409, "OperationAborted")]
+#[tokio::test]
+async fn what_may_pass_is_tried_again(#[case] status: u16, #[case] code: &str) {
+    let server = answering(refusal(status, code), 3).await;
+    bucket_at(&server.uri(), PATIENCE).put_bytes("a.mp4", "film".into()).await.expect("put at last");
+    let requests = server.received_requests().await.expect("recorded");
+    assert_eq!(requests.len(), 4);
+    assert!(requests.iter().all(|request| request.body == b"film"), "the whole body each time");
+}
+
+#[rstest]
+#[case(403, "AccessDenied", ErrorCode::OutputRefused)]
+#[case(403, "RequestTimeTooSkewed", ErrorCode::OutputRefused)]
+#[case(404, "NoSuchBucket", ErrorCode::OutputMissing)]
+#[case(400, "InvalidRequest", ErrorCode::OutputRefused)]
+#[case(301, "PermanentRedirect", ErrorCode::OutputRefused)]
+#[tokio::test]
+async fn what_stays_is_told_at_once(#[case] status: u16, #[case] code: &str, #[case] ours: ErrorCode) {
+    let server = answering(refusal(status, code), 9).await;
+    let error =
+        bucket_at(&server.uri(), PATIENCE).put_bytes("a.mp4", "film".into()).await.expect_err("refused");
+    assert_eq!((error.code, error.retry), (ours, false), "{error}");
+    assert!(error.detail.contains(&format!("the store answered {status} {code}: words")), "{error}");
+    assert!(error.detail.ends_with("(request 4F)") && !error.detail.contains("planted"), "{error}");
+    assert_eq!(server.received_requests().await.expect("recorded").len(), 1);
+}
+
+#[tokio::test]
+async fn patience_ends() {
+    let server = answering(refusal(503, "SlowDown"), 1000).await;
+    let patience = Patience { total: Duration::from_secs(2), ..PATIENCE };
+    let began = Instant::now();
+    let error = bucket_at(&server.uri(), patience).put_bytes("a.mp4", "film".into()).await.expect_err("busy");
+    assert_eq!((error.code, error.retry), (ErrorCode::OutputUnreachable, true), "{error}");
+    assert!(began.elapsed() < Duration::from_secs(15));
+    assert!(server.received_requests().await.expect("recorded").len() > 2);
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_in_the_middle_is_tried_again() {
+    let cut = Answer::new("200 OK", &["content-length: 10"], b"half");
+    let whole = Answer::new("200 OK", &["content-length: 0", "connection: close"], b"");
+    let server = Scripted::start(vec![cut, whole]).await;
+    let endpoint = format!("http://{}", server.url.authority());
+    bucket_at(&endpoint, PATIENCE).put_bytes("a.mp4", "film".into()).await.expect("put at last");
+    assert_eq!(server.heads().len(), 2);
+}
+
+#[tokio::test]
+async fn silence_is_told() {
+    let mute = Answer::new("", &[], b"").then_silence();
+    let server = Scripted::start(vec![mute]).await;
+    let endpoint = format!("http://{}", server.url.authority());
+    let patience = Patience { total: Duration::ZERO, idle: Duration::from_millis(200) };
+    let mock = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let silent = format!("http://{}", mock.local_addr().expect("an address"));
+    for endpoint in [endpoint, silent] {
+        let error =
+            bucket_at(&endpoint, patience).put_bytes("a.mp4", "film".into()).await.expect_err("no answer");
+        assert_eq!((error.code, error.retry), (ErrorCode::OutputUnreachable, true), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_part_that_is_refused_ends_the_upload_and_takes_it_back() {
+    let server = MockServer::start().await;
+    let begun = "<InitiateMultipartUploadResult><UploadId>up</UploadId></InitiateMultipartUploadResult>";
+    let begun = ResponseTemplate::new(200).set_body_string(begun);
+    Mock::given(method("POST")).and(query_param("uploads", "")).respond_with(begun).mount(&server).await;
+    Mock::given(method("PUT")).respond_with(refusal(403, "AccessDenied")).mount(&server).await;
+    Mock::given(method("DELETE"))
+        .and(path("/bkt/a.mp4"))
+        .and(query_param("uploadId", "up"))
+        .respond_with(ResponseTemplate::new(204))
+        .expect(1)
+        .mount(&server)
+        .await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let local = folder.path().join("local");
+    std::fs::write(&local, vec![7; 40 << 20]).expect("a file");
+    let error =
+        bucket_at(&server.uri(), PATIENCE).put_file("a.mp4", &local, &|_| ()).await.expect_err("refused");
+    assert_eq!(error.code, ErrorCode::OutputRefused, "{error}");
+}
+
+#[tokio::test]
+async fn an_upload_whose_end_was_not_heard_of_has_ended() {
+    let server = MockServer::start().await;
+    let begun = "<InitiateMultipartUploadResult><UploadId>up</UploadId></InitiateMultipartUploadResult>";
+    let begun = ResponseTemplate::new(200).set_body_string(begun);
+    Mock::given(method("POST")).and(query_param("uploads", "")).respond_with(begun).mount(&server).await;
+    let part = ResponseTemplate::new(200).insert_header("etag", "\"part\"");
+    Mock::given(method("PUT")).respond_with(part).mount(&server).await;
+    let unknown = refusal(404, "NoSuchUpload");
+    Mock::given(method("POST")).and(query_param("uploadId", "up")).respond_with(unknown).mount(&server).await;
+    let there = ResponseTemplate::new(200).insert_header("content-length", "20971520");
+    Mock::given(method("HEAD")).respond_with(there).mount(&server).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let local = folder.path().join("local");
+    std::fs::write(&local, vec![7; 20 << 20]).expect("a file");
+    let bucket = bucket_at(&server.uri(), PATIENCE);
+    assert_eq!(bucket.put_file("a.mp4", &local, &|_| ()).await, Ok(20 << 20));
+}
+
+#[rstest]
+#[case("http://127.0.0.2:9")]
+#[case("http://[::ffff:10.0.0.1]:9")]
+#[case("http://169.254.169.254")]
+#[case("http://user:pass@127.0.0.1:9")]
+#[case("ftp://127.0.0.1")]
+#[case("http://127.0.0.1/?x")]
+fn an_endpoint_is_judged_before_anything_connects(#[case] endpoint: &str) {
+    let storage = Storage {
+        endpoint: endpoint.to_owned(),
+        storage_ak: Secret::new("ak"),
+        storage_sk: Secret::new("planted-secret"),
+        ..storage(StorageType::S3, "bkt")
+    };
+    let error = Storages::new("/nowhere".into(), client()).open(&storage).err().expect("refused");
+    assert_eq!(error.code, ErrorCode::BadParam);
+    assert!(error.detail.starts_with("endpoint: ") && !error.detail.contains("pass@"), "{error}");
+}
