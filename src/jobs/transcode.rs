@@ -35,6 +35,7 @@ pub(crate) async fn transcode(app: &App, media: &Media, job: &JobContext) -> Res
     app.store.found_source(&job.claim, &source.facts).await.map_err(JobError::store)?;
 
     let deadline = MIN_DEADLINE.max(Duration::from_secs_f64(source.duration.max(0.0) * DEADLINE_FACTOR));
+    let source = source.clip(&job.claim.task.spec.extra_options).map_err(|error| failed(job, error))?;
     tokio::time::timeout(deadline, make(app, media, job, &input, &source))
         .await
         .unwrap_or_else(|_| Err(over_deadline(deadline)))

@@ -3,7 +3,9 @@
 //! Everything here is what will be shown and heard, already judged: one picture or none (never cover
 //! art), the sound that decodes, a duration that is believed.
 
-use model::{Rational, SourceFacts};
+use model::{ErrorCode, ExtraOptions, Rational, SourceFacts};
+
+use crate::MediaError;
 
 /// An input that can be transcoded.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,8 +31,60 @@ pub struct Source {
     pub title: String,
     /// Whether it is divided into chapters.
     pub has_chapters: bool,
+    /// The piece of it that is taken; none: all of it.
+    pub clip: Option<Clip>,
     /// Bit rates and names as the customer sees them.
     pub facts: SourceFacts,
+}
+
+/// A piece of an input: all times of its source count from where it begins.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Clip {
+    /// Where reading begins, in seconds of the file's own clock: far enough before the piece that what
+    /// is seen and heard at its start is decoded.
+    pub read_from: f64,
+}
+
+/// Containers that lead to any time without a guess: by an index, or by time stamps at every step.
+const SEEKABLE: [&str; 2] = ["mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"];
+
+/// Seconds that are decoded before a piece: a decoder may need some frames before the first one that
+/// is right.
+const RUN_UP: f64 = 5.0;
+
+impl Source {
+    /// The piece of it that a task wishes for. Its facts stay those of the whole input.
+    ///
+    /// # Errors
+    /// [`ErrorCode::NothingToTranscode`] when the piece begins where nothing is any more.
+    pub fn clip(mut self, wishes: &ExtraOptions) -> Result<Self, MediaError> {
+        if wishes.start.is_none() && wishes.duration.is_none() {
+            return Ok(self);
+        }
+        let start = wishes.start.unwrap_or(0.0);
+        if start >= self.duration {
+            let detail = format!("extra_options.start is {start} s, and the input lasts {} s", self.duration);
+            return Err(MediaError::new(ErrorCode::NothingToTranscode, detail));
+        }
+        let left = self.duration - start;
+        self.duration = wishes.duration.map_or(left, |wanted| wanted.min(left));
+        let (shifted, end) = (|time: f64| (time - start).max(0.0), self.duration);
+        self.picture = self.picture.filter(|picture| picture.end > start).map(|picture| Picture {
+            start: shifted(picture.start),
+            end: shifted(picture.end).min(end),
+            ..picture
+        });
+        self.sounds.retain(|sound| sound.end > start && sound.start < start + end);
+        for sound in &mut self.sounds {
+            (sound.start, sound.end) = (shifted(sound.start), shifted(sound.end).min(end));
+        }
+        self.lead += start;
+        let seekable = SEEKABLE.contains(&self.container.as_str());
+        let read_from = if seekable { (self.lead - RUN_UP).max(0.0) } else { 0.0 };
+        self.clip = Some(Clip { read_from });
+        self.has_chapters = false;
+        Ok(self)
+    }
 }
 
 /// A quarter-turn clockwise that shows the picture upright, and a mirror before it.

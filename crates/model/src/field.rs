@@ -3,6 +3,8 @@
 //! Clients of the AuroraCloud API send empty strings, zeros and `null` for what they leave unset
 //! (its Go SDK has no `omitempty`): all of these and absence mean the same.
 
+use std::fmt;
+
 use serde_json::Value;
 
 /// A field of a request that is wrong: which one, and what would be accepted.
@@ -46,6 +48,21 @@ fn says_nothing(value: &Value) -> bool {
         Value::String(text) => text.is_empty(),
         Value::Array(items) => items.is_empty(),
         Value::Object(fields) => fields.is_empty(),
+    }
+}
+
+/// Whether a number that is given lies in its range.
+pub(crate) fn within<T: PartialOrd + fmt::Display>(
+    field: &str,
+    value: Option<T>,
+    low: T,
+    high: T,
+) -> Result<(), FieldError> {
+    match value {
+        Some(value) if !(low <= value && value <= high) => {
+            Err(FieldError::new(field, format!("{value} is out of range; give {low} to {high}")))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -8,7 +8,8 @@ use utoipa::ToSchema;
 
 use crate::{
     BatchId, ErrorCode, Failure, FieldError, Format, Input, OutputPath, SegmentType, StorageId, TaskId,
-    Template, TenantId, Timestamp, field::words,
+    Template, TenantId, Timestamp,
+    field::{within, words},
 };
 
 words! {
@@ -79,13 +80,19 @@ pub struct ExtraOptions {
     /// Playlists that grow from the start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub early_playlist: Option<bool>,
-    /// Where to begin, in seconds.
+    /// Where to begin, in seconds of the input; unset: at its start. At its end or after it, there is
+    /// nothing to transcode (1104).
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = 12.5)]
     pub start: Option<f64>,
-    /// How much to take, in seconds.
+    /// How much to take, in seconds, down to a frame; unset: all that is there, which is also the most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = 30.0)]
     pub duration: Option<f64>,
 }
+
+/// Seconds; no input is longer.
+const LONGEST_INPUT: f64 = 1e6;
 
 impl ExtraOptions {
     /// Checks that all of it can be done.
@@ -93,13 +100,12 @@ impl ExtraOptions {
     /// # Errors
     /// The first option that cannot.
     pub fn check(&self) -> Result<(), FieldError> {
-        let unsupported = [
-            ("extra_options.early_playlist", self.early_playlist.is_some()),
-            ("extra_options.start", self.start.is_some()),
-            ("extra_options.duration", self.duration.is_some()),
-        ];
-        match unsupported.iter().find(|(_, set)| *set) {
-            Some((field, _)) => Err(FieldError::new(*field, "is not supported yet; leave it unset")),
+        within("extra_options.start", self.start, 0.0, LONGEST_INPUT)?;
+        within("extra_options.duration", self.duration, 0.001, LONGEST_INPUT)?;
+        match self.early_playlist {
+            Some(_) => {
+                Err(FieldError::new("extra_options.early_playlist", "is not supported yet; leave it unset"))
+            }
             None => Ok(()),
         }
     }
@@ -386,6 +392,17 @@ mod tests {
         assert_eq!(again.to_string(), "the task is cancelled; it has ended already");
         assert!(ended.clone().start(NOW).is_err());
         assert_eq!(ended.retry(), Ok(TaskState::Pending));
+    }
+
+    #[test]
+    fn a_piece_lies_in_an_input() {
+        let wishes = |start, duration| ExtraOptions { start, duration, ..ExtraOptions::default() };
+        assert_eq!(wishes(Some(0.5), Some(0.04)).check(), Ok(()));
+        assert_eq!(
+            wishes(Some(-1.0), None).check().expect_err("refused").to_string(),
+            "extra_options.start: -1 is out of range; give 0 to 1000000"
+        );
+        assert_eq!(wishes(None, Some(-1.0)).check().expect_err("refused").field, "extra_options.duration");
     }
 
     #[test]

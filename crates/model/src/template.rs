@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use crate::{
     FieldError,
-    field::{cut, text_serde, words},
+    field::{cut, text_serde, within, words},
 };
 
 words! {
@@ -503,20 +503,6 @@ impl Template {
             return wrong("audio_sample_rate", format!("{rate} Hz cannot be put into flv"));
         }
         Ok(())
-    }
-}
-
-fn within<T: PartialOrd + fmt::Display>(
-    field: &str,
-    value: Option<T>,
-    low: T,
-    high: T,
-) -> Result<(), FieldError> {
-    match value {
-        Some(value) if !(low <= value && value <= high) => {
-            Err(FieldError::new(field, format!("{value} is out of range; give {low} to {high}")))
-        }
-        _ => Ok(()),
     }
 }
 

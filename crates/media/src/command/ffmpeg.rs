@@ -19,12 +19,10 @@ const PIPE: [&str; 3] = ["-f", "mp4", "-movflags"];
 
 pub(super) fn arguments(plan: &Plan, input: &Path, work: &Path) -> Vec<OsString> {
     let mut arguments = general();
-    if plan.lead > 0.0 {
-        arguments.extend(words(&["-itsoffset", &format!("{:.6}", -plan.lead)]));
-    }
+    arguments.extend(position(plan));
     arguments.extend(input::opened(input, false));
     let graphs = filters::picture(plan).into_iter();
-    let sounds = plan.audios.iter().enumerate().map(|(number, audio)| filters::sound(audio, number));
+    let sounds = plan.audios.iter().enumerate().map(|(number, audio)| filters::sound(plan, audio, number));
     for graph in graphs.chain(sounds) {
         arguments.extend(words(&["-filter_complex", &graph]));
     }
@@ -56,6 +54,20 @@ fn general() -> Vec<OsString> {
         "-apply_cropping",
         "codec",
     ])
+}
+
+/// Where the input is read from, and what time it is there. Exact cuts are left to the filters.
+fn position(plan: &Plan) -> Vec<OsString> {
+    let read_from = plan.clip.map_or(0.0, |clip| clip.read_from);
+    let mut arguments = Vec::new();
+    if read_from > 0.0 {
+        arguments.extend(words(&["-noaccurate_seek", "-ss", &format!("{read_from:.6}")]));
+    }
+    let offset = read_from - plan.lead;
+    if offset < 0.0 {
+        arguments.extend(words(&["-itsoffset", &format!("{offset:.6}")]));
+    }
+    arguments
 }
 
 fn single_file(plan: &Plan, work: &Path) -> Vec<OsString> {

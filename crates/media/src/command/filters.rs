@@ -12,7 +12,7 @@ pub(super) fn picture(plan: &Plan) -> Option<String> {
     let mut common = vec![tagged(&picture.given)];
     common.extend(fields(picture));
     if one_rate {
-        common.extend(rate(picture, top));
+        common.extend(rate(plan, picture, top));
     }
     common.extend(turn(picture.turn));
     let (linear, size) = gamut(picture, top);
@@ -23,7 +23,7 @@ pub(super) fn picture(plan: &Plan) -> Option<String> {
     let branch = |number: usize, video: &VideoPlan| {
         let mut filters = Vec::new();
         if !one_rate {
-            filters.extend(rate(picture, video));
+            filters.extend(rate(plan, picture, video));
         }
         filters.extend(finish(picture, video, size));
         format!("{}[v{number}]", filters.join(","))
@@ -41,7 +41,7 @@ pub(super) fn picture(plan: &Plan) -> Option<String> {
 }
 
 /// The graph of a sound, which begins at 0 whatever its time stamps say: silence until it sets in.
-pub(super) fn sound(audio: &AudioPlan, number: usize) -> String {
+pub(super) fn sound(plan: &Plan, audio: &AudioPlan, number: usize) -> String {
     let layout = aac::layout(audio.channels);
     let mut graph = format!(
         "[0:{}]aresample=osr={}:ochl={layout}:osf=fltp:async=1:first_pts=0",
@@ -49,6 +49,9 @@ pub(super) fn sound(audio: &AudioPlan, number: usize) -> String {
     );
     if audio.silence > 0.0 {
         graph.push_str(&format!(",apad=pad_dur={}", seconds(audio.silence)));
+    }
+    if plan.clip.is_some() {
+        graph.push_str(&format!(",atrim=end={}", seconds(plan.duration)));
     }
     format!("{graph}[a{number}]")
 }
@@ -63,10 +66,14 @@ fn fields(picture: &PictureFilter) -> Vec<String> {
 
 /// Frames at a constant rate from 0 on: the first one is shown from the start, the last one is held
 /// as long as the sound lasts. Frames are repeated or dropped here by reference, at no cost.
-fn rate(picture: &PictureFilter, video: &VideoPlan) -> Vec<String> {
+fn rate(plan: &Plan, picture: &PictureFilter, video: &VideoPlan) -> Vec<String> {
     let mut filters = vec![format!("fps=fps={}:start_time=0", video.rate)];
     if picture.hold > 0.0 {
         filters.push(format!("tpad=stop_mode=clone:stop_duration={}", seconds(picture.hold)));
+    }
+    if plan.clip.is_some() {
+        let frames = (plan.duration * video.rate.as_f64()).round().max(1.0);
+        filters.push(format!("trim=end_frame={frames}"));
     }
     filters
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use model::Rational;
+use model::{ExtraOptions, Rational};
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -100,6 +100,23 @@ fn shown(commands: &Commands) -> String {
         text.push_str(&format!("\npipe {}", pipe.display()));
     }
     text
+}
+
+/// From 100 s on, 7.5 s.
+#[rstest]
+#[case::index("clip", full_hd())]
+#[case::no_index("clip_no_index", Source { container: "mpegts".to_owned(), ..full_hd() })]
+fn command_lines_of_a_piece(#[case] name: &str, #[case] mut source: Source) {
+    source.duration = 120.0;
+    source.picture.as_mut().expect("a picture").end = 120.0;
+    source.sounds[0].end = 105.0;
+    let wishes = ExtraOptions { start: Some(100.0), duration: Some(7.5), ..ExtraOptions::default() };
+    let source = source.clip(&wishes).expect("within");
+    let plan = plan::plan(&given::template(json!({"format": "mp4"})), &source, &given::settings());
+    let commands = commands(&plan.expect("a plan"), Path::new("/job/input"), Path::new("/job"));
+    insta::with_settings!({prepend_module_to_snapshot => false, omit_expression => true}, {
+        insta::assert_snapshot!(name, shown(&commands));
+    });
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use model::{AudioCodec, ErrorCode, Format, Rational, SegmentType, Template, VideoCodec};
 
-use crate::{FieldOrder, MediaError, Source, Turn};
+use crate::{Clip, FieldOrder, MediaError, Source, Turn};
 
 mod colour;
 mod picture;
@@ -42,8 +42,11 @@ pub struct Plan {
     pub audios: Vec<AudioPlan>,
     /// Seconds that come out, as expected.
     pub duration: f64,
-    /// Seconds by which the file's clock runs before the first stream that is taken; cut off.
+    /// Seconds by which the file's clock runs before the first stream or the piece that is taken; cut
+    /// off.
     pub lead: f64,
+    /// The piece that is taken, which is cut off at `duration`; none: all there is.
+    pub clip: Option<Clip>,
     /// The title that the output carries on; may be empty.
     pub title: String,
     /// Whether chapters are carried on: in MP4, where they are a text track beside picture and sound.
@@ -182,6 +185,7 @@ pub fn plan(template: &Template, source: &Source, settings: &PlanSettings) -> Re
         audios: sound::tracks(template, &sounds, duration),
         duration,
         lead: source.lead,
+        clip: source.clip,
         title: source.title.clone(),
         chapters: source.has_chapters && template.format == Format::Mp4,
     })

@@ -68,6 +68,7 @@ pub(crate) fn source(picture: Option<Picture>, sounds: Vec<AudioStream>) -> Sour
         sounds,
         title: String::new(),
         has_chapters: false,
+        clip: None,
         facts: model::SourceFacts::default(),
     }
 }

@@ -74,6 +74,7 @@ pub(super) async fn source(
         duration_is_indexed: asked.indexed || is_declared(asked.described),
         title: asked.described.title.clone(),
         has_chapters: asked.described.chapters > 0,
+        clip: None,
         facts: facts(asked, picture.as_ref(), &sounds, duration),
         picture,
         sounds,

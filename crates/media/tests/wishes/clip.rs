@@ -1,0 +1,86 @@
+//! A piece of an input: cut at a frame, and sound and picture stay together.
+
+use std::path::{Path, PathBuf};
+
+use model::ErrorCode;
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use crate::bench::Bench;
+
+/// Twelve seconds; the brightness of a frame is its number, and at 7 s a tone of a second sets in.
+fn counted(bench: &Bench, name: &str) -> PathBuf {
+    bench.clip(
+        name,
+        "-f lavfi -i color=black:s=64x64:r=20:d=12,geq=lum='16+N/2':cb=128:cr=128 \
+         -f lavfi -i sine=440:r=48000:d=12,volume='10*between(t,7,8)':eval=frame \
+         -c:v libx264 -qp 1 -g 50 -pix_fmt yuv420p -c:a aac -b:a 128k",
+    )
+}
+
+/// The numbers of the first and the last frame of a file, and how many there are.
+fn frames(bench: &Bench, file: &Path) -> (u32, u32, usize) {
+    let lumas = bench.bytes(file, "-map 0:v:0 -vf extractplanes=y -f rawvideo");
+    let number = |frame: &[u8]| {
+        let mean = frame.iter().map(|luma| f64::from(*luma)).sum::<f64>() / frame.len() as f64;
+        ((mean - 16.0) * 2.0).round() as u32
+    };
+    let frames: Vec<_> = lumas.chunks_exact(64 * 64).map(number).collect();
+    (frames[0], frames[frames.len() - 1], frames.len())
+}
+
+/// The second at which sound sets in.
+fn onset(bench: &Bench, file: &Path) -> f64 {
+    let samples = bench.bytes(file, "-map 0:a:0 -ac 1 -ar 48000 -f s16le");
+    let loud = |pair: &[u8]| i16::from_le_bytes([pair[0], pair[1]]).unsigned_abs() > 1500;
+    samples.chunks_exact(2).position(loud).expect("a sound") as f64 / 48_000.0
+}
+
+#[rstest]
+#[case::index("a.mp4", json!({"format": "mp4"}))]
+#[case::no_index("a.ts", json!({"format": "mp4"}))]
+#[case::steps("a.mkv", json!({"format": "mp4"}))]
+#[case::segments("a.mp4", json!({"format": "hls", "seg_time": 1}))]
+#[case::fragments("a.mp4", json!({"format": "hls", "seg_time": 1, "seg_type": "fmp4"}))]
+#[case::flv("a.mp4", json!({"format": "flv"}))]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_piece_begins_and_ends_at_its_frames(#[case] name: &str, #[case] template: Value) {
+    let Some(bench) = Bench::find().await else { return };
+    let input = counted(&bench, name);
+    let made =
+        bench.make(&input, template.clone(), json!({"start": 6.3, "duration": 2.5})).await.expect("made");
+    let main = made.dir.join(format!("main.{}", made.plan.format.extensions()[0]));
+    let (first, last, count) = frames(&bench, &main);
+    assert!((126..=127).contains(&first) && (174..=176).contains(&last), "{first} to {last}");
+    assert_eq!(count, 50);
+    let onset = onset(&bench, &main);
+    // within a frame of the picture: where the sound of a file begins first, times count from there
+    assert!((onset - 0.7).abs() < 0.05, "{onset}");
+    assert!((made.measured.duration - 2.5).abs() < 0.05, "{}", made.measured.duration);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_piece_ends_with_its_input() {
+    let Some(bench) = Bench::find().await else { return };
+    let input = counted(&bench, "a.mp4");
+    let made = bench.make(&input, json!({"format": "mp4"}), json!({"start": 11, "duration": 60})).await;
+    assert!((made.expect("made").measured.duration - 1.0).abs() < 0.05);
+    let made = bench.make(&input, json!({"format": "mp4"}), json!({"duration": 0.2})).await.expect("made");
+    assert_eq!(frames(&bench, &made.dir.join("main.mp4")).2, 4);
+    let beyond =
+        bench.make(&input, json!({"format": "mp4"}), json!({"start": 12.5})).await.expect_err("beyond");
+    assert_eq!(beyond.code, ErrorCode::NothingToTranscode);
+    assert!(beyond.detail.starts_with("extra_options.start is 12.5 s, and the input lasts 12"), "{beyond}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_lies_outside_the_piece_is_not_in_it() {
+    let Some(bench) = Bench::find().await else { return };
+    let input = bench.clip(
+        "a.mp4",
+        "-f lavfi -i color=black:s=64x64:r=20:d=6 -f lavfi -i sine=440:d=2 -c:v libx264 -pix_fmt yuv420p -c:a aac",
+    );
+    let made = bench.make(&input, json!({"format": "hls"}), json!({"start": 3})).await.expect("made");
+    assert_eq!((made.plan.audios.len(), made.measured.audio_samplerate), (0, 0));
+    assert!((made.measured.duration - 3.0).abs() < 0.05, "{}", made.measured.duration);
+}

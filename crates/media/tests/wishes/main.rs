@@ -1,0 +1,6 @@
+//! What a task may wish for beyond plain outputs, on clips that FFmpeg makes: each is measured in what
+//! comes out. The tools lie in `BOREALIS_TOOLS`; without them nothing is tested, which fails when `CI`
+//! is set.
+
+mod bench;
+mod clip;
