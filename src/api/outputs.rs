@@ -156,7 +156,7 @@ impl Signer<'_> {
         let main = output.key();
         let folder = main.rfind('/').map_or(0, |slash| slash + 1);
         let mut keys = vec![main.to_owned()];
-        if format.is_segmented() {
+        if format.is_segmented() || self.task.spec.template.thumbnail.is_some() {
             let bucket = self.app.storages.impatient().open(self.storage).map_err(unusable)?;
             keys.extend(bucket.list(&format!("{}/", output.folder(format))).await.map_err(unusable)?);
         }

@@ -28,7 +28,10 @@ impl Outgoing {
         if format.is_segmented() {
             let text = fs::read_to_string(&main)?;
             fs::write(&main, media::refer_to(format, &text, &output.folder_name(format)))?;
-            this.add_folder(output, format, &folder.join(BESIDE), "")?;
+        }
+        let beside = folder.join(BESIDE);
+        if beside.is_dir() {
+            this.add_folder(output, format, &beside, "")?;
             this.objects.sort();
         }
         this.add(output.key().to_owned(), main)?;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use media::{Measured, Media, MediaError, Plan, RunOutput, Source};
-use model::{ErrorCode, Failure, InputPlace, OutputFacts, OutputGroup, Stage};
+use model::{ErrorCode, Failure, GroupFormat, InputPlace, OutputFacts, OutputGroup, Stage};
 use storage::{
     Bucket, StorageError,
     transfer::{self, FetchError},
@@ -157,9 +157,6 @@ async fn put_all(
 
 async fn remove_leftovers(job: &JobContext, bucket: &Bucket, files: &Outgoing) {
     let spec = &job.claim.task.spec;
-    if !spec.template.format.is_segmented() {
-        return;
-    }
     let folder = format!("{}/", spec.output.folder(spec.template.format));
     for key in bucket.list(&folder).await.unwrap_or_default() {
         if !files.has(&key)
@@ -171,9 +168,9 @@ async fn remove_leftovers(job: &JobContext, bucket: &Bucket, files: &Outgoing) {
 }
 
 fn facts(job: &JobContext, plan: &Plan, measured: Measured, size: u64) -> OutputFacts {
-    let group = OutputGroup {
+    let main = OutputGroup {
         custom_name: String::new(),
-        format: plan.format,
+        format: plan.format.into(),
         seg_type: plan.segmenting.map(|segmenting| segmenting.kind),
         seg_time: if plan.segmenting.is_some() { job.claim.task.spec.template.segment_seconds() } else { 0 },
         output: job.claim.task.output_uri.clone(),
@@ -188,8 +185,26 @@ fn facts(job: &JobContext, plan: &Plan, measured: Measured, size: u64) -> Output
         video_codec: measured.video_codec,
         audio_codec: measured.audio_codec,
         audio_samplerate: measured.audio_samplerate,
-        groups: vec![group],
+        groups: [main].into_iter().chain(pictures(job, plan)).collect(),
     }
+}
+
+/// What was taken out of the video, by its first picture and its storyboard.
+fn pictures(job: &JobContext, plan: &Plan) -> Vec<OutputGroup> {
+    let Some(stills) = &plan.stills else { return Vec::new() };
+    let task = &job.claim.task;
+    let bucket = task.output_uri.strip_suffix(task.spec.output.key()).unwrap_or_default();
+    let group = |custom_name: &str, format, path: &str| OutputGroup {
+        custom_name: custom_name.to_owned(),
+        format,
+        seg_type: None,
+        seg_time: 0,
+        output: format!("{bucket}{}", task.spec.output.beside(plan.format, path)),
+    };
+    vec![
+        group("thumbnails", GroupFormat::Jpg, &stills.first_picture()),
+        group("storyboard", GroupFormat::Vtt, &stills.storyboard()),
+    ]
 }
 
 fn failed(job: &JobContext, error: MediaError) -> JobError {

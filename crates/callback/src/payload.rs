@@ -109,8 +109,8 @@ fn failed(task: &Task, failure: &Failure) -> Failed {
 #[cfg(test)]
 mod tests {
     use model::{
-        ExtraOptions, NotifySettings, OutputFacts, Priority, Secret, SegmentType, SourceFacts, StorageType,
-        TaskSpec, TaskState, Template, TenantId, Timestamp,
+        ExtraOptions, GroupFormat, NotifySettings, OutputFacts, Priority, Secret, SegmentType, SourceFacts,
+        StorageType, TaskSpec, TaskState, Template, TenantId, Timestamp,
     };
 
     use super::*;
@@ -187,7 +187,7 @@ mod tests {
             audio_samplerate: 48_000,
             groups: vec![OutputGroup {
                 custom_name: String::new(),
-                format: Format::Hls,
+                format: GroupFormat::Hls,
                 seg_type: Some(SegmentType::Ts),
                 seg_time: 6,
                 output: "s3://bkt/videos/a/master.m3u8".to_owned(),

@@ -26,7 +26,7 @@ pub use error::MediaError;
 pub use media::Media;
 pub use package::refer_to;
 pub use plan::{
-    AudioPlan, Colour, PictureFilter, Plan, PlanSettings, RateControl, Segmenting, VideoPlan, plan,
+    AudioPlan, Colour, PictureFilter, Plan, PlanSettings, RateControl, Segmenting, Stills, VideoPlan, plan,
 };
 pub use run::RunOutput;
 pub use settings::{Limits, MediaSettings, SandboxMode};

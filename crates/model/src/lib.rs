@@ -31,8 +31,8 @@ pub use report::{OutputReport, SourceReport, TaskReport};
 pub use secret::Secret;
 pub use storage::{NotifyPolicy, NotifySettings, NotifySuccess, Storage, StorageType};
 pub use task::{
-    ExtraOptions, OutputFacts, OutputGroup, Priority, SourceFacts, Stage, Task, TaskEnd, TaskSpec, TaskState,
-    TaskStatus, WrongState,
+    ExtraOptions, GroupFormat, OutputFacts, OutputGroup, Priority, SourceFacts, Stage, Task, TaskEnd,
+    TaskSpec, TaskState, TaskStatus, WrongState,
 };
 pub use template::{
     AudioCodec, Box2d, Encryption, Format, Rendition, Resolution, SampleRate, SegmentType, Template,

@@ -56,9 +56,10 @@ impl OutputPath {
         join(&self.folder(format), path)
     }
 
-    /// The folder of every object but the main one: `a/cat.hls` for `a/cat.m3u8`.
+    /// The folder of every object but the main one: `a/cat.hls` for `a/cat.m3u8`, `a/cat.mp4.files`
+    /// for `a/cat.mp4`.
     pub fn folder(&self, format: Format) -> String {
-        format!("{}.{format}", self.stem())
+        if format.is_segmented() { format!("{}.{format}", self.stem()) } else { format!("{}.files", self.0) }
     }
 
     /// The name of that folder alone, as the main object refers to it: `cat.hls`.
@@ -161,6 +162,12 @@ mod tests {
     fn refused(#[case] output: &str) {
         let error = OutputPath::resolve(output, &storage("media"), Format::Mp4).expect_err("refused");
         assert_eq!(error.field, "output");
+    }
+
+    #[test]
+    fn a_single_file_is_no_folder() {
+        let path = OutputPath("a/cat.mp4".to_owned());
+        assert_eq!(path.beside(Format::Mp4, "thumbnails/1.jpg"), "a/cat.mp4.files/thumbnails/1.jpg");
     }
 
     #[test]

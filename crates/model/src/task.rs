@@ -181,17 +181,46 @@ pub struct OutputFacts {
     pub groups: Vec<OutputGroup>,
 }
 
-/// One manifest, or one file, of an output.
+words! {
+    /// What an entry of `output_groups` is.
+    GroupFormat {
+        /// one progressive MP4 file
+        Mp4 = "mp4",
+        /// HTTP Live Streaming
+        Hls = "hls",
+        /// MPEG-DASH
+        Dash = "dash",
+        /// one FLV file
+        Flv = "flv",
+        /// the first of the pictures taken out of the video: `thumb_00001.jpg`, beside all others
+        Jpg = "jpg",
+        /// a WebVTT storyboard over sheets of those pictures
+        Vtt = "vtt",
+    }
+}
+
+impl From<Format> for GroupFormat {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Mp4 => Self::Mp4,
+            Format::Hls => Self::Hls,
+            Format::Dash => Self::Dash,
+            Format::Flv => Self::Flv,
+        }
+    }
+}
+
+/// One manifest, or one file, of an output; or what was taken out of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct OutputGroup {
-    /// A label; empty unless given.
+    /// What it is for: `thumbnails` and `storyboard` for pictures; empty for the output itself.
     pub custom_name: String,
     /// What it is.
-    pub format: Format,
-    /// What its segments are; empty for single files.
+    pub format: GroupFormat,
+    /// What its segments are; empty for single files and pictures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seg_type: Option<SegmentType>,
-    /// Seconds of a segment; 0 for single files.
+    /// Seconds of a segment; 0 for single files and pictures.
     pub seg_time: u32,
     /// The URI of its main object.
     pub output: String,

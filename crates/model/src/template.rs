@@ -267,19 +267,21 @@ pub struct Rendition {
     pub audio_bitrate: Option<u32>,
 }
 
-/// Pictures taken out of the video.
+/// Pictures taken out of the video: JPEG files `thumbnails/thumb_00001.jpg` and so on in the folder
+/// beside the output, sheets of them (`sprite_001.jpg`), and a WebVTT storyboard over the sheets
+/// (`storyboard.vtt`). `output_groups` names the first picture and the storyboard.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Thumbnail {
-    /// The time of the first picture, in seconds.
+    /// The time of the first picture, in seconds; after the end: the last frame.
     pub start_point: u32,
-    /// From one picture to the next, in seconds.
+    /// From one picture to the next, in seconds; unset: `number` of them evenly, else 10.
     pub interval: u32,
-    /// How many.
+    /// How many; unset: as many as there are until the end, at most 10000.
     pub number: u32,
-    /// The box they fit into, in pixels.
+    /// The box they fit into, in pixels; unset: `height` alone counts. They are never enlarged.
     pub width: u32,
-    /// The box they fit into, in pixels.
+    /// The box they fit into, in pixels; unset: `width` alone counts; neither: a short side of 180.
     pub height: u32,
 }
 
@@ -431,6 +433,12 @@ impl Template {
             within(&field("video_bitrate"), rendition.video_bitrate, 10, 200_000)?;
             within(&field("audio_bitrate"), rendition.audio_bitrate, 8, 640)?;
         }
+        if let Some(wish) = &self.thumbnail {
+            let set = |value: u32| Some(value).filter(|value| *value > 0);
+            within("thumbnail.number", set(wish.number), 1, 10_000)?;
+            within("thumbnail.width", set(wish.width), 16, 4096)?;
+            within("thumbnail.height", set(wish.height), 16, 4096)?;
+        }
         match self.audio_channels {
             None | Some(1 | 2 | 6) => Ok(()),
             Some(other) => {
@@ -463,7 +471,6 @@ impl Template {
             ("logo_path", self.logo_path.is_some()),
             ("also", self.also.is_some()),
             ("encryption", self.encryption.is_some()),
-            ("thumbnail", self.thumbnail.is_some()),
         ];
         match unsupported.iter().find(|(_, set)| *set) {
             Some((field, _)) => Err(FieldError::new(*field, "is not supported yet; leave it unset")),
@@ -482,6 +489,9 @@ impl Template {
             }
             if self.adaptive_streams.is_some() {
                 return wrong("adaptive_streams", "has renditions beside vcodec `none`".to_owned());
+            }
+            if self.thumbnail.is_some() {
+                return wrong("thumbnail", "cannot be taken beside vcodec `none`".to_owned());
             }
         }
         if self.adaptive_streams.is_some() && !self.format.is_segmented() {
@@ -618,11 +628,12 @@ mod tests {
     #[case("seg_time", json!(61))]
     #[case("trans_mode", json!("fast"))]
     #[case("also", json!("dash"))]
-    #[case("thumbnail", json!({"number": 3}))]
+    #[case("thumbnail.number", json!({"number": 10001}))]
+    #[case("thumbnail.width", json!({"width": 8}))]
     #[case("audio_channels", json!(5))]
     fn what_cannot_be_done_is_refused(#[case] field: &str, #[case] value: serde_json::Value) {
         let mut body = sdk_body();
-        body[field] = value;
+        body[field.split('.').next().expect("a name")] = value;
         let template: Template = serde_json::from_value(without_unset(body)).expect("readable");
         assert_eq!(template.check().expect_err("refused").field, field);
     }

@@ -89,7 +89,7 @@ async fn a_task_that_succeeded_has_its_figures() {
         audio_samplerate: 48000,
         groups: vec![OutputGroup {
             custom_name: String::new(),
-            format: model::Format::Mp4,
+            format: model::GroupFormat::Mp4,
             seg_type: None,
             seg_time: 0,
             output: "file://b/a.mp4".to_owned(),
@@ -158,7 +158,12 @@ async fn a_wrong_field_is_named() {
         ("priority", json!(10), 400, "BadParam: priority: 10 is out of range; give 1 to 9"),
         ("priority", json!("high"), 400, "BadParam: priority: `high` is not a whole number"),
         ("custom_info", json!({"a": 1}), 400, "BadParam: custom_info: `{\"a\":1}` is not a text"),
-        ("extra_options", json!({"start": -5}), 400, "BadParam: extra_options.start: -5 is out of range; give 0"),
+        (
+            "extra_options",
+            json!({"start": -5}),
+            400,
+            "BadParam: extra_options.start: -5 is out of range; give 0",
+        ),
         ("extra_options", json!("fast"), 400, "BadParam: extra_options: `fast` is not an object"),
     ];
     for (field, value, status, problem) in cases.iter().cloned() {

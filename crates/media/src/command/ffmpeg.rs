@@ -3,7 +3,7 @@
 
 use std::{ffi::OsString, path::Path};
 
-use super::{filters, input, pipe, prefixed};
+use super::{filters, input, pipe, prefixed, stills, words};
 use crate::{
     AudioPlan, Plan, VideoPlan,
     codecs::{aac, h264},
@@ -36,6 +36,7 @@ pub(super) fn arguments(plan: &Plan, input: &Path, work: &Path) -> Vec<OsString>
     } else {
         arguments.extend(single_file(plan, work));
     }
+    arguments.extend(stills::outputs(plan));
     arguments
 }
 
@@ -129,8 +130,4 @@ fn mapped(kind: char, number: usize) -> Vec<OsString> {
 
 fn encoded(arguments: Vec<String>) -> impl Iterator<Item = OsString> {
     arguments.into_iter().map(OsString::from)
-}
-
-fn words(words: &[&str]) -> Vec<OsString> {
-    words.iter().map(OsString::from).collect()
 }

@@ -2,9 +2,11 @@
 //! of its own, because FFmpeg starts a graph only when all of its inputs have a frame: sound that
 //! begins late would hold all frames until then in memory.
 
+use super::stills;
 use crate::{AudioPlan, Colour, FieldOrder, PictureFilter, Plan, Turn, VideoPlan, codecs::aac};
 
-/// The graph of the picture: `[v0]`, `[v1]`, … are its outputs; none without picture.
+/// The graph of the picture: `[v0]`, `[v1]`, … are its outputs, and `[p0]` and `[p1]` the pictures taken
+/// out of it; none without picture.
 pub(super) fn picture(plan: &Plan) -> Option<String> {
     let picture = plan.picture.as_ref()?;
     let top = plan.videos.first()?;
@@ -28,14 +30,21 @@ pub(super) fn picture(plan: &Plan) -> Option<String> {
         filters.extend(finish(picture, video, size));
         format!("{}[v{number}]", filters.join(","))
     };
-    let source = format!("[0:{}]{}", picture.index, common.join(","));
-    if let [video] = plan.videos.as_slice() {
-        return Some(format!("{source},{}", branch(0, video)));
+    let mut branches: Vec<_> =
+        plan.videos.iter().enumerate().map(|(number, video)| branch(number, video)).collect();
+    if let Some(stills) = &plan.stills {
+        let steady = if one_rate { Vec::new() } else { rate(plan, picture, top) };
+        let filters = steady.into_iter().chain([stills::graph(stills, top.rate.as_f64())]);
+        branches.push(filters.collect::<Vec<_>>().join(","));
     }
-    let labels: String = (0..plan.videos.len()).map(|number| format!("[s{number}]")).collect();
-    let mut graph = format!("{source},split={}{labels}", plan.videos.len());
-    for (number, video) in plan.videos.iter().enumerate() {
-        graph.push_str(&format!(";[s{number}]{}", branch(number, video)));
+    let source = format!("[0:{}]{}", picture.index, common.join(","));
+    if let [branch] = branches.as_slice() {
+        return Some(format!("{source},{branch}"));
+    }
+    let labels: String = (0..branches.len()).map(|number| format!("[s{number}]")).collect();
+    let mut graph = format!("{source},split={}{labels}", branches.len());
+    for (number, branch) in branches.iter().enumerate() {
+        graph.push_str(&format!(";[s{number}]{branch}"));
     }
     Some(graph)
 }

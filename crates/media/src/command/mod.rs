@@ -15,6 +15,7 @@ mod ffmpeg;
 mod filters;
 pub(crate) mod input;
 mod packager;
+mod stills;
 #[cfg(test)]
 mod tests;
 
@@ -48,6 +49,10 @@ fn stream_names(plan: &Plan) -> impl Iterator<Item = &str> {
 
 fn pipe(work: &Path, name: &str) -> PathBuf {
     work.join("pipes").join(format!("{name}.mp4"))
+}
+
+fn words(words: &[&str]) -> Vec<OsString> {
+    words.iter().map(OsString::from).collect()
 }
 
 /// A path with something before it, such as `file:`.

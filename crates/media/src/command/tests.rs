@@ -70,6 +70,8 @@ fn sound_alone() -> Source {
 #[case::hls_fmp4_broadcast("hls_fmp4_broadcast", json!({"format": "hls", "seg_type": "fmp4", "seg_time": 4}), broadcast())]
 #[case::hls_phone_two_rates("hls_phone_two_rates", json!({"format": "hls", "adaptive_streams": [
     {"resolution": "720p"}, {"resolution": "360p", "framerate": 15, "video_bitrate": 500}]}), phone())]
+#[case::hls_stills("hls_stills", json!({"format": "hls", "adaptive_streams": [{"resolution": "720p"}],
+    "thumbnail": {"start_point": 2, "interval": 5, "width": 320, "height": 320}}), phone())]
 #[case::hls_sound_alone("hls_sound_alone", json!({"format": "hls"}), sound_alone())]
 #[case::dash("dash", json!({"format": "dash", "resolution": "540p"}), full_hd())]
 #[case::dash_broadcast("dash_broadcast", json!({"format": "dash", "resolution": "360p"}), broadcast())]

@@ -8,6 +8,7 @@ mod dash;
 mod flv;
 mod hls;
 mod mp4;
+pub(crate) mod stills;
 
 /// The name of the main file in `<work>/out`.
 pub(crate) fn main_file(format: Format) -> String {

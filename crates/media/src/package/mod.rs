@@ -12,6 +12,7 @@ mod bandwidth;
 mod lines;
 pub(crate) mod mpd;
 mod refer;
+mod storyboard;
 
 use std::{fs, io, path::Path};
 
@@ -23,13 +24,16 @@ use bandwidth::measure;
 use lines::Tag;
 pub use refer::refer_to;
 
-/// Rewrites the playlists in `dir`.
+/// Rewrites the playlists in `dir`, and writes the storyboard of the pictures that were taken out.
 pub(crate) async fn put_right(plan: &Plan, dir: &Path) -> Result<(), MediaError> {
     let (plan, dir) = (plan.clone(), dir.to_owned());
-    let done = tokio::task::spawn_blocking(move || match plan.format {
-        Format::Mp4 | Format::Flv => Ok(()),
-        Format::Hls => put_hls_right(&plan, &dir),
-        Format::Dash => put_dash_right(&dir),
+    let done = tokio::task::spawn_blocking(move || {
+        storyboard::write(&plan, &dir)?;
+        match plan.format {
+            Format::Mp4 | Format::Flv => Ok(()),
+            Format::Hls => put_hls_right(&plan, &dir),
+            Format::Dash => put_dash_right(&dir),
+        }
     });
     done.await.unwrap_or_else(|lost| Err(io::Error::other(lost))).map_err(|error| {
         MediaError::new(ErrorCode::EncodingFailed, format!("the playlists cannot be read: {error}"))

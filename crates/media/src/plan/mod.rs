@@ -13,10 +13,12 @@ mod rate;
 mod rungs;
 mod size;
 mod sound;
+mod stills;
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use colour::Colour;
+pub use stills::Stills;
 
 /// What the operator decides about plans.
 #[derive(Clone, Debug)]
@@ -40,6 +42,8 @@ pub struct Plan {
     pub videos: Vec<VideoPlan>,
     /// Sound tracks; the default first.
     pub audios: Vec<AudioPlan>,
+    /// Pictures taken out of the video.
+    pub stills: Option<Stills>,
     /// Seconds that come out, as expected.
     pub duration: f64,
     /// Seconds by which the file's clock runs before the first stream or the piece that is taken; cut
@@ -183,6 +187,7 @@ pub fn plan(template: &Template, source: &Source, settings: &PlanSettings) -> Re
         threads: rungs::threads(settings.threads, videos.len()),
         videos,
         audios: sound::tracks(template, &sounds, duration),
+        stills: stills::stills(template, picture, duration),
         duration,
         lead: source.lead,
         clip: source.clip,

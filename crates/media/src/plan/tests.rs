@@ -415,3 +415,20 @@ proptest! {
         }
     }
 }
+
+#[rstest]
+#[case::usual(json!({"start_point": 1}), "1 + 10 x 3, 320x180, 320x180 in 3x1")]
+#[case::evenly(json!({"number": 4}), "0 + 7.5 x 4, 320x180, 320x180 in 4x1")]
+#[case::large(json!({"number": 1, "width": 1280}), "0 + 30 x 1, 1280x720, 320x180 in 1x1")]
+#[case::box_of_one_side(json!({"interval": 1, "height": 90}), "0 + 1 x 30, 160x90, 160x90 in 10x3")]
+#[case::never_larger(json!({"interval": 30, "width": 4000, "height": 4000}), "0 + 30 x 1, 1920x1080, 320x180 in 1x1")]
+#[case::after_the_end(json!({"start_point": 99}), "29.96 + 10 x 1, 320x180, 320x180 in 1x1")]
+fn pictures_taken_out(#[case] thumbnail: Value, #[case] wanted: &str) {
+    let plan = planned(json!({"format": "mp4", "thumbnail": thumbnail}), &video(1920, 1080));
+    let stills = plan.stills.expect("pictures");
+    let found = format!(
+        "{} + {} x {}, {}, {} in {}x{}",
+        stills.start, stills.interval, stills.number, stills.size, stills.cell, stills.columns, stills.rows
+    );
+    assert_eq!(found, wanted);
+}

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Media, MediaError, Plan, Program,
     command::{self, Commands},
-    package,
+    formats, package,
     process::{Access, Child, Ended, Progress, Trouble},
 };
 use blame::Verdict;
@@ -47,7 +47,7 @@ pub(crate) async fn run(
 ) -> Result<RunOutput, MediaError> {
     let commands = command::commands(plan, input, work);
     let dir = work.join("out");
-    let pipes = prepare(&dir, work, &commands).await.map_err(|error| no_room(&error))?;
+    let pipes = prepare(plan, &dir, work, &commands).await.map_err(|error| no_room(&error))?;
     let mut crew = Crew::start(media, &commands, input, work, pipes).await?;
     let limit = media.settings.limits.run_time;
     let outcome = tokio::select! {
@@ -72,13 +72,16 @@ pub(crate) async fn run(
 }
 
 /// Empties what an earlier try may have left, and makes the folders and pipes.
-async fn prepare(dir: &Path, work: &Path, commands: &Commands) -> io::Result<Pipes> {
+async fn prepare(plan: &Plan, dir: &Path, work: &Path, commands: &Commands) -> io::Result<Pipes> {
     let pipes = work.join("pipes");
     for folder in [dir, &pipes] {
         match fs::remove_dir_all(folder).await {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => fs::create_dir_all(folder).await?,
         }
+    }
+    if plan.stills.is_some() {
+        fs::create_dir_all(dir.join(formats::stills::FOLDER)).await?;
     }
     Pipes::make(&commands.pipes)
 }

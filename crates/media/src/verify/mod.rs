@@ -14,6 +14,7 @@ mod judge;
 mod listing;
 mod scan;
 mod single;
+mod stills;
 mod streams;
 #[cfg(test)]
 mod tests;
@@ -78,7 +79,7 @@ pub(crate) async fn verify(
     output: &RunOutput,
     cancel: &CancellationToken,
 ) -> Result<Measured, MediaError> {
-    let listing = read_listing(plan, output).await?;
+    let listing = read_listing(plan, source, output).await?;
     // collected: a future that holds the closure is not `Send` for every lifetime
     let scans = listing.tracks.iter().map(|track| async move {
         let short = decode::is_short(plan, track);
@@ -101,12 +102,16 @@ pub(crate) async fn verify(
     measure(&found, output).await
 }
 
-async fn read_listing(plan: &Plan, output: &RunOutput) -> Result<Listing, MediaError> {
+async fn read_listing(plan: &Plan, source: &Source, output: &RunOutput) -> Result<Listing, MediaError> {
     let (plan, dir) = (plan.clone(), output.dir.clone());
-    let read = tokio::task::spawn_blocking(move || match plan.format {
-        Format::Mp4 | Format::Flv => single::read(&plan, &dir),
-        Format::Hls => hls::read(&plan, &dir),
-        Format::Dash => dash::read(&plan, &dir),
+    let source = source.clone();
+    let read = tokio::task::spawn_blocking(move || {
+        stills::check(&plan, &source, &dir)?;
+        match plan.format {
+            Format::Mp4 | Format::Flv => single::read(&plan, &dir),
+            Format::Hls => hls::read(&plan, &dir),
+            Format::Dash => dash::read(&plan, &dir),
+        }
     });
     read.await
         .map_err(|lost| MediaError::new(ErrorCode::Internal, format!("the output was not read: {lost}")))?

@@ -70,6 +70,7 @@ fn plan() -> Plan {
         duration: SECONDS as f64,
         lead: 0.0,
         clip: None,
+        stills: None,
         title: String::new(),
         chapters: false,
         threads: 0,

@@ -1,0 +1,48 @@
+//! Pictures taken out of the video: a branch of the picture's graph, and two outputs of single images.
+
+use std::ffi::OsString;
+
+use super::words;
+use crate::{Plan, Stills, formats};
+
+/// Of the frames that come in at this rate, those that are shown at the wanted times, as `[p0]`; and
+/// sheets of them, as `[p1]`. JPEG has full range and BT.601 (JFIF).
+pub(super) fn graph(stills: &Stills, rate: f64) -> String {
+    let Stills { start, interval, number, size, cell, columns, rows } = stills;
+    // the frame that is shown at a time began less than a frame before it
+    let reach = 1.0 / rate - 0.001;
+    let scaled = |width: u32, height: u32| {
+        format!("scale=w={width}:h={height}:out_range=full:out_color_matrix=bt601,format=yuv420p,setsar=1")
+    };
+    format!(
+        "select='lt(selected_n,{number})*gt(t,{start}+selected_n*{interval}-{reach:.6})',split[p][q];\
+         [p]{}[p0];[q]{},tile={columns}x{rows}[p1]",
+        scaled(size.width, size.height),
+        scaled(cell.width, cell.height),
+    )
+}
+
+/// The two outputs. Their names are relative to the work folder: a `%` in its path would be read as a
+/// number's place.
+pub(super) fn outputs(plan: &Plan) -> Vec<OsString> {
+    if plan.stills.is_none() {
+        return Vec::new();
+    }
+    let output = |label: &str, name: &str| {
+        let file = format!("file:out/{}/{name}", formats::stills::FOLDER);
+        words(&[
+            "-map",
+            label,
+            "-c:v",
+            "mjpeg",
+            "-q:v",
+            "3",
+            "-fps_mode",
+            "passthrough",
+            "-f",
+            "image2",
+            &file,
+        ])
+    };
+    [output("[p0]", formats::stills::PICTURES), output("[p1]", formats::stills::SHEETS)].concat()
+}
