@@ -5,6 +5,7 @@ mod delivery;
 mod failures;
 mod formats;
 mod media_files;
+mod pictures;
 mod receiver;
 mod session;
 mod stores;
