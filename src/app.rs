@@ -64,9 +64,8 @@ impl App {
         let data = &settings.server.data_dir;
         std::fs::create_dir_all(data)
             .map_err(|source| BuildError::DataFolder { path: data.clone(), source })?;
-        let key_file = settings.keys.master_key_file.clone().unwrap_or_else(|| data.join("master.key"));
         let net = Client::new(Arc::new(settings.net.guard()), settings.net.client_options())?;
-        let cipher = Cipher::load_or_create(&key_file)?;
+        let cipher = Cipher::load_or_create(&settings.master_key_file())?;
         let links = Links::new(cipher.link_key());
         let store = Store::open(StoreOptions {
             url: settings.server.database_url(),

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use super::{
     client::{Client, Connection},
-    duration,
     print::{Shown, Table, fields, line},
 };
+use crate::config::parse_duration;
 
 /// The arguments of `borealis callback`.
 #[derive(Args)]
@@ -42,7 +42,7 @@ enum CallbackCommand {
         /// The storage's id
         storage_id: StorageId,
         /// How long ago the first of them became owed, such as 90m or 24h
-        #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+        #[arg(long, value_name = "TIME", value_parser = parse_duration)]
         since: Duration,
     },
     /// Send a test callback to a storage's receiver, and say what it answered

@@ -238,17 +238,20 @@ async fn database(settings: &Settings) -> Finding {
     {
         return Finding::well(about, format!("SQLite, made at the first start: {}", file.display()));
     }
-    match timeout(PATIENCE, open(settings)).await {
+    match timeout(PATIENCE, inspect(settings)).await {
         Err(_) => Finding::broken(about, format!("{kind} does not answer within {} s", PATIENCE.as_secs())),
         Ok(Err(error)) => Finding::broken(about, format!("{kind}: {error}")),
-        Ok(Ok(())) => Finding::well(about, format!("{kind}, reached, and its schema is up to date")),
+        Ok(Ok(0)) => Finding::well(about, format!("{kind}, reached, and its schema is up to date")),
+        Ok(Ok(_)) => {
+            Finding::well(about, format!("{kind}, reached; the next start brings its schema up to date"))
+        }
     }
 }
 
-/// Opens the database as a start would. Without a master key yet, any does while nothing is sealed.
-async fn open(settings: &Settings) -> Result<(), StoreError> {
-    let in_data_dir = || settings.server.data_dir.join("master.key");
-    let key_file = settings.keys.master_key_file.clone().unwrap_or_else(in_data_dir);
+/// Looks at the database: how many migrations a start would bring. Without a master key yet, any
+/// does while nothing is sealed.
+async fn inspect(settings: &Settings) -> Result<usize, StoreError> {
+    let key_file = settings.master_key_file();
     let cipher = match key_file.exists() {
         true => Cipher::load_or_create(&key_file)?,
         false => Cipher::new([0; 32]),
@@ -259,7 +262,7 @@ async fn open(settings: &Settings) -> Result<(), StoreError> {
         clock: Arc::new(SystemClock),
         compose: callback::payload::compose,
     };
-    Store::open(options).await?.ping().await
+    Store::inspect(options).await
 }
 
 /// The file of an SQLite database: `/a/b.db` of `sqlite:///a/b.db?mode=rwc`.

@@ -22,10 +22,15 @@ mod unit;
 mod value;
 mod worker;
 
-use std::{collections::BTreeMap, env, path::Path};
+use std::{
+    collections::BTreeMap,
+    env,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::unit::parse_duration;
 pub use self::{
     api::{ApiSettings, ErrorStatus},
     callback::CallbackSettings,
@@ -74,6 +79,12 @@ impl Settings {
     pub fn load(flags: &Flags) -> Result<Self, SettingsError> {
         let ours = Path::new("borealis.toml");
         Self::read(flags, env::vars_os(), ours.exists().then_some(ours))
+    }
+
+    /// The file with the key for secrets at rest.
+    pub fn master_key_file(&self) -> PathBuf {
+        let in_data_dir = || self.server.data_dir.join("master.key");
+        self.keys.master_key_file.clone().unwrap_or_else(in_data_dir)
     }
 }
 

@@ -9,7 +9,7 @@ const MILLIS: &Units = &[("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s
 const BYTES: &Units = &[("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
 
 /// Reads a duration.
-pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     parse(text, MILLIS)
         .map(Duration::from_millis)
         .ok_or_else(|| "give a whole number and a unit (ms, s, m, h or d), such as `30s`".to_owned())

@@ -33,7 +33,8 @@ impl Store {
     pub async fn create_batch(&self, id: &BatchId, tasks: &[Task]) -> Result<()> {
         let Some(first) = tasks.first() else { return Ok(()) };
         let mut write = self.begin().await?;
-        storages::find(&write.tx, &first.tenant, &first.spec.storage_id, Some(LockType::Share)).await?;
+        let storage =
+            storages::find(&write.tx, &first.tenant, &first.spec.storage_id, Some(LockType::Share)).await?;
         let row = batch::ActiveModel {
             id: Set(id.to_string()),
             tenant_id: Set(first.tenant.to_string()),
@@ -41,7 +42,7 @@ impl Store {
         };
         batch::Entity::insert(row).exec_without_returning(&write.tx).await?;
         for group in tasks.chunks(ROWS) {
-            self.insert_tasks(&mut write, group).await?;
+            self.insert_tasks(&mut write, &storage, group).await?;
         }
         write.commit().await
     }

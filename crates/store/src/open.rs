@@ -81,6 +81,27 @@ impl Store {
     /// [`StoreError::Database`] when it cannot be reached or migrated, [`StoreError::Secret`] when
     /// its secrets were sealed with another master key.
     pub async fn open(options: StoreOptions) -> Result<Self> {
+        let store = Self::connect(options).await?;
+        store.migrate().await?;
+        store.prove_key().await?;
+        Ok(store)
+    }
+
+    /// Connects as [`Store::open`] does, but leaves the schema as it is: how many migrations a start
+    /// would bring.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub async fn inspect(options: StoreOptions) -> Result<usize> {
+        let store = Self::connect(options).await?;
+        let pending = Migrator::get_pending_migrations(store.database()).await?.len();
+        if pending == 0 {
+            store.prove_key().await?;
+        }
+        Ok(pending)
+    }
+
+    async fn connect(options: StoreOptions) -> Result<Self> {
         let database = Database::connect(connect_options(&options.url, SqliteSynchronous::Full)).await?;
         let wakeups = Arc::new(Wakeups::default());
         let listener = match database.get_database_backend() {
@@ -99,7 +120,7 @@ impl Store {
             }
             _ => None,
         };
-        let store = Self {
+        Ok(Self {
             shared: Arc::new(Shared {
                 database,
                 unsynced,
@@ -110,10 +131,7 @@ impl Store {
                 clock: options.clock,
                 compose: options.compose,
             }),
-        };
-        store.migrate().await?;
-        store.prove_key().await?;
-        Ok(store)
+        })
     }
 
     /// Asks the database for a sign of life.

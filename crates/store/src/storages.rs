@@ -24,10 +24,11 @@ impl Store {
     /// Adds a storage.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when there is one with this id.
+    /// [`StoreError::Conflict`] when there is one with this id, or its folder is another tenant's.
     pub async fn add_storage(&self, storage: &Storage) -> Result<()> {
         let row = row(storage, self.cipher())?;
         let write = self.begin().await?;
+        check_folder(&write.tx, storage).await?;
         let inserted = storage::Entity::insert(row).exec_without_returning(&write.tx).await;
         inserted.map_err(|error| match error.sql_err() {
             Some(SqlErr::UniqueConstraintViolation(_)) => {
@@ -74,10 +75,12 @@ impl Store {
     /// from the next attempt on; the bodies stay as they are.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] when the tenant has none with this id.
+    /// [`StoreError::NotFound`] when the tenant has none with this id, [`StoreError::Conflict`] when
+    /// its folder is another tenant's.
     pub async fn update_storage(&self, storage: &Storage) -> Result<()> {
         let row = row(storage, self.cipher())?;
         let mut write = self.begin().await?;
+        check_folder(&write.tx, storage).await?;
         find(&write.tx, &storage.tenant, &storage.id, Some(LockType::Update)).await?;
         storage::Entity::update_many()
             .set(storage::ActiveModel { id: NotSet, created: NotSet, ..row })
@@ -172,6 +175,30 @@ pub(crate) async fn find(
     query.one(database).await?.ok_or_else(|| StoreError::NotFound(format!("there is no storage `{id}`")))
 }
 
+/// Where the store of a storage is, as it was given; empty: the vendor's own place.
+pub(crate) fn endpoint(row: &storage::Model) -> Result<String> {
+    Ok(column::from_json::<Spec>("storage.spec", &row.spec)?.endpoint)
+}
+
+/// The folder of a storage on this server; none where the store itself tells customers apart.
+fn folder(storage: &Storage) -> Option<&str> {
+    (storage.kind == StorageType::File).then_some(storage.bucket.as_str())
+}
+
+/// Refuses a folder that another tenant has: nobody else would keep them apart.
+async fn check_folder(database: &impl ConnectionTrait, storage: &Storage) -> Result<()> {
+    let Some(folder) = folder(storage) else { return Ok(()) };
+    let others = storage::Entity::find()
+        .filter(storage::Column::Folder.eq(folder))
+        .filter(storage::Column::TenantId.ne(storage.tenant.as_str()))
+        .count(database)
+        .await?;
+    match others {
+        0 => Ok(()),
+        _ => Err(StoreError::Conflict(format!("the bucket `{folder}` is taken; give another name"))),
+    }
+}
+
 const OLD_SECRET: &str = "old_notify_secret";
 
 /// What is stored of a storage as it is; fields may be added, as long as they have a default.
@@ -216,6 +243,7 @@ fn row(storage: &Storage, cipher: &Cipher) -> Result<storage::ActiveModel> {
         id: Set(id.to_owned()),
         tenant_id: Set(storage.tenant.to_string()),
         spec: Set(column::to_json("storage.spec", &spec)?),
+        folder: Set(folder(storage).map(str::to_owned)),
         storage_ak: Set(cipher.seal("storage_ak", id, &storage.storage_ak)?),
         storage_sk: Set(cipher.seal("storage_sk", id, &storage.storage_sk)?),
         notify_secret: Set(cipher.seal("notify_secret", id, &storage.notify_secret)?),

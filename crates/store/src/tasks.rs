@@ -16,7 +16,7 @@ use crate::{
     Page, Result, Store, StoreError,
     begin::Write,
     column,
-    entities::{job, task},
+    entities::{job, storage, task},
     storages,
 };
 
@@ -57,14 +57,21 @@ impl Store {
     pub async fn create_task(&self, task: &Task) -> Result<()> {
         let mut write = self.begin().await?;
         // shared, so that it is not deleted meanwhile
-        storages::find(&write.tx, &task.tenant, &task.spec.storage_id, Some(LockType::Share)).await?;
-        self.insert_tasks(&mut write, std::slice::from_ref(task)).await?;
+        let storage =
+            storages::find(&write.tx, &task.tenant, &task.spec.storage_id, Some(LockType::Share)).await?;
+        self.insert_tasks(&mut write, &storage, std::slice::from_ref(task)).await?;
         write.commit().await
     }
 
-    /// Inserts tasks of one tenant, and their jobs.
-    pub(crate) async fn insert_tasks(&self, write: &mut Write<'_>, tasks: &[Task]) -> Result<()> {
-        let rows = tasks.iter().map(row).collect::<Result<Vec<_>>>()?;
+    /// Inserts tasks of one storage, and their jobs.
+    pub(crate) async fn insert_tasks(
+        &self,
+        write: &mut Write<'_>,
+        storage: &storage::Model,
+        tasks: &[Task],
+    ) -> Result<()> {
+        let endpoint = storages::endpoint(storage)?;
+        let rows = tasks.iter().map(|task| row(task, &endpoint)).collect::<Result<Vec<_>>>()?;
         let inserted = task::Entity::insert_many(rows).exec_without_returning(&write.tx).await;
         inserted.map_err(|error| clash(error, tasks))?;
         self.enqueue(write, tasks).await
@@ -206,7 +213,7 @@ fn clash(error: sea_orm::DbErr, tasks: &[Task]) -> StoreError {
     match error.sql_err() {
         // SQLite names the columns, PostgreSQL the index
         Some(SqlErr::UniqueConstraintViolation(what))
-            if what.contains("output_key") || what.contains("task_output") =>
+            if what.contains("output_place") || what.contains("task_output") =>
         {
             StoreError::Conflict(match tasks {
                 [task] => format!("another unfinished task writes to `{}`", task.output_uri),
@@ -220,7 +227,7 @@ fn clash(error: sea_orm::DbErr, tasks: &[Task]) -> StoreError {
     }
 }
 
-fn row(task: &Task) -> Result<task::ActiveModel> {
+fn row(task: &Task, endpoint: &str) -> Result<task::ActiveModel> {
     let spec = &task.spec;
     Ok(task::ActiveModel {
         id: Set(task.id.to_string()),
@@ -228,7 +235,7 @@ fn row(task: &Task) -> Result<task::ActiveModel> {
         batch_id: Set(task.batch_id.as_ref().map(BatchId::to_string)),
         storage_id: Set(spec.storage_id.to_string()),
         template_name: Set(spec.template.template_name.to_string()),
-        output_key: Set(column::text(spec.output.key())),
+        output_place: Set(column::text(&format!("{endpoint} {}", task.output_uri))),
         custom_info: Set(column::text(&spec.custom_info)),
         spec: Set(column::to_json("task.spec", spec)?),
         output_uri: Set(column::text(&task.output_uri)),

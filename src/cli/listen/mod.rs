@@ -10,7 +10,8 @@ use callback::sign;
 use model::{Secret, SystemClock};
 use url::Url;
 
-use super::{duration, print::line};
+use super::print::line;
+use crate::config::parse_duration;
 
 pub use receiver::{Failing, ListenOptions, Listener, Received, Signature};
 
@@ -33,7 +34,7 @@ pub(super) struct ListenArgs {
     #[arg(long, value_name = "CODE", value_parser = status)]
     status: Option<StatusCode>,
     /// Wait before each answer
-    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration::parse)]
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_duration)]
     delay: Duration,
     /// Print the whole body too
     #[arg(long)]

@@ -11,8 +11,9 @@ pub struct Model {
     pub batch_id: Option<String>,
     pub storage_id: String,
     pub template_name: String,
-    /// Unique among the unfinished tasks of a storage.
-    pub output_key: String,
+    /// Endpoint and URI of the output: unique among a tenant's unfinished tasks, for storages may
+    /// share a bucket.
+    pub output_place: String,
     pub custom_info: String,
     /// JSON.
     pub spec: String,

@@ -54,6 +54,7 @@ fn storage() -> TableCreateStatement {
         .col(text("id").primary_key())
         .col(text("tenant_id"))
         .col(text("spec"))
+        .col(text_null("folder"))
         .col(binary("storage_ak"))
         .col(binary("storage_sk"))
         .col(binary("notify_secret"))
@@ -81,7 +82,7 @@ fn task() -> TableCreateStatement {
         .col(text_null("batch_id"))
         .col(text("storage_id"))
         .col(text("template_name"))
-        .col(text("output_key"))
+        .col(text("output_place"))
         .col(text("custom_info"))
         .col(text("spec"))
         .col(text("output_uri"))
@@ -186,7 +187,7 @@ fn indexes() -> Vec<IndexCreateStatement> {
         index("storage_newest", "storage", &["tenant_id", "created"]),
         index("task_newest", "task", &["tenant_id", "created", "id"]),
         index("task_batch", "task", &["batch_id"]).and_where(Expr::col("batch_id").is_not_null()).take(),
-        index("task_output", "task", &["storage_id", "output_key"])
+        index("task_output", "task", &["tenant_id", "output_place"])
             .unique()
             .and_where(Expr::col("finished").is_null())
             .take(),

@@ -72,7 +72,7 @@ async fn all_or_none(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
     let storage = world.add_storage().await;
     let taken = world.create_task(&storage).await;
     let (id, mut batch) = tasks(&world, &storage, 3);
-    batch[2].spec.output = taken.spec.output.clone();
+    batch[2].output_uri = taken.output_uri.clone();
     is_conflict(world.store.create_batch(&id, &batch).await);
     let listed = world.store.list_tasks(&world.tenant, &TaskFilter::default(), ALL).await.expect("listed");
     assert_eq!(listed.total, 1);

@@ -6,7 +6,7 @@ use borealis_store::{
     StoreError, hash_secret,
     testing::{Kind, database},
 };
-use model::{AccessKey, Format, Role, Secret, Template, TenantId};
+use model::{AccessKey, Format, Role, Secret, Storage, StorageType, Template, TenantId};
 use rstest::rstest;
 
 use crate::world::{World, is_conflict, is_not_found, open, storage};
@@ -34,6 +34,26 @@ async fn a_key_is_found_by_its_public_half(#[values(Kind::Sqlite, Kind::Postgres
         assert_eq!(world.store.find_key(unknown).await.expect("looked up"), None, "{unknown:?}");
     }
     assert_eq!(world.store.count_keys().await.expect("counted"), 1);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_folder_of_the_server_is_of_one_tenant(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+    let world = World::new(kind).await;
+    let of = |tenant: &TenantId, kind: StorageType, bucket: &str| Storage {
+        kind,
+        bucket: bucket.to_owned(),
+        ..storage(tenant, world.now())
+    };
+    let add = async |storage: Storage| world.store.add_storage(&storage).await;
+    add(of(&world.tenant, StorageType::File, "a")).await.expect("the first");
+    add(of(&world.tenant, StorageType::File, "a")).await.expect("the same tenant's");
+    is_conflict(add(of(&other_tenant(), StorageType::File, "a")).await);
+    add(of(&other_tenant(), StorageType::S3, "a")).await.expect("the store tells them apart");
+
+    let moving = of(&other_tenant(), StorageType::File, "b");
+    add(moving.clone()).await.expect("a free one");
+    is_conflict(world.store.update_storage(&Storage { bucket: "a".to_owned(), ..moving }).await);
 }
 
 #[rstest]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use borealis_store::{Page, QueueDepth, TaskFilter, testing::Kind};
-use model::{BatchId, SourceFacts, Stage, Task, TaskId, TaskState, TaskStatus, TenantId};
+use model::{BatchId, SourceFacts, Stage, Storage, Task, TaskId, TaskState, TaskStatus, TenantId};
 use rstest::rstest;
 
 use crate::world::{World, body, failed, is_conflict, is_fenced, is_not_found, is_wrong_state, succeeded};
@@ -116,7 +116,10 @@ async fn two_unfinished_tasks_never_write_to_one_output(#[values(Kind::Sqlite, K
     world.store.create_task(&first).await.expect("created");
     is_conflict(world.store.create_task(&to(&storage, "a.mp4")).await);
     world.store.create_task(&to(&storage, "b.mp4")).await.expect("another output");
-    world.store.create_task(&to(&second, "a.mp4")).await.expect("another storage");
+    is_conflict(world.store.create_task(&to(&second, "a.mp4")).await);
+    let elsewhere = Storage { endpoint: "http://127.0.0.1:9001".to_owned(), ..second.clone() };
+    world.store.update_storage(&elsewhere).await.expect("moved");
+    world.store.create_task(&to(&elsewhere, "a.mp4")).await.expect("the same bucket of another service");
 
     world.store.cancel_task(&world.tenant, &first.id).await.expect("cancelled");
     let again = to(&storage, "a.mp4");
