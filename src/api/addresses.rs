@@ -31,12 +31,17 @@ pub(super) async fn check_notify(client: &Client, notify: &str) -> Result<Option
     Ok(clear.then(|| "`notify` is an http URL: callbacks go out in clear; https is better".to_owned()))
 }
 
-/// Checks an input: the address of one on the web, or that there is a storage for an object.
+/// Checks an input, or what else a task reads: the address of one on the web, or that there is a storage for an object.
 ///
 /// # Errors
 /// 1001 when its address is forbidden, or no storage of the tenant's has its bucket.
-pub(super) async fn check_input(app: &App, own: &Storage, input: &Input) -> Result<(), ApiError> {
-    let wrong = |problem: String| FieldError::new("input", problem);
+pub(super) async fn check_input(
+    app: &App,
+    own: &Storage,
+    field: &str,
+    input: &Input,
+) -> Result<(), ApiError> {
+    let wrong = |problem: String| FieldError::new(field, problem);
     match input.place() {
         InputPlace::Web(url) => Ok(check(&app.net, url).await.map_err(wrong)?),
         InputPlace::Object { kind, bucket, .. } => {

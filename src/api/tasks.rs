@@ -85,7 +85,10 @@ pub(super) async fn new_task(app: &App, tenant: &TenantId, request: CreateTask) 
     let template = templates::resolve(app, tenant, &name).await?.into_template();
     let storage = app.store.storage(tenant, &wanted("storage", &request.storage_id)?).await?;
     let output = OutputPath::resolve(&request.output, &storage, template.format)?;
-    addresses::check_input(app, &storage, &request.input).await?;
+    addresses::check_input(app, &storage, "input", &request.input).await?;
+    if let Some(logo) = &template.logo_path {
+        addresses::check_input(app, &storage, "logo_path", logo).await?;
+    }
     Ok(Task {
         id: app.new_task_id(),
         tenant: tenant.clone(),

@@ -9,10 +9,10 @@ use std::{
 };
 
 use media::{Measured, Media, MediaError, Plan, RunOutput, Source};
-use model::{ErrorCode, Failure, GroupFormat, InputPlace, OutputFacts, OutputGroup, Stage};
+use model::{ErrorCode, Failure, GroupFormat, Input, InputPlace, OutputFacts, OutputGroup, Stage};
 use storage::{
     Bucket, StorageError,
-    transfer::{self, FetchError},
+    transfer::{self, FetchError, FetchLimits},
 };
 
 use super::outgoing::Outgoing;
@@ -49,6 +49,9 @@ async fn make(
     source: &Source,
 ) -> Result<OutputFacts, JobError> {
     let template = &job.claim.task.spec.template;
+    if let Some(logo) = template.logo_path.as_ref().filter(|_| source.picture.is_some()) {
+        fetch_logo(app, job, logo).await?;
+    }
     let plan =
         media::plan(template, source, &media.settings.plan_settings()).map_err(|error| failed(job, error))?;
     let progress = |done| job.progress.set(Stage::Running, done);
@@ -67,6 +70,7 @@ async fn fetch(app: &App, job: &JobContext) -> Result<PathBuf, JobError> {
     tokio::fs::create_dir_all(&job.work)
         .await
         .map_err(|error| JobError::internal("could not make a work folder", error))?;
+    let (spec, limits) = (&job.claim.task.spec, app.settings.media.fetch_limits());
     let input = job.work.join("input");
     let progress = |so_far: u64, total: Option<u64>| {
         if let Some(total) = total.filter(|total| *total > 0) {
@@ -74,23 +78,35 @@ async fn fetch(app: &App, job: &JobContext) -> Result<PathBuf, JobError> {
         }
     };
     tokio::select! {
-        fetched = fetch_from(app, job, &input, &progress) => fetched?,
+        fetched = fetch_from(app, job, &spec.input, &input, &limits, &progress) => fetched?,
         () = job.cancel.cancelled() => return Err(job.interrupted_or(JobError::Lost)),
     }
     Ok(input)
 }
 
-/// Fetches the input from where it is: the web, or a storage of the customer's.
+async fn fetch_logo(app: &App, job: &JobContext, logo: &Input) -> Result<(), JobError> {
+    let file = media::logo_file(&job.work);
+    let limits = FetchLimits { max_bytes: media::MAX_LOGO_BYTES, ..app.settings.media.fetch_limits() };
+    tokio::select! {
+        fetched = fetch_from(app, job, logo, &file, &limits, &|_, _| {}) => fetched?,
+        () = job.cancel.cancelled() => return Err(job.interrupted_or(JobError::Lost)),
+    }
+    media::check_logo(&file).map_err(|error| failed(job, error))
+}
+
+/// Fetches what a task reads from where it is: the web, or a storage of the customer's.
 async fn fetch_from(
     app: &App,
     job: &JobContext,
+    from: &Input,
     to: &Path,
+    limits: &FetchLimits,
     progress: &(dyn Fn(u64, Option<u64>) + Sync),
 ) -> Result<(), JobError> {
-    let (task, limits) = (&job.claim.task, app.settings.media.fetch_limits());
-    match task.spec.input.place() {
+    let task = &job.claim.task;
+    match from.place() {
         InputPlace::Web(url) => {
-            transfer::fetch(&app.net, url, to, &limits, progress).await.map_err(fetch_failed)?;
+            transfer::fetch(&app.net, url, to, limits, progress).await.map_err(fetch_failed)?;
         }
         InputPlace::Object { kind, bucket, key } => {
             let own =
@@ -98,11 +114,11 @@ async fn fetch_from(
             let storage =
                 sources::storage_of(&app.store, &own, *kind, bucket).await.map_err(JobError::store)?;
             let storage = storage.ok_or_else(|| {
-                let detail = format!("{}: no storage is this bucket any more", task.spec.input);
+                let detail = format!("{from}: no storage is this bucket any more");
                 JobError::Final(Failure::new(ErrorCode::InputUnreachable, detail))
             })?;
             let bucket = app.storages.open(&storage).map_err(put_failed)?;
-            transfer::fetch_object(&bucket, key, to, &limits, progress).await.map_err(fetch_failed)?;
+            transfer::fetch_object(&bucket, key, to, limits, progress).await.map_err(fetch_failed)?;
         }
     }
     Ok(())

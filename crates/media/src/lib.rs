@@ -9,6 +9,7 @@ mod codecs;
 mod command;
 mod error;
 mod formats;
+mod logo;
 mod media;
 mod package;
 mod plan;
@@ -23,10 +24,12 @@ mod tools;
 mod verify;
 
 pub use error::MediaError;
+pub use logo::{MAX_LOGO_BYTES, check_logo, logo_file};
 pub use media::Media;
 pub use package::refer_to;
 pub use plan::{
-    AudioPlan, Colour, PictureFilter, Plan, PlanSettings, RateControl, Segmenting, Stills, VideoPlan, plan,
+    AudioPlan, Colour, LogoPlan, PictureFilter, Plan, PlanSettings, RateControl, Segmenting, Stills,
+    VideoPlan, plan,
 };
 pub use run::RunOutput;
 pub use settings::{Limits, MediaSettings, SandboxMode};

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    FieldError,
+    FieldError, Input, LogoOffset, LogoSize,
     field::{cut, text_serde, within, words},
 };
 
@@ -356,15 +356,21 @@ pub struct Template {
     /// 1, 2 or 6; unset: 2, or 1 when the source has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audio_channels: Option<u32>,
-    /// The URL of a picture that is laid over the video.
+    /// The URL of a PNG that is laid over every rendition, `http` or `https`, or an object such as
+    /// `s3://bucket/key`; at most 10 MiB and 4096 pixels a side. It is fetched for every task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub logo_path: Option<String>,
-    /// `WxH`.
+    #[schema(value_type = Option<String>, example = "https://example.com/logo.png")]
+    pub logo_path: Option<Input>,
+    /// The box it fits into, its aspect kept: `WxH`, `Wx` or `xH`, in pixels of each rendition or in
+    /// percent of it (`15%x`); unset: its own size. It is never larger than the picture.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub logo_size: Option<String>,
-    /// `XxY`; negative counts from the right and the bottom.
+    #[schema(value_type = Option<String>, example = "15%x")]
+    pub logo_size: Option<LogoSize>,
+    /// `XxY` from the left and the top, in pixels or in percent; negative counts from the right and
+    /// the bottom; unset: `0x0`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub logo_offset: Option<String>,
+    #[schema(value_type = Option<String>, example = "-5%x5%")]
+    pub logo_offset: Option<LogoOffset>,
     /// The renditions of an adaptive output; unset, for `hls` and `dash`: 1080p, 720p, 540p, 360p
     /// and 234p, those not above the source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -467,11 +473,7 @@ impl Template {
         if let Some(other) = self.trans_mode.filter(|mode| *mode != TransMode::Standard) {
             return not_yet("trans_mode", &other, "give `standard`");
         }
-        let unsupported = [
-            ("logo_path", self.logo_path.is_some()),
-            ("also", self.also.is_some()),
-            ("encryption", self.encryption.is_some()),
-        ];
+        let unsupported = [("also", self.also.is_some()), ("encryption", self.encryption.is_some())];
         match unsupported.iter().find(|(_, set)| *set) {
             Some((field, _)) => Err(FieldError::new(*field, "is not supported yet; leave it unset")),
             None => Ok(()),
@@ -492,6 +494,16 @@ impl Template {
             }
             if self.thumbnail.is_some() {
                 return wrong("thumbnail", "cannot be taken beside vcodec `none`".to_owned());
+            }
+            if self.logo_path.is_some() {
+                return wrong("logo_path", "has nothing to be laid over beside vcodec `none`".to_owned());
+            }
+        }
+        for (field, set) in
+            [("logo_size", self.logo_size.is_some()), ("logo_offset", self.logo_offset.is_some())]
+        {
+            if set && self.logo_path.is_none() {
+                return wrong(field, "is set without a `logo_path`".to_owned());
             }
         }
         if self.adaptive_streams.is_some() && !self.format.is_segmented() {
@@ -609,6 +621,9 @@ mod tests {
     #[case("resolution", json!("12 x 7"), "`12 x 7` is not a resolution")]
     #[case("vcodec", json!("mpeg1"), "is not one of `h264`")]
     #[case("framerate", json!("fast"), "invalid type")]
+    #[case("logo_path", json!("logo.png"), "`logo.png` is not a URL")]
+    #[case("logo_size", json!("large"), "`large` is not a size; give `200x100`")]
+    #[case("logo_offset", json!("5"), "`5` is not an offset; give `10x10`")]
     #[case("framerate", json!(-1), "invalid value")]
     #[case("audio_sample_rate", json!("1"), "is not a sample rate")]
     fn a_wrong_field_says_what_would_do(
@@ -631,6 +646,8 @@ mod tests {
     #[case("thumbnail.number", json!({"number": 10001}))]
     #[case("thumbnail.width", json!({"width": 8}))]
     #[case("audio_channels", json!(5))]
+    #[case("logo_size", json!("10x10"))]
+    #[case("logo_offset", json!("10x10"))]
     fn what_cannot_be_done_is_refused(#[case] field: &str, #[case] value: serde_json::Value) {
         let mut body = sdk_body();
         body[field.split('.').next().expect("a name")] = value;

@@ -41,6 +41,14 @@ pub(super) fn clip(folder: &Path, seconds: u32) -> PathBuf {
     file
 }
 
+/// A red PNG.
+pub(super) fn logo(folder: &Path) -> PathBuf {
+    let file = folder.join("logo.png");
+    let words = ["-f", "lavfi", "-i", "color=red:s=40x20", "-frames:v", "1"].map(String::from);
+    ffmpeg(&words.into_iter().chain([file.display().to_string()]).collect::<Vec<_>>());
+    file
+}
+
 /// Decodes an output to its end, quietly: it plays. Of a master playlist every rendition is decoded by
 /// itself: FFmpeg's own reader, given all of them, complains about those that it leaves out half-way.
 pub(super) fn decodes(main: &Path) {

@@ -3,7 +3,11 @@
 use model::Format;
 use serde_json::{Value, json};
 
-use super::{media_files::clip, receiver::Receiver, session::Session};
+use super::{
+    media_files::{clip, logo},
+    receiver::Receiver,
+    session::Session,
+};
 
 /// The objects of a bucket, without the folders' names.
 fn objects(session: &Session, folder: &str) -> Vec<String> {
@@ -47,6 +51,32 @@ async fn pictures_are_found_by_the_callback() {
         // fewer of them leave none of the earlier ones behind
         told(format, json!({"interval": 2, "width": 160, "height": 90})).await;
         assert_eq!(objects(&session, &folder), [all[0], all[1], all[2], all[3]]);
+    }
+    session.server.stop().await;
+}
+
+#[tokio::test]
+async fn a_logo_is_fetched_like_an_input() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let read = |file| std::fs::read(file).expect("readable");
+    let files = [("clip.mp4", read(clip(folder.path(), 1))), ("logo.png", read(logo(folder.path())))];
+    let session = Session::start(&[], files.into()).await;
+    let mut receiver = Receiver::start(200).await;
+    let storage = session.add_storage(json!({"notify": receiver.url})).await;
+    for (file, code, words) in [
+        ("logo.png", Value::Null, ""),
+        ("absent.png", json!(1101), "absent.png: the server answered 404"),
+        ("clip.mp4", json!(1003), "logo_path is not a PNG"),
+    ] {
+        let logo = json!({
+            "template_name": file, "format": "mp4", "resolution": "180p", "logo_path": session.url(file),
+            "logo_size": "20%x", "logo_offset": "-5%x-5%",
+        });
+        session.post("add_template", logo).await;
+        session.create_task(&storage.id, file, &session.url("clip.mp4"), file).await;
+        let told = receiver.next().await.body()["data"][0].clone();
+        assert_eq!(told["error_code"], code, "{told}");
+        assert!(told["error_msg"].as_str().unwrap_or_default().contains(words), "{told}");
     }
     session.server.stop().await;
 }

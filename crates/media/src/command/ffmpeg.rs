@@ -3,7 +3,7 @@
 
 use std::{ffi::OsString, path::Path};
 
-use super::{filters, input, pipe, prefixed, stills, words};
+use super::{filters, input, logo, pipe, prefixed, stills, words};
 use crate::{
     AudioPlan, Plan, VideoPlan,
     codecs::{aac, h264},
@@ -21,6 +21,7 @@ pub(super) fn arguments(plan: &Plan, input: &Path, work: &Path) -> Vec<OsString>
     let mut arguments = general();
     arguments.extend(position(plan));
     arguments.extend(input::opened(input, false));
+    arguments.extend(logo::input(plan, work));
     let graphs = filters::picture(plan).into_iter();
     let sounds = plan.audios.iter().enumerate().map(|(number, audio)| filters::sound(plan, audio, number));
     for graph in graphs.chain(sounds) {

@@ -2,7 +2,7 @@
 //! of its own, because FFmpeg starts a graph only when all of its inputs have a frame: sound that
 //! begins late would hold all frames until then in memory.
 
-use super::stills;
+use super::{logo, stills};
 use crate::{AudioPlan, Colour, FieldOrder, PictureFilter, Plan, Turn, VideoPlan, codecs::aac};
 
 /// The graph of the picture: `[v0]`, `[v1]`, … are its outputs, and `[p0]` and `[p1]` the pictures taken
@@ -28,7 +28,13 @@ pub(super) fn picture(plan: &Plan) -> Option<String> {
             filters.extend(rate(plan, picture, video));
         }
         filters.extend(finish(picture, video, size));
-        format!("{}[v{number}]", filters.join(","))
+        match &plan.logo {
+            None => format!("{}[v{number}]", filters.join(",")),
+            Some(logo) => {
+                let over = logo::over(logo, picture, video, number);
+                format!("{}[b{number}]{over}", filters.join(","))
+            }
+        }
     };
     let mut branches: Vec<_> =
         plan.videos.iter().enumerate().map(|(number, video)| branch(number, video)).collect();
@@ -37,14 +43,18 @@ pub(super) fn picture(plan: &Plan) -> Option<String> {
         let filters = steady.into_iter().chain([stills::graph(stills, top.rate.as_f64())]);
         branches.push(filters.collect::<Vec<_>>().join(","));
     }
-    let source = format!("[0:{}]{}", picture.index, common.join(","));
+    let mut graph = format!("[0:{}]{}", picture.index, common.join(","));
     if let [branch] = branches.as_slice() {
-        return Some(format!("{source},{branch}"));
+        graph.push_str(&format!(",{branch}"));
+    } else {
+        let labels: String = (0..branches.len()).map(|number| format!("[s{number}]")).collect();
+        graph.push_str(&format!(",split={}{labels}", branches.len()));
+        for (number, branch) in branches.iter().enumerate() {
+            graph.push_str(&format!(";[s{number}]{branch}"));
+        }
     }
-    let labels: String = (0..branches.len()).map(|number| format!("[s{number}]")).collect();
-    let mut graph = format!("{source},split={}{labels}", branches.len());
-    for (number, branch) in branches.iter().enumerate() {
-        graph.push_str(&format!(";[s{number}]{branch}"));
+    if plan.logo.is_some() {
+        graph.push_str(&logo::split(plan.videos.len()));
     }
     Some(graph)
 }

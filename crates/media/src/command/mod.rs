@@ -14,6 +14,7 @@ use crate::Plan;
 mod ffmpeg;
 mod filters;
 pub(crate) mod input;
+mod logo;
 mod packager;
 mod stills;
 #[cfg(test)]

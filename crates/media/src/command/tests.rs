@@ -72,6 +72,8 @@ fn sound_alone() -> Source {
     {"resolution": "720p"}, {"resolution": "360p", "framerate": 15, "video_bitrate": 500}]}), phone())]
 #[case::hls_stills("hls_stills", json!({"format": "hls", "adaptive_streams": [{"resolution": "720p"}],
     "thumbnail": {"start_point": 2, "interval": 5, "width": 320, "height": 320}}), phone())]
+#[case::hls_logo("hls_logo", json!({"format": "hls", "adaptive_streams": [{"resolution": "720p"}, {"resolution": "360p"}],
+    "logo_path": "https://example.com/logo.png", "logo_size": "10%x", "logo_offset": "-5%x16"}), full_hd())]
 #[case::hls_sound_alone("hls_sound_alone", json!({"format": "hls"}), sound_alone())]
 #[case::dash("dash", json!({"format": "dash", "resolution": "540p"}), full_hd())]
 #[case::dash_broadcast("dash_broadcast", json!({"format": "dash", "resolution": "360p"}), broadcast())]

@@ -3,7 +3,9 @@
 //! [`plan`] is pure (template × source → plan), so it is tested without FFmpeg. What the plan says
 //! is what `verify` later holds the output to: sizes, rates, keyframe distance, codecs, duration.
 
-use model::{AudioCodec, ErrorCode, Format, Rational, SegmentType, Template, VideoCodec};
+use model::{
+    AudioCodec, ErrorCode, Format, LogoOffset, LogoSize, Rational, SegmentType, Template, VideoCodec,
+};
 
 use crate::{Clip, FieldOrder, MediaError, Source, Turn};
 
@@ -44,6 +46,8 @@ pub struct Plan {
     pub audios: Vec<AudioPlan>,
     /// Pictures taken out of the video.
     pub stills: Option<Stills>,
+    /// What is laid over every rendition: the picture in [`crate::logo_file`].
+    pub logo: Option<LogoPlan>,
     /// Seconds that come out, as expected.
     pub duration: f64,
     /// Seconds by which the file's clock runs before the first stream or the piece that is taken; cut
@@ -95,6 +99,15 @@ pub struct PictureFilter {
     pub start: f64,
     /// Seconds for which the last frame is held beyond its end, because the sound lasts longer.
     pub hold: f64,
+}
+
+/// A picture that is laid over every rendition, at its final size.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LogoPlan {
+    /// The box that it fits into; none: its own size.
+    pub size: Option<LogoSize>,
+    /// Where it stands.
+    pub offset: LogoOffset,
 }
 
 /// How bits are spent.
@@ -188,6 +201,9 @@ pub fn plan(template: &Template, source: &Source, settings: &PlanSettings) -> Re
         videos,
         audios: sound::tracks(template, &sounds, duration),
         stills: stills::stills(template, picture, duration),
+        logo: picture
+            .and(template.logo_path.as_ref())
+            .map(|_| LogoPlan { size: template.logo_size, offset: template.logo_offset.unwrap_or_default() }),
         duration,
         lead: source.lead,
         clip: source.clip,

@@ -71,6 +71,7 @@ fn plan() -> Plan {
         lead: 0.0,
         clip: None,
         stills: None,
+        logo: None,
         title: String::new(),
         chapters: false,
         threads: 0,

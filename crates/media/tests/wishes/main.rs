@@ -4,4 +4,5 @@
 
 mod bench;
 mod clip;
+mod logo;
 mod stills;

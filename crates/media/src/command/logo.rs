@@ -1,0 +1,57 @@
+//! The logo: a second input, scaled and laid over each rendition at its final size.
+
+use std::{ffi::OsString, path::Path};
+
+use model::{Distance, Length, LogoOffset, LogoSize};
+
+use super::{prefixed, words};
+use crate::{LogoPlan, PictureFilter, Plan, VideoPlan, logo_file};
+
+/// The input, if the plan has a logo: a PNG, whatever the file says of itself.
+pub(super) fn input(plan: &Plan, work: &Path) -> Vec<OsString> {
+    if plan.logo.is_none() || plan.videos.is_empty() {
+        return Vec::new();
+    }
+    let mut arguments = words(&["-protocol_whitelist", "file,fd", "-f", "png_pipe", "-i"]);
+    arguments.push(prefixed("file:", &logo_file(work)));
+    arguments
+}
+
+/// One logo for each rendition, as `[l0]`, `[l1]`, ….
+pub(super) fn split(count: usize) -> String {
+    let labels: String = (0..count).map(|number| format!("[l{number}]")).collect();
+    format!(";[1:0]split={count}{labels}")
+}
+
+/// Lays the logo over the rendition with this number, from `[b0]` to `[v0]`. It is never larger than the
+/// picture and never stands out of it.
+pub(super) fn over(logo: &LogoPlan, picture: &PictureFilter, video: &VideoPlan, number: usize) -> String {
+    let across = bound(logo.size, |size| size.width, video.width, "iw");
+    let down = bound(logo.size, |size| size.height, video.height, "ih");
+    let LogoOffset { x, y } = logo.offset;
+    let (x, y) = (place(x, video.width, 'W', 'w'), place(y, video.height, 'H', 'h'));
+    let matrix = &picture.colour.matrix;
+    format!(
+        ";[l{number}]scale=w='{across}':h='{down}':force_original_aspect_ratio=decrease:out_range=limited:out_color_matrix={matrix},\
+         format=yuva420p[o{number}];[b{number}][o{number}]overlay=x='{x}':y='{y}':format=yuv420:eval=init[v{number}]"
+    )
+}
+
+/// A side of the box that the logo fits into.
+fn bound(
+    size: Option<LogoSize>,
+    side: impl Fn(&LogoSize) -> Option<Length>,
+    whole: u32,
+    own: &str,
+) -> String {
+    match size {
+        None => format!("min({own},{whole})"),
+        Some(size) => side(&size).map_or(whole, |length| length.of(whole).clamp(1, whole)).to_string(),
+    }
+}
+
+fn place(distance: Distance, whole: u32, frame: char, logo: char) -> String {
+    let pixels = distance.length.of(whole);
+    let room = format!("{frame}-{logo}");
+    if distance.from_end { format!("max(0,{room}-{pixels})") } else { format!("max(0,min({pixels},{room}))") }
+}
