@@ -21,4 +21,4 @@ pub use check::{CheckStep, Checked};
 pub use error::StorageError;
 pub use key::{cache_control, content_type};
 pub use storages::Storages;
-pub use transport::Patience;
+pub use transport::{Patience, Tell};

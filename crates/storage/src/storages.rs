@@ -9,31 +9,38 @@ use std::{
 use model::{Storage, StorageType};
 
 use crate::{
-    Patience, StorageError,
+    Patience, StorageError, Tell,
     backend::{Backend, File, Remote},
     bucket::Bucket,
     key,
+    transport::Way,
 };
 
 /// Every kind of storage the server can write to; cheap to clone.
 #[derive(Clone)]
 pub struct Storages {
     root: PathBuf,
-    client: net::Client,
-    patience: Patience,
+    way: Way,
 }
 
 impl Storages {
     /// `root` is the folder of the buckets of kind `file`, made when it is absent; `client` is the
     /// guarded way to every object store that is reached by network.
     pub fn new(root: PathBuf, client: net::Client) -> Self {
-        Self { root, client, patience: Patience::default() }
+        Self { root, way: Way { client, patience: Patience::default(), tell: None } }
     }
 
     /// How long stores that are reached by network are waited for.
     #[must_use]
-    pub fn with_patience(self, patience: Patience) -> Self {
-        Self { patience, ..self }
+    pub fn with_patience(mut self, patience: Patience) -> Self {
+        self.way.patience = patience;
+        self
+    }
+
+    /// The same, telling why a store is waited for.
+    #[must_use]
+    pub fn telling(&self, tell: Tell) -> Self {
+        Self { root: self.root.clone(), way: Way { tell: Some(tell), ..self.way.clone() } }
     }
 
     /// The same, for somebody who waits for the answer.
@@ -56,7 +63,7 @@ impl Storages {
             | StorageType::Cos
             | StorageType::Obs
             | StorageType::Gcs
-            | StorageType::Azblob => Backend::Remote(Remote::open(storage, &self.client, self.patience)?),
+            | StorageType::Azblob => Backend::Remote(Remote::open(storage, &self.way)?),
         };
         Ok(Bucket::new(backend, storage.uri("")))
     }

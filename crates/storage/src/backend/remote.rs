@@ -10,7 +10,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use super::{account::Account, azblob, cos, gcs, obs, oss, s3};
 use crate::{
     StorageError,
-    transport::{Patience, Transport, strictly_encoded},
+    transport::{Transport, Way, strictly_encoded},
 };
 
 /// The smallest part of an upload, in bytes; every vendor takes 5 MiB and more.
@@ -41,11 +41,7 @@ enum Signing {
 
 impl Remote {
     /// Nothing is connected to yet.
-    pub(crate) fn open(
-        storage: &Storage,
-        client: &net::Client,
-        patience: Patience,
-    ) -> Result<Self, StorageError> {
+    pub(crate) fn open(storage: &Storage, way: &Way) -> Result<Self, StorageError> {
         let account = Account::of(storage)?;
         let ((operator, endpoint), signing) = match storage.kind {
             StorageType::S3 => (s3::operator(&account)?, Signing::Operator),
@@ -61,11 +57,11 @@ impl Remote {
                 return Err(StorageError::lasting(ErrorCode::BadParam, "type: `file` is no remote store"));
             }
         };
-        client
+        way.client
             .guard()
             .check(&endpoint)
             .map_err(|problem| StorageError::lasting(ErrorCode::BadParam, format!("endpoint: {problem}")))?;
-        let transport = Transport::new(client.clone(), patience, storage.uri(""));
+        let transport = Transport::new(way.clone(), storage.uri(""));
         let context = OperationContext::new().with_http_transport(HttpTransporter::new(transport));
         Ok(Self { operator: operator.with_context(context), signing })
     }

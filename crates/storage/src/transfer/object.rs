@@ -10,7 +10,7 @@ use model::ErrorCode;
 use opendal::Metadata;
 use tokio::time::sleep;
 
-use super::{BACK_OFF, FetchError, FetchLimits, PROGRESS, TRIES, disk, file::GrowingFile};
+use super::{BACK_OFF, FetchError, FetchLimits, PROGRESS, Stop, TRIES, disk, file::GrowingFile};
 use crate::{Bucket, StorageError};
 
 /// Fetches the object `key` into the file `to`, which is made or overwritten, and gives its size in
@@ -39,8 +39,8 @@ pub async fn fetch_object(
     while fetch.file.length() < size {
         let error = match fetch.go_on(size).await {
             Ok(()) => continue,
-            Err(error) if tries > 0 && error.retry => error,
-            Err(error) => return Err(error),
+            Err(Stop::Broken(error)) if tries > 0 && error.retry => error,
+            Err(Stop::Broken(error) | Stop::Final(error)) => return Err(error),
         };
         fetch.check_version().await?;
         if fetch.file.length() >= farthest + PROGRESS {
@@ -65,23 +65,26 @@ struct Fetch<'a> {
 
 impl Fetch<'_> {
     /// Reads on from where the file ends.
-    async fn go_on(&mut self, size: u64) -> Result<(), FetchError> {
+    async fn go_on(&mut self, size: u64) -> Result<(), Stop> {
         let range = self.file.length()..size;
         let etag = self.known.etag();
         let changed = self.changed();
-        let stopped = |error: Option<StorageError>| error.map_or_else(|| changed.clone(), of_storage);
+        let stopped = |error: Option<StorageError>| match error {
+            Some(error) => Stop::Broken(of_storage(error)),
+            None => Stop::Final(changed.clone()),
+        };
         let mut pieces = self.bucket.pieces(self.key, range, etag).await.map_err(stopped)?;
         loop {
             let piece = pieces.try_next().await;
             let Some(piece) = piece.map_err(|error| stopped(self.bucket.broken(self.key, &error)))? else {
                 break;
             };
-            self.file.append(&piece).await.map_err(|error| disk(&error))?;
+            self.file.append(&piece).await.map_err(|error| Stop::Final(disk(&error)))?;
             (self.progress)(self.file.length(), Some(size));
         }
         if self.file.length() < size {
             let detail = format!("only {} of {size} bytes came", self.file.length());
-            return Err(self.error(&detail, true));
+            return Err(Stop::Broken(self.error(&detail, true)));
         }
         Ok(())
     }

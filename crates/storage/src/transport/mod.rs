@@ -18,7 +18,7 @@ use opendal::{Buffer, HttpBody, HttpTransport};
 use rand::RngExt as _;
 use reqwest::{
     Body, Method, Request, StatusCode,
-    header::{AUTHORIZATION, CONTENT_LENGTH, HeaderName, HeaderValue, RANGE, RETRY_AFTER},
+    header::{AUTHORIZATION, CONTENT_LENGTH, ETAG, HeaderName, HeaderValue, RANGE, RETRY_AFTER},
 };
 use tokio::time::{Instant, sleep};
 use url::Url;
@@ -56,22 +56,38 @@ impl Default for Patience {
     }
 }
 
+/// Is told why a store is waited for, in a sentence; an empty one when it answers again.
+pub type Tell = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// How stores are reached.
+#[derive(Clone)]
+pub(crate) struct Way {
+    pub(crate) client: net::Client,
+    pub(crate) patience: Patience,
+    pub(crate) tell: Option<Tell>,
+}
+
 /// The way to one bucket, for opendal.
 pub(crate) struct Transport {
-    client: net::Client,
-    patience: Patience,
-    /// `s3://bucket/`, for the log.
+    way: Way,
+    /// `s3://bucket/`, for people.
     bucket: String,
 }
 
 impl Transport {
-    pub(crate) fn new(client: net::Client, patience: Patience, bucket: String) -> Self {
-        Self { client, patience, bucket }
+    pub(crate) fn new(way: Way, bucket: String) -> Self {
+        Self { way, bucket }
+    }
+
+    fn tell(&self, why: &str) {
+        if let Some(tell) = &self.way.tell {
+            tell(why);
+        }
     }
 
     /// One request, one answer or one trouble.
     async fn once(&self, asked: &Asked) -> Result<Response<HttpBody>, Trouble> {
-        let pulse = Arc::new(Pulse::new());
+        let (idle, pulse) = (self.way.patience.idle, Arc::new(Pulse::new()));
         let mut request = Request::new(asked.head.method.clone(), asked.url.clone());
         *request.headers_mut() = asked.head.headers.clone();
         if !asked.body.is_empty() {
@@ -81,36 +97,37 @@ impl Transport {
             request.headers_mut().entry(CONTENT_LENGTH).or_insert(HeaderValue::from_static("0"));
         }
         let exchange = if asked.tries == 0 {
-            pulse.watch(self.patience.idle, self.client.send(request)).await
+            pulse.watch(idle, self.way.client.send(request)).await
         } else {
-            pulse.watch(self.patience.idle, self.client.send_on_new_connection(request)).await
+            pulse.watch(idle, self.way.client.send_on_new_connection(request)).await
         };
-        let answer = exchange.ok_or(Trouble::Silent(self.patience.idle))?.map_err(Trouble::Net)?.response;
+        let answer = exchange.ok_or(Trouble::Silent(idle))?.map_err(Trouble::Net)?.response;
         let status = answer.status();
         if status.is_redirection() || status.is_client_error() || status.is_server_error() {
             let headers = answer.headers().clone();
-            let text = within(self.patience.idle, read_all(answer, MOST_OF_REFUSAL)).await;
+            let text = within(idle, read_all(answer, MOST_OF_REFUSAL)).await;
             // what cannot be read of a refusal does not change that it is one
             let text = text.ok().and_then(Result::ok).unwrap_or_default();
             return Err(Trouble::Refused(Refusal::of(status, &headers, &text)));
         }
+        asked.check_echo(answer.headers())?;
         self.answer(asked, answer).await
     }
 
     /// The answer for opendal. Parts of objects are streamed; whatever else is answered is small
     /// and read here, so that an answer which breaks off is asked for again.
     async fn answer(&self, asked: &Asked, answer: reqwest::Response) -> Result<Response<HttpBody>, Trouble> {
+        let idle = self.way.patience.idle;
         let mut response = Response::new(());
         *response.status_mut() = answer.status();
         *response.headers_mut() = answer.headers().clone();
         let size = answer.content_length().filter(|_| asked.head.method != Method::HEAD);
         let body = if answer.status() == StatusCode::PARTIAL_CONTENT || asked.head.headers.contains_key(RANGE)
         {
-            HttpBody::new(body_of(answer, self.patience.idle), size)
+            HttpBody::new(body_of(answer, idle), size)
         } else {
-            let bytes = within(self.patience.idle, read_all(answer, u64::MAX))
-                .await
-                .map_err(|_| Trouble::Silent(self.patience.idle))??;
+            let bytes =
+                within(idle, read_all(answer, u64::MAX)).await.map_err(|_| Trouble::Silent(idle))??;
             let size = bytes.len() as u64;
             HttpBody::new(futures::stream::iter([Ok(Buffer::from(bytes))]), Some(size))
         };
@@ -129,7 +146,7 @@ impl Transport {
         let pause = trouble.asks_for().unwrap_or(doubled).min(LONGEST_PAUSE);
         // not all at once again
         let pause = pause.mul_f64(rand::rng().random_range(0.75..1.0));
-        (asked.begun.elapsed() + pause < self.patience.total).then_some(pause)
+        (asked.begun.elapsed() + pause < self.way.patience.total).then_some(pause)
     }
 }
 
@@ -138,28 +155,55 @@ struct Asked {
     head: Parts,
     url: Url,
     body: Buffer,
+    /// The MD5 of what is put.
+    md5: Option<[u8; 16]>,
     begun: Instant,
     tries: u32,
 }
 
-impl HttpTransport for Transport {
-    async fn fetch(&self, request: http::Request<Buffer>) -> opendal::Result<Response<HttpBody>> {
-        let (mut head, body) = request.into_parts();
+impl Asked {
+    fn new((mut head, body): (Parts, Buffer)) -> opendal::Result<Self> {
         let url = Url::parse(&head.uri.to_string()).map_err(|error| {
             opendal::Error::new(opendal::ErrorKind::Unexpected, format!("is no URL: {error}"))
         })?;
-        let url = if is_signed_for_s3(&head) {
-            add_checksum(&mut head, &body);
-            strictly_encoded(url)
-        } else {
-            url
+        let has_checksum = head.headers.keys().any(|name| name.as_str().starts_with("x-amz-checksum-"));
+        let md5 = (head.method == Method::PUT && !has_checksum).then(|| md5_of(&body));
+        let is_s3 = is_signed_as(&head, "AWS4-");
+        if let Some(md5) = md5.filter(|_| is_s3 || is_signed_as(&head, "q-sign-")) {
+            head.headers.insert(CONTENT_MD5, in_base64(md5));
+        }
+        let url = if is_s3 { strictly_encoded(url) } else { url };
+        Ok(Self { head, url, body, md5, begun: Instant::now(), tries: 0 })
+    }
+
+    /// Whether the store got what was sent, where it says what it got: Azure in `Content-MD5`, OSS
+    /// and OBS in the ETag, unless a key of the customer's encrypts the object. Their signatures
+    /// leave no room for a checksum in the request.
+    fn check_echo(&self, answer: &http::HeaderMap) -> Result<(), Trouble> {
+        let Some(md5) = self.md5.filter(|_| !self.body.is_empty()) else { return Ok(()) };
+        let text = |name: HeaderName| answer.get(name).and_then(|value| value.to_str().ok());
+        let (got, sent) = match text(CONTENT_MD5) {
+            Some(got) => (Some(got.to_owned()), BASE64_STANDARD.encode(md5)),
+            None if is_signed_as(&self.head, "OSS ") || is_signed_as(&self.head, "OBS ") => {
+                let encrypted = answer.keys().any(|name| name.as_str().ends_with("server-side-encryption"));
+                let tag = text(ETAG).map(|tag| tag.trim_matches('"').to_ascii_lowercase());
+                (tag.filter(|tag| tag.len() == 32 && !encrypted), in_hex(md5))
+            }
+            None => return Ok(()),
         };
-        let mut asked = Asked { head, url, body, begun: Instant::now(), tries: 0 };
+        if got.is_some_and(|got| got != sent) { Err(Trouble::Garbled) } else { Ok(()) }
+    }
+}
+
+impl HttpTransport for Transport {
+    async fn fetch(&self, request: http::Request<Buffer>) -> opendal::Result<Response<HttpBody>> {
+        let mut asked = Asked::new(request.into_parts())?;
         loop {
             let trouble = match self.once(&asked).await {
                 Ok(response) => {
                     if asked.tries > 0 {
                         tracing::info!(bucket = self.bucket, tries = asked.tries, "the store answers again");
+                        self.tell("");
                     }
                     return Ok(response);
                 }
@@ -172,29 +216,32 @@ impl HttpTransport for Transport {
                     bucket = self.bucket, %trouble, tries = asked.tries, again_in = ?pause,
                     "the store did not do what it was asked; trying again"
                 );
+                self.tell(&format!("waiting for {}: {trouble}", self.bucket));
             }
             sleep(pause).await;
         }
     }
 }
 
-fn is_signed_for_s3(head: &Parts) -> bool {
-    head.headers.get(AUTHORIZATION).is_some_and(|value| value.as_bytes().starts_with(b"AWS4-"))
+/// Whether a request is signed in the way whose `Authorization` begins like this.
+fn is_signed_as(head: &Parts, begins: &str) -> bool {
+    head.headers.get(AUTHORIZATION).is_some_and(|value| value.as_bytes().starts_with(begins.as_bytes()))
 }
 
-/// The MD5 of what is put, where there is no other checksum. A signature need not cover it.
-fn add_checksum(head: &mut Parts, body: &Buffer) {
-    let has_one = head.headers.keys().any(|name| name.as_str().starts_with("x-amz-checksum-"));
-    if head.method != Method::PUT || has_one {
-        return;
-    }
+fn md5_of(body: &Buffer) -> [u8; 16] {
     let mut md5 = Md5::new();
     for piece in body.clone() {
         md5.update(&piece);
     }
-    let value =
-        HeaderValue::try_from(BASE64_STANDARD.encode(md5.finalize())).expect("base64 is a header's text");
-    head.headers.insert(CONTENT_MD5, value);
+    md5.finalize().into()
+}
+
+fn in_base64(md5: [u8; 16]) -> HeaderValue {
+    HeaderValue::try_from(BASE64_STANDARD.encode(md5)).expect("base64 is a header's text")
+}
+
+fn in_hex(md5: [u8; 16]) -> String {
+    md5.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A URL with every character encoded that S3's signature sees encoded. opendal leaves some as they

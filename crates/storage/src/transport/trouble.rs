@@ -16,6 +16,9 @@ pub(crate) enum Trouble {
     /// Nothing moved for this long.
     #[error("the store was silent for {0:?}")]
     Silent(Duration),
+    /// The store got something else than was sent.
+    #[error("what the store received is not what was sent: the checksums differ")]
+    Garbled,
     /// The store said no.
     #[error("{0}")]
     Refused(Refusal),
@@ -25,7 +28,7 @@ impl Trouble {
     /// The code that a task fails with.
     pub(crate) fn code(&self) -> ErrorCode {
         match self {
-            Self::Net(_) | Self::Silent(_) => ErrorCode::OutputUnreachable,
+            Self::Net(_) | Self::Silent(_) | Self::Garbled => ErrorCode::OutputUnreachable,
             Self::Refused(refusal) => refusal.code(),
         }
     }
@@ -34,7 +37,7 @@ impl Trouble {
     pub(crate) fn may_pass(&self) -> bool {
         match self {
             Self::Net(error) => !matches!(error.kind, NetErrorKind::Forbidden | NetErrorKind::BadUrl),
-            Self::Silent(_) => true,
+            Self::Silent(_) | Self::Garbled => true,
             Self::Refused(refusal) => refusal.may_pass(),
         }
     }
@@ -58,7 +61,7 @@ impl Trouble {
     pub(super) fn asks_for(&self) -> Option<Duration> {
         match self {
             Self::Refused(refusal) => refusal.retry_after(),
-            Self::Net(_) | Self::Silent(_) => None,
+            Self::Net(_) | Self::Silent(_) | Self::Garbled => None,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use borealis_storage::{
-    Bucket, Storages,
+    Bucket, Patience, Storages,
     transfer::{FetchError, FetchLimits, fetch_object},
 };
 use bytes::Bytes;
@@ -43,7 +43,9 @@ fn scripted(server: &Scripted) -> Bucket {
         storage_sk: Secret::new("sk"),
         ..storage(StorageType::S3, "bkt")
     };
-    Storages::new("/nowhere".into(), client()).open(&storage).expect("the bucket opens")
+    let patience = Patience { total: Duration::from_secs(3), idle: Duration::from_secs(20) };
+    let storages = Storages::new("/nowhere".into(), client()).with_patience(patience);
+    storages.open(&storage).expect("the bucket opens")
 }
 
 /// The answer to HEAD.
