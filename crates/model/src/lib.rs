@@ -37,6 +37,6 @@ pub use task::{
     TaskSpec, TaskState, TaskStatus, WrongState,
 };
 pub use template::{
-    AudioCodec, Box2d, Encryption, Format, Rendition, Resolution, SampleRate, SegmentType, Template,
-    TemplateName, Thumbnail, TransMode, VideoCodec, predefined,
+    AudioCodec, Box2d, Encryption, Format, Loudness, Rendition, Resolution, SampleRate, SegmentType,
+    Template, TemplateName, Thumbnail, TransMode, VideoCodec, predefined,
 };

@@ -103,6 +103,14 @@ words! {
 }
 
 words! {
+    /// How loud the sound is.
+    Loudness {
+        /// -23 LUFS in all, true peaks below -1 dBTP (EBU R 128)
+        EbuR128 = "ebu-r128",
+    }
+}
+
+words! {
     /// What segments are.
     SegmentType {
         /// MPEG transport stream
@@ -356,6 +364,9 @@ pub struct Template {
     /// 1, 2 or 6; unset: 2, or 1 when the source has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audio_channels: Option<u32>,
+    /// How loud the sound is, measured in a first pass and set in the second; unset: as the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loudness: Option<Loudness>,
     /// The URL of a PNG that is laid over every rendition, `http` or `https`, or an object such as
     /// `s3://bucket/key`; at most 10 MiB and 4096 pixels a side. It is fetched for every task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -499,6 +510,9 @@ impl Template {
                 return wrong("logo_path", "has nothing to be laid over beside vcodec `none`".to_owned());
             }
         }
+        if self.loudness.is_some() && matches!(self.audio_codec(), AudioCodec::None | AudioCodec::Copy) {
+            return wrong("loudness", format!("cannot be set beside acodec `{}`", self.audio_codec()));
+        }
         for (field, set) in
             [("logo_size", self.logo_size.is_some()), ("logo_offset", self.logo_offset.is_some())]
         {
@@ -568,6 +582,7 @@ impl Template {
             seg_time: None,
             audio_sample_rate: None,
             audio_channels: None,
+            loudness: None,
             logo_path: None,
             logo_size: None,
             logo_offset: None,
@@ -622,6 +637,7 @@ mod tests {
     #[case("vcodec", json!("mpeg1"), "is not one of `h264`")]
     #[case("framerate", json!("fast"), "invalid type")]
     #[case("logo_path", json!("logo.png"), "`logo.png` is not a URL")]
+    #[case("loudness", json!("loud"), "is not one of `ebu-r128`")]
     #[case("logo_size", json!("large"), "`large` is not a size; give `200x100`")]
     #[case("logo_offset", json!("5"), "`5` is not an offset; give `10x10`")]
     #[case("framerate", json!(-1), "invalid value")]

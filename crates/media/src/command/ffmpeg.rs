@@ -3,7 +3,7 @@
 
 use std::{ffi::OsString, path::Path};
 
-use super::{filters, input, logo, pipe, prefixed, stills, words};
+use super::{Gain, METER, filters, input, logo, pipe, prefixed, stills, words};
 use crate::{
     AudioPlan, Plan, VideoPlan,
     codecs::{aac, h264},
@@ -17,13 +17,14 @@ const NO_METADATA: [&str; 4] = ["-map_metadata:g", "-1", "-map_metadata:s", "-1"
 /// so that it can say how far before 0 decoding begins.
 const PIPE: [&str; 3] = ["-f", "mp4", "-movflags"];
 
-pub(super) fn arguments(plan: &Plan, input: &Path, work: &Path) -> Vec<OsString> {
-    let mut arguments = general();
+pub(super) fn arguments(plan: &Plan, gains: &[Option<Gain>], input: &Path, work: &Path) -> Vec<OsString> {
+    let mut arguments = general("warning");
     arguments.extend(position(plan));
     arguments.extend(input::opened(input, false));
     arguments.extend(logo::input(plan, work));
     let graphs = filters::picture(plan).into_iter();
-    let sounds = plan.audios.iter().enumerate().map(|(number, audio)| filters::sound(plan, audio, number));
+    let sounds = numbered(plan, gains)
+        .map(|(number, audio, gain)| filters::heard(plan, audio, gain) + &format!("[a{number}]"));
     for graph in graphs.chain(sounds) {
         arguments.extend(words(&["-filter_complex", &graph]));
     }
@@ -41,13 +42,39 @@ pub(super) fn arguments(plan: &Plan, input: &Path, work: &Path) -> Vec<OsString>
     arguments
 }
 
-fn general() -> Vec<OsString> {
+/// Each sound with its number and what is done to its loudness.
+fn numbered<'p>(
+    plan: &'p Plan,
+    gains: &'p [Option<Gain>],
+) -> impl Iterator<Item = (usize, &'p AudioPlan, Option<Gain>)> {
+    let gain = |number: usize| gains.get(number).copied().flatten();
+    plan.audios.iter().enumerate().map(move |(number, audio)| (number, audio, gain(number)))
+}
+
+/// Measures; what is heard goes nowhere.
+pub(super) fn listening(plan: &Plan, gains: &[Option<Gain>], input: &Path) -> Vec<OsString> {
+    // the meter's summary is said at this level
+    let mut arguments = general("info");
+    arguments.extend(position(plan));
+    arguments.extend(input::opened(input, false));
+    for (number, audio, gain) in numbered(plan, gains) {
+        let meter = format!(",{METER}@{number}=peak=true:framelog=quiet[a{number}]");
+        arguments.extend(words(&["-filter_complex", &(filters::heard(plan, audio, gain) + &meter)]));
+    }
+    for number in 0..plan.audios.len() {
+        arguments.extend(mapped('a', number));
+    }
+    arguments.extend(words(&["-f", "null", "-"]));
+    arguments
+}
+
+fn general(level: &str) -> Vec<OsString> {
     words(&[
         "-nostdin",
         "-hide_banner",
         "-y",
         "-loglevel",
-        "warning",
+        level,
         "-nostats",
         "-progress",
         "pipe:1",

@@ -2,7 +2,7 @@
 //! of its own, because FFmpeg starts a graph only when all of its inputs have a frame: sound that
 //! begins late would hold all frames until then in memory.
 
-use super::{logo, stills};
+use super::{Gain, logo, stills};
 use crate::{AudioPlan, Colour, FieldOrder, PictureFilter, Plan, Turn, VideoPlan, codecs::aac};
 
 /// The graph of the picture: `[v0]`, `[v1]`, … are its outputs, and `[p0]` and `[p1]` the pictures taken
@@ -60,7 +60,7 @@ pub(super) fn picture(plan: &Plan) -> Option<String> {
 }
 
 /// The graph of a sound, which begins at 0 whatever its time stamps say: silence until it sets in.
-pub(super) fn sound(plan: &Plan, audio: &AudioPlan, number: usize) -> String {
+pub(super) fn heard(plan: &Plan, audio: &AudioPlan, gain: Option<Gain>) -> String {
     let layout = aac::layout(audio.channels);
     let mut graph = format!(
         "[0:{}]aresample=osr={}:ochl={layout}:osf=fltp:async=1:first_pts=0",
@@ -72,7 +72,16 @@ pub(super) fn sound(plan: &Plan, audio: &AudioPlan, number: usize) -> String {
     if plan.clip.is_some() {
         graph.push_str(&format!(",atrim=end={}", seconds(plan.duration)));
     }
-    format!("{graph}[a{number}]")
+    let Some(Gain { decibels, ceiling }) = gain else { return graph };
+    graph.push_str(&format!(",volume={decibels:.2}dB"));
+    if let Some(ceiling) = ceiling {
+        // true peaks lie between the samples: four times as many show them
+        let (over, rate) = (4 * audio.sample_rate, audio.sample_rate);
+        graph.push_str(&format!(
+            ",aresample={over},alimiter=limit={ceiling}dB:level=false:latency=true,aresample={rate}:osf=fltp"
+        ));
+    }
+    graph
 }
 
 fn fields(picture: &PictureFilter) -> Vec<String> {

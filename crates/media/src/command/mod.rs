@@ -32,11 +32,30 @@ pub(crate) struct Commands {
     pub pipes: Vec<PathBuf>,
 }
 
+/// How a sound's loudness is changed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Gain {
+    /// From start to end.
+    pub decibels: f64,
+    /// dBTP that peaks are held below; none where none is that high.
+    pub ceiling: Option<f64>,
+}
+
+/// The filter that measures loudness; each has the number of its sound for a name.
+pub(crate) const METER: &str = "ebur128";
+
+/// The arguments of an FFmpeg that measures every sound of a plan as it would come out.
+pub(crate) fn listening(plan: &Plan, gains: &[Option<Gain>], input: &Path) -> Vec<OsString> {
+    ffmpeg::listening(plan, gains, input)
+}
+
 /// The commands of a plan.
-pub(crate) fn commands(plan: &Plan, input: &Path, work: &Path) -> Commands {
+///
+/// `gains` are those of the sounds, in their order; what is missing stays as it is.
+pub(crate) fn commands(plan: &Plan, gains: &[Option<Gain>], input: &Path, work: &Path) -> Commands {
     let segmented = plan.segmenting.is_some();
     Commands {
-        ffmpeg: ffmpeg::arguments(plan, input, work),
+        ffmpeg: ffmpeg::arguments(plan, gains, input, work),
         packager: plan.segmenting.map(|segmenting| packager::arguments(plan, segmenting, work)),
         pipes: stream_names(plan).filter(|_| segmented).map(|name| pipe(work, name)).collect(),
     }

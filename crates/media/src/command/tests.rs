@@ -79,7 +79,7 @@ fn sound_alone() -> Source {
 #[case::dash_broadcast("dash_broadcast", json!({"format": "dash", "resolution": "360p"}), broadcast())]
 fn command_lines(#[case] name: &str, #[case] fields: Value, #[case] source: Source) {
     let plan = plan::plan(&given::template(fields), &source, &given::settings()).expect("a plan");
-    let commands = commands(&plan, Path::new("/job/input"), Path::new("/job"));
+    let commands = commands(&plan, &[], Path::new("/job/input"), Path::new("/job"));
     insta::with_settings!({prepend_module_to_snapshot => false, omit_expression => true}, {
         insta::assert_snapshot!(name, shown(&commands));
     });
@@ -117,9 +117,22 @@ fn command_lines_of_a_piece(#[case] name: &str, #[case] mut source: Source) {
     let wishes = ExtraOptions { start: Some(100.0), duration: Some(7.5), ..ExtraOptions::default() };
     let source = source.clip(&wishes).expect("within");
     let plan = plan::plan(&given::template(json!({"format": "mp4"})), &source, &given::settings());
-    let commands = commands(&plan.expect("a plan"), Path::new("/job/input"), Path::new("/job"));
+    let commands = commands(&plan.expect("a plan"), &[], Path::new("/job/input"), Path::new("/job"));
     insta::with_settings!({prepend_module_to_snapshot => false, omit_expression => true}, {
         insta::assert_snapshot!(name, shown(&commands));
+    });
+}
+
+#[test]
+fn loudness_takes_two_passes() {
+    let template = given::template(json!({"format": "mp4", "loudness": "ebu-r128"}));
+    let plan = plan::plan(&template, &full_hd(), &given::settings()).expect("a plan");
+    let (input, work) = (Path::new("/job/input"), Path::new("/job"));
+    let gain = Gain { decibels: 4.25, ceiling: Some(-1.5) };
+    let second = commands(&plan, &[Some(gain)], input, work);
+    let first = Commands { ffmpeg: listening(&plan, &[], input), packager: None, pipes: Vec::new() };
+    insta::with_settings!({prepend_module_to_snapshot => false, omit_expression => true}, {
+        insta::assert_snapshot!("loudness", format!("{}\n{}", shown(&first), shown(&second)));
     });
 }
 
@@ -128,7 +141,7 @@ fn threads_are_passed_on() {
     let settings = crate::PlanSettings { threads: 3, ..given::settings() };
     let template = given::template(json!({"format": "mp4"}));
     let plan = plan::plan(&template, &full_hd(), &settings).expect("a plan");
-    let ffmpeg = commands(&plan, Path::new("/job/input"), Path::new("/job")).ffmpeg;
+    let ffmpeg = commands(&plan, &[], Path::new("/job/input"), Path::new("/job")).ffmpeg;
     assert!(ffmpeg.windows(2).any(|pair| pair[0] == "-threads:v" && pair[1] == "3"));
 }
 

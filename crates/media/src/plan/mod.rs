@@ -4,7 +4,8 @@
 //! is what `verify` later holds the output to: sizes, rates, keyframe distance, codecs, duration.
 
 use model::{
-    AudioCodec, ErrorCode, Format, LogoOffset, LogoSize, Rational, SegmentType, Template, VideoCodec,
+    AudioCodec, ErrorCode, Format, LogoOffset, LogoSize, Loudness, Rational, SegmentType, Template,
+    VideoCodec,
 };
 
 use crate::{Clip, FieldOrder, MediaError, Source, Turn};
@@ -166,6 +167,8 @@ pub struct AudioPlan {
     pub language: String,
     /// The track's title; may be empty.
     pub title: String,
+    /// How loud it becomes; none: as it is.
+    pub loudness: Option<Loudness>,
     /// Seconds of silence before it begins.
     pub start: f64,
     /// Seconds of silence after its end, because the picture or another sound lasts longer.

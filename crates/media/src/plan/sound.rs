@@ -44,6 +44,7 @@ pub(super) fn tracks(template: &Template, sounds: &[&AudioStream], duration: f64
                 channels,
                 language: sound.language.clone(),
                 title: sound.title.clone(),
+                loudness: template.loudness,
                 start: sound.start,
                 silence: if left > SLACK { left } else { 0.0 },
             }

@@ -4,6 +4,7 @@
 //! Whichever of the two fails first has the true cause; the other one is killed and not asked.
 
 mod blame;
+mod listen;
 mod pipes;
 
 use std::{
@@ -45,7 +46,9 @@ pub(crate) async fn run(
     progress: &(dyn Fn(f64) + Send + Sync),
     cancel: &CancellationToken,
 ) -> Result<RunOutput, MediaError> {
-    let commands = command::commands(plan, input, work);
+    let (listened, encoded) = shares(plan, progress);
+    let gains = listen::gains(media, plan, input, work, listened, cancel).await?;
+    let commands = command::commands(plan, &gains, input, work);
     let dir = work.join("out");
     let pipes = prepare(plan, &dir, work, &commands).await.map_err(|error| no_room(&error))?;
     let mut crew = Crew::start(media, &commands, input, work, pipes).await?;
@@ -57,7 +60,7 @@ pub(crate) async fn run(
             ErrorCode::EncodingOverLimit,
             format!("it took longer than {} s", limit.as_secs()),
         )),
-        outcome = crew.work(&dir, media.settings.stall, share_of(plan, progress)) => outcome,
+        outcome = crew.work(&dir, media.settings.stall, encoded) => outcome,
     };
     let log = match outcome {
         Ok(log) => log,
@@ -90,15 +93,30 @@ fn no_room(error: &io::Error) -> MediaError {
     MediaError::new(ErrorCode::Internal, format!("the work folder could not be made ready: {error}"))
 }
 
-/// FFmpeg's own measure as a share of the plan: never less than before, and 1 only at the very end.
-fn share_of(plan: &Plan, progress: &(dyn Fn(f64) + Send + Sync)) -> impl FnMut(Progress) {
+/// The share of listening in the whole, where it is done at all.
+const LISTENING: f64 = 0.1;
+
+/// Who is told of the first pass, and of the second.
+fn shares(
+    plan: &Plan,
+    progress: &(dyn Fn(f64) + Send + Sync),
+) -> (impl FnMut(Progress), impl FnMut(Progress)) {
+    let listens = plan.audios.iter().any(|audio| audio.loudness.is_some());
+    let first = if listens { LISTENING } else { 0.0 };
+    let listened = share_of(plan, move |share| progress(share * first));
+    let encoded = share_of(plan, move |share| progress(first + share * (0.999 - first)));
+    (listened, encoded)
+}
+
+/// FFmpeg's own measure as a share of the plan, which never goes back.
+fn share_of(plan: &Plan, told: impl Fn(f64)) -> impl FnMut(Progress) {
     let whole = plan.duration.max(0.001) * 1e6;
     let mut furthest = 0.0;
     move |now: Progress| {
-        let share = (now.out_time as f64 / whole).clamp(0.0, 0.999);
+        let share = (now.out_time as f64 / whole).clamp(0.0, 1.0);
         if share > furthest {
             furthest = share;
-            progress(share);
+            told(share);
         }
     }
 }

@@ -64,6 +64,7 @@ fn plan() -> Plan {
             channels: 2,
             language: String::new(),
             title: String::new(),
+            loudness: None,
             start: 0.0,
             silence: 0.0,
         }],

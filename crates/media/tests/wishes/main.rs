@@ -5,4 +5,5 @@
 mod bench;
 mod clip;
 mod logo;
+mod loudness;
 mod stills;
