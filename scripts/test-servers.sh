@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # What only tests need and comes from PyPI and npm, into target/test-servers: the object-store servers
-# moto (S3) and, where npm is there, Azurite (Azure); and what customers verify callbacks with. Ends at
-# once when they are there.
+# moto (S3) and, where npm is there, Azurite (Azure); what customers verify callbacks with; and
+# schemathesis, which tries the API. Ends at once when they are there.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 MOTO=5.2.5
 AZURITE=3.35.0
 WEBHOOKS_PYTHON=1.1.0
+SCHEMATHESIS=4.32.5
 WEBHOOKS_NODE=1.1.1
 folder=target/test-servers
 
@@ -37,12 +38,18 @@ webhooks_python() {
         "standardwebhooks==$WEBHOOKS_PYTHON"
 }
 
+schemathesis() {
+    python3 -m pip install --quiet --disable-pip-version-check --no-compile --no-warn-conflicts --root-user-action ignore --target "$1" \
+        "schemathesis==$SCHEMATHESIS"
+}
+
 webhooks_node() {
     npm install --silent --no-audit --no-fund --prefix "$1" "standardwebhooks@$WEBHOOKS_NODE"
 }
 
 install_once "moto-$MOTO" moto
 install_once "standardwebhooks-python" webhooks_python
+install_once "schemathesis-$SCHEMATHESIS" schemathesis
 if command -v npm >/dev/null; then
     install_once "azurite-$AZURITE" azurite
     install_once "standardwebhooks-node" webhooks_node

@@ -122,7 +122,7 @@ pub(super) async fn enclose(State(app): State<Arc<App>>, request: Request, next:
         access_key = tracing::field::Empty,
     );
     async {
-        let mut response = match limits::check_head(&request) {
+        let mut response = match limits::check_head(&request, &app.settings.api) {
             Ok(()) => next.run(request).await,
             Err(error) => error.into_response(),
         };

@@ -77,16 +77,15 @@ pub(super) fn status(code: ErrorCode) -> StatusCode {
         ErrorCode::Conflict => StatusCode::CONFLICT,
         ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
-        ErrorCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorCode::Unavailable | ErrorCode::OutputUnreachable => StatusCode::SERVICE_UNAVAILABLE,
+        // what a customer's store says is no failure of ours
+        ErrorCode::OutputRefused | ErrorCode::OutputMissing => StatusCode::CONFLICT,
         // the codes of tasks, which no call answers
         ErrorCode::InvalidInput
         | ErrorCode::InputUnreachable
         | ErrorCode::InputForbidden
         | ErrorCode::InputOverLimit
         | ErrorCode::NothingToTranscode
-        | ErrorCode::OutputUnreachable
-        | ErrorCode::OutputRefused
-        | ErrorCode::OutputMissing
         | ErrorCode::EncodingFailed
         | ErrorCode::EncodingOverLimit
         | ErrorCode::KeyServerFailed

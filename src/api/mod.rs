@@ -7,6 +7,7 @@ mod addresses;
 mod auth;
 mod batches;
 mod callbacks;
+mod connections;
 mod document;
 mod envelope;
 mod error;
@@ -55,8 +56,9 @@ pub fn router(app: Arc<App>) -> Router {
 /// The layers around all routes. The envelope is outside of a router, not a layer of one: that is
 /// where the `Allow` of a wrong method can be seen.
 fn enclosed(routes: Router, app: Arc<App>) -> Router {
+    let longest = app.settings.api.request_timeout;
     let routes = routes
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, limits::REQUEST_TIMEOUT))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, longest))
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(middleware::from_fn(envelope::note_route));
     Router::new().fallback_service(routes).layer(middleware::from_fn_with_state(app, envelope::enclose))

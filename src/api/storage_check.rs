@@ -11,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::{
     auth::{Caller, Editor},
     envelope::{Answer, Envelope, Reply},
-    error::{ApiError, BadParam, NotFound},
+    error::{ApiError, BadParam, Conflict, NotFound},
     extract::Query,
     ids::wanted,
     reading::number,
@@ -95,7 +95,7 @@ pub(super) struct ObjectList {
     params(ListObjects),
     responses(
         (status = 200, description = "the first of them", body = Envelope<Answer<ObjectList>>),
-        BadParam, NotFound
+        BadParam, NotFound, Conflict
     )
 )]
 pub(super) async fn list_object(
@@ -113,6 +113,7 @@ pub(super) async fn list_object(
     };
     let bucket = app.storages.impatient().open(&storage).map_err(unusable)?;
     let prefix = format!("{}{}", below(&storage), request.prefix);
+    storage::check_prefix(&prefix).map_err(|problem| ApiError::field("prefix", problem))?;
     let keys = bucket.list_some(&prefix, count).await.map_err(unusable)?;
     let list: Vec<_> = keys.iter().map(|key| storage.uri(key)).collect();
     Ok(Answer::new(ObjectList { num: list.len(), list }, warnings))

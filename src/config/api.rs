@@ -1,5 +1,7 @@
 //! `[api]`: how requests are answered.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::value;
@@ -13,6 +15,21 @@ pub struct ApiSettings {
     /// The largest body of a request, uploads apart, in bytes.
     #[serde(with = "value::size")]
     pub body_limit: u64,
+    /// The largest path and query, in bytes.
+    #[serde(with = "value::size")]
+    pub url_limit: u64,
+    /// The largest sum of names and values of headers, in bytes.
+    #[serde(with = "value::size")]
+    pub header_limit: u64,
+    /// Within which a head has to come; an idle connection is closed after it.
+    #[serde(with = "value::duration")]
+    pub head_timeout: Duration,
+    /// The longest that a call may take.
+    #[serde(with = "value::duration")]
+    pub request_timeout: Duration,
+    /// Connections at once.
+    #[serde(deserialize_with = "value::count")]
+    pub connections: usize,
 }
 
 /// Which HTTP status an error has.

@@ -11,6 +11,13 @@ pub(super) fn check(settings: &Settings) -> Result<(), (&'static str, &'static s
     if settings.worker.lease < Duration::from_millis(100) {
         return Err(("worker.lease", "a worker cannot show life so often; give at least `100ms`"));
     }
+    for (name, limit) in
+        [("api.url_limit", settings.api.url_limit), ("api.header_limit", settings.api.header_limit)]
+    {
+        if limit > 64 << 10 {
+            return Err((name, "the parser of requests takes no more: give at most `64KiB`"));
+        }
+    }
     if EnvFilter::builder().parse(&settings.log.level).is_err() {
         return Err((
             "log.level",

@@ -1,5 +1,5 @@
-//! Sweep: gives back what dead workers had, removes what they left, forgets what is old, and counts
-//! what is waiting.
+//! Sweep: gives back what dead workers had, removes what they left, forgets what is old, counts what
+//! is waiting, and adds up the counts of tasks.
 //! Idempotent and periodic; every process does it.
 
 use std::time::{Duration, Instant};
@@ -29,6 +29,9 @@ pub(crate) async fn sweep(app: &App, presence: &Presence, stop: CancellationToke
             Ok(0) => {}
             Ok(count) => tracing::info!(count, "removed objects that were never finished"),
             Err(error) => tracing::warn!(%error, "could not look for unfinished objects"),
+        }
+        if let Err(error) = app.store.fold_counts().await {
+            tracing::error!(%error, "could not add up the counts of tasks");
         }
         if forgot.is_none_or(|at| at.elapsed() >= FORGET) {
             forget(app).await;

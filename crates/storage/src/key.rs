@@ -23,8 +23,11 @@ pub(crate) fn check(key: &str) -> Result<(), String> {
     }
 }
 
-/// Whether a text can be what keys begin with; else why not.
-pub(crate) fn check_prefix(prefix: &str) -> Result<(), String> {
+/// Whether a text can be what keys begin with.
+///
+/// # Errors
+/// Why it cannot.
+pub fn check_prefix(prefix: &str) -> Result<(), String> {
     match prefix {
         "" => Ok(()),
         // a name that is cut off is one as well

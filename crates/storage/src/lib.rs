@@ -19,6 +19,6 @@ mod transport;
 pub use bucket::Bucket;
 pub use check::{CheckStep, Checked};
 pub use error::StorageError;
-pub use key::{cache_control, content_type};
+pub use key::{cache_control, check_prefix, content_type};
 pub use storages::Storages;
 pub use transport::{Patience, Tell};

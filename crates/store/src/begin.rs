@@ -5,8 +5,8 @@
 //! waiting does not give. Dropping it without [`Write::commit`] undoes it.
 
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode, Statement,
-    TransactionOptions, TransactionTrait,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, IsolationLevel,
+    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 use tokio::sync::MutexGuard;
 
@@ -39,6 +39,17 @@ impl Store {
             write.tx.execute_raw(Statement::from_string(DbBackend::Postgres, lazily)).await?;
         }
         Ok(write)
+    }
+
+    /// Begins to read: what is read within it is of one moment.
+    pub(crate) async fn snapshot(&self) -> Result<DatabaseTransaction> {
+        let postgres = self.database().get_database_backend() == DbBackend::Postgres;
+        let options = TransactionOptions {
+            // SQLite's always are
+            isolation_level: postgres.then_some(IsolationLevel::RepeatableRead),
+            ..Default::default()
+        };
+        Ok(self.database().begin_with_options(options).await?)
     }
 
     async fn begin_on(&self, database: &DatabaseConnection) -> Result<Write<'_>> {

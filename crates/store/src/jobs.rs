@@ -110,7 +110,7 @@ impl Store {
         lease: Duration,
     ) -> Result<Option<job::Model>> {
         let backend = write.tx.get_database_backend();
-        let claim = if backend == DbBackend::Postgres { CLAIM_POSTGRES } else { CLAIM_SQLITE };
+        let claim = claim_sql(backend);
         let now = self.now();
         let values = [worker.as_str().into(), (now + lease).as_millis().into(), now.as_millis().into()];
         let row = write.tx.query_one_raw(Statement::from_sql_and_values(backend, claim, values)).await?;
@@ -277,6 +277,10 @@ impl Store {
             owed: owed.count(self.database()).await?,
         })
     }
+}
+
+pub(crate) fn claim_sql(backend: DbBackend) -> &'static str {
+    if backend == DbBackend::Postgres { CLAIM_POSTGRES } else { CLAIM_SQLITE }
 }
 
 fn claim(job: job::Model, task: Task, worker: &WorkerId) -> Result<Claim> {

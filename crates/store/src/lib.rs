@@ -13,12 +13,14 @@ mod begin;
 mod callbacks;
 mod cipher;
 mod column;
+mod counts;
 mod deliveries;
 mod entities;
 mod error;
 mod fair_share;
 mod jobs;
 mod keys;
+mod lists;
 mod migrations;
 mod open;
 mod receiver;
@@ -37,8 +39,8 @@ pub use deliveries::{CallbackClaim, Ready, Record, Want};
 pub use error::{Result, StoreError};
 pub use jobs::{Claim, QueueDepth};
 pub use keys::{hash_secret, secret_matches};
+pub use lists::{TaskFilter, TaskPage};
 pub use open::{Compose, Store, StoreOptions};
-pub use tasks::{TaskFilter, TaskPage};
 pub use templates::StoredTemplate;
 
 /// The piece of a list that is wanted, newest first.

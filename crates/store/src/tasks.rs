@@ -1,52 +1,22 @@
-//! Tasks: created together with their job, ended together with the callback that is owed.
+//! Tasks: created together with their job, ended together with the callback that is owed; `lists` has
+//! their lists.
 //!
 //! An unfinished task has just one job, an ended one none. Where rows are locked, the job's comes
 //! before the task's.
 
-use model::{
-    BatchId, Failure, StorageId, Task, TaskEnd, TaskId, TaskSpec, TaskState, TaskStatus, TemplateName,
-    TenantId, Timestamp,
-};
+use model::{BatchId, Failure, Task, TaskEnd, TaskId, TaskSpec, TaskState, TaskStatus, TenantId, Timestamp};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, PaginatorTrait as _,
-    QueryFilter as _, QueryOrder as _, QuerySelect as _, SqlErr, sea_query::LockType,
+    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _,
+    QuerySelect as _, SqlErr, sea_query::LockType,
 };
 
 use crate::{
-    Page, Result, Store, StoreError,
+    Result, Store, StoreError,
     begin::Write,
     column,
     entities::{job, storage, task},
     storages,
 };
-
-/// Which tasks are wanted; what is none is not asked about.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct TaskFilter {
-    /// Of this status.
-    pub status: Option<TaskStatus>,
-    /// Created at this moment or later.
-    pub start: Option<Timestamp>,
-    /// Created at this moment or earlier.
-    pub end: Option<Timestamp>,
-    /// Of this storage.
-    pub storage_id: Option<StorageId>,
-    /// Made with this template.
-    pub template_name: Option<TemplateName>,
-    /// Of this batch.
-    pub batch_id: Option<BatchId>,
-    /// With just this text.
-    pub custom_info: Option<String>,
-}
-
-/// A piece of a list of tasks.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TaskPage {
-    /// How many there are in all.
-    pub total: u64,
-    /// The piece, newest first.
-    pub tasks: Vec<Task>,
-}
 
 impl Store {
     /// Creates a pending task and its job.
@@ -87,24 +57,6 @@ impl Store {
             .one(self.database())
             .await?;
         read(row.ok_or_else(|| not_found(id))?)
-    }
-
-    /// A piece of a tenant's tasks, newest first.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn list_tasks(&self, tenant: &TenantId, filter: &TaskFilter, page: Page) -> Result<TaskPage> {
-        let wanted = task::Entity::find().filter(filter.condition(tenant));
-        let total = wanted.clone().count(self.database()).await?;
-        let rows = wanted
-            .order_by_desc(task::Column::Created)
-            .order_by_desc(task::Column::Id)
-            .offset(page.offset)
-            .limit(page.limit)
-            .all(self.database())
-            .await?;
-        let tasks = rows.into_iter().map(read).collect::<Result<_>>()?;
-        Ok(TaskPage { total, tasks })
     }
 
     /// Ends an unfinished task as cancelled, at once: its job is gone, its callback owed, and a
@@ -158,21 +110,6 @@ impl Store {
         let storage = storages::read(storage, self.cipher())?;
         self.owe_end(write, &storage, &task).await?;
         Ok(task)
-    }
-}
-
-impl TaskFilter {
-    fn condition(&self, tenant: &TenantId) -> Condition {
-        use task::Column;
-        Condition::all()
-            .add(Column::TenantId.eq(tenant.as_str()))
-            .add_option(self.status.map(|status| Column::Status.eq(status.as_str())))
-            .add_option(self.start.map(|start| Column::Created.gte(start.as_millis())))
-            .add_option(self.end.map(|end| Column::Created.lte(end.as_millis())))
-            .add_option(self.storage_id.as_ref().map(|id| Column::StorageId.eq(id.as_str())))
-            .add_option(self.template_name.as_ref().map(|name| Column::TemplateName.eq(name.as_str())))
-            .add_option(self.batch_id.as_ref().map(|id| Column::BatchId.eq(id.as_str())))
-            .add_option(self.custom_info.as_ref().map(|info| Column::CustomInfo.eq(column::text(info))))
     }
 }
 

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::TestApp;
 
-async fn serve(app: &TestApp) -> (SocketAddr, CancellationToken, JoinHandle<()>) {
+pub(super) async fn serve(app: &TestApp) -> (SocketAddr, CancellationToken, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let (address, stop) = (listener.local_addr().expect("an address"), CancellationToken::new());
     let served = tokio::spawn(api::serve(Arc::clone(&app.app), listener, stop.clone()));

@@ -10,5 +10,6 @@ pub(crate) mod callback_task;
 pub(crate) mod job;
 pub(crate) mod storage;
 pub(crate) mod task;
+pub(crate) mod task_change;
 pub(crate) mod template;
 pub(crate) mod tenant;

@@ -4,12 +4,17 @@ use sea_orm_migration::prelude::*;
 
 mod m0001_first;
 mod m0002_delivery;
+mod m0003_lists;
 
 pub(crate) struct Migrator;
 
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_first::Migration), Box::new(m0002_delivery::Migration)]
+        vec![
+            Box::new(m0001_first::Migration),
+            Box::new(m0002_delivery::Migration),
+            Box::new(m0003_lists::Migration),
+        ]
     }
 }

@@ -5,9 +5,13 @@
 //! processes share, and a watchdog stops when nobody has used it for a minute.
 
 mod cluster;
+mod many;
 mod owed;
+mod plans;
 
+pub use many::{DAYS, add_templates, fill};
 pub use owed::owe;
+pub use plans::{claim_plan, list_plans, query_plan};
 
 use std::process::{Command, Stdio};
 

@@ -4,6 +4,7 @@ mod batches;
 mod callbacks;
 mod customers;
 mod jobs;
+mod lists;
 mod protocol;
 mod tasks;
 mod wakeups;

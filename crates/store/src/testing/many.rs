@@ -1,0 +1,82 @@
+//! Rows in great number, made by the database itself.
+
+use model::{ErrorCode, Failure, OutputFacts, StorageId, Task, Template, TenantId};
+use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
+
+use crate::{Result, Store, column};
+
+/// On how many days they were created: that of the example, and those before it.
+pub const DAYS: i64 = 100;
+
+const DAY: i64 = crate::counts::DAY;
+
+/// Of each thousand, 899 succeeded, 100 were cancelled, 1 failed; a quarter is of the other storage,
+/// each fiftieth made with the template `rare`, the first three are a batch, and each has a
+/// `custom_info` of its own.
+const FILL: &str = "\
+    WITH RECURSIVE series(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < $1) \
+    INSERT INTO task (id, tenant_id, batch_id, storage_id, template_name, output_key, custom_info, spec, \
+        output_uri, region, created, status, progress, started, finished, outcome) \
+    SELECT '20231114221320000000' || substr(CAST(1000000000000 + n AS text), 2), $2, \
+        CASE WHEN n % 1000 < 3 \
+            THEN '20231114221320000000' || substr(CAST(1000000000000 + n / 1000 AS text), 2) END, \
+        CASE WHEN n % 4 = 0 THEN $4 ELSE $3 END, \
+        CASE WHEN n % 50 = 0 THEN 'rare' ELSE $5 END, \
+        'out/' || n || '.mp4', 'order ' || n, $6, 'file://many/' || n, '', $7 - $8 * ($1 - n) / $1, \
+        CASE WHEN n % 10 = 9 THEN 'cancelled' WHEN n % 1000 = 5 THEN 'failed' ELSE 'succeeded' END, \
+        100, $7, $7, \
+        CASE WHEN n % 10 = 9 THEN NULL WHEN n % 1000 = 5 THEN $9 ELSE $10 END \
+    FROM series";
+
+/// Adds `count` ended tasks like the example, and brings counts and statistics up to date.
+///
+/// # Errors
+/// When the database fails.
+pub async fn fill(store: &Store, example: &Task, other: &StorageId, count: i64) -> Result<()> {
+    let spec = &example.spec;
+    let facts = OutputFacts { duration: 30.0, size: 1 << 20, ..OutputFacts::default() };
+    let failure = Failure::new(ErrorCode::InvalidInput, "no moov box");
+    let write = store.begin().await?;
+    let values = [
+        count.into(),
+        example.tenant.as_str().into(),
+        spec.storage_id.as_str().into(),
+        other.as_str().into(),
+        spec.template.template_name.as_str().into(),
+        column::to_json("task.spec", spec)?.into(),
+        example.created.as_millis().into(),
+        (DAYS * DAY).into(),
+        column::to_json("task.outcome", &failure)?.into(),
+        column::to_json("task.outcome", &facts)?.into(),
+    ];
+    let backend = write.tx.get_database_backend();
+    write.tx.execute_raw(Statement::from_sql_and_values(backend, FILL, values)).await?;
+    write.commit().await?;
+    store.fold_counts().await?;
+    if backend == DbBackend::Postgres {
+        // as autovacuum does within a minute
+        store.database().execute_unprepared("VACUUM ANALYZE").await?;
+    }
+    Ok(())
+}
+
+const TEMPLATES: &str = "\
+    WITH RECURSIVE series(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < $1) \
+    INSERT INTO template (tenant_id, name, spec, created) SELECT $2, $3 || '-' || n, $4, n FROM series";
+
+/// Adds `count` templates that say what the example says; a number is added to its name.
+///
+/// # Errors
+/// When the database fails.
+pub async fn add_templates(store: &Store, tenant: &TenantId, example: &Template, count: i64) -> Result<()> {
+    let write = store.begin().await?;
+    let values = [
+        count.into(),
+        tenant.as_str().into(),
+        example.template_name.as_str().into(),
+        column::to_json("template.spec", example)?.into(),
+    ];
+    let backend = write.tx.get_database_backend();
+    write.tx.execute_raw(Statement::from_sql_and_values(backend, TEMPLATES, values)).await?;
+    write.commit().await
+}

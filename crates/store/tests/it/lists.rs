@@ -1,0 +1,131 @@
+//! Lists: right whatever is asked for, and read by index however long they are.
+
+use std::time::Duration;
+
+use borealis_store::{
+    Page, TaskFilter,
+    testing::{Kind, claim_plan, fill, list_plans, query_plan},
+};
+use model::{BatchId, Storage, Task, TaskStatus, Timestamp};
+use rstest::rstest;
+
+use crate::world::{World, failed};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// Two days before and two days after, with the edges of days between.
+#[rstest]
+#[tokio::test]
+async fn totals_and_pieces_are_those_of_a_look_at_every_task(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+    #[values(false, true)] folded: bool,
+) {
+    let world = World::new(kind).await;
+    let (storage, other) = (world.add_storage().await, world.add_storage().await);
+    let mut tasks = Vec::new();
+    for step in 0..24_u32 {
+        let task = world.create_task(if step % 3 == 0 { &other } else { &storage }).await;
+        if step % 4 == 0 {
+            let claim = world.claim().await;
+            world.store.finish_task(&claim, failed()).await.expect("finished");
+        }
+        tasks.push(task);
+        world.clock.pass(DAY / 6);
+        if folded && step == 20 {
+            world.store.fold_counts().await.expect("folded");
+        }
+    }
+    let mut tasks = {
+        let mut stored = Vec::new();
+        for task in &tasks {
+            stored.push(world.store.task(&world.tenant, &task.id).await.expect("found"));
+        }
+        stored
+    };
+    tasks.reverse();
+    let moments = [None, Some(tasks[20].created), Some(tasks[9].created + Duration::from_millis(1))];
+    for status in [None, Some(TaskStatus::Pending), Some(TaskStatus::Failed), Some(TaskStatus::Running)] {
+        for storage_id in [None, Some(other.id.clone())] {
+            for start in moments {
+                for end in [None, Some(tasks[5].created)] {
+                    let filter = TaskFilter {
+                        status,
+                        storage_id: storage_id.clone(),
+                        start,
+                        end,
+                        ..TaskFilter::default()
+                    };
+                    compare(&world, &tasks, &filter).await;
+                }
+            }
+        }
+    }
+}
+
+async fn compare(world: &World, tasks: &[Task], filter: &TaskFilter) {
+    let is_wanted = |task: &&Task| {
+        filter.status.is_none_or(|status| task.state.status() == status)
+            && filter.storage_id.as_ref().is_none_or(|id| task.spec.storage_id == *id)
+            && filter.start.is_none_or(|start| task.created >= start)
+            && filter.end.is_none_or(|end| task.created <= end)
+    };
+    let wanted: Vec<&Task> = tasks.iter().filter(is_wanted).collect();
+    for (offset, limit) in [(0, 100), (0, 3), (4, 5), (wanted.len(), 7)] {
+        let page = Page { offset: offset as u64, limit };
+        let found = world.store.list_tasks(&world.tenant, filter, page).await.expect("listed");
+        assert_eq!(found.total, wanted.len() as u64, "{filter:?}");
+        let expected = wanted.iter().skip(offset).take(limit as usize);
+        assert!(found.tasks.iter().eq(expected.copied()), "{filter:?} {page:?}");
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn every_list_and_every_claim_is_read_by_index(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+    let world = World::new(kind).await;
+    let (storage, other) = (world.add_storage().await, world.add_storage().await);
+    let example = world.task(&storage);
+    fill(&world.store, &example, &other.id, 20_000).await.expect("filled");
+    for (index, filter) in filters(&storage, example.created) {
+        let few = filter.batch_id.is_some() || filter.custom_info.is_some();
+        let deep = Page { offset: if few { 0 } else { 15 }, limit: 20 };
+        let plans = list_plans(&world.store, &world.tenant, &filter, deep).await.expect("explained");
+        // PostgreSQL reads a small table as a whole, and says so
+        let small = kind == Kind::Postgres;
+        assert!(small || by_index(&plans[0], "task_count"), "{filter:?}: {}", plans[0]);
+        assert!(by_index(&plans[0], "task"), "{filter:?}: {}", plans[0]);
+        for plan in &plans[1..] {
+            assert!(plan.contains(index), "{filter:?}: {plan}");
+            assert!(by_index(plan, "task"), "{filter:?}: {plan}");
+        }
+        let sorts = plans[2].contains("Sort") || plans[2].contains("TEMP B-TREE");
+        assert!(!sorts || filter.batch_id.is_some(), "{filter:?}: {}", plans[2]);
+    }
+    let one = query_plan(&world.store, &example.id).await.expect("explained");
+    assert!(by_index(&one, "task"), "{one}");
+    let claim = claim_plan(&world.store).await.expect("explained");
+    assert!(claim.contains("job_ready") && !claim.contains("task"), "{claim}");
+}
+
+/// Whether no row of the table is read but by an index.
+fn by_index(plan: &str, table: &str) -> bool {
+    let scans = [format!("SCAN {table}"), format!("Seq Scan on {table}")];
+    !plan
+        .lines()
+        .any(|line| scans.iter().any(|scan| line.ends_with(scan) || line.contains(&format!("{scan} "))))
+}
+
+/// Each filter, with the index that it is to be answered by.
+fn filters(storage: &Storage, created: Timestamp) -> Vec<(&'static str, TaskFilter)> {
+    let any = TaskFilter::default;
+    let batch: BatchId = "20231114221320000000000000000007".parse().expect("an id");
+    vec![
+        ("task_newest", any()),
+        ("task_newest", TaskFilter { start: Some(created - DAY * 9), end: Some(created - DAY * 2), ..any() }),
+        ("task_status", TaskFilter { status: Some(TaskStatus::Failed), ..any() }),
+        ("task_storage", TaskFilter { storage_id: Some(storage.id.clone()), ..any() }),
+        ("task_template", TaskFilter { template_name: Some("rare".parse().expect("a name")), ..any() }),
+        ("task_batch", TaskFilter { batch_id: Some(batch), ..any() }),
+        ("task_custom_info", TaskFilter { custom_info: Some("order 77".to_owned()), ..any() }),
+    ]
+}
