@@ -179,3 +179,35 @@ fn document(code: ErrorCode) -> (String, RefOr<Documented>) {
         .build();
     (status(code).as_str().to_owned(), response.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{env, fmt::Write as _, fs, path::PathBuf};
+
+    use super::*;
+
+    /// The list in `docs/api.md`; `make gen` writes it again.
+    #[test]
+    fn the_table_of_codes_is_generated() {
+        const MARKER: &str = "<!-- codes -->";
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/api.md");
+        let text = fs::read_to_string(&path).expect("docs/api.md is there");
+        let [head, table, tail] = text.split(MARKER).collect::<Vec<_>>()[..] else {
+            panic!("docs/api.md has not two markers {MARKER}");
+        };
+        let mut wanted = "\n| code | word | HTTP | meaning |\n|---|---|---|---|\n".to_owned();
+        for code in ErrorCode::ALL {
+            let answered = match status(*code) {
+                StatusCode::INTERNAL_SERVER_ERROR if *code != ErrorCode::Internal => String::new(),
+                status => status.as_u16().to_string(),
+            };
+            let (number, words, meaning) = (code.number(), code.words(), code.meaning());
+            writeln!(wanted, "| {number} | `{words}` | {answered} | {meaning} |").expect("a text takes all");
+        }
+        if env::var_os("UPDATE_DOCS").is_some() {
+            fs::write(&path, [head, &wanted, tail].join(MARKER)).expect("docs/api.md can be written");
+        } else {
+            assert_eq!(table, wanted, "docs/api.md is not what the codes are: run `make gen`");
+        }
+    }
+}

@@ -81,7 +81,7 @@ struct ListArgs {
 
 /// Does what was asked for.
 pub(super) async fn run(args: CallbackArgs) -> super::Result {
-    let client = Client::from_env(&args.connection)?;
+    let client = Client::connect(&args.connection)?;
     match args.command {
         CallbackCommand::List(args) => list(&client, args).await,
         CallbackCommand::Show { callback_id, shown } => {

@@ -12,6 +12,8 @@ use tokio::{
 };
 use url::Url;
 
+use super::profile::{Profile, Profiles, USUAL};
+
 /// An object may take this long to come.
 const DOWNLOAD_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
@@ -19,17 +21,17 @@ const BASE_PATH: &str = "/vodencoding/v1";
 
 /// Which server is asked.
 #[derive(clap::Args, Clone, Debug)]
-#[command(after_help = "Keys come from the environment: BOREALIS_ACCESS_KEY and BOREALIS_SECRET_KEY.")]
+#[command(
+    after_help = "Keys come from the environment, BOREALIS_ACCESS_KEY and BOREALIS_SECRET_KEY, else from the \
+                  profile that `borealis login` made."
+)]
 pub(super) struct Connection {
-    /// The server's address
-    #[arg(
-        long,
-        global = true,
-        env = "BOREALIS_SERVER",
-        default_value = "http://127.0.0.1:8080",
-        value_name = "URL"
-    )]
-    pub(super) server: Url,
+    /// The server's address [default: that of the profile, else http://127.0.0.1:8080]
+    #[arg(long, global = true, env = "BOREALIS_SERVER", value_name = "URL")]
+    server: Option<Url>,
+    /// The profile to use, as `borealis login` keeps them; goes before keys of the environment
+    #[arg(long, global = true, env = "BOREALIS_PROFILE", value_name = "NAME")]
+    profile: Option<String>,
 }
 
 /// Why a call came to nothing.
@@ -38,9 +40,12 @@ pub(super) enum ClientError {
     /// There is nothing to sign in with.
     #[error(
         "{0} is not set; give BOREALIS_ACCESS_KEY and BOREALIS_SECRET_KEY, as the server had them at its \
-         first start, or as it printed them once then"
+         first start, or as it printed them once then; or run `borealis login`"
     )]
     NoKey(&'static str),
+    /// The profile that was asked for is not there.
+    #[error("there is no profile `{0}`; `borealis login --profile {0}` makes it")]
+    NoProfile(String),
     /// No answer came.
     #[error("{server} cannot be reached: {reason}; is `borealis serve` running there?")]
     Unreachable { server: String, reason: String },
@@ -76,13 +81,26 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// A client with the key of the environment.
-    pub(super) fn from_env(connection: &Connection) -> super::Result<Self> {
-        let key =
-            |name| env::var(name).ok().filter(|value| !value.is_empty()).ok_or(ClientError::NoKey(name));
-        let access_key = key("BOREALIS_ACCESS_KEY")?;
-        let secret_key = Secret::new(key("BOREALIS_SECRET_KEY")?);
-        let client = Self::new(connection.server.clone(), access_key, secret_key)?;
+    /// A client with the key of the profile that is named, else that of the environment, else that of
+    /// the usual profile.
+    pub(super) fn connect(connection: &Connection) -> super::Result<Self> {
+        let profiles = Profiles::load()?;
+        let profile = match &connection.profile {
+            Some(name) => {
+                Some(profiles.get(name).ok_or_else(|| ClientError::NoProfile(name.clone()))?.clone())
+            }
+            None => match (key("BOREALIS_ACCESS_KEY"), key("BOREALIS_SECRET_KEY")) {
+                (Ok(access_key), Ok(secret_key)) => {
+                    Some(Profile { server: usual_server(), access_key, secret_key })
+                }
+                (Err(error), Ok(_)) | (Ok(_), Err(error)) => return Err(error.into()),
+                (Err(_), Err(_)) => profiles.get(USUAL).cloned(),
+            },
+        };
+        let Profile { server, access_key, secret_key } =
+            profile.ok_or(ClientError::NoKey("BOREALIS_ACCESS_KEY"))?;
+        let server = connection.server.clone().unwrap_or(server);
+        let client = Self::new(server, access_key, Secret::new(&secret_key))?;
         Ok(Self { tells_warnings: true, ..client })
     }
 
@@ -117,6 +135,11 @@ impl Client {
     /// `POST call` with a body.
     pub(super) async fn send<T: DeserializeOwned>(&self, call: &str, body: &Value) -> Result<T, ClientError> {
         self.answer(call, self.http.post(self.url(call, &[])).json(body)).await
+    }
+
+    /// `PUT call` with a body.
+    pub(super) async fn replace(&self, call: &str, body: &Value) -> Result<(), ClientError> {
+        self.answer::<Value>(call, self.http.put(self.url(call, &[])).json(body)).await.map(|_| ())
     }
 
     /// `DELETE call?query`
@@ -188,6 +211,14 @@ impl Client {
     fn unreachable(&self, error: &reqwest::Error) -> ClientError {
         ClientError::Unreachable { server: self.server.to_string(), reason: root_cause(error) }
     }
+}
+
+fn key(name: &'static str) -> Result<String, ClientError> {
+    env::var(name).ok().filter(|value| !value.is_empty()).ok_or(ClientError::NoKey(name))
+}
+
+fn usual_server() -> Url {
+    Url::parse("http://127.0.0.1:8080").expect("a URL")
 }
 
 /// An HTTP client for where the person at the command line sends it.

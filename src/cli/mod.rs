@@ -4,6 +4,7 @@
 //! code is 0 when what was asked for came true, 1 when it did not, 2 when the command line is wrong.
 //! Secrets come from the environment, never from arguments that every user of the machine can see.
 
+mod batch;
 mod callback;
 mod client;
 mod completions;
@@ -12,8 +13,12 @@ mod demo;
 mod doctor;
 mod duration;
 mod follow;
+mod inputs;
 pub mod listen;
+mod login;
+mod man;
 mod print;
+mod profile;
 mod progress;
 pub mod serve;
 mod storage;
@@ -46,11 +51,17 @@ enum Command {
     Serve(Flags),
     /// Run a worker alone, beside a server with the same database
     Worker(Flags),
-    /// Create, watch and cancel tasks
+    /// Keep a server's address and key for later commands
+    Login(login::LoginArgs),
+    /// Forget what `login` keeps
+    Logout(login::LogoutArgs),
+    /// Create, watch, list, cancel, retry and delete tasks
     Task(task::TaskArgs),
+    /// Create tasks that are told of in one callback
+    Batch(batch::BatchArgs),
     /// Add and list storages: where outputs go and who is told
     Storage(storage::StorageArgs),
-    /// Add and list templates: how to transcode
+    /// Add, change and list templates: how to transcode
     Template(template::TemplateArgs),
     /// See what became of callbacks, and send them again
     Callback(callback::CallbackArgs),
@@ -64,6 +75,8 @@ enum Command {
     Config(config::ConfigArgs),
     /// Print the completions for a shell
     Completions(completions::CompletionsArgs),
+    /// Write the manual, a page for each subcommand
+    Man(man::ManArgs),
 }
 
 /// Reads the command line, does what it says, and reports.
@@ -91,6 +104,9 @@ async fn run(command: Command) -> Result {
         Command::Worker(flags) => {
             Box::pin(process(Settings::load(&flags)?, Parts { api: false, worker: true })).await
         }
+        Command::Login(args) => Box::pin(login::login(args)).await,
+        Command::Logout(args) => login::logout(&args),
+        Command::Batch(args) => Box::pin(batch::run(args)).await,
         Command::Task(args) => Box::pin(task::run(args)).await,
         Command::Storage(args) => Box::pin(storage::run(args)).await,
         Command::Template(args) => Box::pin(template::run(args)).await,
@@ -100,6 +116,7 @@ async fn run(command: Command) -> Result {
         Command::Doctor(args) => Box::pin(doctor::run(args)).await,
         Command::Config(args) => config::run(&args),
         Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
     }
 }
 

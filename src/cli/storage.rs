@@ -142,7 +142,7 @@ fn ask(what: &str) -> io::Result<String> {
 
 /// Does what was asked for.
 pub(super) async fn run(args: StorageArgs) -> super::Result {
-    let client = Client::from_env(&args.connection)?;
+    let client = Client::connect(&args.connection)?;
     match args.command {
         StorageCommand::Add(args) => {
             let args = args.asked()?;

@@ -1,19 +1,25 @@
-//! `borealis task`: create, watch, list, download, cancel and retry tasks.
+//! `borealis task`: create, watch, list, download, cancel, retry and delete tasks.
 
-use std::path::{Component, Path, PathBuf};
+use std::{
+    path::{Component, Path, PathBuf},
+    time::Duration,
+};
 
 use clap::{Args, Subcommand};
-use model::{StorageId, TaskId, TaskStatus, TemplateName};
+use futures::future::join_all;
+use model::{BatchId, Clock as _, StorageId, SystemClock, TaskId, TaskStatus, TemplateName};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use url::Url;
 
 use super::{
-    client::{Client, Connection},
-    follow::follow,
+    client::{Client, ClientError, Connection},
+    follow::{Seen, follow},
+    inputs::Inputs,
     print::{Shown, Table, fields, line},
     progress::Board,
 };
+use crate::config::parse_duration;
 
 /// The arguments of `borealis task`.
 #[derive(Args)]
@@ -26,7 +32,7 @@ pub(super) struct TaskArgs {
 
 #[derive(Subcommand)]
 enum TaskCommand {
-    /// Transcode an input; prints the task's id, or with --wait the output's address
+    /// Transcode inputs; prints each task's id, or with --wait each output's address
     Create(CreateArgs),
     /// List tasks, newest first
     List(ListArgs),
@@ -40,39 +46,40 @@ enum TaskCommand {
         #[arg(long, value_name = "FOLDER", default_value = ".")]
         to: PathBuf,
     },
-    /// Cancel a task that has not ended
-    Cancel {
-        /// The task's id
-        task_id: TaskId,
+    /// Show the progress of tasks until they end; ends with 1 unless all succeeded
+    Watch {
+        #[command(flatten)]
+        which: Which,
     },
-    /// Run a task that ended once more
+    /// Cancel tasks that have not ended
+    Cancel {
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Run tasks that ended once more
     Retry {
-        /// The task's id
-        task_id: TaskId,
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Delete the records of tasks that ended; their outputs stay
+    Delete {
+        #[command(flatten)]
+        which: Which,
     },
 }
 
 #[derive(Args)]
+struct Which {
+    /// The tasks' ids
+    #[arg(required = true)]
+    task_ids: Vec<TaskId>,
+}
+
+#[derive(Args)]
 struct CreateArgs {
-    /// How to transcode: a template's name, see `borealis template list`
-    #[arg(long, value_name = "NAME")]
-    template: TemplateName,
-    /// Where the output goes: a storage's id, see `borealis storage list`
-    #[arg(long, value_name = "ID")]
-    storage: StorageId,
-    /// What to transcode
-    #[arg(long, value_name = "URL")]
-    input: String,
-    /// The output's path below the storage's prefix, such as videos/a.mp4
-    #[arg(long, value_name = "PATH")]
-    output: String,
-    /// A text that is handed back in the callback
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
-    custom_info: String,
-    /// 1 to 9; higher goes first
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=9))]
-    priority: u32,
-    /// Show the progress and end with the task's outcome
+    #[command(flatten)]
+    inputs: Inputs,
+    /// Show the progress and end with the tasks' outcome
     #[arg(long)]
     wait: bool,
 }
@@ -88,6 +95,18 @@ struct ListArgs {
     /// Only tasks made with this template
     #[arg(long, value_name = "NAME")]
     template: Option<TemplateName>,
+    /// Only tasks of this batch
+    #[arg(long, value_name = "ID")]
+    batch: Option<BatchId>,
+    /// Only tasks with just this custom_info
+    #[arg(long, value_name = "TEXT")]
+    custom_info: Option<String>,
+    /// Only tasks that were created within this time, such as 30m or 2h
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    since: Option<Duration>,
+    /// How many to skip
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    skip: u32,
     /// At most so many
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
     count: u32,
@@ -111,7 +130,7 @@ pub(super) struct Created {
 
 /// Does what was asked for.
 pub(super) async fn run(args: TaskArgs) -> super::Result {
-    let client = Client::from_env(&args.connection)?;
+    let client = Client::connect(&args.connection)?;
     match args.command {
         TaskCommand::Create(args) => create(&client, args).await,
         TaskCommand::List(args) => list(&client, args).await,
@@ -120,15 +139,39 @@ pub(super) async fn run(args: TaskArgs) -> super::Result {
             args.shown.print(&task, fields)
         }
         TaskCommand::Download { task_id, to } => download(&client, &task_id, &to).await,
-        TaskCommand::Cancel { task_id } => {
-            client.post::<Value>("cancel_task", &[("task_id", task_id.as_str())]).await?;
-            line(&format!("cancelled {task_id}"))
+        TaskCommand::Watch { which } => {
+            let ids: Vec<String> = which.task_ids.iter().map(ToString::to_string).collect();
+            follow_all(&client, &ids).await
         }
-        TaskCommand::Retry { task_id } => {
-            client.post::<Value>("retry_task", &[("task_id", task_id.as_str())]).await?;
-            line(&format!("runs again: {task_id}"))
+        TaskCommand::Cancel { which } => {
+            each(&which, "cancelled", async |query| {
+                client.post::<Value>("cancel_task", query).await.map(drop)
+            })
+            .await
+        }
+        TaskCommand::Retry { which } => {
+            each(&which, "runs again:", async |query| {
+                client.post::<Value>("retry_task", query).await.map(drop)
+            })
+            .await
+        }
+        TaskCommand::Delete { which } => {
+            each(&which, "deleted", async |query| client.delete("del_task", query).await).await
         }
     }
+}
+
+/// Does the same with each of them; stops at the first that is refused.
+async fn each(
+    which: &Which,
+    done: &str,
+    call: impl AsyncFn(&[(&str, &str)]) -> Result<(), ClientError>,
+) -> super::Result {
+    for task_id in &which.task_ids {
+        call(&[("task_id", task_id.as_str())]).await?;
+        line(&format!("{done} {task_id}"))?;
+    }
+    Ok(())
 }
 
 /// What `sign_output` answers.
@@ -160,43 +203,68 @@ async fn download(client: &Client, task_id: &TaskId, to: &Path) -> super::Result
 }
 
 async fn create(client: &Client, args: CreateArgs) -> super::Result {
-    let body = json!({
-        "template_name": args.template,
-        "storage_id": args.storage,
-        "input": args.input,
-        "output": args.output,
-        "custom_info": args.custom_info,
-        "priority": args.priority,
-    });
-    let Created { task_id } = client.send("create_task", &body).await?;
-    if !args.wait {
-        return line(&task_id);
+    let mut ids = Vec::new();
+    for task in args.inputs.tasks()? {
+        let created: Result<Created, _> = client.send("create_task", &task).await;
+        let Created { task_id } = created.map_err(|error| match ids.len() {
+            0 => error.to_string(),
+            before => format!("{}: {error}; {before} tasks were created before", task["input"]),
+        })?;
+        if !args.wait {
+            line(&task_id)?;
+        }
+        ids.push(task_id);
     }
-    eprintln!("task {task_id}");
-    let mut meter = Board::new(|text| eprintln!("{text}")).meter(args.template.as_str());
-    let task = follow(client, &task_id, &mut meter).await?.succeeded()?;
-    line(&task.output)
+    if args.wait { follow_all(client, &ids).await } else { Ok(()) }
 }
 
+/// Shows the progress of tasks until all of them have ended; prints the outputs of those that
+/// succeeded.
+pub(super) async fn follow_all(client: &Client, ids: &[String]) -> super::Result {
+    let board = Board::new(|text| eprintln!("{text}"));
+    let follow_one = async |id: &String| {
+        if ids.len() == 1 {
+            eprintln!("task {id}");
+        }
+        // the end of an id is what tells tasks of one moment apart
+        let label = &id[id.len().saturating_sub(8)..];
+        follow(client, id, &mut board.meter(label)).await?.succeeded()
+    };
+    let mut failures = Vec::new();
+    for ended in join_all(ids.iter().map(follow_one)).await {
+        match ended {
+            Ok(Seen { output, .. }) => line(&output)?,
+            Err(failure) => failures.push(failure.to_string()),
+        }
+    }
+    if failures.is_empty() { Ok(()) } else { Err(failures.join("\nerror: ").into()) }
+}
+
+/// How lists of tasks are shown.
+pub(super) const TASK_COLUMNS: &[(&str, &str)] = &[
+    ("TASK", "task_id"),
+    ("STATUS", "status"),
+    ("%", "progress"),
+    ("TEMPLATE", "template_name"),
+    ("CREATED (UTC)", "created_time"),
+    ("OUTPUT", "output"),
+    ("MESSAGE", "message"),
+];
+
 async fn list(client: &Client, args: ListArgs) -> super::Result {
-    let count = args.count.to_string();
-    let mut query = vec![("count", count.as_str())];
+    let (count, skip) = (args.count.to_string(), args.skip.to_string());
+    let start = args.since.map(|since| (SystemClock.now() - since).as_secs().to_string());
+    let mut query = vec![("count", count.as_str()), ("start_num", skip.as_str())];
+    query.extend(start.as_deref().map(|start| ("start_time", start)));
+    query.extend(args.batch.as_ref().map(|id| ("batch_id", id.as_str())));
+    query.extend(args.custom_info.as_deref().map(|info| ("custom_info", info)));
     query.extend(args.status.map(|status| ("status", status.as_str())));
     query.extend(args.storage.as_ref().map(|id| ("storage_id", id.as_str())));
     query.extend(args.template.as_ref().map(|name| ("template_name", name.as_str())));
     let tasks: Value = client.get("list_task", &query).await?;
     args.shown.print(&tasks, |tasks| {
-        let columns = [
-            ("TASK", "task_id"),
-            ("STATUS", "status"),
-            ("%", "progress"),
-            ("TEMPLATE", "template_name"),
-            ("CREATED (UTC)", "created_time"),
-            ("OUTPUT", "output"),
-            ("MESSAGE", "message"),
-        ];
         let shown = tasks["num"].as_u64().unwrap_or(0);
         let total = tasks["total"].as_u64().unwrap_or(shown);
-        format!("{}{shown} of {total}", Table::of(&tasks["list"], &columns))
+        format!("{}{shown} of {total}", Table::of(&tasks["list"], TASK_COLUMNS))
     })
 }

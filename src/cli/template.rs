@@ -38,10 +38,25 @@ enum TemplateCommand {
         #[command(flatten)]
         shown: Shown,
     },
-    /// Add a template from a JSON file with the fields of `add_template`
+    /// Write a template to a file, as `add` and `update` take it
+    Export {
+        /// The template's name
+        name: TemplateName,
+        /// The file, JSON when its name ends so, else YAML; - is standard output
+        #[arg(long, value_name = "FILE", default_value = "-")]
+        to: PathBuf,
+    },
+    /// Add templates from files, JSON or YAML, with the fields of `add_template`
     Add {
-        /// The file; - reads standard input
-        file: PathBuf,
+        /// The files; - reads standard input
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Replace templates as a whole from files, JSON or YAML
+    Update {
+        /// The files; - reads standard input
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
     },
     /// Delete a template; tasks that were made with it keep their copy
     Delete {
@@ -52,7 +67,7 @@ enum TemplateCommand {
 
 /// Does what was asked for.
 pub(super) async fn run(args: TemplateArgs) -> super::Result {
-    let client = Client::from_env(&args.connection)?;
+    let client = Client::connect(&args.connection)?;
     match args.command {
         TemplateCommand::List { shown } => {
             let templates: Value = client.get("list_template", &[]).await?;
@@ -71,10 +86,25 @@ pub(super) async fn run(args: TemplateArgs) -> super::Result {
             let template: Value = client.get("query_template", &[("template_name", name.as_str())]).await?;
             shown.print(&template, fields)
         }
-        TemplateCommand::Add { file } => {
-            let template = read(&file)?;
-            client.send::<Value>("add_template", &template).await?;
-            line(&format!("added {}", template["template_name"].as_str().unwrap_or_default()))
+        TemplateCommand::Export { name, to } => {
+            let template: Value = client.get("query_template", &[("template_name", name.as_str())]).await?;
+            export(template, &to)
+        }
+        TemplateCommand::Add { files } => {
+            for file in files {
+                let template = read(&file)?;
+                client.send::<Value>("add_template", &template).await?;
+                line(&format!("added {}", template["template_name"].as_str().unwrap_or_default()))?;
+            }
+            Ok(())
+        }
+        TemplateCommand::Update { files } => {
+            for file in files {
+                let template = read(&file)?;
+                client.replace("update_template", &template).await?;
+                line(&format!("replaced {}", template["template_name"].as_str().unwrap_or_default()))?;
+            }
+            Ok(())
         }
         TemplateCommand::Delete { name } => {
             client.delete("del_template", &[("template_name", name.as_str())]).await?;
@@ -91,5 +121,29 @@ fn read(file: &Path) -> super::Result<Value> {
         fs::read_to_string(file)
     };
     let text = text.map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
-    serde_json::from_str(&text).map_err(|error| format!("{} is not JSON: {error}", file.display()).into())
+    // JSON says better where it is wrong; whatever else is there is YAML
+    let template = if is_json(file) || text.trim_start().starts_with('{') {
+        serde_json::from_str(&text).map_err(|error| format!("{} is not JSON: {error}", file.display()))?
+    } else {
+        serde_saphyr::from_str(&text).map_err(|error| format!("{} is not YAML: {error}", file.display()))?
+    };
+    Ok(template)
+}
+
+fn is_json(file: &Path) -> bool {
+    file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"))
+}
+
+/// Writes what was set, without what only answers have.
+fn export(mut template: Value, to: &Path) -> super::Result {
+    if let Some(fields) = template.as_object_mut() {
+        for answered in ["created_at", "built_in", "warnings"] {
+            fields.shift_remove(answered);
+        }
+    }
+    let text = if is_json(to) { format!("{template:#}\n") } else { serde_saphyr::to_string(&template)? };
+    if to == Path::new("-") {
+        return line(&text);
+    }
+    fs::write(to, text).map_err(|error| format!("{} cannot be written: {error}", to.display()).into())
 }

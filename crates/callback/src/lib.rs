@@ -3,6 +3,8 @@
 //! A callback's body is composed once, when its task ends, and kept as bytes; every attempt sends
 //! those bytes unchanged under the same `webhook-id`, and every attempt leaves a record.
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod payload;
 pub mod schedule;
 pub mod send;

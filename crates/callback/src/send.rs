@@ -193,7 +193,8 @@ async fn record(
     let response = exchange.response;
     let status = response.status();
     let location = location(&response);
-    let retry_after = retry_after(&response, attempt.time);
+    let retry_after = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
+    let retry_after = retry_after.and_then(|value| wait_of(value, attempt.time));
     attempt.http_status = Some(status.as_u16());
     attempt.response_head = Some(head(&response, limits.keep));
 
@@ -224,8 +225,8 @@ fn said(status: StatusCode, location: Option<String>) -> String {
 
 /// What `Retry-After` says, in seconds or as a date (RFC 9110, 10.2.3); a date that is past says
 /// nothing.
-fn retry_after(response: &Response, now: Timestamp) -> Option<Duration> {
-    let value = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+pub(crate) fn wait_of(value: &str, now: Timestamp) -> Option<Duration> {
+    let value = value.trim();
     if let Ok(seconds) = value.parse() {
         return Some(Duration::from_secs(seconds));
     }

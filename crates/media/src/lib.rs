@@ -9,6 +9,8 @@ mod codecs;
 mod command;
 mod error;
 mod formats;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod logo;
 mod media;
 mod package;

@@ -7,6 +7,8 @@ mod callback;
 mod clock;
 mod code;
 mod field;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod id;
 mod input;
 mod key;

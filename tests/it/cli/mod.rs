@@ -3,4 +3,5 @@
 mod api;
 mod listen;
 mod machine;
+mod many;
 mod transcode;

@@ -2,6 +2,7 @@
 
 mod chaos;
 mod delivery;
+mod examples;
 mod failures;
 mod formats;
 mod media_files;

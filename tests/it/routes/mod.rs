@@ -11,6 +11,7 @@ mod schemathesis;
 mod sdk;
 mod server;
 mod slow;
+mod statuses;
 mod storages;
 mod tasks;
 mod templates;

@@ -256,7 +256,7 @@ async fn odd_bytes_on_the_wire_are_answered_or_cut_off() {
         ("GET /healthz HTTP/1.0\r\n\r\n".into(), "HTTP/1.0 200 OK"),
         ("GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n".into(), "HTTP/1.1 200 OK"),
         ("GET http://elsewhere/healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".into(), "HTTP/1.1 200 OK"),
-        (format!("{chunked}10\r\n{{\"type\": \"file\",\r\ne\r\n\"bucket\":\"b\"}}\r\n0\r\n\r\n"), "HTTP/1.1 200 OK"),
+        (format!("{chunked}10\r\n{{\"type\": \"file\",\r\nd\r\n\"bucket\":\"b\"}}\r\n0\r\n\r\n"), "HTTP/1.1 200 OK"),
         (format!("{chunked}zz\r\n"), "HTTP/1.1 400"),
         (format!("{chunked}ffffffffffffffff\r\n{{"), "HTTP/1.1 4"),
         ("GET /healthz HTTP/9.9\r\n\r\n".into(), "HTTP/1.1 400"),

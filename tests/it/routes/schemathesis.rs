@@ -16,7 +16,9 @@ fn installed() -> std::path::PathBuf {
     let servers = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-servers");
     let found = std::fs::read_dir(&servers).into_iter().flatten().flatten().map(|entry| entry.path());
     found
-        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("schemathesis-")))
+        .filter(|path| {
+            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("schemathesis-"))
+        })
         .find(|path| path.extension().is_none_or(|end| end != "part"))
         .expect("schemathesis is there; `scripts/test-servers.sh` installs it")
 }

@@ -5,7 +5,7 @@ use std::fmt;
 
 /// A tag with a list of attributes, in their order. Values keep their quotes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Tag {
+pub(crate) struct Tag {
     /// Without the `#`.
     pub name: String,
     attributes: Vec<(String, String)>,
@@ -16,19 +16,19 @@ const WITH_ATTRIBUTES: [&str; 3] = ["EXT-X-MEDIA", "EXT-X-STREAM-INF", "EXT-X-I-
 
 impl Tag {
     /// Reads one of the three tags that name playlists.
-    pub(super) fn parse(line: &str) -> Option<Self> {
+    pub(crate) fn parse(line: &str) -> Option<Self> {
         let (name, list) = line.strip_prefix('#')?.split_once(':')?;
         WITH_ATTRIBUTES.contains(&name).then(|| Self { name: name.to_owned(), attributes: attributes(list) })
     }
 
     /// A value, without quotes.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         let (_, value) = self.attributes.iter().find(|(key, _)| key == name)?;
         Some(value.trim_matches('"'))
     }
 
     /// Sets a value, with its quotes if it needs any.
-    pub(super) fn set(&mut self, name: &str, value: impl Into<String>) {
+    pub(crate) fn set(&mut self, name: &str, value: impl Into<String>) {
         let value = value.into();
         match self.attributes.iter_mut().find(|(key, _)| key == name) {
             Some((_, old)) => *old = value,
@@ -60,22 +60,22 @@ fn attributes(list: &str) -> Vec<(String, String)> {
 }
 
 /// Each line as another, with the line breaks that there were.
-pub(super) fn map(text: &str, mut each: impl FnMut(&str) -> String) -> String {
+pub(crate) fn map(text: &str, mut each: impl FnMut(&str) -> String) -> String {
     text.lines().map(|line| each(line) + "\n").collect()
 }
 
 /// A line that is a URI.
-pub(super) fn uri(line: &str) -> Option<&str> {
+pub(crate) fn uri(line: &str) -> Option<&str> {
     Some(line.trim()).filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
 /// The seconds of an `EXTINF`.
-pub(super) fn extinf(line: &str) -> Option<f64> {
+pub(crate) fn extinf(line: &str) -> Option<f64> {
     line.strip_prefix("#EXTINF:")?.split(',').next()?.trim().parse().ok()
 }
 
 /// The length and offset of an `EXT-X-BYTERANGE`; without an offset there is nothing to rewrite.
-pub(super) fn byte_range(line: &str) -> Option<(u64, u64)> {
+pub(crate) fn byte_range(line: &str) -> Option<(u64, u64)> {
     let (length, offset) = line.strip_prefix("#EXT-X-BYTERANGE:")?.split_once('@')?;
     Some((length.trim().parse().ok()?, offset.trim().parse().ok()?))
 }

@@ -9,7 +9,7 @@
 //! - I-frames of transport streams are listed without the tables that a decoder needs before them.
 
 mod bandwidth;
-mod lines;
+pub(crate) mod lines;
 pub(crate) mod mpd;
 mod refer;
 mod storyboard;

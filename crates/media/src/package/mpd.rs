@@ -10,7 +10,7 @@ use super::bandwidth::Bandwidth;
 
 /// A manifest whose bandwidths are measured on the files below `dir`, and whose duration is that of the
 /// longest representation.
-pub(super) fn put_right(text: &str, dir: &Path) -> io::Result<String> {
+pub(crate) fn put_right(text: &str, dir: &Path) -> io::Result<String> {
     let document = Document::parse(text).map_err(io::Error::other)?;
     let mut changes: Vec<(Range<usize>, String)> = Vec::new();
     let mut longest = 0.0_f64;
@@ -43,7 +43,7 @@ fn segments(representation: Node<'_, '_>, dir: &Path) -> io::Result<Vec<(u64, f6
     let scale = number("timescale").unwrap_or(1).max(1) as f64;
     let first = number("startNumber").unwrap_or(1);
     let segment = |(index, (_, ticks)): (usize, (u64, u64))| {
-        let uri = numbered(media, first + index as u64).ok_or_else(lacks)?;
+        let uri = numbered(media, first.saturating_add(index as u64)).ok_or_else(lacks)?;
         Ok((fs::metadata(dir.join(uri))?.len(), ticks as f64 / scale))
     };
     entries(timeline).into_iter().enumerate().map(segment).collect()
@@ -54,6 +54,9 @@ pub(crate) fn children<'a, 'd>(node: Node<'a, 'd>, name: &'static str) -> impl I
     node.children().filter(move |child| child.tag_name().name() == name)
 }
 
+/// Segments of a timeline that are counted; at two seconds each, three weeks.
+const MOST_SEGMENTS: usize = 1 << 20;
+
 /// Start and length of each segment of a timeline, in ticks: an `S` with `r` stands for `r + 1` of them.
 pub(crate) fn entries(timeline: Node<'_, '_>) -> Vec<(u64, u64)> {
     let mut entries = Vec::new();
@@ -62,9 +65,12 @@ pub(crate) fn entries(timeline: Node<'_, '_>) -> Vec<(u64, u64)> {
         let number = |name: &str| s.attribute(name).and_then(|value| value.parse::<u64>().ok());
         next = number("t").unwrap_or(next);
         for _ in 0..=number("r").unwrap_or(0) {
+            if entries.len() == MOST_SEGMENTS {
+                return entries;
+            }
             let length = number("d").unwrap_or(0);
             entries.push((next, length));
-            next += length;
+            next = next.saturating_add(length);
         }
     }
     entries
@@ -76,7 +82,7 @@ pub(crate) fn numbered(media: &str, number: u64) -> Option<String> {
     let (width, after) = rest.split_once('$')?;
     let width = match width {
         "" => 0,
-        width => width.strip_prefix("%0")?.strip_suffix('d')?.parse().ok()?,
+        width => width.strip_prefix("%0")?.strip_suffix('d')?.parse::<u8>().ok()?.into(),
     };
     Some(format!("{before}{number:0width$}{after}"))
 }

@@ -4,10 +4,7 @@
 //! Everything here comes from an untrusted file: sizes are checked against what is there, and what
 //! makes no sense ends the walk without a verdict, since ffprobe judges the file as well.
 
-use std::{
-    fs::File,
-    io::{self, Read, Seek, SeekFrom},
-};
+use std::io::{self, Read, Seek, SeekFrom};
 
 /// An index is read into memory up to this many bytes.
 const MOST_INDEX: u64 = 256 << 20;
@@ -16,7 +13,7 @@ const MOST_BOXES: usize = 10_000;
 
 /// What the boxes say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Boxes {
+pub(crate) struct Boxes {
     /// The scheme of an encrypted track, such as `cenc`.
     pub encrypted: Option<String>,
     /// Whether the samples are indexed by fragments, so that the head vouches for nothing.
@@ -31,7 +28,7 @@ pub(super) struct Boxes {
 ///
 /// # Errors
 /// When the file cannot be read.
-pub(super) fn read(file: &mut File) -> io::Result<Option<Boxes>> {
+pub(crate) fn read(file: &mut (impl Read + Seek)) -> io::Result<Option<Boxes>> {
     let length = file.seek(SeekFrom::End(0))?;
     let mut boxes = Boxes::default();
     let mut at = 0;
@@ -70,7 +67,7 @@ struct Head {
 }
 
 impl Head {
-    fn read(file: &mut File, at: u64, length: u64) -> io::Result<Option<Self>> {
+    fn read(file: &mut (impl Read + Seek), at: u64, length: u64) -> io::Result<Option<Self>> {
         if at.checked_add(8).is_none_or(|body| body > length) {
             return Ok(None);
         }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{Limits, Media, MediaError, Source, sniff};
 
-mod boxes;
+pub(crate) mod boxes;
 mod choose;
 mod described;
 mod look;

@@ -4,7 +4,7 @@
 //! A child never outlives the future that waits for it: dropping that kills the group at once.
 
 pub(crate) mod feed;
-mod progress;
+pub(crate) mod progress;
 mod spawn;
 mod tail;
 

@@ -15,7 +15,7 @@ const DAY: i64 = crate::counts::DAY;
 /// `custom_info` of its own.
 const FILL: &str = "\
     WITH RECURSIVE series(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < $1) \
-    INSERT INTO task (id, tenant_id, batch_id, storage_id, template_name, output_key, custom_info, spec, \
+    INSERT INTO task (id, tenant_id, batch_id, storage_id, template_name, output_place, custom_info, spec, \
         output_uri, region, created, status, progress, started, finished, outcome) \
     SELECT '20231114221320000000' || substr(CAST(1000000000000 + n AS text), 2), $2, \
         CASE WHEN n % 1000 < 3 \

@@ -4,11 +4,13 @@
 //! databases), else a cluster in the temporary folder, which the first test starts, all test
 //! processes share, and a watchdog stops when nobody has used it for a minute.
 
+mod broken;
 mod cluster;
 mod many;
 mod owed;
 mod plans;
 
+pub use broken::{break_tables, close};
 pub use many::{DAYS, add_templates, fill};
 pub use owed::owe;
 pub use plans::{claim_plan, list_plans, query_plan};

@@ -1,0 +1,265 @@
+//! Every status that the document names for a call is seen, and none that it does not name.
+
+use std::collections::BTreeSet;
+
+use axum::{
+    body::Body,
+    http::{Method, Request, header},
+};
+use borealis::api;
+use model::Role;
+use serde_json::{Value, json};
+
+use crate::app::{Key, LEASE, TestApp, task};
+
+/// A call with its status: `POST add_storage 200`.
+type Seen = BTreeSet<String>;
+
+/// Makes calls and notes how they were answered.
+struct Walk<'a> {
+    app: &'a TestApp,
+    seen: &'a mut Seen,
+}
+
+impl Walk<'_> {
+    async fn call(&mut self, key: Option<&Key>, method: &Method, call: &str, body: &Value) -> Value {
+        let mut request = Request::builder().method(method).uri(uri(call));
+        if let Some(key) = key {
+            request = request.header(header::AUTHORIZATION, key.basic());
+        }
+        let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
+        let reply = self.app.send(request.body(body).expect("a request")).await;
+        let name = call.split('?').next().expect("a first part");
+        self.seen.insert(format!("{method} {name} {}", reply.status));
+        reply.envelope()["data"].clone()
+    }
+
+    /// As the administrator; the method and the call in one text.
+    async fn make(&mut self, call: &str, body: Value) -> Value {
+        let (method, call) = call.split_once(' ').expect("a method and a call");
+        let admin = self.app.admin.clone();
+        self.call(Some(&admin), &method.parse().expect("a method"), call, &body).await
+    }
+}
+
+fn uri(call: &str) -> String {
+    if call.starts_with('/') { call.to_owned() } else { format!("{}/{call}", api::BASE) }
+}
+
+/// What the document says: the operations, with the statuses of each and whether it has a body.
+fn documented() -> Vec<(Method, String, BTreeSet<u16>, bool)> {
+    let document = serde_json::to_value(api::document()).expect("JSON");
+    let mut operations = Vec::new();
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in item.as_object().expect("operations") {
+            let statuses = operation["responses"].as_object().expect("responses").keys();
+            operations.push((
+                method.to_uppercase().parse().expect("a method"),
+                path.trim_start_matches(api::BASE).trim_start_matches('/').to_owned(),
+                statuses.map(|status| status.parse().expect("a number")).collect(),
+                operation.get("requestBody").is_some(),
+            ));
+        }
+    }
+    operations
+}
+
+fn name(path: &str) -> String {
+    if path.ends_with('z') { format!("/{path}") } else { path.to_owned() }
+}
+
+#[tokio::test]
+async fn every_documented_status_is_seen_and_no_other() {
+    let mut seen = Seen::new();
+    common(&mut seen).await;
+    failures(&mut seen).await;
+    own(&mut seen).await;
+    let documented: Seen = documented()
+        .into_iter()
+        .flat_map(|(method, path, statuses, _)| {
+            statuses.into_iter().map(move |status| format!("{method} {} {status}", name(&path)))
+        })
+        .collect();
+    let unseen: Vec<_> = documented.difference(&seen).collect();
+    let undocumented: Vec<_> = seen.difference(&documented).collect();
+    assert!(
+        unseen.is_empty() && undocumented.is_empty(),
+        "unseen: {unseen:?}, undocumented: {undocumented:?}"
+    );
+}
+
+/// Nobody, somebody who may only look, and somebody who says too much.
+async fn common(seen: &mut Seen) {
+    let app = TestApp::with(&["api.body_limit=1KiB"]).await;
+    let reader = app.add_key("main", Role::Read).await;
+    let (mut walk, admin) = (Walk { app: &app, seen }, app.admin.clone());
+    for (method, path, statuses, has_body) in documented() {
+        let path = name(&path);
+        if statuses.contains(&401) {
+            walk.call(None, &method, &path, &Value::Null).await;
+        }
+        if statuses.contains(&403) {
+            walk.call(Some(&reader), &method, &path, &Value::Null).await;
+        }
+        if has_body {
+            walk.call(Some(&admin), &method, &path, &json!({"extra": "x".repeat(2000)})).await;
+        }
+    }
+}
+
+/// A server whose database lost a table, and one that lost its database.
+async fn failures(seen: &mut Seen) {
+    let (broken, cut_off) = (TestApp::start().await, TestApp::start().await);
+    store::testing::break_tables(&broken.app.store).await.expect("broken");
+    store::testing::close(&cut_off.app.store).await.expect("closed");
+    for (app, status) in [(&broken, 500), (&cut_off, 503)] {
+        let (mut walk, admin) = (Walk { app, seen }, app.admin.clone());
+        for (method, path, statuses, _) in documented() {
+            if statuses.contains(&status) {
+                walk.call(Some(&admin), &method, &name(&path), &Value::Null).await;
+            }
+        }
+    }
+}
+
+/// What is up to each call.
+async fn own(seen: &mut Seen) {
+    let app = TestApp::with(&["net.allow_networks=127.0.0.0/8"]).await;
+    let mut walk = Walk { app: &app, seen };
+    let none = || Value::Null;
+    let file = |bucket: &str| json!({"type": "file", "bucket": bucket});
+    let template = |name: &str| json!({"template_name": name, "format": "mp4"});
+    for call in [
+        "GET /healthz",
+        "GET /readyz",
+        "GET list_storage",
+        "GET list_template",
+        "GET list_task",
+        "GET list_callback",
+    ] {
+        walk.make(call, none()).await;
+    }
+    for call in ["GET list_task?count=x", "GET list_callback?count=x"] {
+        walk.make(call, none()).await;
+    }
+
+    let told = json!({"type": "file", "bucket": "told", "notify": "https://8.8.8.8/n"});
+    let told = walk.make("POST add_storage", told).await["storage_id"].as_str().expect("an id").to_owned();
+    let quiet =
+        walk.make("POST add_storage", file("quiet")).await["storage_id"].as_str().expect("an id").to_owned();
+    walk.make("POST add_storage", json!({"type": "tape"})).await;
+    let changed =
+        |id: &str| json!({"storage_id": id, "type": "file", "bucket": "told", "notify": "https://8.8.8.8/n"});
+    walk.make("PUT update_storage", changed(&told)).await;
+    walk.make("PUT update_storage", changed("0000000000000000")).await;
+    walk.make("PUT update_storage", json!({"storage_id": told, "type": "tape"})).await;
+
+    walk.make("POST add_template", template("own")).await;
+    walk.make("POST add_template", template("own")).await;
+    walk.make("POST add_template", json!({})).await;
+    walk.make("PUT update_template", template("own")).await;
+    walk.make("PUT update_template", template("none")).await;
+    walk.make("PUT update_template", json!({})).await;
+    for call in ["GET query_template", "DELETE del_template"] {
+        for query in ["?template_name=own", "?template_name=none", ""] {
+            walk.make(&format!("{call}{query}"), none()).await;
+        }
+    }
+
+    let created = walk.make("POST create_task", task(&told, "a.mp4")).await;
+    let id = created["task_id"].as_str().expect("an id").to_owned();
+    walk.make("POST create_task", task(&told, "a.mp4")).await;
+    walk.make("POST create_task", task("0000000000000000", "a.mp4")).await;
+    walk.make("POST create_task", json!({})).await;
+    let batch = |output: &str, storage: &str| json!({"tasks": [task(storage, output)]});
+    walk.make("POST create_batch", batch("b.mp4", &told)).await;
+    walk.make("POST create_batch", batch("b.mp4", &told)).await;
+    walk.make("POST create_batch", batch("b.mp4", "0000000000000000")).await;
+    walk.make("POST create_batch", json!({})).await;
+
+    let nobody = "20220420111542664667cccc3d179880";
+    walk.make(&format!("POST retry_task?task_id={id}"), none()).await;
+    walk.make(&format!("GET sign_output?task_id={id}"), none()).await;
+    for call in ["POST cancel_task", "POST retry_task", "GET query_task", "GET sign_output"] {
+        for query in [format!("?task_id={id}"), format!("?task_id={nobody}"), String::new()] {
+            walk.make(&format!("{call}{query}"), none()).await;
+        }
+    }
+    walk.make(&format!("POST cancel_task?task_id={id}"), none()).await;
+    walk.make(&format!("POST cancel_task?task_id={id}"), none()).await;
+    sign(&mut walk, &quiet).await;
+    callbacks(&mut walk, &told, &quiet).await;
+    storages(&mut walk, &told).await;
+}
+
+/// An output that is there.
+async fn sign(walk: &mut Walk<'_>, storage: &str) {
+    let id = walk.app.create_task(storage, "signed.mp4").await;
+    let (store, worker) = (&walk.app.app.store, model::WorkerId::generate(&mut rand::rng()));
+    while let Some(claim) = store.claim_job(&worker, LEASE).await.expect("the store") {
+        let end = model::TaskEnd::Succeeded(Box::default());
+        store.finish_task(&claim, end).await.expect("the store");
+    }
+    walk.make(&format!("GET sign_output?task_id={id}"), Value::Null).await;
+}
+
+async fn callbacks(walk: &mut Walk<'_>, told: &str, quiet: &str) {
+    let listed = walk.make("GET list_callback", Value::Null).await;
+    let id = listed["list"][0]["callback_id"].as_str().expect("one is owed").to_owned();
+    for call in ["GET query_callback", "POST redeliver_callback"] {
+        for query in [format!("?callback_id={id}"), "?callback_id=cb_none".to_owned(), String::new()] {
+            walk.make(&format!("{call}{query}"), Value::Null).await;
+        }
+    }
+    let worker = model::WorkerId::generate(&mut rand::rng());
+    let wants = [false, true].map(|retry| store::Want {
+        receiver: "https://8.8.8.8:443".to_owned(),
+        retry,
+        most: 100,
+    });
+    walk.app.app.store.claim_callbacks(&worker, LEASE, &wants).await.expect("the store");
+    walk.make(&format!("POST redeliver_callback?callback_id={id}"), Value::Null).await;
+    let recover = |storage: &str| json!({"storage_id": storage, "since": 1});
+    for body in [recover(told), recover(quiet), recover("0000000000000000"), json!({})] {
+        walk.make("POST recover_callback", body).await;
+    }
+    for (call, id) in
+        [("POST ping_storage", told), ("POST ping_storage", quiet), ("POST rotate_notify_secret", told)]
+    {
+        walk.make(&format!("{call}?storage_id={id}"), Value::Null).await;
+    }
+    for call in ["POST ping_storage", "POST rotate_notify_secret"] {
+        walk.make(call, Value::Null).await;
+        walk.make(&format!("{call}?storage_id=0000000000000000"), Value::Null).await;
+    }
+}
+
+async fn storages(walk: &mut Walk<'_>, used: &str) {
+    let added = walk.make("POST add_storage", json!({"type": "file", "bucket": "spare"})).await;
+    let spare = added["storage_id"].as_str().expect("an id").to_owned();
+    for call in ["POST check_storage", "GET list_object", "DELETE del_storage"] {
+        for query in
+            [format!("?storage_id={spare}"), "?storage_id=0000000000000000".to_owned(), String::new()]
+        {
+            walk.make(&format!("{call}{query}"), Value::Null).await;
+        }
+    }
+    walk.make(&format!("DELETE del_storage?storage_id={used}"), Value::Null).await;
+    refusing(walk).await;
+}
+
+/// A store that lets nobody in.
+async fn refusing(walk: &mut Walk<'_>) {
+    let server = wiremock::MockServer::start().await;
+    wiremock::Mock::given(wiremock::matchers::any())
+        .respond_with(wiremock::ResponseTemplate::new(403))
+        .mount(&server)
+        .await;
+    let store = json!({
+        "type": "s3", "region": "us-east-1", "bucket": "bbb", "endpoint": server.uri(), "path_style": true,
+        "storage_ak": "a", "storage_sk": "b",
+    });
+    let added = walk.make("POST add_storage", store).await;
+    let id = added["storage_id"].as_str().expect("an id").to_owned();
+    walk.make(&format!("GET list_object?storage_id={id}"), Value::Null).await;
+}
