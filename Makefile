@@ -22,6 +22,7 @@ run: setup
 ## Every test. Root gets the Debian packages that only tests need; others are told the line to run.
 test: setup
 	@scripts/test-packages.sh
+	@scripts/test-media.sh
 	cargo test --locked --workspace --doc --quiet
 	@if cargo nextest --version >/dev/null 2>&1; then set -x; cargo nextest run --locked --workspace; \
 	else set -x; cargo test --locked --workspace --lib --bins --tests; fi

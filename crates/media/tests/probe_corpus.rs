@@ -1,48 +1,18 @@
-//! Every file of the test corpus, as its manifest says: transcoded or refused, and what it is.
+//! What probing says of files of the test corpus: facts that were established by hand. Their outcomes are
+//! the `corpus` test's affair.
 //!
 //! The real files lie in `BOREALIS_TEST_MEDIA`, the made ones in `BOREALIS_MADE_MEDIA` (by default
-//! `target/made-media`, filled by `make-media.sh`). What is absent is counted and said, and fails when
-//! `CI` is set.
+//! `target/made-media`, filled by `scripts/test-media.sh`). What is absent is counted and said, and fails
+//! when `CI` is set.
 
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    time::Instant,
 };
 
 use borealis_media::{FieldOrder, Media, MediaError, MediaSettings, Source, Tools};
-use model::ErrorCode;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
-
-/// Files whose manifest entry is `policy_sensitive` and where we decide otherwise.
-const OTHERWISE: &[(&str, &str)] = &[("vvc_h266.mp4", "transcode")];
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_file_as_its_manifest_says() {
-    let corpus = Corpus::find();
-    let Some(media) = corpus.media().await else { return };
-    let begun = Instant::now();
-    let mut failures = Vec::new();
-    let mut absent = 0;
-    for entry in &corpus.entries {
-        let Some(path) = corpus.path(entry) else {
-            absent += 1;
-            continue;
-        };
-        let outcome = probe(&media, &path).await;
-        if let Some(problem) = disagreement(entry, &outcome) {
-            failures.push(format!("{}: {problem}", text(entry, "path")));
-        }
-    }
-    println!(
-        "{} files in {:.1} s, {absent} absent",
-        corpus.entries.len() - absent,
-        begun.elapsed().as_secs_f64()
-    );
-    skipped(absent);
-    assert!(failures.is_empty(), "{} wrong outcomes:\n{}", failures.len(), failures.join("\n"));
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_files_are() {
@@ -118,53 +88,15 @@ async fn probe(media: &Media, path: &Path) -> Result<Source, MediaError> {
 
 fn skipped(count: usize) {
     if count > 0 {
-        println!("skipped: {count} files of the corpus are absent; make-media.sh fills `target/made-media`");
+        println!(
+            "skipped: {count} files of the corpus are absent; scripts/test-media.sh fills `target/made-media`"
+        );
         assert!(std::env::var_os("CI").is_none(), "{count} files of the corpus are absent");
     }
 }
 
 fn text<'v>(entry: &'v Value, key: &str) -> &'v str {
     entry[key].as_str().unwrap_or_default()
-}
-
-/// What is wrong with an outcome, if anything.
-fn disagreement(entry: &Value, outcome: &Result<Source, MediaError>) -> Option<String> {
-    let name = text(entry, "name");
-    let otherwise = OTHERWISE.iter().find(|(file, _)| *file == name).map(|(_, outcome)| *outcome);
-    let expected = otherwise.unwrap_or(text(entry, "expected"));
-    let codes: &[ErrorCode] = match text(entry, "reason") {
-        "forbidden_format" => &[ErrorCode::InputForbidden],
-        "too_large_or_undecodable" => &[ErrorCode::InputOverLimit, ErrorCode::InvalidInput],
-        "no_video_stream" => &[ErrorCode::NothingToTranscode],
-        _ => &[ErrorCode::InvalidInput],
-    };
-    match outcome {
-        Ok(source) if expected == "transcode" => wrong_duration(entry, source),
-        Ok(_) => Some(format!("probed, but should be refused ({})", text(entry, "reason"))),
-        Err(error) if expected == "transcode" => Some(format!("refused: {error} {}", error.log)),
-        Err(error) if codes.contains(&error.code) => None,
-        Err(error) => Some(format!("refused with {:?}, not {codes:?}: {error}", error.code)),
-    }
-}
-
-/// The manifest's duration is what another prober believed: it is right where nothing lies.
-fn wrong_duration(entry: &Value, source: &Source) -> Option<String> {
-    let tags: Vec<_> = entry["tags"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    let lies = [
-        "lying-duration",
-        "non-zero-start",
-        "negative-timestamps",
-        "several-video-tracks",
-        "subtitles",
-        "fuzz",
-        "no-duration",
-    ];
-    if tags.iter().any(|tag| lies.iter().any(|lie| tag.starts_with(lie))) {
-        return (source.duration <= 0.0 || source.duration > 700.0)
-            .then(|| format!("lasts {} s", source.duration));
-    }
-    let said = entry["duration"].as_f64()?;
-    ((source.duration - said).abs() > 0.15).then(|| format!("lasts {} s, not {said} s", source.duration))
 }
 
 /// What is known about a file. Empty and zero are not looked at.

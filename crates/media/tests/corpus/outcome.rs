@@ -1,0 +1,318 @@
+//! One file through the real pipeline, and what came of it held to the manifest: by other means than
+//! the product's own, which is FFmpeg's decoding of source and output side by side.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use borealis_media::{Media, MediaError, Plan, RunOutput, Source, plan};
+use model::{Format, Template};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    manifest::{DURATION, Entry, Expected, Facts},
+    reel::{Likeness, Reel, Wanted},
+};
+
+/// Mean difference of small pictures, of 255, that scaling and encoding make; and that large pictures
+/// without colour tags are BT.709 to us as to players, and BT.601 to FFmpeg.
+const PICTURES: f64 = 10.0;
+/// What tone mapping leaves of the correlation of small pictures is 1 less this.
+const SHAPES: f64 = 0.2;
+/// What encoding and a change of channels leave of the correlation of loudness is 1 less this.
+const SOUNDS: f64 = 0.2;
+/// Of full scale, root mean square: what nobody hears.
+const SILENCE: f64 = 0.0005;
+
+/// What the table of figures says of a file.
+pub(crate) struct Row {
+    pub(crate) expected: &'static str,
+    pub(crate) outcome: String,
+}
+
+/// Through all four steps and the manifest's facts.
+pub(crate) async fn of(media: &Media, entry: &Entry, number: usize) -> Result<Row, String> {
+    let source = probe(media, entry).await;
+    let facts = match (entry.expected(), source) {
+        (Expected::Made(facts), source) => (facts, source.map_err(|error| said(&error))?),
+        (Expected::Refused(codes), Ok(source)) => {
+            // what only decoding tells is refused later
+            let error = match make(media, entry, &source, "mp4").await {
+                Ok(_) => return Err(format!("was transcoded, and should be refused with {codes:?}")),
+                Err(error) => error,
+            };
+            return refused(&codes, &error);
+        }
+        (Expected::Refused(codes), Err(error)) => return refused(&codes, &error),
+    };
+    let (facts, source) = facts;
+    let mut words = String::new();
+    for format in formats(entry, number) {
+        let made = make(media, entry, &source, format).await.map_err(|error| said(&error))?;
+        made.keep(number);
+        let found =
+            made.check(media, entry, &source, &facts).map_err(|wrong| format!("{format}: {wrong}"))?;
+        if words.is_empty() {
+            words = found;
+        } else {
+            words.push_str(&format!("; {format}"));
+        }
+    }
+    Ok(Row { expected: "transcode", outcome: words })
+}
+
+fn said(error: &MediaError) -> String {
+    format!("{error}\n{}", error.log)
+}
+
+fn refused(codes: &[model::ErrorCode], error: &MediaError) -> Result<Row, String> {
+    if !codes.contains(&error.code) {
+        return Err(format!("was refused with {:?}, not {codes:?}: {}", error.code, said(error)));
+    }
+    Ok(Row { expected: "reject", outcome: format!("{}: {}", error.code.number(), error.detail) })
+}
+
+/// MP4 always, and of odd files one that is cut into segments too, in turn.
+fn formats(entry: &Entry, number: usize) -> Vec<&'static str> {
+    const SEGMENTED: [&str; 4] = ["ts", "fmp4", "dash", "flv"];
+    let second = entry.is_odd().then(|| SEGMENTED[number % SEGMENTED.len()]);
+    std::iter::once("mp4").chain(second).collect()
+}
+
+fn template(format: &str) -> Template {
+    let template: Value = match format {
+        "ts" | "fmp4" => json!({"format": "hls", "seg_type": format, "seg_time": 2}),
+        "dash" => json!({"format": "dash", "seg_time": 2}),
+        single => json!({"format": single}),
+    };
+    let mut template = template;
+    template["template_name"] = "t".into();
+    template["resolution"] = "360p".into();
+    serde_json::from_value(template).expect("a template")
+}
+
+async fn probe(media: &Media, entry: &Entry) -> Result<Source, MediaError> {
+    let work = tempfile::tempdir().expect("a folder");
+    media.probe(&entry.file, work.path(), &CancellationToken::new()).await
+}
+
+struct Made {
+    _work: TempDir,
+    plan: Plan,
+    output: RunOutput,
+    duration: f64,
+}
+
+async fn make(media: &Media, entry: &Entry, source: &Source, format: &str) -> Result<Made, MediaError> {
+    let (work, never) = (tempfile::tempdir().expect("a folder"), CancellationToken::new());
+    let plan = plan(&template(format), source, &media.settings.plan_settings())?;
+    let output = media.run(&plan, &entry.file, work.path(), &|_| {}, &never).await?;
+    let measured = media.verify(&plan, source, &output, &never).await?;
+    Ok(Made { _work: work, plan, output, duration: measured.duration })
+}
+
+impl Made {
+    /// Puts an MP4 where `BOREALIS_KEEP_OUTPUTS` says, to be looked at.
+    fn keep(&self, number: usize) {
+        if let Some(folder) =
+            std::env::var_os("BOREALIS_KEEP_OUTPUTS").filter(|_| self.plan.format == Format::Mp4)
+        {
+            let to = Path::new(&folder).join(format!("{:03}.mp4", number + 1));
+            fs::copy(self.output.dir.join("main.mp4"), to).expect("copied");
+        }
+    }
+
+    /// Agrees and says what it is, or says what is wrong.
+    fn check(&self, media: &Media, entry: &Entry, source: &Source, facts: &Facts) -> Result<String, String> {
+        let main = self.output.dir.join(format!("main.{}", self.plan.format.extensions()[0]));
+        if let Some(wanted) = facts.duration
+            && (self.duration - wanted).abs() > DURATION
+        {
+            return Err(format!("lasts {:.3} s instead of {wanted:.3} s", self.duration));
+        }
+        if facts.sound == self.plan.audios.is_empty() {
+            return Err(format!("has {} sounds", self.plan.audios.len()));
+        }
+        if facts.shown.is_some() == self.plan.videos.is_empty() {
+            return Err(format!("has {} pictures", self.plan.videos.len()));
+        }
+        if self.plan.format != Format::Dash {
+            // its ffprobe reads no manifests
+            check_headers(&headers(media, &main)?, facts, self.plan.segmenting.is_some())?;
+        }
+        self.check_content(media, entry, source, facts, &main)?;
+        Ok(self.words())
+    }
+
+    fn words(&self) -> String {
+        let picture = self.plan.videos.first();
+        let picture = picture.map(|video| format!("{}×{}, {} fps, ", video.width, video.height, video.rate));
+        let sound = if self.plan.audios.is_empty() { "" } else { ", sound" };
+        format!("{}{:.2} s{sound}", picture.unwrap_or_default(), self.duration)
+    }
+
+    /// The output beside FFmpeg's own decoding of the source: the same pictures and the same sound at
+    /// the same times.
+    fn check_content(
+        &self,
+        media: &Media,
+        entry: &Entry,
+        source: &Source,
+        facts: &Facts,
+        main: &Path,
+    ) -> Result<(), String> {
+        let rate = self.plan.videos.first().map(|video| video.rate);
+        let reel = |files: Vec<PathBuf>, picture: Option<String>, sound: Option<String>| {
+            let picture = picture.zip(rate.map(|rate| rate.to_string()));
+            Wanted { ffmpeg: &media.tools.ffmpeg, files, picture, sound }.reel()
+        };
+        let (shown, heard) = (self.plan.picture.as_ref(), self.plan.audios.first());
+        let of_source = reel(
+            vec![entry.file.clone()],
+            shown.map(|picture| format!("0:{}", picture.index)),
+            heard.map(|audio| format!("0:{}", audio.index)),
+        );
+        let files = self.files(main);
+        let sound = format!("{}:a:0", files.len() - 1);
+        let of_output = reel(files, shown.map(|_| "0:v:0".to_owned()), heard.map(|_| sound));
+        if let Some(rate) = rate {
+            self.check_count(&of_output, rate.as_f64(), facts)?;
+        }
+        if heard.is_some() && !facts.silent && of_source.level > SILENCE && of_output.level < SILENCE {
+            return Err(format!("is silent: {:.6}, and its source {:.6}", of_output.level, of_source.level));
+        }
+        if facts.unlike {
+            return Ok(());
+        }
+        let rate = rate.map_or(0.0, |rate| rate.as_f64());
+        let pictures = of_output.pictures_beside(&of_source, rate, source.lead, facts.hdr);
+        let sounds = of_output.sound_beside(&of_source, source.lead);
+        same_colours(&of_output, &of_source, facts)?;
+        alike("pictures", &pictures, if facts.hdr { SHAPES } else { PICTURES })?;
+        alike("sound", &sounds, SOUNDS)?;
+        for (picture, sound) in pictures.iter().zip(&sounds) {
+            let apart = (picture.late - sound.late).abs();
+            // FFmpeg and we may take one of two frames at the edge between them
+            if apart > 1.0 / rate + 0.012 {
+                return Err(format!("sound and picture are {apart:.3} s apart: {pictures:?} {sounds:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// What FFmpeg reads: the main file; of DASH the first tracks themselves, since it takes the segments
+    /// of a presentation below a second twice.
+    fn files(&self, main: &Path) -> Vec<PathBuf> {
+        if self.plan.format != Format::Dash {
+            return vec![main.to_owned()];
+        }
+        let picture = self.plan.videos.first().map(|video| &video.name);
+        let sound = self.plan.audios.first().map(|audio| &audio.name);
+        let joined = |name: &String| {
+            let folder = self.output.dir.join("files").join(name);
+            let mut pieces: Vec<_> = fs::read_dir(&folder).expect("a folder").flatten().collect();
+            pieces.sort_by_key(fs::DirEntry::file_name);
+            let all: Vec<u8> =
+                pieces.iter().flat_map(|piece| fs::read(piece.path()).expect("read")).collect();
+            let file = folder.join("all.mp4");
+            fs::write(&file, all).expect("written");
+            file
+        };
+        picture.into_iter().chain(sound).map(joined).collect()
+    }
+
+    fn check_count(&self, reel: &Reel, rate: f64, facts: &Facts) -> Result<(), String> {
+        let count = reel.count() as f64;
+        let stretched = self.plan.picture.as_ref().map_or(0.0, |picture| picture.start + picture.hold);
+        // frames are added before and after a picture that is shorter than the sound
+        let native = facts.frames.filter(|_| stretched < 0.01 && rate < 59.0);
+        let wanted = native.map_or((self.duration * rate).round(), |frames| frames as f64);
+        if (count - wanted).abs() > 1.5 {
+            return Err(format!("has {count} frames at {rate:.3} fps instead of {wanted}"));
+        }
+        Ok(())
+    }
+}
+
+fn alike(what: &str, found: &[Likeness], most: f64) -> Result<(), String> {
+    match found.iter().find(|likeness| likeness.difference > most) {
+        Some(_) => Err(format!("the {what} are not those of the source: {found:?}")),
+        None => Ok(()),
+    }
+}
+
+/// Neither green nor grey nor washed out. What is tone-mapped is not judged by numbers.
+fn same_colours(output: &Reel, source: &Reel, facts: &Facts) -> Result<(), String> {
+    let (is, should) = (output.mean_colour(), source.mean_colour());
+    let apart = is.iter().zip(should).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    if !facts.hdr && apart > PICTURES {
+        return Err(format!("its mean colour is {is:.0?}, and the source's {should:.0?}"));
+    }
+    Ok(())
+}
+
+/// What ffprobe says of streams and file.
+fn headers(media: &Media, main: &Path) -> Result<Value, String> {
+    let mut command = Command::new(&media.tools.ffprobe);
+    command.args(["-v", "error", "-of", "json", "-show_streams", "-show_format"]);
+    if main.extension().is_some_and(|extension| extension == "m3u8") {
+        command.args(["-allowed_extensions", "ALL"]);
+    }
+    let output = command.arg(main).output().expect("ffprobe runs");
+    serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())
+}
+
+fn check_headers(headers: &Value, facts: &Facts, is_ladder: bool) -> Result<(), String> {
+    let streams = headers["streams"].as_array().ok_or("has no streams")?;
+    // a master playlist's renditions come in any order
+    let of = |kind: &str| {
+        let all = streams.iter().filter(|stream| stream["codec_type"] == kind);
+        all.max_by_key(|stream| stream["width"].as_u64())
+    };
+    if let Some(shown) = facts.shown {
+        check_picture(of("video").ok_or("has no picture")?, shown, is_ladder)?;
+    }
+    if facts.sound {
+        let sound = of("audio").ok_or("has no sound")?;
+        if sound["codec_name"] != "aac" || sound["channel_layout"].as_str().is_none_or(str::is_empty) {
+            return Err(format!("has the sound {sound}"));
+        }
+    }
+    let all = streams.iter().chain([&headers["format"]]).filter_map(|part| part["tags"].as_object());
+    const PRIVATE: &[&str] = &["location", "make", "model", "serial", "gps", "com.apple", "com.android"];
+    let private = |name: &&String| PRIVATE.iter().any(|start| name.to_ascii_lowercase().starts_with(start));
+    match all.flat_map(|tags| tags.keys()).find(private) {
+        Some(name) => Err(format!("still has the metadata `{name}`")),
+        None => Ok(()),
+    }
+}
+
+fn check_picture(video: &Value, (width, height): (f64, f64), is_ladder: bool) -> Result<(), String> {
+    let side = |name: &str| video[name].as_f64().unwrap_or(0.0);
+    let (is_width, is_height) = (side("width"), side("height"));
+    let short = width.min(height);
+    // of a ladder the rungs above the source are left out, down to the last one
+    let rung = if is_ladder && (234.0..360.0).contains(&short) { 234.0 } else { 360.0 };
+    let scale = f64::min(1.0, rung / short);
+    // even sides move the shape of a small picture by a pixel
+    let near = |is: f64, of_source: f64| (is - (of_source * scale).max(2.0)).abs() <= 1.5;
+    if !near(is_width, width) || !near(is_height, height) || is_width % 2.0 + is_height % 2.0 > 0.0 {
+        return Err(format!("is {is_width}x{is_height}, of a source that is shown as {width}x{height}"));
+    }
+    let sar = video["sample_aspect_ratio"].as_str().unwrap_or("1:1");
+    let tags = ["color_space", "color_transfer", "color_primaries", "color_range"];
+    let untagged = tags.iter().find(|tag| video[**tag].as_str().is_none_or(|text| text == "unknown"));
+    match (sar, untagged, &video["side_data_list"], video["pix_fmt"].as_str()) {
+        ("1:1", None, Value::Null, Some("yuv420p")) => Ok(()),
+        _ => Err(format!("has the picture {video}")),
+    }
+}
+
+/// The clips of other people lie in a folder that nothing is written to.
+pub(crate) fn is_there(entry: &Entry) -> bool {
+    fs::metadata(&entry.file).is_ok()
+}
