@@ -56,11 +56,14 @@ fn may_pass(error: &sqlx::Error) -> bool {
 }
 
 /// PostgreSQL's classes 08 (connection), 40 (rollback), 53 (resources) and 57 (intervention);
-/// SQLite's 5 (busy) and 6 (locked), whose extended codes keep them in the low byte.
+/// SQLite's 5 (busy), 6 (locked), 10 (I/O failed) and 13 (disk full), whose extended codes keep them
+/// in the low byte.
 fn code_may_pass(code: &str) -> bool {
     let sqlstate = code.len() == 5 && ["08", "40", "53", "57"].iter().any(|class| code.starts_with(class));
     sqlstate
-        || code.parse::<u32>().is_ok_and(|code| code.to_string().len() < 5 && matches!(code & 0xff, 5 | 6))
+        || code
+            .parse::<u32>()
+            .is_ok_and(|code| code.to_string().len() < 5 && matches!(code & 0xff, 5 | 6 | 10 | 13))
 }
 
 #[cfg(test)]
@@ -75,6 +78,8 @@ mod tests {
     #[case("23505", false)]
     #[case("5", true)]
     #[case("517", true)]
+    #[case("13", true)]
+    #[case("778", true)]
     #[case("2067", false)]
     fn codes(#[case] code: &str, #[case] passes: bool) {
         assert_eq!(code_may_pass(code), passes);

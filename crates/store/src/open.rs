@@ -6,7 +6,11 @@ use model::{Clock, Storage, Task, Timestamp};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, EntityTrait, RuntimeErr,
     Statement,
-    sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous},
+    sqlx::{
+        Connection as _, Sqlite,
+        pool::PoolOptions,
+        sqlite::{SqliteJournalMode, SqliteSynchronous},
+    },
 };
 use sea_orm_migration::MigratorTrait;
 use tokio::{
@@ -205,8 +209,22 @@ impl Store {
     }
 }
 
+/// When SQLite itself undoes a transaction (its disk is full, a write failed), the driver's ROLLBACK
+/// fails, and from then on it takes the connection to be inside of a transaction: what it "commits"
+/// there nobody ever sees. Such a connection is closed instead of used again.
+fn without_lost_transactions(pool: PoolOptions<Sqlite>) -> PoolOptions<Sqlite> {
+    pool.after_release(|connection, _| {
+        Box::pin(async move {
+            // what was begun to be rolled back is done before this is answered
+            connection.ping().await?;
+            Ok(!connection.is_in_transaction())
+        })
+    })
+}
+
 fn connect_options(url: &str, synchronous: SqliteSynchronous) -> ConnectOptions {
     let mut options = ConnectOptions::new(url);
+    options.map_sqlx_sqlite_pool_opts(without_lost_transactions);
     options.max_connections(CONNECTIONS).acquire_timeout(BUSY).sqlx_logging(false).map_sqlx_sqlite_opts(
         move |sqlite| {
             sqlite

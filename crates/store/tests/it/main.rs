@@ -7,5 +7,6 @@ mod jobs;
 mod lists;
 mod protocol;
 mod tasks;
+mod undone;
 mod wakeups;
 mod world;
