@@ -7,12 +7,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use reqwest::redirect;
 use url::{Host, Url};
 
 use crate::{
     Guard, NetError, NetErrorKind, Timing, UrlProblem,
-    connect::JudgeLayer,
+    pool::{Connecting, Pool},
     resolver::{LookupError, Resolver},
     tls,
     trace::Trace,
@@ -21,24 +20,25 @@ use crate::{
 /// How Borealis names itself: `Borealis/<version>`.
 pub const USER_AGENT: &str = concat!("Borealis/", env!("CARGO_PKG_VERSION"));
 
-/// How long an idle connection is kept: after that its address is looked up and judged again.
-const POOL_IDLE: Duration = Duration::from_secs(60);
-
-/// Idle connections that are kept to one receiver.
-const POOL_SIZE: usize = 32;
-
 /// How a client connects.
 #[derive(Clone, Debug)]
 pub struct ClientOptions {
     /// For look-up, TCP and TLS together.
     pub connect_timeout: Duration,
+    /// How long a connection is used for new requests: after that the name is looked up and judged
+    /// again.
+    pub pool_age: Duration,
     /// Which name servers are asked; none: those of `/etc/resolv.conf`.
     pub name_servers: Option<Vec<SocketAddr>>,
 }
 
 impl Default for ClientOptions {
     fn default() -> Self {
-        Self { connect_timeout: Duration::from_secs(10), name_servers: None }
+        Self {
+            connect_timeout: Duration::from_secs(10),
+            pool_age: Duration::from_secs(60),
+            name_servers: None,
+        }
     }
 }
 
@@ -47,7 +47,7 @@ impl Default for ClientOptions {
 pub struct Client {
     guard: Arc<Guard>,
     resolver: Resolver,
-    pooled: reqwest::Client,
+    pool: Pool,
     unpooled: reqwest::Client,
 }
 
@@ -71,31 +71,20 @@ impl Client {
     ///
     /// # Errors
     /// When the resolver or TLS cannot be set up.
-    #[expect(clippy::disallowed_methods, reason = "the guarded client is built here, and nowhere else")]
     pub fn new(guard: Arc<Guard>, options: ClientOptions) -> Result<Self, NetError> {
         let resolver = Resolver::new(Arc::clone(&guard), options.name_servers.as_deref())
             .map_err(|problem| NetError::new(NetErrorKind::Dns, problem))?;
         let tls = tls::client_config()
             .map_err(|error| NetError::new(NetErrorKind::Tls, format!("TLS cannot be set up: {error}")))?;
-        let build = |pool_size| {
-            reqwest::Client::builder()
-                .user_agent(USER_AGENT)
-                .no_proxy()
-                .redirect(redirect::Policy::none())
-                .referer(false)
-                .dns_resolver(resolver.clone())
-                .connector_layer(JudgeLayer { guard: Arc::clone(&guard) })
-                .connect_timeout(options.connect_timeout)
-                .pool_idle_timeout(POOL_IDLE)
-                .pool_max_idle_per_host(pool_size)
-                .tls_backend_preconfigured(tls.clone())
-                .build()
-                .map_err(|error| {
-                    NetError::new(NetErrorKind::Protocol, format!("the client cannot be set up: {error}"))
-                })
+        let connecting = Connecting {
+            guard: Arc::clone(&guard),
+            resolver: resolver.clone(),
+            tls,
+            timeout: options.connect_timeout,
         };
-        let (pooled, unpooled) = (build(POOL_SIZE)?, build(0)?);
-        Ok(Self { guard, resolver, pooled, unpooled })
+        let unpooled = connecting.client(0, options.pool_age).map_err(|error| not_set_up(&error))?;
+        let pool = Pool::new(connecting, options.pool_age).map_err(|error| not_set_up(&error))?;
+        Ok(Self { guard, resolver, pool, unpooled })
     }
 
     /// The guard it connects with.
@@ -123,7 +112,7 @@ impl Client {
     /// # Errors
     /// When there is no answer.
     pub async fn send(&self, request: reqwest::Request) -> Result<Exchange, NetError> {
-        self.exchange(&self.pooled, request).await
+        self.exchange(&self.pool.client(), request).await
     }
 
     /// As [`Client::send`], on a connection of its own: for a request that met a connection which
@@ -138,8 +127,8 @@ impl Client {
     /// The client itself, for libraries that send by themselves. It refuses forbidden names before
     /// it connects, forbidden literals before it sends: check the URLs that such a library is given
     /// with [`Guard::check`], so that nothing connects at all.
-    pub fn reqwest(&self) -> &reqwest::Client {
-        &self.pooled
+    pub fn reqwest(&self) -> reqwest::Client {
+        self.pool.client()
     }
 
     async fn exchange(
@@ -164,6 +153,10 @@ impl Client {
         };
         Ok(Exchange { response, timing })
     }
+}
+
+fn not_set_up(error: &reqwest::Error) -> NetError {
+    NetError::new(NetErrorKind::Protocol, format!("the client cannot be set up: {error}"))
 }
 
 fn refused(problem: &UrlProblem) -> NetError {

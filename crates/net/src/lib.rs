@@ -9,6 +9,7 @@ mod client;
 mod connect;
 mod error;
 mod guard;
+mod pool;
 mod resolver;
 mod tls;
 mod trace;

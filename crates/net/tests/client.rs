@@ -17,10 +17,13 @@ use url::Url;
 const PUBLIC: &str = "93.184.216.34";
 
 fn client(allow: &[&str], name_server: Option<SocketAddr>) -> Client {
+    client_with(allow, name_server, ClientOptions::default())
+}
+
+fn client_with(allow: &[&str], name_server: Option<SocketAddr>, options: ClientOptions) -> Client {
     let allow = allow.iter().map(|network| network.parse().expect("a network")).collect();
     let name_servers = name_server.map(|address| vec![address]);
-    let options = ClientOptions { name_servers, ..ClientOptions::default() };
-    Client::new(Arc::new(Guard::new(allow)), options).expect("a client")
+    Client::new(Arc::new(Guard::new(allow)), ClientOptions { name_servers, ..options }).expect("a client")
 }
 
 fn get(url: Url) -> Request {
@@ -43,6 +46,9 @@ async fn finish(exchange: Exchange) {
 #[case(&[PUBLIC, "10.0.0.1"], "a private address")]
 #[case(&["10.0.0.1", PUBLIC], "a private address")]
 #[case(&[PUBLIC, "::1"], "a loopback address")]
+#[case(&["::1"], "a loopback address")]
+#[case(&["2606:4700::1", "fd00::1"], "a private address")]
+#[case(&["2606:4700::1", "::ffff:10.0.0.1"], "a private address")]
 #[case(&[PUBLIC, "64:ff9b::a9fe:a9fe"], "the address of a cloud's metadata service")]
 #[tokio::test]
 async fn one_forbidden_address_rejects_the_answer(#[case] addresses: &[&str], #[case] kind: &'static str) {
@@ -93,6 +99,21 @@ async fn an_attempt_looks_up_once_and_a_pooled_connection_not_at_all() {
     assert!(third.timing.connect.is_some());
     assert_eq!(server.seen().connections, 2);
     assert_eq!(names.look_ups(), ["service.example.", "service.example."]);
+}
+
+#[tokio::test]
+async fn a_busy_connection_does_not_outlive_what_its_name_says() {
+    let server = WebServer::start().await;
+    let url = server.url("moves.example");
+    for (age, again) in [(Duration::MAX, Ok(())), (Duration::ZERO, Err(NetErrorKind::Forbidden))] {
+        let options = ClientOptions { pool_age: age, ..ClientOptions::default() };
+        let moves = [Says::addresses(&["127.0.0.1"]), Says::addresses(&["10.0.0.1"])];
+        let names = NameServer::start(moves).await;
+        let client = client_with(&["127.0.0.0/8"], Some(names.address), options);
+        finish(client.send(get(url.clone())).await.expect("an answer")).await;
+        let second = client.send(get(url.clone())).await.map_err(|error| error.kind);
+        assert_eq!(second.map(|_| ()), again, "connections are kept for {age:?}");
+    }
 }
 
 #[rstest]
@@ -244,62 +265,4 @@ async fn nobody_listens() {
     let error = refusal(&client, get(url.parse().expect("a url"))).await;
     assert_eq!(error.to_string(), format!("refused: connection refused by {address}"));
     assert_eq!(error.timing.address, Some(address));
-}
-
-/// A TLS server for `localhost` that answers one request on each connection; with its certificate.
-async fn tls_server() -> (Url, String) {
-    let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
-    let (pem, certificate) = (certified.cert.pem(), certified.cert.der().clone());
-    let key = rustls::pki_types::PrivatePkcs8KeyDer::from(certified.signing_key.serialize_der());
-    let config =
-        rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("versions")
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate], key.into())
-            .expect("a good certificate");
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let port = listener.local_addr().expect("an address").port();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            // a client that does not trust the certificate ends the handshake
-            if let Ok(mut stream) = acceptor.accept(stream).await {
-                let length = stream.read(&mut [0; 8192]).await.expect("a request");
-                assert!(length > 0);
-                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.expect("written");
-                stream.shutdown().await.expect("closed");
-            }
-        }
-    });
-    (format!("https://localhost:{port}/").parse().expect("a url"), pem)
-}
-
-const TRUSTED_URL: &str = "BOREALIS_TEST_TRUSTED_URL";
-
-#[tokio::test]
-async fn certificates_must_be_trusted() {
-    let (url, pem) = tls_server().await;
-    let error = refusal(&client(&["127.0.0.0/8"], None), get(url.clone())).await;
-    assert_eq!(error.kind, NetErrorKind::Tls, "{error}");
-    assert!(error.to_string().contains("invalid peer certificate"), "{error}");
-
-    let authority = tempfile::NamedTempFile::new().expect("a file");
-    std::fs::write(authority.path(), pem).expect("written");
-    let mut command = tokio::process::Command::new(std::env::current_exe().expect("a program"));
-    command.args(["--exact", "reaches_the_url_it_is_given", "--ignored"]);
-    command.env("SSL_CERT_FILE", authority.path()).env(TRUSTED_URL, url.as_str());
-    let output = command.output().await.expect("it runs");
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && said.contains("1 passed"), "{said}");
-}
-
-#[tokio::test]
-#[ignore = "certificates_must_be_trusted runs it with an environment of its own"]
-async fn reaches_the_url_it_is_given() {
-    let url = std::env::var(TRUSTED_URL).expect("a url");
-    let exchange = client(&["127.0.0.0/8"], None).send(get(url.parse().expect("a url"))).await;
-    let exchange = exchange.expect("a trusted answer");
-    assert!(exchange.timing.connect.is_some());
-    finish(exchange).await;
 }
