@@ -1,5 +1,5 @@
-//! The PostgreSQL cluster that test processes share. PostgreSQL refuses to run as root, so that for
-//! root it runs as nobody.
+//! PostgreSQL clusters for tests: the one that test processes share, and those that a test has for
+//! itself. PostgreSQL refuses to run as root, so that for root it runs as nobody.
 
 use std::{
     fs::{self, File},
@@ -15,81 +15,169 @@ use std::{
 const NOBODY: u32 = 65534;
 
 /// Nothing is kept, so nothing is made durable.
-const SETTINGS: &str = "-c listen_addresses= -c fsync=off -c synchronous_commit=off -c full_page_writes=off \
-    -c max_connections=400 -c shared_buffers=32MB";
+const SHARED: &str = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=400 \
+    -c shared_buffers=32MB";
 
 /// The URL of the cluster, which is started when it does not run.
 pub(super) fn url() -> String {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
     let cluster = CLUSTER.get_or_init(Cluster::join);
-    let socket: String = url::form_urlencoded::byte_serialize(cluster.folder.as_bytes()).collect();
-    format!("postgres://postgres@localhost/postgres?host={socket}")
+    cluster.server.url()
+}
+
+/// A cluster that nobody else uses, with the settings of a new installation: what is committed is on
+/// the disk. Stopped and removed when dropped.
+#[derive(Debug)]
+pub struct OwnCluster(Server);
+
+impl OwnCluster {
+    /// Makes one and starts it.
+    ///
+    /// # Panics
+    /// When that is not possible.
+    pub fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder").keep();
+        let server = Server::of(folder, "");
+        server.init();
+        server.start();
+        Self(server)
+    }
+
+    /// The URL of its database.
+    pub fn url(&self) -> String {
+        self.0.url()
+    }
+
+    /// Stops it, whatever its clients are at.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn stop(&self) {
+        run(self.0.control().args(["stop", "-w", "-m", "fast"]));
+    }
+
+    /// Starts it again.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start_again(&self) {
+        self.0.start();
+    }
+
+    /// The id of its first process, whose children are the others.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn process(&self) -> u32 {
+        let file = fs::read_to_string(self.0.data().join("postmaster.pid")).expect("it runs");
+        file.lines().next().and_then(|id| id.parse().ok()).expect("a process id")
+    }
+}
+
+impl Drop for OwnCluster {
+    fn drop(&mut self) {
+        // only tidiness
+        let _ = self.0.control().args(["stop", "-w", "-m", "immediate"]).status();
+        let _ = fs::remove_dir_all(&self.0.folder);
+    }
 }
 
 struct Cluster {
-    folder: String,
+    server: Server,
     /// Locked as long as this process lives: the watchdog's sign of use.
     _in_use: File,
 }
 
 impl Cluster {
     fn join() -> Self {
-        let user = fs::metadata("/proc/self").expect("the process's own folder").uid();
-        let root = user == 0;
-        let folder = std::env::temp_dir().join(format!("borealis-test-postgres-{user}"));
+        let folder = std::env::temp_dir().join(format!("borealis-test-postgres-{}", user()));
         fs::create_dir_all(&folder).expect("a folder for the cluster");
+        let server = Server::of(folder, SHARED);
         let open = |name| {
-            let path = folder.join(name);
+            let path = server.folder.join(name);
             let file = File::options().create(true).append(true).open(&path).expect("a lock file");
-            if root {
-                chown(&path, Some(NOBODY), Some(NOBODY)).expect("root may give files away");
-            }
+            server.give_away(&path);
             file
         };
         let (lock, in_use) = (open("lock"), open("in-use"));
         lock.lock().expect("the lock");
         in_use.lock_shared().expect("the shared lock");
-        let server = Server { programs: programs(), folder: &folder, root };
         if !server.is_ready() {
+            server.init();
             server.start();
+            server.watch();
         }
-        Self { folder: folder.to_str().expect("a plain temporary folder").to_owned(), _in_use: in_use }
+        Self { server, _in_use: in_use }
     }
 }
 
-struct Server<'a> {
+fn user() -> u32 {
+    fs::metadata("/proc/self").expect("the process's own folder").uid()
+}
+
+#[derive(Debug)]
+struct Server {
     programs: PathBuf,
-    folder: &'a Path,
+    folder: PathBuf,
+    /// As options of the server's program.
+    settings: &'static str,
     root: bool,
 }
 
-impl Server<'_> {
+impl Server {
+    fn of(folder: PathBuf, settings: &'static str) -> Self {
+        Self { programs: programs(), folder, settings, root: user() == 0 }
+    }
+
+    fn url(&self) -> String {
+        let folder = self.folder.to_str().expect("a plain temporary folder");
+        let socket: String = url::form_urlencoded::byte_serialize(folder.as_bytes()).collect();
+        format!("postgres://postgres@localhost/postgres?host={socket}")
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
     fn is_ready(&self) -> bool {
         let mut ready = self.command(self.programs.join("pg_isready"));
-        ready.arg("-q").arg("-h").arg(self.folder).status().is_ok_and(|status| status.success())
+        ready.arg("-q").arg("-h").arg(&self.folder).status().is_ok_and(|status| status.success())
+    }
+
+    /// To whom the server runs as.
+    fn give_away(&self, path: &Path) {
+        if self.root {
+            chown(path, Some(NOBODY), Some(NOBODY)).expect("root may give files away");
+        }
+    }
+
+    fn init(&self) {
+        self.give_away(&self.folder);
+        if self.data().exists() {
+            fs::remove_dir_all(self.data()).expect("what a killed cluster left can be removed");
+        }
+        let mut initdb = self.command(self.programs.join("initdb"));
+        initdb.args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "-D"]);
+        run(initdb.arg(self.data()));
+    }
+
+    fn start(&self) {
+        let options = format!("-k {} -c listen_addresses= {}", self.folder.display(), self.settings);
+        run(self.control().args(["start", "-w", "-o", &options, "-l", "log"]));
     }
 
     #[expect(clippy::zombie_processes, reason = "the watchdog outlives this process")]
-    fn start(&self) {
-        if self.root {
-            chown(self.folder, Some(NOBODY), Some(NOBODY)).expect("root may give folders away");
-        }
-        let data = self.folder.join("data");
-        if data.exists() {
-            fs::remove_dir_all(&data).expect("what a killed cluster left can be removed");
-        }
-        let data = data.as_os_str();
-        let mut initdb = self.command(self.programs.join("initdb"));
-        initdb.args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "-D"]);
-        run(initdb.arg(data));
-        let options = format!("-k {} {SETTINGS}", self.folder.display());
-        let mut start = self.command(self.programs.join("pg_ctl"));
-        start.args(["start", "-w", "-o", &options, "-l", "log", "-D"]);
-        run(start.arg(data));
+    fn watch(&self) {
         let mut watchdog = self.command("sh");
         watchdog.args(["-c", include_str!("watchdog.sh"), "watchdog"]);
-        watchdog.arg(&self.programs).arg(self.folder).process_group(0);
+        watchdog.arg(&self.programs).arg(&self.folder).process_group(0);
         watchdog.spawn().expect("a shell");
+    }
+
+    fn control(&self) -> Command {
+        let mut control = self.command(self.programs.join("pg_ctl"));
+        control.arg("-D").arg(self.data());
+        control
     }
 
     /// A program run as who may run PostgreSQL, in the cluster's folder.
@@ -102,7 +190,7 @@ impl Server<'_> {
         } else {
             Command::new(program)
         };
-        command.current_dir(self.folder);
+        command.current_dir(&self.folder);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command
     }

@@ -11,6 +11,7 @@ mod owed;
 mod plans;
 
 pub use broken::{break_tables, close};
+pub use cluster::OwnCluster;
 pub use many::{DAYS, add_templates, fill};
 pub use owed::owe;
 pub use plans::{claim_plan, list_plans, query_plan};
@@ -55,20 +56,25 @@ pub async fn database(kind: Kind) -> TestDatabase {
             let url = format!("sqlite://{}?mode=rwc", folder.path().join("borealis.db").display());
             TestDatabase { url, place: Place::Folder(folder) }
         }
-        Kind::Postgres => {
-            let server = match std::env::var("BOREALIS_TEST_POSTGRES") {
-                Ok(url) => url,
-                Err(_) => cluster::url(),
-            };
-            let name = format!("test_{:016x}", rand::rng().next_u64());
-            let mut connection = PgConnection::connect(&server).await.expect("a PostgreSQL server");
-            let create = AssertSqlSafe(format!("CREATE DATABASE {name}"));
-            connection.execute(create).await.expect("a user that may create databases");
-            let mut url = url::Url::parse(&server).expect("a URL");
-            url.set_path(&name);
-            TestDatabase { url: url.into(), place: Place::Server { url: server, name } }
-        }
+        Kind::Postgres => match std::env::var("BOREALIS_TEST_POSTGRES") {
+            Ok(server) => database_on(&server).await,
+            Err(_) => database_on(&cluster::url()).await,
+        },
     }
+}
+
+/// Makes an empty database on a PostgreSQL server.
+///
+/// # Panics
+/// When it cannot be made.
+pub async fn database_on(server: &str) -> TestDatabase {
+    let name = format!("test_{:016x}", rand::rng().next_u64());
+    let mut connection = PgConnection::connect(server).await.expect("a PostgreSQL server");
+    let create = AssertSqlSafe(format!("CREATE DATABASE {name}"));
+    connection.execute(create).await.expect("a user that may create databases");
+    let mut url = url::Url::parse(server).expect("a URL");
+    url.set_path(&name);
+    TestDatabase { url: url.into(), place: Place::Server { url: server.to_owned(), name } }
 }
 
 impl TestDatabase {
