@@ -148,6 +148,7 @@ fn with_attempts(mut callback: Value) -> String {
     let attempts = callback.as_object_mut().and_then(|fields| fields.remove("attempt_list"));
     let columns = [
         ("ATTEMPT", "number"),
+        ("TIME (UTC)", "time"),
         ("ADDRESS", "address"),
         ("MS", "total_ms"),
         ("HTTP", "http_status"),
@@ -166,15 +167,16 @@ mod tests {
     #[test]
     fn attempts_stand_below_the_fields() {
         let callback = json!({"callback_id": "cb_1", "status": "owed", "attempt_list": [
-            {"number": 1, "address": "127.0.0.1:80", "total_ms": 7, "http_status": 500, "error": "HTTP 500"},
+            {"number": 1, "time": 1_650_453_342, "address": "127.0.0.1:80", "total_ms": 7, "http_status": 500,
+             "error": "status 500"},
         ]});
         assert_eq!(
             with_attempts(callback),
             "callback_id  cb_1\n\
              status       owed\n\
              \n\
-             ATTEMPT  ADDRESS       MS  HTTP  ERROR\n\
-             1        127.0.0.1:80  7   500   HTTP 500\n"
+             ATTEMPT  TIME (UTC)           ADDRESS       MS  HTTP  ERROR\n\
+             1        2022-04-20 11:15:42  127.0.0.1:80  7   500   status 500\n"
         );
     }
 }

@@ -114,7 +114,8 @@ fn text(field: &str, value: &Value) -> String {
 }
 
 fn is_time(field: &str) -> bool {
-    (field.ends_with("_time") && field != "spend_time" && field != "seg_time") || field == "created_at"
+    (field.ends_with("_time") && field != "spend_time" && field != "seg_time")
+        || ["created_at", "time"].contains(&field)
 }
 
 /// A moment in UTC: `2026-01-31 23:59:59`.

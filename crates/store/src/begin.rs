@@ -4,6 +4,7 @@
 //! every one is IMMEDIATE; inside the process writers take turns in order, which SQLite's own
 //! waiting does not give. Dropping it without [`Write::commit`] undoes it.
 
+use model::{CallbackId, StorageId, TaskId};
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, IsolationLevel,
     SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
@@ -15,11 +16,21 @@ use crate::{
     wakeups::{self, Made},
 };
 
+/// A callback that a transaction makes owed, for the log: its story begins with it.
+pub(crate) struct Owed {
+    pub(crate) callback: CallbackId,
+    pub(crate) storage: StorageId,
+    /// The first of the tasks that it tells about, and how many they are.
+    pub(crate) task: TaskId,
+    pub(crate) tasks: usize,
+}
+
 /// An open write transaction.
 pub(crate) struct Write<'a> {
     pub(crate) tx: DatabaseTransaction,
     store: &'a Store,
     made: Made,
+    owed: Vec<Owed>,
     // after `tx`, so that it is dropped last
     _turn: Option<MutexGuard<'a, ()>>,
 }
@@ -60,7 +71,7 @@ impl Store {
             ..Default::default()
         };
         let tx = database.begin_with_options(options).await?;
-        Ok(Write { tx, store: self, made: Made::default(), _turn: turn })
+        Ok(Write { tx, store: self, made: Made::default(), owed: Vec::new(), _turn: turn })
     }
 }
 
@@ -76,12 +87,21 @@ impl Write<'_> {
         self.made.callbacks.insert(receiver.to_owned());
     }
 
+    /// Says that the transaction owes somebody a callback, in this queue.
+    pub(crate) fn owes(&mut self, owed: Owed, receiver: &str) {
+        self.made_callback(receiver);
+        self.owed.push(owed);
+    }
+
     /// Makes it so, and wakes whoever waits for it.
     pub(crate) async fn commit(self) -> Result<()> {
         if self.tx.get_database_backend() == DbBackend::Postgres {
             wakeups::announce(&self.tx, self.store.wakeups(), &self.made).await?;
         }
         self.tx.commit().await?;
+        for Owed { callback, storage, task, tasks } in self.owed {
+            tracing::info!(callback_id = %callback, storage_id = %storage, task_id = %task, tasks, "callback owed");
+        }
         self.store.wakeups().wake(self.made);
         Ok(())
     }

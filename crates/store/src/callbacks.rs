@@ -15,7 +15,7 @@ use sea_orm::{
 
 use crate::{
     Page, Result, Store, StoreError,
-    begin::Write,
+    begin::{Owed, Write},
     column,
     entities::{attempt, callback, callback_task},
     receiver::queue_of,
@@ -118,7 +118,10 @@ impl Store {
             task_id: Set(task.id.to_string()),
         });
         callback_task::Entity::insert_many(tells).exec_without_returning(&write.tx).await?;
-        write.made_callback(&receiver);
+        if let Some(task) = tasks.first() {
+            let (storage, task) = (storage.id.clone(), task.id.clone());
+            write.owes(Owed { callback: id, storage, task, tasks: tasks.len() }, &receiver);
+        }
         Ok(())
     }
 }

@@ -44,9 +44,8 @@ impl Breaker {
         }
     }
 
-    /// Takes note of how an attempt ended. Gives whether it opened just now.
-    pub(super) fn note(&mut self, succeeded: bool, now: Instant) -> bool {
-        let was_open = self.is_open();
+    /// Takes note of how an attempt ended.
+    pub(super) fn note(&mut self, succeeded: bool, now: Instant) {
         *self = match *self {
             _ if succeeded => Self::new(),
             Self::Closed { failures } if failures + 1 < FAILURES => Self::Closed { failures: failures + 1 },
@@ -58,7 +57,6 @@ impl Breaker {
                 Self::Open { probe_at: now + wait, wait }
             }
         };
-        self.is_open() && !was_open
     }
 }
 
@@ -104,14 +102,11 @@ mod tests {
     #[test]
     fn five_failures_in_a_row_open_it_and_probes_come_ever_later() {
         let (mut breaker, mut now) = (Breaker::new(), Instant::now());
-        for _ in 0..4 {
-            assert!(!breaker.note(false, now));
+        for succeeded in [false, false, false, false, true, false, false, false, false] {
+            breaker.note(succeeded, now);
+            assert!(!breaker.is_open());
         }
-        breaker.note(true, now);
-        for _ in 0..4 {
-            assert!(!breaker.note(false, now));
-        }
-        assert!(breaker.note(false, now));
+        breaker.note(false, now);
         let mut waits = Vec::new();
         for _ in 0..8 {
             let probe_at = breaker.opens_at(now).expect("closed to all");
@@ -121,7 +116,7 @@ mod tests {
             assert_eq!(breaker.opens_at(now), Some(probe_at));
             now = probe_at;
             assert_eq!(breaker.opens_at(now), None, "a probe may go");
-            assert!(!breaker.note(false, now), "it is open still, not again");
+            breaker.note(false, now);
         }
         assert_eq!(waits, [5, 10, 20, 40, 80, 160, 300, 300]);
         breaker.note(true, now);

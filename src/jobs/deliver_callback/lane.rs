@@ -143,17 +143,18 @@ impl Lane {
         self.firsts.drain(..).chain(self.retries.drain(..))
     }
 
-    /// Takes note of how an attempt ended. Gives whether the breaker opened just now.
-    pub(super) fn note(&mut self, outcome: &Outcome, took: Duration, now: Instant) -> bool {
+    /// Takes note of how an attempt ended.
+    pub(super) fn note(&mut self, outcome: &Outcome, took: Duration, now: Instant) {
         self.quick = *outcome == Outcome::Accepted && took <= SLOW;
         if !self.quick {
             self.window = self.slots;
         }
-        let Some((breaker, pace)) = &mut self.spared else { return false };
-        pace.note(outcome, now);
-        match outcome {
-            Outcome::Forbidden => false,
-            outcome => breaker.note(*outcome == Outcome::Accepted, now),
+        if let Some((breaker, pace)) = &mut self.spared {
+            pace.note(outcome, now);
+            // a callback that cannot be sent says nothing about its receiver
+            if *outcome != Outcome::Forbidden {
+                breaker.note(*outcome == Outcome::Accepted, now);
+            }
         }
     }
 }

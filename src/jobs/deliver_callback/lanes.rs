@@ -271,15 +271,20 @@ impl Lanes {
         }
         if let Some(lane) = self.lanes.get_mut(queue) {
             lane.flying -= 1;
-            let opened = lane.note(outcome, took, now);
-            if opened || lane.is_broken() {
+            let was_broken = lane.is_broken();
+            lane.note(outcome, took, now);
+            match (was_broken, lane.is_broken()) {
+                (false, true) => {
+                    tracing::warn!(receiver = queue, "a receiver keeps failing; it is tried once in a while");
+                }
+                (true, false) => tracing::info!(receiver = queue, "a receiver answers again"),
+                _ => {}
+            }
+            if lane.is_broken() {
                 let before = self.spared.len();
                 self.spared.extend(lane.drain());
                 self.ahead -= self.spared[before..].iter().map(|claim| claim.body.len()).sum::<usize>();
                 self.hungry.insert(queue.to_owned());
-            }
-            if opened {
-                tracing::warn!(receiver = queue, "a receiver keeps failing; it is tried once in a while");
             }
         }
         self.takes_turns(queue);
