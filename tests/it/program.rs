@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader, Lines},
     process::{Child, ChildStderr, ChildStdout, Command},
+    sync::mpsc,
 };
 
 pub(crate) const ACCESS_KEY: &str = "tester";
@@ -19,8 +20,14 @@ pub(crate) const SECRET_KEY: &str = "a secret of the tests";
 
 /// The program with these arguments, and nothing of this shell's settings but where the tools are.
 pub(crate) fn borealis(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_borealis"));
-    command.args(args).stdin(Stdio::null()).kill_on_drop(true);
+    started_by(&[], args)
+}
+
+/// As [`borealis`], by another program that becomes it.
+fn started_by(starter: &[&str], args: &[&str]) -> Command {
+    let mut words = starter.iter().chain([&env!("CARGO_BIN_EXE_borealis")]).chain(args);
+    let mut command = Command::new(words.next().expect("the program itself"));
+    command.args(words).stdin(Stdio::null()).kill_on_drop(true);
     for (name, _) in env::vars_os() {
         if name.to_string_lossy().starts_with("BOREALIS_") && name != "BOREALIS_TOOLS" {
             command.env_remove(name);
@@ -110,14 +117,26 @@ pub(crate) struct Server {
     pub(crate) url: String,
     pub(crate) data: TempDir,
     process: Child,
+    log: mpsc::UnboundedReceiver<String>,
 }
 
 impl Server {
     /// Starts it, and waits until it says where it listens.
     pub(crate) async fn start(flags: &[&str]) -> Self {
         let data = tempfile::tempdir().expect("a folder");
-        let (process, url) = serve(data.path(), flags).await;
-        Self { url, data, process }
+        Self::start_in(data, &[], flags).await
+    }
+
+    /// As [`Server::start`], but one whose writes fail beyond the limit of a file's size, where others
+    /// are killed.
+    pub(crate) async fn start_under_limits(flags: &[&str]) -> Self {
+        let starter = ["sh", "-c", "trap '' XFSZ; exec \"$@\"", "sh"];
+        Self::start_in(tempfile::tempdir().expect("a folder"), &starter, flags).await
+    }
+
+    async fn start_in(data: TempDir, starter: &[&str], flags: &[&str]) -> Self {
+        let (process, url, log) = serve(starter, data.path(), flags).await;
+        Self { url, data, process, log }
     }
 
     /// Kills it as nothing can prevent.
@@ -127,7 +146,23 @@ impl Server {
 
     /// Starts it again over the same data, on another port.
     pub(crate) async fn restart(&mut self, flags: &[&str]) {
-        (self.process, self.url) = serve(self.data.path(), flags).await;
+        (self.process, self.url, self.log) = serve(&[], self.data.path(), flags).await;
+    }
+
+    /// The id of its process.
+    pub(crate) fn pid(&self) -> Pid {
+        let id = self.process.id().expect("it still runs");
+        Pid::from_raw(i32::try_from(id).expect("a process id")).expect("not zero")
+    }
+
+    /// Waits until it logs a line with `words`; gives it.
+    pub(crate) async fn logs(&mut self, words: &str) -> String {
+        loop {
+            let line = self.log.recv().await.expect("it did not end");
+            if line.contains(words) {
+                return line;
+            }
+        }
     }
 
     /// A subcommand that asks this server.
@@ -166,9 +201,13 @@ impl Server {
     }
 }
 
-/// Starts a server, and gives it with its URL. What it logs goes on to the test's own output.
-async fn serve(data: &Path, flags: &[&str]) -> (Child, String) {
-    let mut command = borealis(&["serve", "--listen", "127.0.0.1:0", "--log-format", "json"]);
+/// Starts a server, and gives it with its URL and what it logs, which goes on to the test's own output.
+async fn serve(
+    starter: &[&str],
+    data: &Path,
+    flags: &[&str],
+) -> (Child, String, mpsc::UnboundedReceiver<String>) {
+    let mut command = started_by(starter, &["serve", "--listen", "127.0.0.1:0", "--log-format", "json"]);
     command
         .arg("--data-dir")
         .arg(data)
@@ -189,12 +228,15 @@ async fn serve(data: &Path, flags: &[&str]) -> (Child, String) {
             _ => {}
         }
     };
+    let (lines, logged) = mpsc::unbounded_channel();
     tokio::spawn(async move {
         while let Ok(Some(line)) = log.next_line().await {
             println!("{line}");
+            // not every test reads it
+            let _ = lines.send(line);
         }
     });
-    (process, url)
+    (process, url, logged)
 }
 
 fn terminate(process: &Child) {

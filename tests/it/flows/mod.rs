@@ -1,12 +1,16 @@
 //! The main job from end to end: the real program, a real input over HTTP, a real receiver.
 
+mod changes;
 mod chaos;
 mod delivery;
 mod examples;
 mod failures;
 mod formats;
 mod media_files;
+mod misbehaving;
+mod outage;
 mod pictures;
+mod policies;
 mod receiver;
 mod session;
 mod stores;

@@ -24,9 +24,13 @@ pub(super) struct Bound {
 
 impl Session {
     /// Starts a server with these flags, and a file server of these files.
-    #[expect(clippy::disallowed_methods, reason = "the customer's client, which has no guard")]
     pub(super) async fn start(flags: &[&str], files: HashMap<&'static str, Vec<u8>>) -> Self {
-        let server = Server::start(flags).await;
+        Self::with(Server::start(flags).await, files).await
+    }
+
+    /// With a server that was started in a way of its own.
+    #[expect(clippy::disallowed_methods, reason = "the customer's client, which has no guard")]
+    pub(super) async fn with(server: Server, files: HashMap<&'static str, Vec<u8>>) -> Self {
         // each test process installs it once
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
@@ -62,6 +66,12 @@ impl Session {
 
     pub(super) async fn get(&self, call: &str) -> Value {
         self.call(Method::GET, call, Value::Null).await
+    }
+
+    /// What `/metrics` says.
+    pub(super) async fn figures(&self) -> String {
+        let answer = self.client.get(format!("{}/metrics", self.server.url)).send().await.expect("an answer");
+        String::from_utf8(answer.bytes().await.expect("a body").into()).expect("a text")
     }
 
     /// Binds a bucket and a callback URL.
