@@ -14,61 +14,28 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::mpsc};
 
-const ACCESS_KEY: &str = "bench";
-const SECRET_KEY: &str = "bench-secret";
+/// The administrator's key of every server.
+pub(crate) const KEYS: [(&str, &str); 2] =
+    [("BOREALIS_ACCESS_KEY", "bench"), ("BOREALIS_SECRET_KEY", "bench-secret")];
 
-/// A running server with a data directory of its own; killed when dropped.
-pub(crate) struct Product {
-    child: Child,
+/// Calls of a server's API, as a customer makes them.
+#[derive(Clone)]
+pub(crate) struct Api {
     base: String,
     client: reqwest::Client,
-    /// Inputs lie here and are served over HTTP.
-    pub(crate) files: TempDir,
-    files_url: String,
-    /// When which callback arrived.
-    pub(crate) callbacks: mpsc::UnboundedReceiver<(Instant, Value)>,
-    notify: String,
-    data: TempDir,
 }
 
-impl Product {
-    /// Starts a server over SQLite and waits until it is ready.
+impl Api {
+    /// Of the server on this port of loopback.
     #[expect(clippy::disallowed_methods, reason = "the customer's client, which has no guard")]
-    pub(crate) async fn start() -> Self {
+    pub(crate) fn on(port: u16) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let (files, data) = (tempdir(), tempdir());
-        let files_url = serve_files(files.path().to_owned()).await;
-        let (notify, callbacks) = receive().await;
-        let port =
-            TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("bound").port();
-        let child = Command::new(env!("CARGO_BIN_EXE_borealis"))
-            .args(["serve", "--listen", &format!("127.0.0.1:{port}")])
-            .arg("--data-dir")
-            .arg(data.path())
-            .env("BOREALIS_ACCESS_KEY", ACCESS_KEY)
-            .env("BOREALIS_SECRET_KEY", SECRET_KEY)
-            .env("BOREALIS_ALLOW_NETWORKS", "127.0.0.0/8")
-            .env("BOREALIS_TOOLS", tools())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the server starts");
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-        let product = Self {
-            child,
-            base: format!("http://127.0.0.1:{port}"),
-            client,
-            files,
-            files_url,
-            callbacks,
-            notify,
-            data,
-        };
-        product.wait_until_ready().await;
-        product
+        Self { base: format!("http://127.0.0.1:{port}"), client }
     }
 
-    async fn wait_until_ready(&self) {
+    /// Waits until the server is ready.
+    pub(crate) async fn ready(&self) {
         let began = Instant::now();
         loop {
             let ready = self.client.get(format!("{}/readyz", self.base)).send().await;
@@ -80,12 +47,13 @@ impl Product {
         }
     }
 
-    /// A call of the API; gives `data`.
+    /// A call; gives `data`.
     pub(crate) async fn call(&self, method: reqwest::Method, path: &str, body: Value) -> Value {
+        let [(_, access_key), (_, secret_key)] = KEYS;
         let answer = self
             .client
             .request(method, format!("{}/vodencoding/v1/{path}", self.base))
-            .basic_auth(ACCESS_KEY, Some(SECRET_KEY))
+            .basic_auth(access_key, Some(secret_key))
             .json(&body)
             .send()
             .await
@@ -93,6 +61,54 @@ impl Product {
         let mut envelope: Value = answer.json().await.expect("JSON");
         assert_eq!(envelope["code"], 0, "{path}: {envelope}");
         envelope["data"].take()
+    }
+}
+
+/// A port of loopback that is free.
+pub(crate) async fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("bound").port()
+}
+
+/// A running server with a data directory of its own; killed when dropped.
+pub(crate) struct Product {
+    child: Child,
+    api: Api,
+    /// Inputs lie here and are served over HTTP.
+    pub(crate) files: TempDir,
+    files_url: String,
+    /// When which callback arrived.
+    pub(crate) callbacks: mpsc::UnboundedReceiver<(Instant, Value)>,
+    notify: String,
+    data: TempDir,
+}
+
+impl Product {
+    /// Starts a server over SQLite and waits until it is ready.
+    pub(crate) async fn start() -> Self {
+        let (files, data) = (tempdir(), tempdir());
+        let files_url = serve_files(files.path().to_owned()).await;
+        let (notify, callbacks) = receive().await;
+        let port = free_port().await;
+        let child = Command::new(env!("CARGO_BIN_EXE_borealis"))
+            .args(["serve", "--listen", &format!("127.0.0.1:{port}")])
+            .arg("--data-dir")
+            .arg(data.path())
+            .envs(KEYS)
+            .env("BOREALIS_ALLOW_NETWORKS", "127.0.0.0/8")
+            .env("BOREALIS_TOOLS", tools())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the server starts");
+        let api = Api::on(port);
+        let product = Self { child, api, files, files_url, callbacks, notify, data };
+        product.api.ready().await;
+        product
+    }
+
+    /// A call of the API; gives `data`.
+    pub(crate) async fn call(&self, method: reqwest::Method, path: &str, body: Value) -> Value {
+        self.api.call(method, path, body).await
     }
 
     /// A storage whose callbacks come to `self.callbacks`.
@@ -136,15 +152,20 @@ impl Product {
 
     /// The greatest resident memory of the server itself so far, in MiB.
     pub(crate) fn peak_memory(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("a process");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
-        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") / 1024
+        peak_memory(self.child.id())
     }
 
     /// The address of the API, for load generators.
     pub(crate) fn base(&self) -> &str {
-        &self.base
+        &self.api.base
     }
+}
+
+/// The greatest resident memory of a process so far, in MiB.
+pub(crate) fn peak_memory(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("a process");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+    line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") / 1024
 }
 
 impl Drop for Product {
@@ -201,7 +222,8 @@ async fn receive() -> (String, mpsc::UnboundedReceiver<(Instant, Value)>) {
     (format!("{url}/"), receiver)
 }
 
-async fn serve(router: Router) -> String {
+/// Serves on loopback; gives the URL, without a slash at its end.
+pub(crate) async fn serve(router: Router) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("bound"));
     tokio::spawn(async move { axum::serve(listener, router).await.expect("served") });
