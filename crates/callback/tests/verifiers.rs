@@ -1,14 +1,22 @@
 //! Signatures against implementations that are not ours: the `standardwebhooks` packages of PyPI and
-//! npm, as customers use them. `make test` fetches them.
+//! npm, as customers use them, and the receivers of `docs/callbacks.md`. `make test` fetches them.
 
 use std::{
-    io::Write as _,
+    io::{BufRead as _, BufReader, Write as _},
+    net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
+    sync::Arc,
+    time::Duration,
 };
 
-use borealis_callback::sign;
-use model::{CallbackId, Clock as _, Secret, SystemClock};
+use borealis_callback::{
+    send::{Limits, Message, Outcome, send},
+    sign,
+};
+use model::{CallbackId, Clock as _, NotifySuccess, Secret, SystemClock};
+use net::{Client, ClientOptions, Guard};
+use rstest::rstest;
 use serde_json::json;
 
 const PYTHON: &str = "
@@ -32,15 +40,15 @@ fn folder(name: &str) -> PathBuf {
     folder
 }
 
-fn python() -> Command {
+fn python(program: &str) -> Command {
     let mut command = Command::new("python3");
-    command.args(["-c", PYTHON]).env("PYTHONPATH", folder("standardwebhooks-python"));
+    command.args(["-c", program]).env("PYTHONPATH", folder("standardwebhooks-python"));
     command
 }
 
-fn node() -> Command {
+fn node(program: &str) -> Command {
     let mut command = Command::new("node");
-    command.args(["-e", NODE]).current_dir(folder("standardwebhooks-node"));
+    command.args(["-e", program]).current_dir(folder("standardwebhooks-node"));
     command
 }
 
@@ -70,8 +78,12 @@ fn believes(mut verifier: Command, secret: &Secret, signers: &[&Secret], body: &
     output.status.success()
 }
 
-fn check(verifier: fn() -> Command) {
+#[rstest]
+#[case::python(python, PYTHON)]
+#[case::node(node, NODE)]
+fn customers_believe_us(#[case] language: fn(&str) -> Command, #[case] program: &str) {
     let (secret, other) = (sign::generate_secret(), sign::generate_secret());
+    let verifier = || language(program);
     assert!(believes(verifier(), &secret, &[&secret], BODY));
     // while a secret is rotated out, both fit
     assert!(believes(verifier(), &secret, &[&other, &secret], BODY));
@@ -80,12 +92,73 @@ fn check(verifier: fn() -> Command) {
     assert!(!believes(verifier(), &secret, &[&secret], &BODY.replace('7', "8")));
 }
 
-#[test]
-fn python_believes_us() {
-    check(python);
+/// A receiver out of the documentation, killed when dropped.
+struct Receiver {
+    process: Child,
+    url: String,
 }
 
-#[test]
-fn node_believes_us() {
-    check(node);
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.process.kill().expect("it runs");
+        self.process.wait().expect("it ends");
+    }
+}
+
+impl Receiver {
+    fn start(mut program: Command, secret: &Secret) -> Self {
+        let port =
+            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port").local_addr().expect("bound").port();
+        program.env("SECRET", secret.expose()).env("PORT", port.to_string());
+        let process = program.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it is installed");
+        Self { process, url: format!("http://127.0.0.1:{port}/") }
+    }
+}
+
+/// The first piece of the documentation in this language.
+fn documented(language: &str) -> String {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/callbacks.md");
+    let page = std::fs::read_to_string(page).expect("the documentation");
+    let (_, piece) = page.split_once(&format!("```{language}\n")).expect("a piece in this language");
+    piece.split_once("```").expect("its end").0.to_owned()
+}
+
+#[rstest]
+#[case::python(python(&documented("python")))]
+#[case::node(node(&documented("js")))]
+#[tokio::test]
+async fn the_documented_receivers_work(#[case] program: Command) {
+    let (secret, other) = (sign::generate_secret(), sign::generate_secret());
+    let mut receiver = Receiver::start(program, &secret);
+    let loopback = "127.0.0.0/8".parse().expect("a network");
+    let client =
+        Client::new(Arc::new(Guard::new(vec![loopback])), ClientOptions::default()).expect("a client");
+    let body = br#"{"code":0,"msg":"succeeded","data":[{"task_id":"20220420111542664667cccc3d179880"}]}"#;
+    let post = async |id: &CallbackId, secret: &Secret| {
+        let (url, secrets) = (receiver.url.clone(), [secret]);
+        let message =
+            Message { url: &url, id, body, number: 1, secrets: &secrets, success: NotifySuccess::Only200 };
+        loop {
+            let (attempt, outcome) = send(&client, &message, &SystemClock, &Limits::default()).await;
+            if attempt.connect_ms.is_some() || attempt.http_status.is_some() {
+                return outcome;
+            }
+            // it is not there yet
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let [first, second] = [CallbackId::generate(&mut rand::rng()), CallbackId::generate(&mut rand::rng())];
+    assert!(matches!(post(&first, &other).await, Outcome::Rejected { status: 401, .. }));
+    // what comes again is accepted, and nothing is done about it
+    for id in [&first, &first, &second] {
+        assert_eq!(post(id, &secret).await, Outcome::Accepted);
+    }
+    let stdout = receiver.process.stdout.take().expect("it is piped");
+    drop(receiver);
+    let said: Vec<String> = BufReader::new(stdout).lines().map(|line| line.expect("a text")).collect();
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(
+        said.iter()
+            .all(|line| line.contains("succeeded") && line.contains("20220420111542664667cccc3d179880"))
+    );
 }
