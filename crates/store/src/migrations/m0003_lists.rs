@@ -56,6 +56,8 @@ const INDEXES: &[&str] = &[
     "CREATE INDEX task_change_tenant ON task_change (tenant_id)",
     "CREATE INDEX task_status ON task (tenant_id, status, created, id)",
     "CREATE INDEX task_storage ON task (tenant_id, storage_id, created, id)",
+    // of the two above, SQLite takes either, and one may hold nearly all tasks
+    "CREATE INDEX task_storage_status ON task (tenant_id, storage_id, status, created, id)",
     "CREATE INDEX task_template ON task (tenant_id, template_name, created, id)",
     // only its beginning: what PostgreSQL has room for in an index is less than a text may be
     "CREATE INDEX task_custom_info ON task (tenant_id, substr(custom_info, 1, 200), created, id) \

@@ -87,7 +87,7 @@ async fn every_list_and_every_claim_is_read_by_index(#[values(Kind::Sqlite, Kind
     let example = world.task(&storage);
     fill(&world.store, &example, &other.id, 20_000).await.expect("filled");
     for (index, filter) in filters(&storage, example.created) {
-        let few = filter.batch_id.is_some() || filter.custom_info.is_some();
+        let few = filter.batch_id.is_some() || filter.custom_info.is_some() || filter.status.is_some();
         let deep = Page { offset: if few { 0 } else { 15 }, limit: 20 };
         let plans = list_plans(&world.store, &world.tenant, &filter, deep).await.expect("explained");
         // PostgreSQL reads a small table as a whole, and says so
@@ -126,6 +126,10 @@ fn filters(storage: &Storage, created: Timestamp) -> Vec<(&'static str, TaskFilt
         ("task_newest", TaskFilter { start: Some(created - DAY * 9), end: Some(created - DAY * 2), ..any() }),
         ("task_status", TaskFilter { status: Some(TaskStatus::Failed), ..any() }),
         ("task_storage", TaskFilter { storage_id: Some(storage.id.clone()), ..any() }),
+        (
+            "task_storage_status",
+            TaskFilter { status: Some(TaskStatus::Failed), storage_id: Some(storage.id.clone()), ..any() },
+        ),
         ("task_template", TaskFilter { template_name: Some("rare".parse().expect("a name")), ..any() }),
         ("task_batch", TaskFilter { batch_id: Some(batch), ..any() }),
         ("task_custom_info", TaskFilter { custom_info: Some("order 77".to_owned()), ..any() }),
