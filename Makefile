@@ -45,6 +45,7 @@ gen:
 
 ## The figures of docs/figures.md, measured on this machine.
 bench: setup
+	@scripts/test-servers.sh
 	cargo bench --locked --bench '*'
 
 # Unoptimised as well: a minute instead of five, and it runs for a second.

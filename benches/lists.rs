@@ -6,8 +6,8 @@ mod product;
 use std::{sync::Arc, time::Instant};
 
 use model::{
-    ExtraOptions, Format, NotifySettings, OutputPath, Priority, Secret, Storage, StorageId, StorageType,
-    Task, TaskId, TaskSpec, TaskState, TaskStatus, Template, TenantId, Timestamp, WorkerId,
+    ExtraOptions, Format, NotifySettings, ObjectSettings, OutputPath, Priority, Secret, Storage, StorageId,
+    StorageType, Task, TaskId, TaskSpec, TaskState, TaskStatus, Template, TenantId, Timestamp, WorkerId,
 };
 use product::median;
 use store::{
@@ -116,6 +116,7 @@ fn storage() -> Storage {
         prefix: String::new(),
         endpoint: String::new(),
         path_style: false,
+        objects: ObjectSettings::default(),
         storage_ak: Secret::new(""),
         storage_sk: Secret::new(""),
         notify: String::new(),

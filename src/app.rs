@@ -74,7 +74,8 @@ impl App {
             compose: callback::payload::compose,
         })
         .await?;
-        let storages = Storages::new(settings.server.storage_dir(), net.clone());
+        let storages = Storages::new(settings.server.storage_dir(), net.clone())
+            .with_patience(settings.storage.patience());
         Ok(Arc::new(Self { settings, store, storages, net, clock, links, sign_ins: SignIns::new() }))
     }
 

@@ -8,9 +8,9 @@ use std::{
 };
 
 use model::{
-    ErrorCode, ExtraOptions, Failure, Format, NotifySettings, OutputPath, Priority, Secret, Storage,
-    StorageId, StorageType, SystemClock, Task, TaskEnd, TaskId, TaskSpec, TaskState, Template, TenantId,
-    Timestamp,
+    ErrorCode, ExtraOptions, Failure, Format, NotifySettings, ObjectSettings, OutputPath, Priority, Secret,
+    Storage, StorageId, StorageType, SystemClock, Task, TaskEnd, TaskId, TaskSpec, TaskState, Template,
+    TenantId, Timestamp,
 };
 use store::{
     Cipher, QueueDepth, Store, StoreOptions,
@@ -181,6 +181,7 @@ fn storage(notify: &str) -> Storage {
         prefix: String::new(),
         endpoint: String::new(),
         path_style: false,
+        objects: ObjectSettings::default(),
         storage_ak: Secret::default(),
         storage_sk: Secret::default(),
         notify: notify.to_owned(),

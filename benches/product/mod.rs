@@ -85,6 +85,11 @@ pub(crate) struct Product {
 impl Product {
     /// Starts a server over SQLite and waits until it is ready.
     pub(crate) async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// The same, with these settings in its environment.
+    pub(crate) async fn start_with(settings: &[(&str, &str)]) -> Self {
         let (files, data) = (tempdir(), tempdir());
         let files_url = serve_files(files.path().to_owned()).await;
         let (notify, callbacks) = receive().await;
@@ -96,6 +101,7 @@ impl Product {
             .envs(KEYS)
             .env("BOREALIS_ALLOW_NETWORKS", "127.0.0.0/8")
             .env("BOREALIS_TOOLS", tools())
+            .envs(settings.iter().copied())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -113,7 +119,12 @@ impl Product {
 
     /// A storage whose callbacks come to `self.callbacks`.
     pub(crate) async fn add_storage(&self) -> String {
-        let body = json!({"type": "file", "bucket": "bench", "notify": self.notify});
+        self.add_storage_of(json!({"type": "file", "bucket": "bench"})).await
+    }
+
+    /// The same, in a bucket of another kind.
+    pub(crate) async fn add_storage_of(&self, mut body: Value) -> String {
+        body["notify"] = json!(self.notify);
         self.call(reqwest::Method::POST, "add_storage", body).await["storage_id"]
             .as_str()
             .expect("an id")

@@ -6,8 +6,8 @@ use std::{sync::Arc, time::Duration};
 
 use axum::extract::State;
 use model::{
-    ErrorCode, FieldError, NotifyPolicy, NotifySettings, NotifySuccess, Secret, Storage, StorageType,
-    TenantId,
+    ErrorCode, FieldError, NotifyPolicy, NotifySettings, NotifySuccess, ObjectSettings, Secret, Storage,
+    StorageType, TenantId,
 };
 use serde::{Deserialize, Serialize};
 use storage::StorageError;
@@ -51,6 +51,17 @@ pub(super) struct AddStorage {
     endpoint: String,
     /// Whether the bucket stands in the path instead of the host name.
     path_style: bool,
+    /// The vendor's word for the storage class of each object, such as `STANDARD_IA`; unset: the
+    /// bucket's usual one.
+    storage_class: String,
+    /// The vendor's word for the access list of each object, such as `public-read`; unset: the
+    /// bucket's usual one.
+    acl: String,
+    /// How the store encrypts each object: `AES256` or `aws:kms`, at OSS `AES256`, `KMS` or `SM4`;
+    /// unset: as the bucket says.
+    encryption: String,
+    /// The vendor's id of the key that it encrypts with; unset: the vendor's own.
+    encryption_key: String,
     /// A label.
     name: String,
     /// Signs the callbacks: `whsec_` and the base64 of 24 to 64 bytes; unset: made by the server.
@@ -236,6 +247,12 @@ impl AddStorage {
             prefix: prefix(&self.prefix)?,
             endpoint: self.endpoint,
             path_style: self.path_style,
+            objects: ObjectSettings {
+                storage_class: self.storage_class,
+                acl: self.acl,
+                encryption: self.encryption,
+                encryption_key: self.encryption_key,
+            },
             storage_ak: Secret::new(self.storage_ak),
             storage_sk: Secret::new(self.storage_sk),
             notify: self.notify,

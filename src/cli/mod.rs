@@ -22,6 +22,7 @@ mod profile;
 mod progress;
 pub mod serve;
 mod storage;
+mod storage_add;
 mod task;
 mod template;
 

@@ -18,6 +18,7 @@ mod network;
 mod server;
 mod show;
 mod sources;
+mod storage;
 mod unit;
 mod value;
 mod worker;
@@ -44,6 +45,7 @@ pub use self::{
     network::Network,
     server::ServerSettings,
     show::settings_table,
+    storage::StorageSettings,
     worker::WorkerSettings,
 };
 
@@ -60,6 +62,8 @@ pub struct Settings {
     pub worker: WorkerSettings,
     /// Which tools are used, and what an input may be.
     pub media: MediaSettings,
+    /// How long object stores are waited for.
+    pub storage: StorageSettings,
     /// How callbacks are sent.
     pub callback: CallbackSettings,
     /// What is logged, and in which shape.

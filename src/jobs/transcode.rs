@@ -5,11 +5,12 @@
 
 use std::{
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 use media::{Measured, Media, MediaError, Plan, RunOutput, Source};
-use model::{ErrorCode, Failure, GroupFormat, Input, InputPlace, OutputFacts, OutputGroup, Stage};
+use model::{ErrorCode, Failure, GroupFormat, Input, InputPlace, OutputFacts, OutputGroup, Stage, Storage};
 use storage::{
     Bucket, StorageError,
     transfer::{self, FetchError, FetchLimits},
@@ -117,11 +118,17 @@ async fn fetch_from(
                 let detail = format!("{from}: no storage is this bucket any more");
                 JobError::Final(Failure::new(ErrorCode::InputUnreachable, detail))
             })?;
-            let bucket = app.storages.open(&storage).map_err(put_failed)?;
+            let bucket = open(app, job, &storage)?;
             transfer::fetch_object(&bucket, key, to, limits, progress).await.map_err(fetch_failed)?;
         }
     }
     Ok(())
+}
+
+/// A bucket that says in the task's progress when it has to be waited for.
+fn open(app: &App, job: &JobContext, storage: &Storage) -> Result<Bucket, JobError> {
+    let progress = Arc::clone(&job.progress);
+    app.storages.telling(Arc::new(move |why| progress.wait(why))).open(storage).map_err(put_failed)
 }
 
 /// Puts every object of the output, the main one last, and removes what an earlier output left
@@ -130,7 +137,7 @@ async fn put(app: &App, job: &JobContext, output: &RunOutput) -> Result<u64, Job
     let spec = &job.claim.task.spec;
     let storage =
         app.store.storage(&job.claim.task.tenant, &spec.storage_id).await.map_err(JobError::store)?;
-    let bucket = app.storages.open(&storage).map_err(put_failed)?;
+    let bucket = open(app, job, &storage)?;
     let files = Outgoing::collect(&spec.output, spec.template.format, &output.dir)
         .map_err(|error| JobError::internal("could not read the output", error))?;
     let mut written = Vec::new();
@@ -143,11 +150,23 @@ async fn put(app: &App, job: &JobContext, output: &RunOutput) -> Result<u64, Job
         Err(error) => {
             // who lost the task writes nothing more: what is there may be another worker's
             if !matches!(error, JobError::Lost) {
-                for key in written {
-                    let _ = bucket.delete(&key).await;
-                }
+                take_back(app, &storage, written).await;
             }
             Err(error)
+        }
+    }
+}
+
+/// Removes what was put of an output that came to nothing. Without its main object nobody plays it,
+/// so a store that is away is not waited for.
+async fn take_back(app: &App, storage: &Storage, written: Vec<String>) {
+    let Ok(bucket) = app.storages.impatient().open(storage) else { return };
+    for key in written {
+        if let Err(error) = bucket.delete(&key).await {
+            tracing::warn!(%error, key, "could not remove an object of a failed output");
+            if error.retry {
+                return;
+            }
         }
     }
 }
@@ -166,7 +185,10 @@ async fn put_all(
         let progress = |bytes: u64| {
             job.progress.set(Stage::Uploading, (before + bytes) as f64 / files.bytes.max(1) as f64)
         };
-        done += bucket.put_file(key, path, &progress).await.map_err(put_failed)?;
+        done += tokio::select! {
+            put = bucket.put_file(key, path, &progress) => put.map_err(put_failed)?,
+            () = job.cancel.cancelled() => return Err(job.interrupted_or(JobError::Lost)),
+        };
     }
     Ok(done)
 }

@@ -3,7 +3,10 @@
 //! A job's error always says what becomes of the task. There is no `From` for it, so a bare `?` on
 //! another error does not compile.
 
-use std::{path::PathBuf, sync::Mutex};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use model::{ErrorCode, Failure, Stage};
 use store::{Claim, StoreError};
@@ -40,24 +43,44 @@ impl JobError {
 
 /// How far a job has come; written to the database by the runner, at most once a second.
 #[derive(Debug)]
-pub(crate) struct Progress(Mutex<(Stage, u8)>);
+pub(crate) struct Progress(Mutex<Headway>);
+
+/// Where a job stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Headway {
+    /// What it is doing.
+    pub(crate) stage: Stage,
+    /// 0 to 100.
+    pub(crate) percent: u8,
+    /// Whom it waits for and why; empty when it goes on.
+    pub(crate) waiting: String,
+}
 
 impl Progress {
     pub(crate) fn new() -> Self {
-        Self(Mutex::new((Stage::Downloading, 0)))
+        Self(Mutex::new(Headway { stage: Stage::Downloading, percent: 0, waiting: String::new() }))
     }
 
     /// Where the job stands now.
-    pub(crate) fn get(&self) -> (Stage, u8) {
-        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    pub(crate) fn get(&self) -> Headway {
+        self.now().clone()
+    }
+
+    fn now(&self) -> MutexGuard<'_, Headway> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says whom it waits for and why, in a sentence; empty: it goes on.
+    pub(crate) fn wait(&self, why: &str) {
+        why.clone_into(&mut self.now().waiting);
     }
 
     /// Says that `done` (0 to 1) of `stage` is done. It never goes back.
     pub(crate) fn set(&self, stage: Stage, done: f64) {
         let (from, to) = weight(stage);
         let percent = from + (f64::from(to - from) * done.clamp(0.0, 1.0)) as u8;
-        let mut now = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        *now = (stage, now.1.max(percent));
+        let mut now = self.now();
+        (now.stage, now.percent) = (stage, now.percent.max(percent));
     }
 }
 
@@ -77,7 +100,7 @@ pub(crate) struct JobContext {
     /// A folder of the job's own; removed afterwards.
     pub(crate) work: PathBuf,
     /// How far it has come.
-    pub(crate) progress: Progress,
+    pub(crate) progress: Arc<Progress>,
     /// Ends the job's children; why is in `JobContext::interruption`.
     pub(crate) cancel: CancellationToken,
     /// Why it was cancelled.
@@ -98,13 +121,13 @@ pub(crate) enum Interruption {
 impl JobContext {
     /// Stops the job; the first reason counts.
     pub(crate) fn interrupt(&self, why: Interruption) {
-        self.interruption.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get_or_insert(why);
+        self.interruption.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
         self.cancel.cancel();
     }
 
     /// The error of a job that was stopped from outside; `error` when it was not.
     pub(crate) fn interrupted_or(&self, error: JobError) -> JobError {
-        match *self.interruption.lock().unwrap_or_else(std::sync::PoisonError::into_inner) {
+        match *self.interruption.lock().unwrap_or_else(PoisonError::into_inner) {
             None => error,
             Some(Interruption::Lost) => JobError::Lost,
             Some(Interruption::Stopping) => JobError::Stopped,
@@ -128,11 +151,12 @@ mod tests {
     #[test]
     fn progress_never_goes_back() {
         let progress = Progress::new();
+        let now = || (progress.get().stage, progress.get().percent);
         progress.set(Stage::Running, 0.5);
-        assert_eq!(progress.get(), (Stage::Running, 50));
+        assert_eq!(now(), (Stage::Running, 50));
         progress.set(Stage::Running, 0.25);
-        assert_eq!(progress.get(), (Stage::Running, 50));
+        assert_eq!(now(), (Stage::Running, 50));
         progress.set(Stage::Uploading, 1.0);
-        assert_eq!(progress.get(), (Stage::Uploading, 99));
+        assert_eq!(now(), (Stage::Uploading, 99));
     }
 }

@@ -114,7 +114,7 @@ impl Runner {
         let job = Arc::new(JobContext {
             work: self.work.join(claim.task.id.as_str()),
             claim,
-            progress: Progress::new(),
+            progress: Arc::new(Progress::new()),
             cancel: CancellationToken::new(),
             interruption: std::sync::Mutex::new(None),
         });
@@ -157,7 +157,8 @@ impl Runner {
             let outcome = if renewed.elapsed() >= lease / 3 {
                 self.app.store.renew(&job.claim, lease).await.inspect(|()| renewed = Instant::now())
             } else if now != written {
-                self.app.store.advance(&job.claim, now.0, now.1).await.inspect(|()| written = now)
+                let advanced = self.app.store.advance(&job.claim, now.stage, now.percent, &now.waiting).await;
+                advanced.inspect(|()| written = now)
             } else {
                 continue;
             };

@@ -4,6 +4,7 @@ use std::{
     env,
     path::Path,
     process::{Output, Stdio},
+    sync::{Arc, Mutex},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -117,8 +118,23 @@ pub(crate) struct Server {
     pub(crate) url: String,
     pub(crate) data: TempDir,
     process: Child,
-    log: mpsc::UnboundedReceiver<String>,
+    /// Its lines as they come.
+    lines: mpsc::UnboundedReceiver<String>,
+    log: Log,
 }
+
+/// What a server logged so far.
+type Log = Arc<Mutex<String>>;
+
+/// Credentials of this machine, which no storage may ever be opened with.
+const OF_THE_HOST: &[(&str, &str)] = &[
+    ("AWS_ACCESS_KEY_ID", "AKIAOFTHEHOST"),
+    ("AWS_SECRET_ACCESS_KEY", "secret-of-the-host"),
+    ("AWS_SESSION_TOKEN", "token-of-the-host"),
+    ("ALIBABA_CLOUD_ACCESS_KEY_ID", "LTAIOFTHEHOST"),
+    ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "secret-of-the-host"),
+    ("AZURE_STORAGE_ACCOUNT_KEY", "c2VjcmV0LW9mLXRoZS1ob3N0"),
+];
 
 impl Server {
     /// Starts it, and waits until it says where it listens.
@@ -135,8 +151,14 @@ impl Server {
     }
 
     async fn start_in(data: TempDir, starter: &[&str], flags: &[&str]) -> Self {
-        let (process, url, log) = serve(starter, data.path(), flags).await;
-        Self { url, data, process, log }
+        let log = Log::default();
+        let (process, url, lines) = serve(starter, data.path(), flags, &log).await;
+        Self { url, data, process, lines, log }
+    }
+
+    /// What it logged so far.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().expect("no panic").clone()
     }
 
     /// Kills it as nothing can prevent.
@@ -146,7 +168,7 @@ impl Server {
 
     /// Starts it again over the same data, on another port.
     pub(crate) async fn restart(&mut self, flags: &[&str]) {
-        (self.process, self.url, self.log) = serve(&[], self.data.path(), flags).await;
+        (self.process, self.url, self.lines) = serve(&[], self.data.path(), flags, &self.log).await;
     }
 
     /// The id of its process.
@@ -158,7 +180,7 @@ impl Server {
     /// Waits until it logs a line with `words`; gives it.
     pub(crate) async fn logs(&mut self, words: &str) -> String {
         loop {
-            let line = self.log.recv().await.expect("it did not end");
+            let line = self.lines.recv().await.expect("it did not end");
             if line.contains(words) {
                 return line;
             }
@@ -201,11 +223,13 @@ impl Server {
     }
 }
 
-/// Starts a server, and gives it with its URL and what it logs, which goes on to the test's own output.
+/// Starts a server, and gives it with its URL and its lines. What it logs is kept, and goes on to the
+/// test's own output.
 async fn serve(
     starter: &[&str],
     data: &Path,
     flags: &[&str],
+    kept: &Log,
 ) -> (Child, String, mpsc::UnboundedReceiver<String>) {
     let mut command = started_by(starter, &["serve", "--listen", "127.0.0.1:0", "--log-format", "json"]);
     command
@@ -215,12 +239,19 @@ async fn serve(
         .env("BOREALIS_ALLOW_NETWORKS", "127.0.0.0/8")
         .env("BOREALIS_ACCESS_KEY", ACCESS_KEY)
         .env("BOREALIS_SECRET_KEY", SECRET_KEY)
+        .envs(OF_THE_HOST.iter().copied())
         .stderr(Stdio::piped());
+    let keep = |log: &Log, line: &str| {
+        println!("{line}");
+        let mut log = log.lock().expect("no panic");
+        log.push_str(line);
+        log.push('\n');
+    };
     let mut process = command.spawn().expect("the program starts");
     let mut log = BufReader::new(process.stderr.take().expect("it is piped")).lines();
     let url = loop {
         let line = log.next_line().await.expect("readable").expect("it did not end");
-        println!("{line}");
+        keep(kept, &line);
         match serde_json::from_str::<Value>(&line) {
             Ok(line) if line["message"] == "listening" => {
                 break format!("http://{}", line["address"].as_str().expect("an address"));
@@ -229,9 +260,10 @@ async fn serve(
         }
     };
     let (lines, logged) = mpsc::unbounded_channel();
+    let kept = Arc::clone(kept);
     tokio::spawn(async move {
         while let Ok(Some(line)) = log.next_line().await {
-            println!("{line}");
+            keep(&kept, &line);
             // not every test reads it
             let _ = lines.send(line);
         }

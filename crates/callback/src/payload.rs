@@ -109,8 +109,8 @@ fn failed(task: &Task, failure: &Failure) -> Failed {
 #[cfg(test)]
 mod tests {
     use model::{
-        ExtraOptions, GroupFormat, NotifySettings, OutputFacts, Priority, Secret, SegmentType, SourceFacts,
-        StorageType, TaskSpec, TaskState, Template, TenantId, Timestamp,
+        ExtraOptions, GroupFormat, NotifySettings, ObjectSettings, OutputFacts, Priority, Secret,
+        SegmentType, SourceFacts, StorageType, TaskSpec, TaskState, Template, TenantId, Timestamp,
     };
 
     use super::*;
@@ -126,6 +126,7 @@ mod tests {
             prefix: "videos".to_owned(),
             endpoint: String::new(),
             path_style: false,
+            objects: ObjectSettings::default(),
             storage_ak: Secret::default(),
             storage_sk: Secret::new("never seen"),
             notify: "https://app.example/hook?token=7".to_owned(),

@@ -33,7 +33,7 @@ pub use output::OutputPath;
 pub use rational::Rational;
 pub use report::{OutputReport, SourceReport, TaskReport};
 pub use secret::Secret;
-pub use storage::{NotifyPolicy, NotifySettings, NotifySuccess, Storage, StorageType};
+pub use storage::{NotifyPolicy, NotifySettings, NotifySuccess, ObjectSettings, Storage, StorageType};
 pub use task::{
     ExtraOptions, GroupFormat, OutputFacts, OutputGroup, Priority, SourceFacts, Stage, Task, TaskEnd,
     TaskSpec, TaskState, TaskStatus, WrongState,

@@ -54,7 +54,8 @@ pub struct TaskReport {
     pub code: u32,
     /// 0 to 100.
     pub progress: u8,
-    /// Why it failed; begins with the words of its code.
+    /// Why it failed; begins with the words of its code. Of a task that runs: whom it waits for and
+    /// why, if it does.
     pub message: String,
     /// What kind of output comes out.
     pub format: Format,
@@ -136,7 +137,7 @@ impl TaskReport {
             spend_time: task.spend_time().unwrap_or(0.0),
             code: failure.as_ref().map_or(0, |failure| failure.code.number()),
             progress: task.state.progress(),
-            message: failure.map(|failure| failure.to_string()).unwrap_or_default(),
+            message: failure.map_or_else(|| task.state.waiting().to_owned(), |failure| failure.to_string()),
             format: task.spec.template.format,
             encrypt_info: String::new(),
             custom_info: task.spec.custom_info.clone(),

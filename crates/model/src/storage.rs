@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{Secret, StorageId, TenantId, Timestamp, field::words};
 
 words! {
@@ -68,6 +70,19 @@ impl Default for NotifySettings {
     }
 }
 
+/// What a store is asked to do with each object that is put; empty: what the bucket says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectSettings {
+    /// The vendor's word for a storage class, such as `STANDARD_IA`.
+    pub storage_class: String,
+    /// The vendor's word for an access list, such as `public-read`.
+    pub acl: String,
+    /// How the store encrypts: `AES256` or `aws:kms`, at OSS also `KMS` and `SM4`.
+    pub encryption: String,
+    /// The vendor's id of the key that it encrypts with; empty: the vendor's own.
+    pub encryption_key: String,
+}
+
 /// A storage as it is kept. `prefix` has neither leading nor trailing slash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Storage {
@@ -89,6 +104,8 @@ pub struct Storage {
     pub endpoint: String,
     /// Whether the bucket stands in the path instead of the host name.
     pub path_style: bool,
+    /// What the store is asked to do with each object.
+    pub objects: ObjectSettings,
     /// The access key of the bucket.
     pub storage_ak: Secret,
     /// The secret key of the bucket.
@@ -131,6 +148,7 @@ pub(crate) mod tests {
             prefix: prefix.to_owned(),
             endpoint: String::new(),
             path_style: false,
+            objects: ObjectSettings::default(),
             storage_ak: Secret::default(),
             storage_sk: Secret::default(),
             notify: String::new(),

@@ -261,6 +261,8 @@ pub enum TaskState {
         progress: u8,
         /// When this run began.
         started: Timestamp,
+        /// Whom it waits for and why, in a sentence; empty when it goes on.
+        waiting: String,
     },
     /// It is over.
     Ended {
@@ -305,6 +307,14 @@ impl TaskState {
         }
     }
 
+    /// Whom a worker waits for and why; empty when it does not.
+    pub fn waiting(&self) -> &str {
+        match self {
+            Self::Working { waiting, .. } => waiting,
+            _ => "",
+        }
+    }
+
     /// When the last run began.
     pub fn started(&self) -> Option<Timestamp> {
         match self {
@@ -328,9 +338,12 @@ impl TaskState {
     /// When it is over.
     pub fn start(self, now: Timestamp) -> Result<Self, WrongState> {
         match self {
-            Self::Pending | Self::Working { .. } => {
-                Ok(Self::Working { stage: Stage::Downloading, progress: 0, started: now })
-            }
+            Self::Pending | Self::Working { .. } => Ok(Self::Working {
+                stage: Stage::Downloading,
+                progress: 0,
+                started: now,
+                waiting: String::new(),
+            }),
             ended @ Self::Ended { .. } => Err(ended.wrong("only an unfinished one can be started")),
         }
     }

@@ -10,7 +10,7 @@ use model::{Storage, StorageType};
 
 use crate::{
     Patience, StorageError, Tell,
-    backend::{Backend, File, Remote},
+    backend::{Backend, File, OBJECT_FIELDS, Remote, refuse},
     bucket::Bucket,
     key,
     transport::Way,
@@ -46,8 +46,11 @@ impl Storages {
     /// The same, for somebody who waits for the answer.
     #[must_use]
     pub fn impatient(&self) -> Self {
-        let patience = Patience { total: Duration::from_secs(3), idle: Duration::from_secs(10) };
-        self.clone().with_patience(patience)
+        let Patience { total, idle } = self.way.patience;
+        self.clone().with_patience(Patience {
+            total: total.min(Duration::from_secs(3)),
+            idle: idle.min(Duration::from_secs(10)),
+        })
     }
 
     /// The bucket of a storage. Nothing is connected to yet; a `file` bucket's folder is made.
@@ -57,7 +60,10 @@ impl Storages {
     /// the field. 1201 and 1202 when the folder of a `file` bucket cannot be made.
     pub fn open(&self, storage: &Storage) -> Result<Bucket, StorageError> {
         let backend = match storage.kind {
-            StorageType::File => Backend::File(self.folder(storage)?),
+            StorageType::File => {
+                refuse(&storage.objects, OBJECT_FIELDS)?;
+                Backend::File(self.folder(storage)?)
+            }
             StorageType::S3
             | StorageType::Oss
             | StorageType::Cos

@@ -1,5 +1,5 @@
-//! Object-store servers for tests, as real programs: moto for S3, with the signature of every
-//! request verified, and Azurite for Azure. `scripts/test-servers.sh` fetches them.
+//! Object-store servers for tests, as real programs: moto and rclone for S3, with the signature of
+//! every request verified, and Azurite for Azure. `scripts/test-servers.sh` fetches them.
 
 use std::{
     io::{BufRead as _, BufReader, Read},
@@ -60,6 +60,32 @@ impl Server {
         server.access_key = element(&key, "AccessKeyId");
         server.secret_key = element(&key, "SecretAccessKey");
         server
+    }
+
+    /// rclone's own S3, with these buckets as folders: another program, by other people.
+    ///
+    /// # Panics
+    /// When it is not installed or does not start.
+    pub fn rclone(buckets: &[&str]) -> Self {
+        let (access_key, secret_key) = ("rclone-access", "rclone-planted-secret");
+        let mut command = Command::new(Self::rclone_program());
+        command
+            .args(["serve", "s3", ".", "--addr", "127.0.0.1:0", "--no-cleanup"])
+            .args(["--auth-key", &format!("{access_key},{secret_key}")])
+            // neither a configuration of this machine's nor one to be written
+            .args(["--config", "/dev/null"]);
+        let mut server = Self::start_in(command, "Starting s3 server on [", StorageType::S3, buckets);
+        server.endpoint = server.endpoint.trim_end_matches("/]").to_owned();
+        (server.access_key, server.secret_key) = (access_key.to_owned(), secret_key.to_owned());
+        server
+    }
+
+    /// The program of [`Server::rclone`], which is a client too.
+    ///
+    /// # Panics
+    /// When it is not installed.
+    pub fn rclone_program() -> PathBuf {
+        installed("rclone-").join("bin/rclone")
     }
 
     /// Lets moto take every request from now on: with its check of signatures on, it does not
@@ -169,8 +195,16 @@ print(auth.signature(auth.string_to_sign(request, auth.canonical_request(request
         }
     }
 
-    fn start(mut command: Command, announces: &str, kind: StorageType) -> Self {
+    fn start(command: Command, announces: &str, kind: StorageType) -> Self {
+        Self::start_in(command, announces, kind, &[])
+    }
+
+    /// In a folder of its own, with these folders in it.
+    fn start_in(mut command: Command, announces: &str, kind: StorageType, folders: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
+        for name in folders {
+            std::fs::create_dir(folder.path().join(name)).expect("a folder");
+        }
         let (reader, writer) = std::io::pipe().expect("a pipe");
         command
             .current_dir(folder.path())

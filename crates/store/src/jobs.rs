@@ -135,14 +135,16 @@ impl Store {
         write.commit().await
     }
 
-    /// Says how far the task has come. Its progress (0 to 100) never goes back.
+    /// Says how far the task has come, and whom its worker waits for, if it does. Its progress (0 to
+    /// 100) never goes back.
     ///
     /// # Errors
     /// [`StoreError::Fenced`] when the claim was lost.
-    pub async fn advance(&self, claim: &Claim, stage: Stage, progress: u8) -> Result<()> {
+    pub async fn advance(&self, claim: &Claim, stage: Stage, progress: u8, why_waiting: &str) -> Result<()> {
         let write = self.begin().await?;
         let (_, mut task) = hold(&write, claim).await?;
-        if let TaskState::Working { stage: at, progress: so_far, .. } = &mut task.state {
+        if let TaskState::Working { stage: at, progress: so_far, waiting, .. } = &mut task.state {
+            why_waiting.clone_into(waiting);
             *at = stage;
             *so_far = progress.min(100).max(*so_far);
         }

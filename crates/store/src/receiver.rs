@@ -29,7 +29,7 @@ pub(crate) fn queue_of(storage: &Storage) -> String {
 mod tests {
     use std::time::Duration;
 
-    use model::{NotifySettings, NotifySuccess, Secret, StorageType, TenantId, Timestamp};
+    use model::{NotifySettings, NotifySuccess, ObjectSettings, Secret, StorageType, TenantId, Timestamp};
     use rstest::rstest;
 
     use super::*;
@@ -45,6 +45,7 @@ mod tests {
             prefix: String::new(),
             endpoint: String::new(),
             path_style: false,
+            objects: ObjectSettings::default(),
             storage_ak: Secret::default(),
             storage_sk: Secret::default(),
             notify: notify.to_owned(),

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use model::{
-    NotifyPolicy, NotifySettings, NotifySuccess, Secret, Storage, StorageId, StorageType, TenantId, Timestamp,
+    NotifyPolicy, NotifySettings, NotifySuccess, ObjectSettings, Secret, Storage, StorageId, StorageType,
+    TenantId, Timestamp,
 };
 use sea_orm::{
     ActiveValue::{NotSet, Set},
@@ -211,6 +212,8 @@ struct Spec {
     prefix: String,
     endpoint: String,
     path_style: bool,
+    #[serde(default)]
+    objects: ObjectSettings,
     notify: String,
     notify_attempts: u32,
     notify_interval_ms: u64,
@@ -229,6 +232,7 @@ fn row(storage: &Storage, cipher: &Cipher) -> Result<storage::ActiveModel> {
         prefix: storage.prefix.clone(),
         endpoint: storage.endpoint.clone(),
         path_style: storage.path_style,
+        objects: storage.objects.clone(),
         notify: storage.notify.clone(),
         notify_attempts: storage.notify_settings.attempts,
         notify_interval_ms: u64::try_from(storage.notify_settings.interval.as_millis()).unwrap_or(u64::MAX),
@@ -268,6 +272,7 @@ pub(crate) fn read(row: storage::Model, cipher: &Cipher) -> Result<Storage> {
         prefix: spec.prefix,
         endpoint: spec.endpoint,
         path_style: spec.path_style,
+        objects: spec.objects,
         storage_ak: cipher.open("storage_ak", &row.id, &row.storage_ak)?,
         storage_sk: cipher.open("storage_sk", &row.id, &row.storage_sk)?,
         notify: spec.notify,

@@ -192,6 +192,7 @@ fn state_columns(state: &TaskState) -> Result<task::ActiveModel> {
     let outcome = match ended.map(|(_, end)| end) {
         Some(TaskEnd::Succeeded(facts)) => Some(column::to_json("task.outcome", facts)?),
         Some(TaskEnd::Failed(failure)) => Some(column::to_json("task.outcome", failure)?),
+        None if !state.waiting().is_empty() => Some(column::to_json("task.outcome", &state.waiting())?),
         Some(TaskEnd::Cancelled) | None => None,
     };
     Ok(task::ActiveModel {
@@ -229,7 +230,10 @@ fn read_state(row: task::Model) -> Result<TaskState> {
     };
     let working = |stage| {
         let progress = column::number("task.progress", row.progress)?;
-        Ok(TaskState::Working { stage, progress, started: started.ok_or_else(|| missing("started"))? })
+        let waiting =
+            row.outcome.as_deref().map(|json| column::from_json("task.outcome", json)).transpose()?;
+        let started = started.ok_or_else(|| missing("started"))?;
+        Ok(TaskState::Working { stage, progress, started, waiting: waiting.unwrap_or_default() })
     };
     let outcome = || row.outcome.as_deref().ok_or_else(|| missing("outcome"));
     match column::read("task.status", &row.status)? {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use callback::send::Outcome;
-use model::{CallbackId, NotifySettings, Secret, Storage, StorageType, TenantId, Timestamp};
+use model::{CallbackId, NotifySettings, ObjectSettings, Secret, Storage, StorageType, TenantId, Timestamp};
 use store::{CallbackClaim, Ready, Want};
 
 use super::lanes::{Bounds, Lanes};
@@ -28,6 +28,7 @@ fn claim(receiver: &str, retry: bool) -> CallbackClaim {
         prefix: String::new(),
         endpoint: String::new(),
         path_style: false,
+        objects: ObjectSettings::default(),
         storage_ak: Secret::default(),
         storage_sk: Secret::default(),
         notify: receiver.to_owned(),

@@ -12,5 +12,7 @@ mod outage;
 mod pictures;
 mod policies;
 mod receiver;
+mod secrets;
 mod session;
+mod store_faults;
 mod stores;

@@ -1,6 +1,6 @@
 //! What a customer gave to reach a bucket by network, read once for all kinds and found usable.
 
-use model::{ErrorCode, Storage};
+use model::{ErrorCode, ObjectSettings, Storage};
 use url::Url;
 
 use crate::StorageError;
@@ -18,6 +18,7 @@ pub(super) struct Account<'a> {
     /// The URL of the service, where the customer gave one.
     endpoint: Option<Url>,
     path_style: bool,
+    objects: &'a ObjectSettings,
 }
 
 impl<'a> Account<'a> {
@@ -31,6 +32,7 @@ impl<'a> Account<'a> {
             secret_key: storage.storage_sk.expose(),
             endpoint: endpoint(&storage.endpoint)?,
             path_style: storage.path_style,
+            objects: &storage.objects,
         };
         account.check()?;
         Ok(account)
@@ -45,6 +47,11 @@ impl<'a> Account<'a> {
         }
         if !plain(self.region) || self.region.len() > 64 {
             return Err(wrong("region", format!("`{}` cannot be a region's name", self.region)));
+        }
+        for (field, value) in fields_of(self.objects) {
+            if !value.is_empty() && !usable(value) {
+                return Err(wrong(field, format!("`{value}` holds what none can")));
+            }
         }
         if !usable(self.access_key) {
             return Err(wrong("storage_ak", "is not an access key: it is not set, or holds what none can"));
@@ -97,6 +104,42 @@ impl<'a> Account<'a> {
         self.path_style || self.bucket.contains('.') || !matches!(endpoint.host(), Some(url::Host::Domain(_)))
     }
 
+    /// The word for the storage class of each object, where one is wished for.
+    pub(super) fn storage_class(&self) -> Option<&'a str> {
+        wish(&self.objects.storage_class)
+    }
+
+    /// The word for the access list of each object, where one is wished for.
+    pub(super) fn acl(&self) -> Option<&'a str> {
+        wish(&self.objects.acl)
+    }
+
+    /// How the store encrypts, out of these words, and with which of its keys, where that is wished
+    /// for. `AES256` takes no key.
+    pub(super) fn encryption(
+        &self,
+        words: &[&str],
+    ) -> Result<Option<(&'a str, Option<&'a str>)>, StorageError> {
+        let key = wish(&self.objects.encryption_key);
+        match wish(&self.objects.encryption) {
+            None if key.is_some() => Err(wrong("encryption_key", "is set without `encryption`")),
+            None => Ok(None),
+            Some("AES256") if key.is_some() => {
+                Err(wrong("encryption_key", "does not go with `AES256`; leave it out"))
+            }
+            Some(word) if words.contains(&word) => Ok(Some((word, key))),
+            Some(word) => {
+                let known = words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
+                Err(wrong("encryption", format!("`{word}` is not known by this type; give one of {known}")))
+            }
+        }
+    }
+
+    /// For kinds that leave these fields to the bucket.
+    pub(super) fn refuse(&self, fields: &[&str]) -> Result<(), StorageError> {
+        refuse(self.objects, fields)
+    }
+
     /// For kinds that have the bucket in the host's name and nowhere else.
     pub(super) fn refuse_path_style(&self) -> Result<(), StorageError> {
         if self.path_style {
@@ -104,6 +147,10 @@ impl<'a> Account<'a> {
         }
         Ok(())
     }
+}
+
+fn wish(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
 }
 
 fn usable(key: &str) -> bool {
@@ -120,6 +167,29 @@ fn endpoint(text: &str) -> Result<Option<Url>, StorageError> {
     }
     Ok(Some(url))
 }
+
+/// Says no to these fields of what a store is asked to do with objects.
+pub(crate) fn refuse(objects: &ObjectSettings, fields: &[&str]) -> Result<(), StorageError> {
+    match fields_of(objects).into_iter().find(|(field, value)| fields.contains(field) && !value.is_empty()) {
+        Some((field, _)) => {
+            Err(wrong(field, "cannot be given with this type; leave it out, and set it on the bucket"))
+        }
+        None => Ok(()),
+    }
+}
+
+fn fields_of(objects: &ObjectSettings) -> [(&'static str, &str); 4] {
+    let ObjectSettings { storage_class, acl, encryption, encryption_key } = objects;
+    [
+        ("storage_class", storage_class),
+        ("acl", acl),
+        ("encryption", encryption),
+        ("encryption_key", encryption_key),
+    ]
+}
+
+/// The fields that say how objects are kept.
+pub(crate) const OBJECT_FIELDS: &[&str] = &["storage_class", "acl", "encryption", "encryption_key"];
 
 /// A field that is wrong; its problem never tells a secret.
 pub(super) fn wrong(field: &str, problem: impl AsRef<str>) -> StorageError {

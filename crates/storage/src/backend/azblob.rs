@@ -9,7 +9,7 @@ use opendal::{Operator, services};
 use sha2::Sha256;
 use url::Url;
 
-use super::account::{Account, text, wrong};
+use super::account::{Account, OBJECT_FIELDS, text, wrong};
 use crate::StorageError;
 
 /// The version of the protocol that signatures are made for.
@@ -17,6 +17,7 @@ const VERSION: &str = "2022-11-02";
 
 pub(super) fn operator(account: &Account<'_>) -> Result<(Operator, Url, Signer), StorageError> {
     account.refuse_path_style()?;
+    account.refuse(OBJECT_FIELDS)?;
     let endpoint = account.endpoint(|| Ok(endpoint(account.access_key, account.region)))?;
     let key = account.secret_word()?;
     let signer = Signer {
@@ -101,8 +102,19 @@ mod tests {
     #[rstest]
     #[case("", "https://acc.blob.core.windows.net")]
     #[case("westeurope", "https://acc.blob.core.windows.net")]
+    #[case("eastus2", "https://acc.blob.core.windows.net")]
+    #[case("japaneast", "https://acc.blob.core.windows.net")]
+    #[case("chinaeast", "https://acc.blob.core.chinacloudapi.cn")]
     #[case("chinaeast2", "https://acc.blob.core.chinacloudapi.cn")]
+    #[case("chinaeast3", "https://acc.blob.core.chinacloudapi.cn")]
+    #[case("chinanorth", "https://acc.blob.core.chinacloudapi.cn")]
+    #[case("chinanorth2", "https://acc.blob.core.chinacloudapi.cn")]
+    #[case("chinanorth3", "https://acc.blob.core.chinacloudapi.cn")]
     #[case("usgovvirginia", "https://acc.blob.core.usgovcloudapi.net")]
+    #[case("usgovtexas", "https://acc.blob.core.usgovcloudapi.net")]
+    #[case("usgovarizona", "https://acc.blob.core.usgovcloudapi.net")]
+    #[case("usdodeast", "https://acc.blob.core.usgovcloudapi.net")]
+    #[case("usdodcentral", "https://acc.blob.core.usgovcloudapi.net")]
     fn endpoints(#[case] region: &str, #[case] url: &str) {
         assert_eq!(endpoint("acc", region), url);
     }

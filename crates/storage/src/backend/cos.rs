@@ -4,11 +4,12 @@
 use opendal::{Operator, services};
 use url::Url;
 
-use super::account::{Account, text, wrong};
+use super::account::{Account, OBJECT_FIELDS, text, wrong};
 use crate::StorageError;
 
 pub(super) fn operator(account: &Account<'_>) -> Result<(Operator, Url), StorageError> {
     account.refuse_path_style()?;
+    account.refuse(OBJECT_FIELDS)?;
     let endpoint = account.endpoint(|| Ok(endpoint(account.wanted_region("ap-guangzhou")?)))?;
     let builder = services::Cos::default()
         .bucket(account.bucket)
@@ -26,18 +27,39 @@ fn endpoint(region: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use rstest::rstest;
-
     use super::*;
 
-    #[rstest]
-    #[case("ap-guangzhou", "https://cos.ap-guangzhou.myqcloud.com")]
-    #[case("ap-beijing-1", "https://cos.ap-beijing-1.myqcloud.com")]
-    #[case("ap-shanghai-fsi", "https://cos.ap-shanghai-fsi.myqcloud.com")]
-    #[case("na-siliconvalley", "https://cos.na-siliconvalley.myqcloud.com")]
-    #[case("eu-frankfurt", "https://cos.eu-frankfurt.myqcloud.com")]
-    #[case("accelerate", "https://cos.accelerate.myqcloud.com")]
-    fn endpoints(#[case] region: &str, #[case] url: &str) {
-        assert_eq!(endpoint(region), url);
+    /// The list of <https://cloud.tencent.com/document/product/436/6224>, and the two names of its
+    /// acceleration.
+    const REGIONS: &[&str] = &[
+        "ap-beijing-1",
+        "ap-beijing",
+        "ap-nanjing",
+        "ap-shanghai",
+        "ap-guangzhou",
+        "ap-chengdu",
+        "ap-chongqing",
+        "ap-beijing-fsi",
+        "ap-shanghai-fsi",
+        "ap-shenzhen-fsi",
+        "ap-hongkong",
+        "ap-singapore",
+        "ap-jakarta",
+        "ap-seoul",
+        "ap-bangkok",
+        "ap-tokyo",
+        "na-siliconvalley",
+        "na-ashburn",
+        "sa-saopaulo",
+        "eu-frankfurt",
+        "accelerate",
+        "accelerate-overseas",
+    ];
+
+    #[test]
+    fn endpoints() {
+        for region in REGIONS {
+            assert_eq!(endpoint(region), format!("https://cos.{region}.myqcloud.com"));
+        }
     }
 }

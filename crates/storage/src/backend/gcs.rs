@@ -13,7 +13,7 @@ use super::{
     account::{Account, text, wrong},
     s3,
 };
-use crate::StorageError;
+use crate::{StorageError, transport::Detour};
 
 const ENDPOINT: &str = "https://storage.googleapis.com";
 
@@ -21,7 +21,15 @@ const ENDPOINT: &str = "https://storage.googleapis.com";
 /// asked with a signed text in hand.
 const TOKEN_URI: &str = "https://oauth2.googleapis.com/token";
 
+/// Who is asked for tokens instead of Google: a service that only speaks its protocol, for itself.
+pub(super) fn tokens_of(endpoint: &Url) -> Option<Detour> {
+    let host = endpoint.host_str().unwrap_or_default();
+    let is_google = host == "googleapis.com" || host.ends_with(".googleapis.com");
+    (!is_google).then(|| Detour { from: "oauth2.googleapis.com".to_owned(), to: endpoint.clone() })
+}
+
 pub(super) fn operator(account: &Account<'_>) -> Result<(Operator, Url), StorageError> {
+    account.refuse(&["encryption", "encryption_key"])?;
     let endpoint = account.endpoint(|| Ok(ENDPOINT.to_owned()))?;
     if !account.secret_key.trim_start().starts_with('{') {
         return Ok((s3::finish(s3::builder(account, &endpoint, "auto")?)?, endpoint));
@@ -33,6 +41,14 @@ pub(super) fn operator(account: &Account<'_>) -> Result<(Operator, Url), Storage
         .credential(&BASE64_STANDARD.encode(service_account(account.secret_key)?))
         .disable_config_load()
         .disable_vm_metadata();
+    let builder = match account.storage_class() {
+        None => builder,
+        Some(class) => builder.default_storage_class(class),
+    };
+    let builder = match account.acl() {
+        None => builder,
+        Some(acl) => builder.predefined_acl(acl),
+    };
     Ok((Operator::new(builder).map_err(|error| wrong("bucket", error.message()))?, endpoint))
 }
 
@@ -54,7 +70,18 @@ fn service_account(text: &str) -> Result<String, StorageError> {
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
+
+    #[rstest]
+    #[case("https://storage.googleapis.com", true)]
+    #[case("https://storage.me-central2.rep.googleapis.com/", true)]
+    #[case("https://googleapis.com.evil.example/", false)]
+    #[case("http://127.0.0.1:4443", false)]
+    fn tokens_come_from_who_takes_them(#[case] endpoint: Url, #[case] from_google: bool) {
+        assert_eq!(tokens_of(&endpoint).is_none(), from_google);
+    }
 
     #[test]
     fn only_a_service_accounts_file_is_taken_and_only_what_is_needed_of_it() {

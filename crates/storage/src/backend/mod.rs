@@ -17,6 +17,7 @@ use model::ErrorCode;
 use opendal::Operator;
 
 pub(crate) use self::{
+    account::{OBJECT_FIELDS, refuse},
     file::{File, Staged},
     remote::{PARTS_AT_ONCE, Remote},
 };

@@ -3,18 +3,31 @@
 use opendal::{Operator, services};
 use url::Url;
 
-use super::account::{Account, text, wrong};
-use crate::StorageError;
+use super::account::{Account, OBJECT_FIELDS, wrong};
+use crate::{StorageError, transport::Detour};
 
 pub(super) fn operator(account: &Account<'_>) -> Result<(Operator, Url), StorageError> {
     account.refuse_path_style()?;
+    account.refuse(OBJECT_FIELDS)?;
     let endpoint = account.endpoint(|| Ok(endpoint(account.wanted_region("cn-north-4")?)))?;
     let builder = services::Obs::default()
         .bucket(account.bucket)
-        .endpoint(text(&endpoint))
+        .endpoint(KNOWN)
         .access_key_id(account.access_key)
         .secret_access_key(account.secret_word()?);
     Ok((Operator::new(builder).map_err(|error| wrong("bucket", error.message()))?, endpoint))
+}
+
+/// An endpoint that opendal knows. Every other one, those in Europe too, it would take for a domain
+/// of the bucket's own, sign for that, and lose the port of; see [`detour`].
+const KNOWN: &str = "https://obs.cn-north-4.myhuaweicloud.com";
+
+/// From where opendal sends to where the bucket is. The signature does not cover the host.
+pub(super) fn detour(bucket: &str, endpoint: &Url) -> Result<Detour, StorageError> {
+    let mut to = endpoint.clone();
+    to.set_host(Some(&format!("{bucket}.{}", endpoint.host_str().unwrap_or_default())))
+        .map_err(|error| wrong("endpoint", format!("the bucket cannot stand in front of it: {error}")))?;
+    Ok(Detour { from: format!("{bucket}.obs.cn-north-4.myhuaweicloud.com"), to })
 }
 
 /// The vendor's rule; its European cloud has a domain of its own
@@ -26,17 +39,43 @@ fn endpoint(region: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use rstest::rstest;
-
     use super::*;
 
-    #[rstest]
-    #[case("cn-north-4", "https://obs.cn-north-4.myhuaweicloud.com")]
-    #[case("cn-east-3", "https://obs.cn-east-3.myhuaweicloud.com")]
-    #[case("ap-southeast-1", "https://obs.ap-southeast-1.myhuaweicloud.com")]
-    #[case("la-south-2", "https://obs.la-south-2.myhuaweicloud.com")]
-    #[case("eu-west-101", "https://obs.eu-west-101.myhuaweicloud.eu")]
-    fn endpoints(#[case] region: &str, #[case] url: &str) {
-        assert_eq!(endpoint(region), url);
+    /// The list of <https://developer.huaweicloud.com/intl/en-us/endpoint?OBS>.
+    const REGIONS: &[&str] = &[
+        "cn-north-1",
+        "cn-north-2",
+        "cn-north-4",
+        "cn-north-9",
+        "cn-east-2",
+        "cn-east-3",
+        "cn-east-4",
+        "cn-east-5",
+        "cn-south-1",
+        "cn-south-2",
+        "cn-south-4",
+        "cn-southwest-2",
+        "ap-southeast-1",
+        "ap-southeast-2",
+        "ap-southeast-3",
+        "ap-southeast-4",
+        "af-south-1",
+        "af-north-1",
+        "me-east-1",
+        "tr-west-1",
+        "la-north-2",
+        "la-south-2",
+        "na-mexico-1",
+        "sa-brazil-1",
+        "my-kualalumpur-1",
+        "ru-northwest-2",
+    ];
+
+    #[test]
+    fn endpoints() {
+        for region in REGIONS {
+            assert_eq!(endpoint(region), format!("https://obs.{region}.myhuaweicloud.com"));
+        }
+        assert_eq!(endpoint("eu-west-101"), "https://obs.eu-west-101.myhuaweicloud.eu");
     }
 }

@@ -7,6 +7,7 @@ use super::account::{Account, text, wrong};
 use crate::StorageError;
 
 pub(super) fn operator(account: &Account<'_>) -> Result<(Operator, Url), StorageError> {
+    account.refuse(&["storage_class", "acl"])?;
     let endpoint = account.endpoint(|| Ok(endpoint(account.wanted_region("cn-zhangjiakou")?)))?;
     let style = if account.is_path_style(&endpoint) { "path" } else { "virtual" };
     let builder = services::Oss::default()
@@ -16,6 +17,11 @@ pub(super) fn operator(account: &Account<'_>) -> Result<(Operator, Url), Storage
         .presign_addressing_style(style)
         .access_key_id(account.access_key)
         .access_key_secret(account.secret_word()?);
+    let builder = match account.encryption(&["AES256", "KMS", "SM4"])? {
+        None => builder,
+        Some((word, None)) => builder.server_side_encryption(word),
+        Some((word, Some(key))) => builder.server_side_encryption(word).server_side_encryption_key_id(key),
+    };
     Ok((Operator::new(builder).map_err(|error| wrong("bucket", error.message()))?, endpoint))
 }
 
@@ -32,15 +38,54 @@ mod tests {
 
     use super::*;
 
+    /// The list of <https://www.alibabacloud.com/help/en/oss/user-guide/regions-and-endpoints>.
+    const REGIONS: &[&str] = &[
+        "cn-hangzhou",
+        "cn-shanghai",
+        "cn-nanjing",
+        "cn-fuzhou",
+        "cn-wuhan-lr",
+        "cn-qingdao",
+        "cn-beijing",
+        "cn-zhangjiakou",
+        "cn-huhehaote",
+        "cn-wulanchabu",
+        "cn-shenzhen",
+        "cn-heyuan",
+        "cn-guangzhou",
+        "cn-chengdu",
+        "cn-zhongwei",
+        "cn-hongkong",
+        "ap-northeast-1",
+        "ap-northeast-2",
+        "ap-southeast-1",
+        "ap-southeast-3",
+        "ap-southeast-5",
+        "ap-southeast-6",
+        "ap-southeast-7",
+        "eu-central-1",
+        "eu-west-1",
+        "us-west-1",
+        "us-east-1",
+        "na-south-1",
+        "me-east-1",
+        "me-central-1",
+    ];
+
+    #[test]
+    fn endpoints() {
+        for region in REGIONS {
+            let url = format!("https://oss-{region}.aliyuncs.com");
+            assert_eq!((endpoint(region), endpoint(&format!("oss-{region}"))), (url.clone(), url));
+        }
+    }
+
     #[rstest]
-    #[case("cn-zhangjiakou", "https://oss-cn-zhangjiakou.aliyuncs.com")]
-    #[case("oss-cn-zhangjiakou", "https://oss-cn-zhangjiakou.aliyuncs.com")]
-    #[case("cn-hangzhou", "https://oss-cn-hangzhou.aliyuncs.com")]
     #[case("cn-hangzhou-internal", "https://oss-cn-hangzhou-internal.aliyuncs.com")]
-    #[case("ap-southeast-1", "https://oss-ap-southeast-1.aliyuncs.com")]
-    #[case("eu-central-1", "https://oss-eu-central-1.aliyuncs.com")]
+    #[case("rg-china-mainland", "https://oss-rg-china-mainland.aliyuncs.com")]
     #[case("accelerate", "https://oss-accelerate.aliyuncs.com")]
-    fn endpoints(#[case] region: &str, #[case] url: &str) {
+    #[case("accelerate-overseas", "https://oss-accelerate-overseas.aliyuncs.com")]
+    fn endpoints_that_are_no_regions(#[case] region: &str, #[case] url: &str) {
         assert_eq!(endpoint(region), url);
     }
 }

@@ -10,7 +10,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use super::{account::Account, azblob, cos, gcs, obs, oss, s3};
 use crate::{
     StorageError,
-    transport::{Transport, Way, strictly_encoded},
+    transport::{Detour, Transport, Way, strictly_encoded},
 };
 
 /// The smallest part of an upload, in bytes; every vendor takes 5 MiB and more.
@@ -30,6 +30,7 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_')
 pub(crate) struct Remote {
     operator: Operator,
     signing: Signing,
+    detour: Option<Detour>,
 }
 
 /// Who signs URLs.
@@ -61,9 +62,14 @@ impl Remote {
             .guard()
             .check(&endpoint)
             .map_err(|problem| StorageError::lasting(ErrorCode::BadParam, format!("endpoint: {problem}")))?;
-        let transport = Transport::new(way.clone(), storage.uri(""));
+        let detour = match storage.kind {
+            StorageType::Obs => Some(obs::detour(&storage.bucket, &endpoint)?),
+            StorageType::Gcs => gcs::tokens_of(&endpoint),
+            _ => None,
+        };
+        let transport = Transport::new(way.clone(), storage.uri(""), detour.clone());
         let context = OperationContext::new().with_http_transport(HttpTransporter::new(transport));
-        Ok(Self { operator: operator.with_context(context), signing })
+        Ok(Self { operator: operator.with_context(context), signing, detour })
     }
 
     pub(crate) fn operator(&self) -> &Operator {
@@ -107,8 +113,9 @@ impl Remote {
             Signing::Operator => {
                 let uri = self.operator.presign_read(key, valid).await?.uri().to_string();
                 let signed_for_s3 = uri.contains("X-Amz-Algorithm=");
-                match uri.parse() {
-                    Ok(url) if signed_for_s3 => Ok(strictly_encoded(url).into()),
+                match (uri.parse(), &self.detour) {
+                    (Ok(url), _) if signed_for_s3 => Ok(strictly_encoded(url).into()),
+                    (Ok(url), Some(detour)) => Ok(detour.of(url).into()),
                     _ => Ok(uri),
                 }
             }

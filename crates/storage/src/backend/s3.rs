@@ -13,7 +13,7 @@ use crate::StorageError;
 const NO_REGION: &str = "us-east-1";
 
 pub(super) fn operator(account: &Account<'_>) -> Result<(Operator, Url), StorageError> {
-    let endpoint = account.endpoint(|| endpoint(account.wanted_region("eu-central-1")?))?;
+    let endpoint = account.endpoint(|| Ok(endpoint(account.wanted_region("eu-central-1")?)))?;
     let region = match account.region {
         "" => region_of(&endpoint).unwrap_or(NO_REGION),
         region => region,
@@ -37,6 +37,21 @@ pub(super) fn builder(
         .secret_access_key(account.secret_word()?)
         .disable_config_load()
         .disable_ec2_metadata();
+    let builder = match account.storage_class() {
+        None => builder,
+        Some(class) => builder.default_storage_class(class),
+    };
+    let builder = match account.acl() {
+        None => builder,
+        Some(acl) => builder.default_acl(acl),
+    };
+    let builder = match account.encryption(&["AES256", "aws:kms", "aws:kms:dsse"])? {
+        None => builder,
+        Some((word, None)) => builder.server_side_encryption(word),
+        Some((word, Some(key))) => {
+            builder.server_side_encryption(word).server_side_encryption_aws_kms_key_id(key)
+        }
+    };
     Ok(if account.is_path_style(endpoint) { builder } else { builder.enable_virtual_host_style() })
 }
 
@@ -44,14 +59,19 @@ pub(super) fn finish(builder: services::S3) -> Result<Operator, StorageError> {
     Operator::new(builder).map_err(|error| wrong("bucket", error.message()))
 }
 
-/// AWS's own rule, of all partitions
+/// AWS's own rule, of all its partitions
 /// (<https://docs.aws.amazon.com/general/latest/gr/s3.html>).
-fn endpoint(region: &str) -> Result<String, StorageError> {
-    let domain = match region {
-        china if china.starts_with("cn-") => "amazonaws.com.cn",
-        _ => "amazonaws.com",
-    };
-    Ok(format!("https://s3.{region}.{domain}"))
+fn endpoint(region: &str) -> String {
+    let domains = [
+        ("cn-", "amazonaws.com.cn"),
+        ("eusc-", "amazonaws.eu"),
+        ("us-iso-", "c2s.ic.gov"),
+        ("us-isob-", "sc2s.sgov.gov"),
+        ("eu-isoe-", "cloud.adc-e.uk"),
+        ("us-isof-", "csp.hci.ic.gov"),
+    ];
+    let domain = domains.into_iter().find(|(begins, _)| region.starts_with(begins));
+    format!("https://s3.{region}.{}", domain.map_or("amazonaws.com", |(_, domain)| domain))
 }
 
 /// The region in an endpoint of AWS's that a customer gave.
@@ -66,14 +86,63 @@ mod tests {
 
     use super::*;
 
+    /// The list of <https://docs.aws.amazon.com/general/latest/gr/s3.html>.
+    const REGIONS: &[&str] = &[
+        "af-south-1",
+        "ap-east-1",
+        "ap-east-2",
+        "ap-northeast-1",
+        "ap-northeast-2",
+        "ap-northeast-3",
+        "ap-south-1",
+        "ap-south-2",
+        "ap-southeast-1",
+        "ap-southeast-2",
+        "ap-southeast-3",
+        "ap-southeast-4",
+        "ap-southeast-5",
+        "ap-southeast-6",
+        "ap-southeast-7",
+        "ca-central-1",
+        "ca-west-1",
+        "eu-central-1",
+        "eu-central-2",
+        "eu-north-1",
+        "eu-south-1",
+        "eu-south-2",
+        "eu-west-1",
+        "eu-west-2",
+        "eu-west-3",
+        "il-central-1",
+        "me-central-1",
+        "me-south-1",
+        "mx-central-1",
+        "sa-east-1",
+        "us-east-1",
+        "us-east-2",
+        "us-west-1",
+        "us-west-2",
+        "us-gov-east-1",
+        "us-gov-west-1",
+    ];
+
+    #[test]
+    fn endpoints() {
+        for region in REGIONS {
+            assert_eq!(endpoint(region), format!("https://s3.{region}.amazonaws.com"));
+        }
+    }
+
     #[rstest]
-    #[case("us-east-1", "https://s3.us-east-1.amazonaws.com")]
-    #[case("eu-central-1", "https://s3.eu-central-1.amazonaws.com")]
-    #[case("ap-southeast-5", "https://s3.ap-southeast-5.amazonaws.com")]
-    #[case("us-gov-west-1", "https://s3.us-gov-west-1.amazonaws.com")]
+    #[case("cn-north-1", "https://s3.cn-north-1.amazonaws.com.cn")]
     #[case("cn-northwest-1", "https://s3.cn-northwest-1.amazonaws.com.cn")]
-    fn endpoints(#[case] region: &str, #[case] url: &str) {
-        assert_eq!(endpoint(region).as_deref(), Ok(url));
+    #[case("eusc-de-east-1", "https://s3.eusc-de-east-1.amazonaws.eu")]
+    #[case("us-iso-east-1", "https://s3.us-iso-east-1.c2s.ic.gov")]
+    #[case("us-isob-east-1", "https://s3.us-isob-east-1.sc2s.sgov.gov")]
+    #[case("eu-isoe-west-1", "https://s3.eu-isoe-west-1.cloud.adc-e.uk")]
+    #[case("us-isof-south-1", "https://s3.us-isof-south-1.csp.hci.ic.gov")]
+    fn endpoints_of_partitions_that_are_apart(#[case] region: &str, #[case] url: &str) {
+        assert_eq!(endpoint(region), url);
     }
 
     #[rstest]

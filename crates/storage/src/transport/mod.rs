@@ -72,11 +72,34 @@ pub(crate) struct Transport {
     way: Way,
     /// `s3://bucket/`, for people.
     bucket: String,
+    detour: Option<Detour>,
+}
+
+/// Another way than opendal takes for one host: what is asked of it goes elsewhere.
+#[derive(Clone, Debug)]
+pub(crate) struct Detour {
+    /// The host that opendal means.
+    pub(crate) from: String,
+    /// Scheme, host and port to go to.
+    pub(crate) to: Url,
+}
+
+impl Detour {
+    /// The URL to ask instead of one of opendal's.
+    pub(crate) fn of(&self, url: Url) -> Url {
+        if url.host_str() != Some(&self.from) {
+            return url;
+        }
+        let mut there = self.to.clone();
+        there.set_path(url.path());
+        there.set_query(url.query());
+        there
+    }
 }
 
 impl Transport {
-    pub(crate) fn new(way: Way, bucket: String) -> Self {
-        Self { way, bucket }
+    pub(crate) fn new(way: Way, bucket: String, detour: Option<Detour>) -> Self {
+        Self { way, bucket, detour }
     }
 
     fn tell(&self, why: &str) {
@@ -162,7 +185,7 @@ struct Asked {
 }
 
 impl Asked {
-    fn new((mut head, body): (Parts, Buffer)) -> opendal::Result<Self> {
+    fn new((mut head, body): (Parts, Buffer), detour: Option<&Detour>) -> opendal::Result<Self> {
         let url = Url::parse(&head.uri.to_string()).map_err(|error| {
             opendal::Error::new(opendal::ErrorKind::Unexpected, format!("is no URL: {error}"))
         })?;
@@ -172,7 +195,11 @@ impl Asked {
         if let Some(md5) = md5.filter(|_| is_s3 || is_signed_as(&head, "q-sign-")) {
             head.headers.insert(CONTENT_MD5, in_base64(md5));
         }
-        let url = if is_s3 { strictly_encoded(url) } else { url };
+        let url = match detour {
+            _ if is_s3 => strictly_encoded(url),
+            Some(detour) => detour.of(url),
+            None => url,
+        };
         Ok(Self { head, url, body, md5, begun: Instant::now(), tries: 0 })
     }
 
@@ -197,7 +224,7 @@ impl Asked {
 
 impl HttpTransport for Transport {
     async fn fetch(&self, request: http::Request<Buffer>) -> opendal::Result<Response<HttpBody>> {
-        let mut asked = Asked::new(request.into_parts())?;
+        let mut asked = Asked::new(request.into_parts(), self.detour.as_ref())?;
         loop {
             let trouble = match self.once(&asked).await {
                 Ok(response) => {

@@ -8,12 +8,20 @@ use std::{
     },
 };
 
-use borealis_storage::{Bucket, Storages, testing::Server};
+use borealis_storage::{
+    Bucket, Storages,
+    testing::Server,
+    transfer::{FetchLimits, fetch_object},
+};
 use bytes::Bytes;
-use model::{ErrorCode, Storage, StorageType};
+use model::{ErrorCode, ObjectSettings, Secret, Storage, StorageType};
+use rstest::rstest;
 use tempfile::TempDir;
 
-use super::{client, storage};
+use super::{
+    client, storage,
+    vendors::{KINDS, Vendor},
+};
 
 /// A bucket, and what must live as long as it.
 #[derive(Clone)]
@@ -36,6 +44,16 @@ impl Store {
 
     fn open(&self) -> Bucket {
         self.storages.open(&self.storage).expect("the bucket opens")
+    }
+
+    /// As somebody else would open it; none where nobody is asked who he is.
+    fn opened_by(&self, change: impl Fn(&mut Storage)) -> Option<Bucket> {
+        if self.storage.kind == StorageType::File {
+            return None;
+        }
+        let mut storage = self.storage.clone();
+        change(&mut storage);
+        self.storages.open(&storage).map(Some).expect("the bucket opens")
     }
 
     /// A local file of this content, outside of the bucket.
@@ -78,6 +96,8 @@ fn odd_keys() -> Vec<String> {
     keys.push(format!("{}/{}.mp4", "d".repeat(240), "n".repeat(236)));
     keys.push(format!("long/{}.mp4", "n".repeat(243)));
     keys.push(format!("long/{}.mp4", "中".repeat(80)));
+    let part = "p".repeat(225);
+    keys.push(format!("{part}/{part}/{part}/{}.mp4", "n".repeat(218)));
     keys
 }
 
@@ -155,6 +175,62 @@ async fn what_is_missing_is_said_to_be(store: Store) {
     let error = bucket.put_file("a", Path::new("/no/such/file"), &|_| ()).await.expect_err("no file");
     assert_eq!((error.code, error.retry), (ErrorCode::Internal, true));
     assert!(bucket.list("").await.expect("listed").is_empty());
+}
+
+/// Longer than a part of an upload, and not a whole number of them.
+const PARTS: usize = (20 << 20) + 123;
+
+/// A text in which no two parts are the same.
+fn long_content() -> Vec<u8> {
+    let mut content: Vec<u8> = (0..PARTS.div_ceil(8) as u64).flat_map(u64::to_le_bytes).collect();
+    content.truncate(PARTS);
+    content
+}
+
+async fn parts_make_the_object_they_came_from(store: Store) {
+    let bucket = store.open();
+    let content = long_content();
+    assert_eq!(bucket.put_file("é a.mp4", &store.local(&content), &|_| ()).await, Ok(PARTS as u64));
+    assert!(bucket.read("é a.mp4").await.expect("read") == content, "what was put is not what is read");
+    assert_eq!(bucket.list("").await.expect("listed"), ["é a.mp4"]);
+}
+
+async fn objects_are_inputs(store: Store) {
+    let bucket = store.open();
+    let content: Vec<u8> = (0..3_000_000_u32).map(|i| (i % 251) as u8).collect();
+    bucket.put_bytes("a b+é.mp4", Bytes::from(content.clone())).await.expect("put");
+    let to = store.folder.path().join("input");
+    let limits =
+        FetchLimits { max_bytes: 3_000_000, idle_timeout: std::time::Duration::from_secs(20), redirects: 0 };
+    assert_eq!(fetch_object(&bucket, "a b+é.mp4", &to, &limits, &|_, _| ()).await, Ok(3_000_000));
+    assert!(std::fs::read(&to).expect("a file") == content);
+    let missing = fetch_object(&bucket, "no.mp4", &to, &limits, &|_, _| ()).await.expect_err("missing");
+    assert_eq!((missing.code, missing.retry), (ErrorCode::InputUnreachable, false), "{missing}");
+}
+
+async fn strangers_are_refused(store: Store) {
+    store.open().put_bytes("a.mp4", Bytes::from_static(b"film")).await.expect("put");
+    // the same number of bytes, which is base64 for Azure
+    let other = |storage: &mut Storage| {
+        let secret = storage.storage_sk.expose();
+        let first = if secret.starts_with('A') { "B" } else { "A" };
+        storage.storage_sk = Secret::new(format!("{first}{}", &secret[1..]));
+    };
+    let Some(bucket) = store.opened_by(other) else { return };
+    let put = bucket.put_bytes("b.mp4", Bytes::from_static(b"x")).await.expect_err("refused");
+    assert_eq!((put.code, put.retry), (ErrorCode::OutputRefused, false), "{put}");
+    assert!(!put.detail.contains(store.storage.storage_sk.expose()), "{put}");
+    assert_eq!(bucket.read("a.mp4").await.expect_err("refused").code, ErrorCode::OutputRefused);
+    assert_eq!(bucket.list("").await.expect_err("refused").code, ErrorCode::OutputRefused);
+    assert_eq!(bucket.delete("a.mp4").await.expect_err("refused").code, ErrorCode::OutputRefused);
+    assert_eq!(store.open().list("").await.expect("listed"), ["a.mp4"]);
+}
+
+async fn a_bucket_that_is_not_there_is_told(store: Store) {
+    let Some(bucket) = store.opened_by(|storage| "nowhere".clone_into(&mut storage.bucket)) else { return };
+    let put = bucket.put_bytes("b.mp4", Bytes::from_static(b"x")).await.expect_err("no bucket");
+    assert_eq!((put.code, put.retry), (ErrorCode::OutputMissing, false), "{put}");
+    assert_eq!(bucket.list("").await.expect_err("no bucket").code, ErrorCode::OutputMissing);
 }
 
 async fn keys_that_lead_elsewhere_are_refused(store: Store) {
@@ -237,6 +313,10 @@ contract! {
     keys_are_taken_to_the_letter,
     lists_by_what_keys_begin_with,
     what_is_missing_is_said_to_be,
+    parts_make_the_object_they_came_from,
+    objects_are_inputs,
+    strangers_are_refused,
+    a_bucket_that_is_not_there_is_told,
     keys_that_lead_elsewhere_are_refused,
     many_at_once_do_not_mix,
     the_last_of_rivals_wins_whole,
@@ -252,6 +332,25 @@ async fn s3_keeps_every_rule() {
     let buckets: Vec<&str> = buckets.iter().map(String::as_str).collect();
     let server = Server::s3(&client(), &buckets).await;
     every_rule(|bucket| Store::of(server.storage(storage(StorageType::S3, bucket)))).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_s3_keeps_every_rule() {
+    let buckets = buckets();
+    let buckets: Vec<&str> = buckets.iter().map(String::as_str).collect();
+    let server = Server::rclone(&buckets);
+    every_rule(|bucket| Store::of(server.storage(storage(StorageType::S3, bucket)))).await;
+}
+
+/// The vendors' own rules of signing are checked by these.
+#[rstest]
+#[case::oss(KINDS[0])]
+#[case::cos(KINDS[1])]
+#[case::obs(KINDS[2])]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn vendors_keep_every_rule(#[case] kind: StorageType) {
+    let vendor = Vendor::start(kind).await;
+    every_rule(|bucket| Store::of(vendor.storage(bucket, ObjectSettings::default()))).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,16 +7,24 @@ mod folder;
 mod inputs;
 mod scripted;
 mod uploads;
+mod vendors;
+mod wire;
 
-use std::{net::Ipv4Addr, sync::Arc};
+use std::{
+    net::{Ipv4Addr, Ipv6Addr},
+    sync::Arc,
+};
 
-use model::{NotifySettings, Secret, Storage, StorageType, TenantId, Timestamp};
+use model::{NotifySettings, ObjectSettings, Secret, Storage, StorageType, TenantId, Timestamp};
 use net::{Client, ClientOptions, Guard, IpNet};
 
 /// A client that may reach the servers that tests run on this machine.
 fn client() -> Client {
-    let loopback = IpNet::new(Ipv4Addr::LOCALHOST.into(), 32).expect("a network");
-    Client::new(Arc::new(Guard::new(vec![loopback])), ClientOptions::default()).expect("a client")
+    let loopback = [
+        IpNet::new(Ipv4Addr::LOCALHOST.into(), 32).expect("a network"),
+        IpNet::new(Ipv6Addr::LOCALHOST.into(), 128).expect("a network"),
+    ];
+    Client::new(Arc::new(Guard::new(loopback.into())), ClientOptions::default()).expect("a client")
 }
 
 fn storage(kind: StorageType, bucket: &str) -> Storage {
@@ -30,6 +38,7 @@ fn storage(kind: StorageType, bucket: &str) -> Storage {
         prefix: String::new(),
         endpoint: String::new(),
         path_style: false,
+        objects: ObjectSettings::default(),
         storage_ak: Secret::default(),
         storage_sk: Secret::default(),
         notify: String::new(),

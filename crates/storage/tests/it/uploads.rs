@@ -1,19 +1,31 @@
 //! Large objects to real servers: in parts, in bounded memory, and nothing left of what was given up.
 
-use std::{fs, io::Write as _, path::Path};
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use borealis_storage::{Bucket, Storages, testing::Server};
+use borealis_storage::{
+    Bucket, Storages,
+    testing::Server,
+    transfer::{FetchLimits, fetch_object},
+};
 use model::StorageType;
 use reqwest::{Method, Request};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::{client, storage};
 
-/// More than a part, and not a whole number of them.
-const SIZE: usize = (20 << 20) + 123;
-
 struct Bound {
     server: Server,
+    storages: Storages,
     bucket: Bucket,
     folder: TempDir,
 }
@@ -24,11 +36,14 @@ impl Bound {
             StorageType::S3 => Server::s3(&client(), &["bkt"]).await,
             _ => Server::azblob(&client(), &["bkt"]).await,
         };
+        Self::of(server, kind)
+    }
+
+    fn of(server: Server, kind: StorageType) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let bucket = Storages::new(folder.path().join("storage"), client())
-            .open(&server.storage(storage(kind, "bkt")))
-            .expect("the bucket opens");
-        Self { server, bucket, folder }
+        let storages = Storages::new(folder.path().join("storage"), client());
+        let bucket = storages.open(&server.storage(storage(kind, "bkt"))).expect("the bucket opens");
+        Self { server, storages, bucket, folder }
     }
 
     /// A local file in which no two parts are the same.
@@ -43,19 +58,100 @@ impl Bound {
     }
 }
 
-async fn holds(bucket: &Bucket, key: &str, local: &Path) {
-    let content = bucket.read(key).await.expect("read");
-    assert!(content == fs::read(local).expect("a file"), "what was put is not what is read");
+/// The greatest resident memory of this process so far, in bytes.
+fn peak() -> usize {
+    let status = fs::read_to_string("/proc/self/status").expect("a process");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+    line.trim().trim_end_matches(" kB").parse::<usize>().expect("a number") << 10
+}
+
+/// Against a server in a process of its own, so that the memory seen is ours.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_object_is_sent_and_fetched_in_bounded_memory() {
+    const SIZE: usize = 300 << 20;
+    let server = Server::rclone(&["bkt"]);
+    let bound = Bound::of(server, StorageType::S3);
+    let local = bound.local(SIZE);
+    let before = peak();
+    assert_eq!(bound.bucket.put_file("large.mp4", &local, &|_| ()).await, Ok(SIZE as u64));
+    let to = bound.folder.path().join("fetched");
+    let limits = FetchLimits { max_bytes: SIZE as u64, idle_timeout: Duration::from_secs(20), redirects: 0 };
+    assert_eq!(fetch_object(&bound.bucket, "large.mp4", &to, &limits, &|_, _| ()).await, Ok(SIZE as u64));
+    let grown = peak() - before;
+    assert!(grown < 120 << 20, "memory grew by {} MiB", grown >> 20);
+    assert!(same(&local, &to), "what was put is not what was fetched");
+}
+
+/// Whether two files are the same, without reading them whole.
+fn same(one: &Path, other: &Path) -> bool {
+    let open = |path: &Path| std::io::BufReader::new(fs::File::open(path).expect("a file"));
+    let (mut one, mut other) = (open(one), open(other));
+    let (mut left, mut right) = (vec![0; 1 << 20], vec![0; 1 << 20]);
+    loop {
+        let read = one.read(&mut left).expect("read");
+        if read == 0 {
+            return other.read(&mut right).expect("read") == 0;
+        }
+        other.read_exact(&mut right[..read]).expect("as long");
+        if left[..read] != right[..read] {
+            return false;
+        }
+    }
+}
+
+/// Passes bytes on to a server, but breaks the first connection in the middle of a large body.
+async fn cutting(to: &str) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let here = format!("http://{}", listener.local_addr().expect("an address"));
+    let to = to.trim_start_matches("http://").to_owned();
+    tokio::spawn(async move {
+        let cut = Arc::new(AtomicBool::new(false));
+        while let Ok((mut near, _)) = listener.accept().await {
+            let (to, cut) = (to.clone(), Arc::clone(&cut));
+            tokio::spawn(async move {
+                let mut far = tokio::net::TcpStream::connect(to).await.expect("connected");
+                let (mut down, mut up) = far.split();
+                let (mut from, mut back) = near.split();
+                let sending = async {
+                    let (mut passed, mut piece) = (0, vec![0; 64 << 10]);
+                    loop {
+                        let read = from.read(&mut piece).await.unwrap_or(0);
+                        passed += read;
+                        if read == 0 || (passed > 3 << 20 && !cut.swap(true, Ordering::Relaxed)) {
+                            return;
+                        }
+                        if up.write_all(&piece[..read]).await.is_err() {
+                            return;
+                        }
+                    }
+                };
+                tokio::select! {
+                    () = sending => {}
+                    _ = tokio::io::copy(&mut down, &mut back) => {}
+                }
+            });
+        }
+    });
+    here
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn parts_make_the_object_they_came_from() {
-    for kind in [StorageType::S3, StorageType::Azblob] {
-        let bound = Bound::to(kind).await;
-        let local = bound.local(SIZE);
-        assert_eq!(bound.bucket.put_file("é a.mp4", &local, &|_| ()).await, Ok(SIZE as u64));
-        holds(&bound.bucket, "é a.mp4", &local).await;
-    }
+async fn a_connection_cut_in_the_middle_of_a_part_costs_that_part_alone() {
+    let mut server = Server::rclone(&["bkt"]);
+    server.endpoint = cutting(&server.endpoint).await;
+    let bound = Bound::of(server, StorageType::S3);
+    let local = bound.local(40 << 20);
+    let waited = Arc::new(Mutex::new(Vec::new()));
+    let said = Arc::clone(&waited);
+    let bucket =
+        bound.storages.telling(Arc::new(move |why| said.lock().expect("no panic").push(why.to_owned())));
+    let bucket =
+        bucket.open(&bound.server.storage(storage(StorageType::S3, "bkt"))).expect("the bucket opens");
+    assert_eq!(bucket.put_file("cut.mp4", &local, &|_| ()).await, Ok(40 << 20));
+    assert!(bucket.read("cut.mp4").await.expect("read") == fs::read(&local).expect("a file"));
+    let waited = waited.lock().expect("no panic");
+    assert!(waited[0].starts_with("waiting for s3://bkt/: "), "{waited:?}");
+    assert_eq!(waited.last().map(String::as_str), Some(""), "{waited:?}");
 }
 
 /// Keys of the uploads that S3 has begun and not ended.

@@ -25,7 +25,7 @@ pub struct Model {
     pub started: Option<i64>,
     /// None while it is unfinished.
     pub finished: Option<i64>,
-    /// What came out, or why nothing did, as JSON.
+    /// What came out, or why nothing did, or whom the worker waits for, as JSON.
     pub outcome: Option<String>,
     /// What the input turned out to be, as JSON.
     pub source: Option<String>,

@@ -19,18 +19,24 @@ async fn a_claimed_task_works_and_its_progress_never_goes_back(
     world.clock.pass(Duration::from_secs(3));
     let (me, started) = (worker(), world.now());
     let claim = world.store.claim_job(&me, LEASE).await.expect("claimed").expect("a job");
-    let state = TaskState::Working { stage: Stage::Downloading, progress: 0, started };
+    let waiting = String::new();
+    let state = TaskState::Working { stage: Stage::Downloading, progress: 0, started, waiting };
     assert_eq!(claim.task, Task { state, ..task.clone() });
     assert_eq!((claim.fence, claim.tries, claim.claims), (1, 0, 1));
     assert_eq!((&claim.worker, claim.lease_until), (&me, world.now() + LEASE));
     assert_eq!(world.store.claim_job(&me, LEASE).await.expect("asked"), None);
 
-    for (stage, progress, expected) in
-        [(Stage::Running, 40, 40), (Stage::Running, 30, 40), (Stage::Uploading, 200, 100)]
-    {
-        world.store.advance(&claim, stage, progress).await.expect("advanced");
+    for (stage, progress, expected, why) in [
+        (Stage::Running, 40, 40, ""),
+        (Stage::Running, 30, 40, "waiting for s3://bkt/: busy"),
+        (Stage::Uploading, 200, 100, ""),
+    ] {
+        world.store.advance(&claim, stage, progress, why).await.expect("advanced");
         let kept = world.store.task(&world.tenant, &task.id).await.expect("found");
-        assert_eq!(kept.state, TaskState::Working { stage, progress: expected, started });
+        assert_eq!(
+            kept.state,
+            TaskState::Working { stage, progress: expected, started, waiting: why.to_owned() }
+        );
     }
     world.store.finish_task(&claim, succeeded()).await.expect("finished");
     is_fenced(world.store.finish_task(&claim, succeeded()).await);
@@ -171,7 +177,7 @@ async fn eight_workers_never_have_the_same_job(#[values(Kind::Sqlite, Kind::Post
         workers.spawn(async move {
             let (me, mut done) = (worker(), Vec::new());
             while let Some(claim) = store.claim_job(&me, LEASE).await.expect("claimed") {
-                store.advance(&claim, Stage::Running, 10).await.expect("never fenced");
+                store.advance(&claim, Stage::Running, 10, "").await.expect("never fenced");
                 store.finish_task(&claim, succeeded()).await.expect("never fenced");
                 done.push(claim.task.id);
             }

@@ -189,7 +189,7 @@ impl Run {
         let now = self.world.now();
         let result = match event {
             Event::Renew { .. } => store.renew(&claim, LEASE).await,
-            Event::Advance { stage, progress, .. } => store.advance(&claim, stage, progress).await,
+            Event::Advance { stage, progress, .. } => store.advance(&claim, stage, progress, "").await,
             Event::Finish { succeeds, .. } => {
                 let end = if succeeds { succeeded() } else { failed() };
                 store.finish_task(&claim, end).await.map(|_| ())

@@ -144,7 +144,7 @@ async fn a_cancelled_task_ends_at_once_whoever_has_it(#[values(Kind::Sqlite, Kin
     let claim = world.claim().await;
     store.cancel_task(tenant, &running.id).await.expect("cancelled");
     is_fenced(store.renew(&claim, Duration::from_secs(1)).await);
-    is_fenced(store.advance(&claim, Stage::Running, 50).await);
+    is_fenced(store.advance(&claim, Stage::Running, 50, "").await);
     is_fenced(store.found_source(&claim, &SourceFacts::default()).await);
     is_fenced(store.finish_task(&claim, succeeded()).await);
     is_fenced(store.give_back(&claim).await);

@@ -13,9 +13,9 @@ use borealis_store::{
     testing::{Kind, TestDatabase, database},
 };
 use model::{
-    Clock, ErrorCode, ExtraOptions, Failure, Format, NotifySettings, OutputFacts, OutputPath, Priority,
-    Secret, Storage, StorageId, StorageType, Task, TaskEnd, TaskId, TaskSpec, TaskState, Template, TenantId,
-    Timestamp, WorkerId,
+    Clock, ErrorCode, ExtraOptions, Failure, Format, NotifySettings, ObjectSettings, OutputFacts, OutputPath,
+    Priority, Secret, Storage, StorageId, StorageType, Task, TaskEnd, TaskId, TaskSpec, TaskState, Template,
+    TenantId, Timestamp, WorkerId,
 };
 
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
@@ -153,6 +153,7 @@ pub(crate) fn storage(tenant: &TenantId, created: Timestamp) -> Storage {
         prefix: "media".to_owned(),
         endpoint: "http://127.0.0.1:9000".to_owned(),
         path_style: true,
+        objects: ObjectSettings { storage_class: "IA".to_owned(), ..ObjectSettings::default() },
         storage_ak: Secret::new("THE-ACCESS-KEY"),
         storage_sk: Secret::new("THE-SECRET-KEY"),
         notify: "https://example.com/hook".to_owned(),

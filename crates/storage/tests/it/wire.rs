@@ -1,0 +1,288 @@
+//! What goes over the wire to vendors whose stores cannot be had here, held by snapshots. What
+//! differs from run to run is blanked: ports, times, signatures. The signatures themselves are
+//! checked by [`super::vendors`].
+
+use std::{collections::BTreeMap, fs, time::Duration};
+
+use borealis_storage::{
+    Bucket, Storages,
+    transfer::{FetchLimits, fetch_object},
+};
+use bytes::Bytes;
+use model::{ObjectSettings, Secret, Storage, StorageType};
+use rstest::rstest;
+use wiremock::{
+    Mock, MockServer, Request, ResponseTemplate,
+    matchers::{method, path, path_regex},
+};
+
+use super::{
+    client, storage,
+    vendors::{KINDS, Vendor},
+};
+
+/// Headers that say what is wished for; the others are how HTTP is spoken.
+const SHOWN: &[&str] =
+    &["authorization", "cache-control", "content-md5", "content-type", "host", "if-match", "range"];
+
+/// Everything a task does with a bucket, in this order.
+async fn everything(bucket: &Bucket) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let local = folder.path().join("local");
+    fs::write(&local, vec![7; 17 << 20]).expect("a file");
+    bucket.put_bytes("out/a b+é/1.ts", Bytes::from_static(b"segment")).await.expect("put");
+    bucket.put_file("out/cat.mp4", &local, &|_| ()).await.expect("put in parts");
+    let limits = FetchLimits { max_bytes: 100, idle_timeout: Duration::from_secs(20), redirects: 0 };
+    let to = folder.path().join("input");
+    fetch_object(bucket, "out/a b+é/1.ts", &to, &limits, &|_, _| ()).await.expect("fetched");
+    bucket.list("out/").await.expect("listed");
+    bucket.delete("out/a b+é/1.ts").await.expect("deleted");
+}
+
+/// A request in a few lines.
+fn shown(request: &Request, port: u16) -> String {
+    let url = &request.url;
+    let query: Vec<_> =
+        url.query_pairs().map(|(name, value)| format!("{name}={}", blanked(&name, &value))).collect();
+    let query = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
+    let mut text = format!("{} {}{query}\n", request.method, url.path());
+    let headers: BTreeMap<_, _> = request
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.to_str().unwrap_or_default()))
+        .collect();
+    for (name, value) in
+        headers.into_iter().filter(|(name, _)| SHOWN.contains(name) || name.starts_with("x-"))
+    {
+        let value = value.replace(&port.to_string(), "PORT");
+        text += &format!("    {name}: {}\n", blanked(name, &value));
+    }
+    let body = String::from_utf8_lossy(&request.body);
+    match request.body.len() {
+        0 => {}
+        _ if body.starts_with('<') => text += &format!("    {body}\n"),
+        _ if url.path() == "/token" => text += "    (a signed claim)\n",
+        // opendal makes up the boundary
+        size if size < 2000 && body.contains("multipart") => text += "    (a form)\n",
+        size => text += &format!("    ({size} bytes)\n"),
+    }
+    text
+}
+
+/// A value without what differs from run to run.
+fn blanked(name: &str, value: &str) -> String {
+    match name {
+        "Signature" | "Expires" | "q-sign-time" | "q-key-time" | "q-signature" | "X-Goog-Date"
+        | "X-Goog-Signature" => "…".to_owned(),
+        "X-Goog-Credential" => value.split('/').next().unwrap_or_default().to_owned() + "/…",
+        "content-type" if value.starts_with("multipart/") => {
+            format!("{}; boundary=…", value.split(';').next().unwrap_or_default())
+        }
+        "authorization" if value.contains("q-sign-algorithm") => {
+            let parts = value.split('&').map(|pair| {
+                let (name, value) = pair.split_once('=').unwrap_or_default();
+                format!("{name}={}", blanked(name, value))
+            });
+            parts.collect::<Vec<_>>().join("&")
+        }
+        "authorization" => match value.rsplit_once(':') {
+            Some((who, _)) => format!("{who}:…"),
+            None => value.to_owned(),
+        },
+        _ => value.to_owned(),
+    }
+}
+
+/// All requests; parts in flight at once come in any order.
+async fn recorded(server: &MockServer) -> String {
+    let port = server.address().port();
+    let requests = server.received_requests().await.expect("recorded");
+    let mut texts: Vec<_> = requests.iter().map(|request| shown(request, port)).collect();
+    let is_part = |text: &String| text.contains("partNumber=");
+    let first = texts.iter().position(is_part).unwrap_or(0);
+    let last = texts.iter().rposition(is_part).map_or(0, |last| last + 1);
+    texts[first..last].sort();
+    texts.join("\n")
+}
+
+#[rstest]
+#[case::oss(KINDS[0])]
+#[case::cos(KINDS[1])]
+#[case::obs(KINDS[2])]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn vendors_are_asked_as_they_document_it(#[case] kind: StorageType) {
+    let vendor = Vendor::start(kind).await;
+    let objects = match kind {
+        StorageType::Oss => ObjectSettings {
+            encryption: "KMS".to_owned(),
+            encryption_key: "key-of-theirs".to_owned(),
+            ..ObjectSettings::default()
+        },
+        _ => ObjectSettings::default(),
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let storages = Storages::new(folder.path().to_owned(), client());
+    let bucket = storages.open(&vendor.storage("bkt", objects)).expect("the bucket opens");
+    everything(&bucket).await;
+    // a signed URL opens the object: the server checks its signature as well
+    bucket.put_bytes("out/a b+é.mp4", Bytes::from_static(b"film")).await.expect("put");
+    let url = bucket.sign("out/a b+é.mp4", Duration::from_secs(60)).await.expect("signed").expect("a URL");
+    let get = reqwest::Request::new(reqwest::Method::GET, url.parse().expect("a URL"));
+    let answer = client().send(get).await.expect("an answer").response;
+    assert_eq!(answer.text().await.expect("text"), "film");
+    insta::assert_snapshot!(format!("{kind}"), recorded(&vendor.server).await);
+}
+
+/// Google's JSON interface as far as it is used, with a token for a signed claim.
+async fn google() -> MockServer {
+    let server = MockServer::start().await;
+    let token = r#"{"access_token":"token-of-theirs","expires_in":3600,"token_type":"Bearer"}"#;
+    let about = r#"{"name":"out/a b+é/1.ts","size":"7","etag":"one","updated":"2026-11-25T08:00:00Z","contentType":"video/mp2t"}"#;
+    let list = r#"{"items":[{"name":"out/cat.mp4","size":"7","updated":"2026-11-25T08:00:00Z"}]}"#;
+    let begun =
+        "<InitiateMultipartUploadResult><UploadId>upload-1</UploadId></InitiateMultipartUploadResult>";
+    let part = ResponseTemplate::new(200).insert_header("etag", "\"part\"");
+    let text = |text: &str| ResponseTemplate::new(200).set_body_string(text);
+    let media = ResponseTemplate::new(206)
+        .set_body_bytes(&b"segment"[..])
+        .insert_header("content-range", "bytes 0-6/7");
+    for (one, answer) in [
+        (Mock::given(method("POST")).and(path("/token")), text(token)),
+        (Mock::given(method("POST")).and(path_regex("^/upload/")), text(about)),
+        (Mock::given(method("POST")).and(wiremock::matchers::query_param("uploads", "")), text(begun)),
+        (Mock::given(method("POST")), text("<CompleteMultipartUploadResult/>")),
+        (Mock::given(method("PUT")), part),
+        (Mock::given(method("GET")).and(wiremock::matchers::query_param("alt", "media")), media),
+        (Mock::given(method("GET")).and(path_regex("/o$")), text(list)),
+        (Mock::given(method("GET")), text(about)),
+        (Mock::given(method("DELETE")), ResponseTemplate::new(204)),
+    ] {
+        one.respond_with(answer).mount(&server).await;
+    }
+    server
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn google_is_asked_as_it_documents_it() {
+    let server = google().await;
+    let file = serde_json::json!({
+        "type": "service_account",
+        "client_email": "borealis@project.iam.gserviceaccount.com",
+        "private_key": include_str!("service-account-of-nobody.pem"),
+        "token_uri": "https://elsewhere.example/token",
+    });
+    let storage = Storage {
+        endpoint: server.uri(),
+        storage_ak: Secret::new("any"),
+        storage_sk: Secret::new(file.to_string()),
+        objects: ObjectSettings {
+            storage_class: "NEARLINE".to_owned(),
+            acl: "publicRead".to_owned(),
+            ..ObjectSettings::default()
+        },
+        ..storage(StorageType::Gcs, "bkt")
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let bucket = Storages::new(folder.path().to_owned(), client()).open(&storage).expect("the bucket opens");
+    everything(&bucket).await;
+    let url = bucket.sign("out/a b+é.mp4", Duration::from_secs(60)).await.expect("signed").expect("a URL");
+    let url: url::Url = url.parse().expect("a URL");
+    let signed: Vec<_> =
+        url.query_pairs().map(|(name, value)| format!("{name}={}", blanked(&name, &value))).collect();
+    let text = format!("{}\nsigned: {}?{}\n", recorded(&server).await, url.path(), signed.join("&"));
+    insta::assert_snapshot!("gcs", text);
+}
+
+/// What is wished for each object is asked for with it, in one piece and in parts, and nowhere else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s3_is_told_what_is_wished_for_each_object() {
+    let server = MockServer::start().await;
+    let begun = "<InitiateMultipartUploadResult><UploadId>up</UploadId></InitiateMultipartUploadResult>";
+    let begun = ResponseTemplate::new(200).set_body_string(begun);
+    Mock::given(method("POST"))
+        .and(wiremock::matchers::query_param("uploads", ""))
+        .respond_with(begun)
+        .mount(&server)
+        .await;
+    let done = ResponseTemplate::new(200).set_body_string("<CompleteMultipartUploadResult/>");
+    Mock::given(method("POST")).respond_with(done).mount(&server).await;
+    let part = ResponseTemplate::new(200).insert_header("etag", "\"part\"");
+    Mock::given(method("PUT")).respond_with(part).mount(&server).await;
+    let storage = Storage {
+        endpoint: server.uri(),
+        storage_ak: Secret::new("ak"),
+        storage_sk: Secret::new("sk"),
+        objects: ObjectSettings {
+            storage_class: "STANDARD_IA".to_owned(),
+            acl: "public-read".to_owned(),
+            encryption: "aws:kms".to_owned(),
+            encryption_key: "arn:aws:kms:eu-central-1:1:key/2".to_owned(),
+        },
+        ..storage(StorageType::S3, "bkt")
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let local = folder.path().join("local");
+    fs::write(&local, vec![7; 9 << 20]).expect("a file");
+    let bucket = Storages::new(folder.path().to_owned(), client()).open(&storage).expect("the bucket opens");
+    bucket.put_bytes("1.ts", Bytes::from_static(b"segment")).await.expect("put");
+    bucket.put_file("cat.mp4", &local, &|_| ()).await.expect("put in parts");
+    let requests = server.received_requests().await.expect("recorded");
+    let wishes: BTreeMap<_, _> = requests
+        .iter()
+        .map(|request| {
+            let part = request.url.query().unwrap_or_default().contains("partNumber");
+            let wishes = ["x-amz-storage-class", "x-amz-acl", "x-amz-server-side-encryption"]
+                .into_iter()
+                // opendal gives the access list with parts too, where it does no harm
+                .filter(|name| request.headers.contains_key(*name) && !(part && *name == "x-amz-acl"))
+                .count();
+            ((request.method.to_string(), part), wishes)
+        })
+        .collect();
+    assert_eq!(wishes[&("PUT".to_owned(), false)], 3);
+    assert_eq!(wishes[&("PUT".to_owned(), true)], 0, "a part is of an upload that was told");
+    let begins = requests
+        .iter()
+        .find(|request| request.url.query() == Some("uploads="))
+        .or_else(|| requests.iter().find(|request| request.url.query() == Some("uploads")));
+    let begins = begins.expect("an upload is begun");
+    assert_eq!(
+        begins.headers["x-amz-server-side-encryption-aws-kms-key-id"],
+        "arn:aws:kms:eu-central-1:1:key/2"
+    );
+    assert_eq!(begins.headers["x-amz-storage-class"], "STANDARD_IA");
+    assert_eq!(begins.headers["x-amz-acl"], "public-read");
+}
+
+/// How each type is refused what its store is not asked for here.
+#[rstest]
+#[case(StorageType::File, "storage_class", "IA")]
+#[case(StorageType::Cos, "acl", "public-read")]
+#[case(StorageType::Obs, "encryption", "AES256")]
+#[case(StorageType::Azblob, "storage_class", "Cool")]
+#[case(StorageType::Oss, "acl", "public-read")]
+#[case(StorageType::Gcs, "encryption", "AES256")]
+#[case(StorageType::S3, "encryption", "rot13")]
+#[case(StorageType::S3, "encryption_key", "alone")]
+#[case(StorageType::S3, "storage_class", "two words")]
+fn what_cannot_be_wished_for_is_refused(#[case] kind: StorageType, #[case] field: &str, #[case] value: &str) {
+    let mut objects = ObjectSettings::default();
+    let wish = match field {
+        "storage_class" => &mut objects.storage_class,
+        "acl" => &mut objects.acl,
+        "encryption" => &mut objects.encryption,
+        _ => &mut objects.encryption_key,
+    };
+    value.clone_into(wish);
+    let storage = Storage {
+        region: "eu-central-1".to_owned(),
+        storage_ak: Secret::new("ak"),
+        storage_sk: Secret::new("c2s="),
+        objects,
+        ..storage(kind, "bkt")
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let opened = Storages::new(folder.path().join("storage"), client()).open(&storage);
+    let error = opened.err().expect("refused");
+    assert!(error.code == model::ErrorCode::BadParam && error.detail.starts_with(field), "{error}");
+}

@@ -1,0 +1,194 @@
+//! A store that is busy, drops connections or is slow while a task writes to it: the task waits, says
+//! for whom and why, and ends well; when patience is at its end it fails and leaves nothing.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::{Request, State},
+    http::{Method, StatusCode},
+    response::{IntoResponse as _, Response},
+};
+use futures::{StreamExt as _, stream};
+use rstest::rstest;
+use serde_json::{Value, json};
+use storage::testing::Server;
+use tokio::net::TcpListener;
+
+use super::{media_files::clip, receiver::Receiver, session::Session};
+
+/// What is wrong with writing.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fault {
+    /// Nothing.
+    None,
+    /// 503, as S3 says it.
+    Busy,
+    /// The connection ends in the middle of an answer.
+    Drops,
+    /// Bodies are taken in slowly.
+    Slow,
+}
+
+/// In front of a store: passes requests on, or does not.
+#[derive(Clone)]
+struct Front {
+    store: String,
+    client: reqwest::Client,
+    fault: Arc<Mutex<Fault>>,
+    /// So many objects are taken before.
+    takes: Arc<AtomicUsize>,
+}
+
+impl Front {
+    /// Gives its address too.
+    #[expect(clippy::disallowed_methods, reason = "it stands for a store, which has no guard")]
+    async fn of(store: &Server, fault: Fault, takes: usize) -> (Self, String) {
+        let front = Self {
+            store: store.endpoint.clone(),
+            client: reqwest::Client::builder().no_proxy().build().expect("a client"),
+            fault: Arc::new(Mutex::new(fault)),
+            takes: Arc::new(AtomicUsize::new(takes)),
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("bound"));
+        let router = Router::new().fallback(answer).with_state(front.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        (front, url)
+    }
+
+    fn becomes(&self, fault: Fault) {
+        *self.fault.lock().expect("no panic") = fault;
+    }
+
+    async fn pass_on(&self, request: Request, slowly: bool) -> Response {
+        let (parts, body) = request.into_parts();
+        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+        let mut content = Vec::new();
+        let mut pieces = body.into_data_stream();
+        while let Some(Ok(piece)) = pieces.next().await {
+            content.extend_from_slice(&piece);
+            if slowly {
+                // this is what makes it slow; nothing waits for it
+                tokio::time::sleep(Duration::from_millis(30)).await;
+            }
+        }
+        let request =
+            self.client.request(parts.method, format!("{}{path}", self.store)).headers(parts.headers);
+        let answer = request.body(content).send().await.expect("the store answers");
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = answer.status();
+        *response.headers_mut() = answer.headers().clone();
+        *response.body_mut() = Body::from(answer.bytes().await.expect("a body"));
+        response
+    }
+}
+
+async fn answer(State(front): State<Front>, request: Request) -> Response {
+    let writes = request.method() == Method::PUT;
+    let takes = writes
+        && front
+            .takes
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |takes| takes.checked_sub(1))
+            .is_ok();
+    let fault = *front.fault.lock().expect("no panic");
+    match fault {
+        Fault::Busy if writes && !takes => {
+            let text = "<Error><Code>SlowDown</Code><Message>Reduce your rate.</Message><RequestId>4F</RequestId></Error>";
+            (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
+        }
+        Fault::Drops if writes && !takes => {
+            // fewer bytes than announced: the connection ends
+            let body = Body::from_stream(stream::iter([Err::<Bytes, _>(std::io::Error::other("cut"))]));
+            Response::builder().header("content-length", "10").body(body).expect("a response")
+        }
+        fault => front.pass_on(request, fault == Fault::Slow).await,
+    }
+}
+
+fn storage_at(endpoint: &str, store: &Server, notify: &str) -> Value {
+    json!({
+        "type": "s3", "bucket": "videos", "endpoint": endpoint, "notify": notify,
+        "storage_ak": store.access_key, "storage_sk": store.secret_key,
+    })
+}
+
+async fn session_with_clip(flags: &[&str]) -> Session {
+    let folder = tempfile::tempdir().expect("a folder");
+    let input = std::fs::read(clip(folder.path(), 2)).expect("readable");
+    Session::start(flags, HashMap::from([("clip.mp4", input)])).await
+}
+
+#[rstest]
+#[case(
+    Fault::Busy,
+    "waiting for s3://videos/: the store answered 503 SlowDown: Reduce your rate (request 4F)"
+)]
+#[case(Fault::Drops, "waiting for s3://videos/: ")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_waits_for_its_store_and_says_why(#[case] fault: Fault, #[case] why: &str) {
+    let store = Server::rclone(&["videos"]);
+    let (front, endpoint) = Front::of(&store, fault, 1).await;
+    let session = session_with_clip(&[]).await;
+    let mut receiver = Receiver::start(200).await;
+    let storage = session.add_storage(storage_at(&endpoint, &store, &receiver.url)).await;
+    let id = session.create_task(&storage.id, "hls-h264", &session.url("clip.mp4"), "cat").await;
+    let seen = loop {
+        let task = session.task(&id).await;
+        assert!(task["finished_time"] == 0, "{task}");
+        if task["message"] != "" {
+            break task;
+        }
+    };
+    assert!(seen["message"].as_str().expect("text").starts_with(why), "{seen}");
+    assert_eq!((&seen["status"], &seen["code"]), (&json!("uploading"), &json!(0)), "{seen}");
+    front.becomes(Fault::None);
+    let told = receiver.next().await.body();
+    assert_eq!(told["msg"], "succeeded", "{told}");
+    let task = session.task(&id).await;
+    assert_eq!((&task["status"], &task["message"]), (&json!("succeeded"), &json!("")), "{task}");
+    let log = session.server.log();
+    assert!(log.contains("the store did not do what it was asked; trying again"), "{log}");
+    assert!(log.contains("the store answers again"), "{log}");
+    session.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_store_is_not_a_dead_one() {
+    let store = Server::rclone(&["videos"]);
+    let (_front, endpoint) = Front::of(&store, Fault::Slow, 0).await;
+    let session = session_with_clip(&["--set", "storage.idle=2s"]).await;
+    let mut receiver = Receiver::start(200).await;
+    let storage = session.add_storage(storage_at(&endpoint, &store, &receiver.url)).await;
+    session.create_task(&storage.id, "mp4-720p", &session.url("clip.mp4"), "cat.mp4").await;
+    let told = receiver.next().await.body();
+    assert_eq!(told["msg"], "succeeded", "{told}");
+    assert!(!session.server.log().contains("the store did not do what it was asked"));
+    session.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_the_end_of_patience_a_task_fails_and_leaves_nothing() {
+    let store = Server::rclone(&["videos"]);
+    let (_front, endpoint) = Front::of(&store, Fault::Busy, 3).await;
+    let session = session_with_clip(&["--set", "storage.patience=1s", "--set", "worker.tries=1"]).await;
+    let mut receiver = Receiver::start(200).await;
+    let storage = session.add_storage(storage_at(&endpoint, &store, &receiver.url)).await;
+    let id = session.create_task(&storage.id, "hls-h264", &session.url("clip.mp4"), "cat").await;
+    let told = receiver.next().await.body();
+    assert_eq!(told["data"][0]["error_code"], 1201, "{told}");
+    let message = told["data"][0]["error_msg"].as_str().expect("text");
+    assert!(message.contains("the store answered 503 SlowDown: Reduce your rate (request 4F)"), "{message}");
+    assert_eq!(session.task(&id).await["status"], "failed");
+    let listed = session.get(&format!("list_object?storage_id={}", storage.id)).await;
+    assert_eq!(listed["num"], 0, "{listed}");
+    session.server.stop().await;
+}
