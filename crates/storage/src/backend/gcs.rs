@@ -21,6 +21,11 @@ const ENDPOINT: &str = "https://storage.googleapis.com";
 /// asked with a signed text in hand.
 const TOKEN_URI: &str = "https://oauth2.googleapis.com/token";
 
+/// Whether a secret key is a whole key file.
+pub(super) fn is_key_file(secret: &str) -> bool {
+    secret.trim_start().starts_with('{')
+}
+
 /// Who is asked for tokens instead of Google: a service that only speaks its protocol, for itself.
 pub(super) fn tokens_of(endpoint: &Url) -> Option<Detour> {
     let host = endpoint.host_str().unwrap_or_default();
@@ -31,7 +36,7 @@ pub(super) fn tokens_of(endpoint: &Url) -> Option<Detour> {
 pub(super) fn operator(account: &Account<'_>) -> Result<(Operator, Url), StorageError> {
     account.refuse(&["encryption", "encryption_key"])?;
     let endpoint = account.endpoint(|| Ok(ENDPOINT.to_owned()))?;
-    if !account.secret_key.trim_start().starts_with('{') {
+    if !is_key_file(account.secret_key) {
         return Ok((s3::finish(s3::builder(account, &endpoint, "auto")?)?, endpoint));
     }
     account.refuse_path_style()?;

@@ -37,6 +37,8 @@ pub(crate) struct Remote {
 #[derive(Clone)]
 enum Signing {
     Operator,
+    /// opendal, given a key that is percent-encoded: Google's JSON interface does not do it.
+    OperatorEncoded,
     Azblob(azblob::Signer),
 }
 
@@ -49,6 +51,9 @@ impl Remote {
             StorageType::Oss => (oss::operator(&account)?, Signing::Operator),
             StorageType::Cos => (cos::operator(&account)?, Signing::Operator),
             StorageType::Obs => (obs::operator(&account)?, Signing::Operator),
+            StorageType::Gcs if gcs::is_key_file(account.secret_key) => {
+                (gcs::operator(&account)?, Signing::OperatorEncoded)
+            }
             StorageType::Gcs => (gcs::operator(&account)?, Signing::Operator),
             StorageType::Azblob => {
                 let (operator, endpoint, signer) = azblob::operator(&account)?;
@@ -109,7 +114,11 @@ impl Remote {
 
     /// A URL with which anybody may read an object for a while.
     pub(crate) async fn sign(&self, key: &str, valid: Duration) -> opendal::Result<String> {
+        let encoded = utf8_percent_encode(key, PATH).to_string();
         match &self.signing {
+            Signing::OperatorEncoded => {
+                Ok(self.operator.presign_read(&encoded, valid).await?.uri().to_string())
+            }
             Signing::Operator => {
                 let uri = self.operator.presign_read(key, valid).await?.uri().to_string();
                 let signed_for_s3 = uri.contains("X-Amz-Algorithm=");
@@ -119,10 +128,7 @@ impl Remote {
                     _ => Ok(uri),
                 }
             }
-            Signing::Azblob(signer) => {
-                let encoded = utf8_percent_encode(key, PATH).to_string();
-                Ok(signer.url(key, &encoded, valid, now()))
-            }
+            Signing::Azblob(signer) => Ok(signer.url(key, &encoded, valid, now())),
         }
     }
 }
