@@ -196,6 +196,44 @@ pub(super) struct ByStorage {
     pub(super) storage_id: String,
 }
 
+/// Everything about a storage but its keys and secrets.
+#[derive(Serialize, ToSchema)]
+pub(super) struct StorageDetails {
+    #[serde(flatten)]
+    listed: ListedStorage,
+    /// A label.
+    name: String,
+    /// The URL of the service; empty: the vendor's own.
+    endpoint: String,
+    /// Whether the bucket stands in the path instead of the host name.
+    path_style: bool,
+    /// Attempts of a callback at most.
+    notify_attempts: u32,
+    /// Seconds from one attempt to the next.
+    notify_interval: u64,
+    /// What comes after those attempts.
+    notify_policy: NotifyPolicy,
+    /// Which answer of the receiver is success.
+    notify_success: NotifySuccess,
+}
+
+/// Tells everything about a storage but its keys and secrets.
+#[utoipa::path(
+    get, path = "/query_storage", tag = "storage",
+    params(ByStorage),
+    responses(
+        (status = 200, description = "the storage", body = Envelope<Answer<StorageDetails>>), BadParam, NotFound
+    )
+)]
+pub(super) async fn query_storage(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Query(request, warnings): Query<ByStorage>,
+) -> Reply<StorageDetails> {
+    let storage = app.store.storage(&caller.tenant, &wanted("storage", &request.storage_id)?).await?;
+    Ok(Answer::new(StorageDetails::of(storage), warnings))
+}
+
 /// Deletes a storage that no unfinished task and no undelivered callback needs. Objects stay.
 #[utoipa::path(
     delete, path = "/del_storage", tag = "storage",
@@ -226,6 +264,22 @@ impl ListedStorage {
             extra: storage.extra,
             name_rule: storage.name_rule,
             created_time: storage.created.as_secs(),
+        }
+    }
+}
+
+impl StorageDetails {
+    fn of(storage: Storage) -> Self {
+        let NotifySettings { attempts, interval, policy, success } = storage.notify_settings;
+        Self {
+            name: storage.name.clone(),
+            endpoint: storage.endpoint.clone(),
+            path_style: storage.path_style,
+            notify_attempts: attempts,
+            notify_interval: interval.as_secs(),
+            notify_policy: policy,
+            notify_success: success,
+            listed: ListedStorage::of(storage),
         }
     }
 }

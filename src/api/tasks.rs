@@ -236,6 +236,24 @@ pub(super) async fn retry_task(
     Ok(Answer::nothing(warnings))
 }
 
+/// Deletes the record of an ended task. Its objects and its callbacks stay.
+#[utoipa::path(
+    delete, path = "/del_task", tag = "task",
+    params(ByTask),
+    responses(
+        (status = 200, description = "deleted", body = Envelope<Answer<Nothing>>), BadParam, NotFound, Conflict
+    )
+)]
+pub(super) async fn del_task(
+    State(app): State<Arc<App>>,
+    editor: Editor,
+    Query(request, warnings): Query<ByTask>,
+) -> Reply<Nothing> {
+    app.store.delete_task(&editor.tenant, &wanted("task", &request.task_id)?).await?;
+    tracing::info!(task_id = request.task_id, "task deleted");
+    Ok(Answer::nothing(warnings))
+}
+
 impl ListTasks {
     fn paging(&self) -> Paging {
         Paging { count: self.count, start_num: self.start_num, limit: self.limit, skip: self.skip }

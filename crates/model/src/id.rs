@@ -95,6 +95,10 @@ text_id! {
     |text| text.strip_prefix("cb_").is_some_and(|hex| is_hex(hex, 32))
 }
 text_id! {
+    /// A file that was sent: 32 hex digits.
+    UploadId, "upload id", "32 hex digits", |text| is_hex(text, 32)
+}
+text_id! {
     /// Whom a thing belongs to: 1 to 64 letters, digits, `.`, `_` or `-`.
     TenantId, "tenant", "1 to 64 letters, digits, `.`, `_` or `-`", is_name
 }
@@ -128,6 +132,13 @@ impl CallbackId {
     /// A new id.
     pub fn generate(random: &mut impl Rng) -> Self {
         Self(format!("cb_{}", hex(random, 32)))
+    }
+}
+
+impl UploadId {
+    /// A new id.
+    pub fn generate(random: &mut impl Rng) -> Self {
+        Self(hex(random, 32))
     }
 }
 

@@ -5,12 +5,12 @@ use std::{fmt, str::FromStr};
 use url::Url;
 
 use crate::{
-    StorageType,
+    StorageType, UploadId,
     field::{cut, text_serde},
 };
 
 /// What may be given, for messages.
-const FORMS: &str = "give http://, https:// or an object such as s3://bucket/key";
+const FORMS: &str = "give http://, https://, an object such as s3://bucket/key, or an upload";
 
 /// The URL of an input, or an object in one of the customer's storages. Its text is kept exactly
 /// as it was sent.
@@ -34,6 +34,8 @@ pub enum InputPlace {
         /// The key, raw: never percent-decoded.
         key: String,
     },
+    /// Sent to the server.
+    Upload(UploadId),
 }
 
 impl Input {
@@ -56,7 +58,7 @@ impl Input {
                 url.to_string()
             }
             InputPlace::Web(url) => url.to_string(),
-            InputPlace::Object { .. } => self.text.clone(),
+            InputPlace::Object { .. } | InputPlace::Upload(_) => self.text.clone(),
         }
     }
 }
@@ -73,6 +75,10 @@ impl FromStr for Input {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.len() > 8192 {
             return Err("is longer than 8192 bytes".to_owned());
+        }
+        if let Some(id) = text.strip_prefix("upload://") {
+            let id = id.parse().map_err(|_| format!("`{}` is not what `upload` answered", cut(text)))?;
+            return Ok(Self { text: text.to_owned(), place: InputPlace::Upload(id) });
         }
         if let Some((scheme, rest)) = text.split_once("://")
             && let Ok(kind) = scheme.parse()
@@ -132,13 +138,14 @@ mod tests {
 
     #[rstest]
     #[case("file:///etc/passwd", "names no bucket; give file://bucket/key")]
+    #[case("upload://../a", "`upload://../a` is not what `upload` answered")]
     #[case("s3://bkt", "names no object in the bucket `bkt`; give s3://bucket/key")]
     #[case("s3://bkt/a/", "names no object in the bucket `bkt`; give s3://bucket/key")]
     #[case("file://bkt/../a", "has the part `..`; empty parts, `.` and `..` are not allowed")]
     #[case("s3://bkt/a//b", "has the part ``; empty parts, `.` and `..` are not allowed")]
     #[case(
         "ftp://a/b",
-        "`ftp` inputs are not supported; give http://, https:// or an object such as s3://bucket/key"
+        "`ftp` inputs are not supported; give http://, https://, an object such as s3://bucket/key, or an upload"
     )]
     fn refused(#[case] text: &str, #[case] problem: &str) {
         assert_eq!(text.parse::<Input>().expect_err("refused"), problem);

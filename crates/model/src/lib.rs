@@ -20,12 +20,13 @@ mod secret;
 mod storage;
 mod task;
 mod template;
+mod upload;
 
 pub use callback::{Attempt, Callback, CallbackNext, CallbackStatus};
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use code::{ErrorCode, Failure};
 pub use field::{FieldError, without_unset};
-pub use id::{BatchId, CallbackId, JobId, ParseIdError, StorageId, TaskId, TenantId, WorkerId};
+pub use id::{BatchId, CallbackId, JobId, ParseIdError, StorageId, TaskId, TenantId, UploadId, WorkerId};
 pub use input::{Input, InputPlace};
 pub use key::{AccessKey, Role};
 pub use logo::{Distance, Length, LogoOffset, LogoSize};
@@ -42,3 +43,4 @@ pub use template::{
     AudioCodec, Box2d, Encryption, Format, Loudness, Rendition, Resolution, SampleRate, SegmentType,
     Template, TemplateName, Thumbnail, TransMode, VideoCodec, predefined,
 };
+pub use upload::Upload;

@@ -383,6 +383,17 @@ impl TaskState {
         }
     }
 
+    /// Its record goes.
+    ///
+    /// # Errors
+    /// When it is not over.
+    pub fn may_be_deleted(&self) -> Result<(), WrongState> {
+        match self {
+            Self::Ended { .. } => Ok(()),
+            other => Err(other.wrong("only an ended one can be deleted")),
+        }
+    }
+
     fn wrong(&self, wants: &'static str) -> WrongState {
         WrongState { is: self.status(), wants }
     }

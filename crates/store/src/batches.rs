@@ -35,6 +35,7 @@ impl Store {
         let mut write = self.begin().await?;
         let storage =
             storages::find(&write.tx, &first.tenant, &first.spec.storage_id, Some(LockType::Share)).await?;
+        self.admit(&write, tasks.len()).await?;
         let row = batch::ActiveModel {
             id: Set(id.to_string()),
             tenant_id: Set(first.tenant.to_string()),
@@ -64,6 +65,11 @@ impl Store {
             .all(&write.tx)
             .await?;
         rows.into_iter().map(tasks::read).collect::<Result<Vec<_>>>().map(Some)
+    }
+
+    /// Whether a batch is still to be told of.
+    pub(crate) async fn is_unfinished(&self, write: &Write<'_>, id: &BatchId) -> Result<bool> {
+        Ok(unfinished(write, id).await? > 0)
     }
 
     /// Says that an ended task of a batch runs again.

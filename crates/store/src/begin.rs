@@ -38,7 +38,9 @@ pub(crate) struct Write<'a> {
 impl Store {
     /// Begins a write transaction.
     pub(crate) async fn begin(&self) -> Result<Write<'_>> {
-        self.begin_on(self.database()).await
+        let write = self.begin_on(self.database()).await?;
+        self.keep_answer(&write).await?;
+        Ok(write)
     }
 
     /// Begins a write transaction that a power cut may undo after it was committed, though never in

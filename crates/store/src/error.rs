@@ -17,6 +17,12 @@ pub enum StoreError {
     /// It exists already or is in use.
     #[error("{0}")]
     Conflict(String),
+    /// A call of the same name was answered already; see [`crate::Store::answered`].
+    #[error("the call was answered already")]
+    Answered,
+    /// The key has as many tasks as it may have.
+    #[error("{0}")]
+    OverQuota(String),
     /// The claim was lost: the work was given to another worker, or the task ended without it.
     #[error("the claim was lost")]
     Fenced,

@@ -4,9 +4,12 @@ use argon2::{
     Algorithm, Argon2, Params, Version,
     password_hash::{PasswordHash, PasswordHasher as _, PasswordVerifier as _, SaltString},
 };
-use model::{AccessKey, Secret, Timestamp};
+use model::{AccessKey, Role, Secret, TenantId, Timestamp};
 use rand::Rng as _;
-use sea_orm::{ActiveValue::Set, EntityTrait as _, PaginatorTrait as _, SqlErr};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait as _, Condition, EntityTrait as _, PaginatorTrait as _, QueryFilter as _,
+    QueryOrder as _, QuerySelect as _, SqlErr,
+};
 
 use crate::{Result, Store, StoreError, column, entities::access_key};
 
@@ -70,6 +73,46 @@ impl Store {
         access_key::Entity::find_by_id(access_key).one(self.database()).await?.map(read).transpose()
     }
 
+    /// The keys of a tenant, or of all, newest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn keys(&self, of: Option<&TenantId>) -> Result<Vec<AccessKey>> {
+        let rows = access_key::Entity::find()
+            .filter(owned_by(of))
+            .order_by_desc(access_key::Column::Created)
+            .order_by_asc(access_key::Column::AccessKey)
+            .all(self.database())
+            .await?;
+        rows.into_iter().map(read).collect()
+    }
+
+    /// Deletes a key of a tenant, or of any: who has it can do nothing more.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when there is none, [`StoreError::Conflict`] for the last
+    /// administrator of the first tenant, without whom nobody could administer any more.
+    pub async fn delete_key(&self, of: Option<&TenantId>, access_key: &str) -> Result<()> {
+        let missing = || StoreError::NotFound(format!("there is no access key `{access_key}`"));
+        let write = self.begin().await?;
+        // all administrators are locked, so that two do not delete each other at one moment
+        let admins = access_key::Entity::find()
+            .filter(access_key::Column::Role.eq(Role::Admin.as_str()))
+            .filter(access_key::Column::TenantId.eq(TenantId::main().as_str()))
+            .order_by_asc(access_key::Column::AccessKey)
+            .lock_exclusive()
+            .all(&write.tx)
+            .await?;
+        let key = access_key::Entity::find_by_id(access_key).filter(owned_by(of)).one(&write.tx).await?;
+        let key = key.ok_or_else(missing)?;
+        if matches!(admins.as_slice(), [last] if *last == key) {
+            let problem = format!("`{access_key}` is the last administrator's key; make another first");
+            return Err(StoreError::Conflict(problem));
+        }
+        access_key::Entity::delete_by_id(access_key).exec(&write.tx).await?;
+        write.commit().await
+    }
+
     /// How many keys there are, of all tenants.
     ///
     /// # Errors
@@ -77,6 +120,10 @@ impl Store {
     pub async fn count_keys(&self) -> Result<u64> {
         Ok(access_key::Entity::find().count(self.database()).await?)
     }
+}
+
+fn owned_by(tenant: Option<&TenantId>) -> Condition {
+    Condition::all().add_option(tenant.map(|tenant| access_key::Column::TenantId.eq(tenant.as_str())))
 }
 
 fn read(row: access_key::Model) -> Result<AccessKey> {

@@ -10,6 +10,7 @@
 
 mod batches;
 mod begin;
+mod behalf;
 mod callbacks;
 mod cipher;
 mod column;
@@ -31,8 +32,11 @@ mod tasks;
 mod templates;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod uploads;
 mod wakeups;
+mod workers;
 
+pub use behalf::{Behalf, Once, Quota};
 pub use callbacks::CallbackFilter;
 pub use cipher::{Cipher, CipherError};
 pub use deliveries::{CallbackClaim, Ready, Record, Want};

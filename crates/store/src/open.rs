@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use crate::{
-    Cipher, Result,
+    Behalf, Cipher, Result,
     entities::storage,
     migrations::Migrator,
     storages,
@@ -55,6 +55,7 @@ pub struct StoreOptions {
 #[derive(Clone)]
 pub struct Store {
     shared: Arc<Shared>,
+    pub(crate) behalf: Option<Arc<Behalf>>,
 }
 
 struct Shared {
@@ -135,6 +136,7 @@ impl Store {
                 clock: options.clock,
                 compose: options.compose,
             }),
+            behalf: None,
         })
     }
 

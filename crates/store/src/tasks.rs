@@ -4,7 +4,9 @@
 //! An unfinished task has just one job, an ended one none. Where rows are locked, the job's comes
 //! before the task's.
 
-use model::{BatchId, Failure, Task, TaskEnd, TaskId, TaskSpec, TaskState, TaskStatus, TenantId, Timestamp};
+use model::{
+    BatchId, Failure, Task, TaskEnd, TaskId, TaskSpec, TaskState, TaskStatus, TenantId, Timestamp, UploadId,
+};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _,
     QuerySelect as _, SqlErr, sea_query::LockType,
@@ -16,6 +18,7 @@ use crate::{
     column,
     entities::{job, storage, task},
     storages,
+    uploads::upload_of,
 };
 
 impl Store {
@@ -29,6 +32,7 @@ impl Store {
         // shared, so that it is not deleted meanwhile
         let storage =
             storages::find(&write.tx, &task.tenant, &task.spec.storage_id, Some(LockType::Share)).await?;
+        self.admit(&write, 1).await?;
         self.insert_tasks(&mut write, &storage, std::slice::from_ref(task)).await?;
         write.commit().await
     }
@@ -41,7 +45,12 @@ impl Store {
         tasks: &[Task],
     ) -> Result<()> {
         let endpoint = storages::endpoint(storage)?;
-        let rows = tasks.iter().map(|task| row(task, &endpoint)).collect::<Result<Vec<_>>>()?;
+        self.use_uploads(write, tasks).await?;
+        let access_key = self.counts_for();
+        let row = |task| {
+            Ok(task::ActiveModel { access_key: Set(access_key.clone()), ..row(task, &endpoint)? })
+        };
+        let rows = tasks.iter().map(row).collect::<Result<Vec<_>>>()?;
         let inserted = task::Entity::insert_many(rows).exec_without_returning(&write.tx).await;
         inserted.map_err(|error| clash(error, tasks))?;
         self.enqueue(write, tasks).await
@@ -91,13 +100,44 @@ impl Store {
         task.state = task.state.retry()?;
         task.source = None;
         storages::find(&write.tx, tenant, &task.spec.storage_id, Some(LockType::Share)).await?;
+        self.admit(&write, 1).await?;
+        self.use_uploads(&write, std::slice::from_ref(&task)).await?;
         save(&write.tx, &task).await?;
+        if let Some(key) = self.counts_for() {
+            let counted = task::ActiveModel { access_key: Set(Some(key)), ..Default::default() };
+            task::Entity::update_many()
+                .set(counted)
+                .filter(task::Column::Id.eq(id.as_str()))
+                .exec(&write.tx)
+                .await?;
+        }
         if let Some(batch) = &task.batch_id {
             self.again_in_batch(&write, batch).await?;
         }
         self.enqueue(&mut write, std::slice::from_ref(&task)).await?;
         write.commit().await?;
         Ok(task)
+    }
+
+    /// Deletes an ended task; the callbacks that tell of it stay.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when the tenant has none with this id, [`StoreError::WrongState`]
+    /// when it has not ended, [`StoreError::Conflict`] while others of its batch are unfinished: the
+    /// callback of the batch will tell of it.
+    pub async fn delete_task(&self, tenant: &TenantId, id: &TaskId) -> Result<()> {
+        let write = self.begin().await?;
+        let task = locked(&write.tx, tenant, id).await?;
+        task.state.may_be_deleted()?;
+        if let Some(batch) = &task.batch_id
+            && self.is_unfinished(&write, batch).await?
+        {
+            let problem =
+                format!("the batch `{batch}` has unfinished tasks; its callback will tell of this one");
+            return Err(StoreError::Conflict(problem));
+        }
+        task::Entity::delete_by_id(id.as_str()).exec(&write.tx).await?;
+        write.commit().await
     }
 
     /// The end of a task, and all that follows: no job, and a callback where its storage wants one.
@@ -109,6 +149,7 @@ impl Store {
         let storage = storages::find(&write.tx, &task.tenant, &task.spec.storage_id, None).await?;
         let storage = storages::read(storage, self.cipher())?;
         self.owe_end(write, &storage, &task).await?;
+        self.use_uploads(write, std::slice::from_ref(&task)).await?;
         Ok(task)
     }
 }
@@ -179,6 +220,7 @@ fn row(task: &Task, endpoint: &str) -> Result<task::ActiveModel> {
         region: Set(column::text(&task.region)),
         created: Set(task.created.as_millis()),
         source: Set(source(task)?),
+        upload_id: Set(upload_of(task).map(UploadId::to_string)),
         ..state_columns(&task.state)?
     })
 }

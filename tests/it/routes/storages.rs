@@ -39,6 +39,23 @@ async fn a_storage_is_listed_with_just_the_documented_fields() {
     assert_eq!(created, crate::app::START.as_secs());
     let secret = added["notify_secret"].as_str().expect("a secret");
     assert!(!listed.text.contains("very secret") && !listed.text.contains(secret));
+
+    let asked = app.get(&format!("query_storage?storage_id={id}")).await;
+    let mut expected = data["list"][0].clone();
+    for (name, value) in [
+        ("name", json!("n")),
+        ("endpoint", json!("")),
+        ("path_style", json!(false)),
+        ("notify_attempts", json!(5)),
+        ("notify_interval", json!(1)),
+        ("notify_policy", json!("extended")),
+        ("notify_success", json!("2xx")),
+    ] {
+        expected[name] = value;
+    }
+    assert_eq!(asked.data_without_warnings(), expected);
+    assert!(!asked.text.contains("very secret") && !asked.text.contains(secret));
+    app.get("query_storage?storage_id=0123456789abcdef").await.refusal(404, 1004);
 }
 
 #[tokio::test]

@@ -237,13 +237,18 @@ async fn a_task_is_cancelled_once_and_can_run_again() {
 #[case("query_task")]
 #[case("cancel_task")]
 #[case("retry_task")]
+#[case("del_task")]
 #[tokio::test]
 async fn what_is_not_there_is_404(#[case] call: &str) {
     let app = TestApp::start().await;
     let send = |query: &str| {
         let (app, call) = (&app, format!("{call}{query}"));
         async move {
-            if call.starts_with("query") { app.get(&call).await } else { app.post(&call, Value::Null).await }
+            match call.split('_').next() {
+                Some("query") => app.get(&call).await,
+                Some("del") => app.delete(&call).await,
+                _ => app.post(&call, Value::Null).await,
+            }
         }
     };
     send("?task_id=20220420111542664667cccc3d179880").await.refusal(404, 1004);
@@ -335,4 +340,33 @@ async fn a_wrong_parameter_is_named() {
         let message = app.get(&format!("list_task?{query}")).await.refusal(400, 1001);
         assert!(message.strip_prefix("BadParam: ").expect("the word").starts_with(problem), "{message}");
     }
+}
+
+#[tokio::test]
+async fn what_is_more_urgent_goes_first() {
+    let app = TestApp::start().await;
+    let storage = app.add_storage("b").await;
+    for (output, priority) in [("low", 1), ("usual", 0), ("high", 9)] {
+        let mut body = task(&storage, output);
+        body["priority"] = json!(priority);
+        app.post("create_task", body).await.data_without_warnings();
+    }
+    for expected in ["file://b/high.mp4", "file://b/usual.mp4", "file://b/low.mp4"] {
+        let worker = WorkerId::generate(&mut rand::rng());
+        let claim = app.app.store.claim_job(&worker, LEASE).await.expect("the store").expect("a job");
+        assert_eq!(claim.task.output_uri, expected);
+    }
+}
+
+#[tokio::test]
+async fn an_ended_task_is_deleted() {
+    let app = TestApp::start().await;
+    let task_id = app.create_task(&app.add_storage("b").await, "a").await;
+    let call = format!("del_task?task_id={task_id}");
+    let message = app.delete(&call).await.refusal(409, 1005);
+    assert_eq!(message, "Conflict: the task is pending; only an ended one can be deleted");
+    app.post(&format!("cancel_task?task_id={task_id}"), Value::Null).await.data();
+    assert_eq!(app.delete(&call).await.data_without_warnings(), json!({}));
+    app.delete(&call).await.refusal(404, 1004);
+    assert_eq!(app.get("list_task").await.data()["total"], 0);
 }

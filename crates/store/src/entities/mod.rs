@@ -3,6 +3,7 @@
 #![expect(unreachable_pub, reason = "the derive macros make public items and ask for public rows")]
 
 pub(crate) mod access_key;
+pub(crate) mod answer;
 pub(crate) mod attempt;
 pub(crate) mod batch;
 pub(crate) mod callback;
@@ -13,3 +14,5 @@ pub(crate) mod task;
 pub(crate) mod task_change;
 pub(crate) mod template;
 pub(crate) mod tenant;
+pub(crate) mod upload;
+pub(crate) mod worker;

@@ -14,6 +14,10 @@ pub struct Model {
     /// Endpoint and URI of the output: unique among a tenant's unfinished tasks, for storages may
     /// share a bucket.
     pub output_place: String,
+    /// The key that the task counts for.
+    pub access_key: Option<String>,
+    /// The upload that is its input.
+    pub upload_id: Option<String>,
     pub custom_info: String,
     /// JSON.
     pub spec: String,

@@ -5,6 +5,7 @@ use sea_orm_migration::prelude::*;
 mod m0001_first;
 mod m0002_delivery;
 mod m0003_lists;
+mod m0004_clients;
 
 pub(crate) struct Migrator;
 
@@ -15,6 +16,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0001_first::Migration),
             Box::new(m0002_delivery::Migration),
             Box::new(m0003_lists::Migration),
+            Box::new(m0004_clients::Migration),
         ]
     }
 }

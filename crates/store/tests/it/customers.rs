@@ -58,6 +58,52 @@ async fn a_folder_of_the_server_is_of_one_tenant(#[values(Kind::Sqlite, Kind::Po
 
 #[rstest]
 #[tokio::test]
+async fn the_last_administrator_stays(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+    let world = World::new(kind).await;
+    let store = &world.store;
+    for (name, tenant, role) in [
+        ("first", world.tenant.clone(), Role::Admin),
+        ("member", world.tenant.clone(), Role::Member),
+        ("theirs", other_tenant(), Role::Admin),
+    ] {
+        let (access_key, secret_hash) = (name.to_owned(), String::new());
+        store
+            .add_key(&AccessKey { access_key, tenant, role, secret_hash, created: world.now() })
+            .await
+            .expect("added");
+        world.clock.pass(Duration::from_millis(1));
+    }
+    let names = |keys: Vec<AccessKey>| keys.into_iter().map(|key| key.access_key).collect::<Vec<_>>();
+    assert_eq!(names(store.keys(None).await.expect("listed")), ["theirs", "member", "first"]);
+    assert_eq!(names(store.keys(Some(&other_tenant())).await.expect("listed")), ["theirs"]);
+    is_not_found(store.delete_key(Some(&other_tenant()), "member").await);
+    is_conflict(store.delete_key(None, "first").await);
+    store.delete_key(Some(&other_tenant()), "theirs").await.expect("deleted");
+    store.delete_key(None, "member").await.expect("deleted");
+    is_not_found(store.delete_key(None, "member").await);
+    is_conflict(store.delete_key(None, "first").await);
+}
+
+#[rstest]
+#[tokio::test]
+async fn workers_are_counted_while_they_say_so(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+    let world = World::new(kind).await;
+    let (store, minute) = (&world.store, Duration::from_secs(60));
+    let (first, second) = (crate::world::worker(), crate::world::worker());
+    store.worker_lives(&first, 2, minute * 10).await.expect("kept");
+    world.clock.pass(minute);
+    store.worker_lives(&second, 3, minute * 10).await.expect("kept");
+    store.worker_lives(&second, 4, minute * 10).await.expect("kept");
+    let mut all = store.workers(minute).await.expect("read");
+    all.sort_unstable();
+    assert_eq!(all, [2, 4]);
+    assert_eq!(store.workers(minute / 2).await.expect("read"), [4]);
+    store.worker_stops(&second).await.expect("gone");
+    assert_eq!(store.workers(minute).await.expect("read"), [2]);
+}
+
+#[rstest]
+#[tokio::test]
 async fn storages_are_kept_whole_and_listed_newest_first(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
     let world = World::new(kind).await;
     let first = world.add_storage().await;

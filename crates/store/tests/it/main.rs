@@ -1,6 +1,7 @@
 //! The store on both databases.
 
 mod batches;
+mod behalf;
 mod callbacks;
 mod customers;
 mod jobs;
@@ -8,5 +9,6 @@ mod lists;
 mod protocol;
 mod tasks;
 mod undone;
+mod uploads;
 mod wakeups;
 mod world;

@@ -200,3 +200,38 @@ async fn a_storage_in_use_stays(#[values(Kind::Sqlite, Kind::Postgres)] kind: Ki
     is_not_found(store.retry_task(tenant, &task.id).await);
     is_not_found(store.create_task(&world.task(&storage)).await);
 }
+
+#[rstest]
+#[tokio::test]
+async fn an_ended_task_is_deleted_and_its_callback_stays(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+    let world = World::new(kind).await;
+    let storage = world.add_storage().await;
+    let (store, tenant) = (&world.store, &world.tenant);
+    let task = world.create_task(&storage).await;
+    is_wrong_state(store.delete_task(tenant, &task.id).await);
+    let claim = world.claim().await;
+    is_wrong_state(store.delete_task(tenant, &task.id).await);
+    store.finish_task(&claim, failed()).await.expect("finished");
+    is_not_found(store.delete_task(&"other".parse().expect("a tenant"), &task.id).await);
+    store.delete_task(tenant, &task.id).await.expect("deleted");
+    is_not_found(store.task(tenant, &task.id).await);
+    is_not_found(store.delete_task(tenant, &task.id).await);
+    assert_eq!(store.list_tasks(tenant, &TaskFilter::default(), ALL).await.expect("listed").total, 0);
+    assert_eq!(store.queue_depth().await.expect("counted").owed, 1);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_task_that_its_batch_will_tell_of_stays(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+    let world = World::new(kind).await;
+    let storage = world.add_storage().await;
+    let (store, tenant) = (&world.store, &world.tenant);
+    let batch = BatchId::generate(world.now(), &mut rand::rng());
+    let tasks = [world.task(&storage), world.task(&storage)]
+        .map(|task| Task { batch_id: Some(batch.clone()), ..task });
+    store.create_batch(&batch, &tasks).await.expect("created");
+    store.cancel_task(tenant, &tasks[0].id).await.expect("cancelled");
+    is_conflict(store.delete_task(tenant, &tasks[0].id).await);
+    store.cancel_task(tenant, &tasks[1].id).await.expect("cancelled");
+    store.delete_task(tenant, &tasks[0].id).await.expect("deleted");
+}

@@ -1,0 +1,115 @@
+//! Uploads: files that customers sent, to be the inputs of tasks. The bytes lie in a folder; here is
+//! whose they are, and how long they are needed.
+
+use std::collections::BTreeSet;
+
+use model::{InputPlace, Task, TenantId, Timestamp, Upload, UploadId};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait as _, EntityTrait as _, QueryFilter as _, QuerySelect as _,
+    QueryTrait as _, sea_query::Expr,
+};
+
+use crate::{
+    Result, Store, StoreError,
+    begin::Write,
+    column,
+    entities::{task, upload},
+};
+
+impl Store {
+    /// Adds an upload, whose bytes are there.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn add_upload(&self, new: &Upload) -> Result<()> {
+        let row = upload::ActiveModel {
+            id: Set(new.id.to_string()),
+            tenant_id: Set(new.tenant.to_string()),
+            name: Set(column::text(&new.name)),
+            size: Set(column::number("upload.size", new.size)?),
+            host: Set(new.host.clone()),
+            created: Set(new.created.as_millis()),
+            used: Set(new.created.as_millis()),
+        };
+        let write = self.begin().await?;
+        upload::Entity::insert(row).exec_without_returning(&write.tx).await?;
+        write.commit().await
+    }
+
+    /// One upload.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when the tenant has none with this id.
+    pub async fn upload(&self, tenant: &TenantId, id: &UploadId) -> Result<Upload> {
+        let row = upload::Entity::find_by_id(id.as_str())
+            .filter(upload::Column::TenantId.eq(tenant.as_str()))
+            .one(self.database())
+            .await?;
+        let row = row.ok_or_else(|| not_found(id))?;
+        Ok(Upload {
+            id: id.clone(),
+            tenant: tenant.clone(),
+            name: row.name,
+            size: column::number("upload.size", row.size)?,
+            host: row.host,
+            created: Timestamp::from_millis(row.created),
+        })
+    }
+
+    /// Whether there is an upload with this id, whoever's.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn has_upload(&self, id: &UploadId) -> Result<bool> {
+        Ok(upload::Entity::find_by_id(id.as_str()).one(self.database()).await?.is_some())
+    }
+
+    /// Forgets the uploads that were last used before then and that no unfinished task needs; gives
+    /// their number.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn forget_uploads(&self, before: Timestamp) -> Result<u64> {
+        let needed = task::Entity::find()
+            .select_only()
+            .column(task::Column::UploadId)
+            .filter(task::Column::Finished.is_null())
+            .filter(task::Column::UploadId.is_not_null());
+        let write = self.begin().await?;
+        let gone = upload::Entity::delete_many()
+            .filter(upload::Column::Used.lt(before.as_millis()))
+            .filter(upload::Column::Id.not_in_subquery(needed.into_query()))
+            .exec(&write.tx)
+            .await?;
+        write.commit().await?;
+        Ok(gone.rows_affected)
+    }
+
+    /// Says that the uploads these tasks have as inputs are used now.
+    pub(crate) async fn use_uploads(&self, write: &Write<'_>, tasks: &[Task]) -> Result<()> {
+        for id in tasks.iter().filter_map(upload_of).collect::<BTreeSet<_>>() {
+            let used = upload::Entity::update_many()
+                .col_expr(upload::Column::Used, Expr::value(self.now().as_millis()))
+                .filter(upload::Column::Id.eq(id.as_str()))
+                .filter(upload::Column::TenantId.eq(tasks[0].tenant.as_str()))
+                .exec(&write.tx)
+                .await?;
+            if used.rows_affected == 0 {
+                return Err(not_found(id));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The upload that a task has as its input.
+pub(crate) fn upload_of(task: &Task) -> Option<&UploadId> {
+    match task.spec.input.place() {
+        InputPlace::Upload(id) => Some(id),
+        InputPlace::Web(_) | InputPlace::Object { .. } => None,
+    }
+}
+
+fn not_found(id: &UploadId) -> StoreError {
+    StoreError::NotFound(format!("there is no upload `{id}`; uploads are kept 24 h after their last use"))
+}
