@@ -10,7 +10,12 @@ use net::{Client, NetError};
 use storage::Storages;
 use store::{Cipher, CipherError, Store, StoreError, StoreOptions};
 
-use crate::{api::SignIns, config::Settings, links::Links};
+use crate::{
+    api::{SignIns, Streams, Throttle},
+    config::Settings,
+    links::Links,
+    uploads::Uploads,
+};
 
 /// Everything that calls and jobs need.
 pub struct App {
@@ -26,6 +31,9 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     pub(crate) links: Links,
     pub(crate) sign_ins: SignIns,
+    pub(crate) throttle: Throttle,
+    pub(crate) streams: Streams,
+    pub(crate) uploads: Uploads,
 }
 
 /// Why the application cannot be built.
@@ -76,7 +84,22 @@ impl App {
         .await?;
         let storages = Storages::new(settings.server.storage_dir(), net.clone())
             .with_patience(settings.storage.patience());
-        Ok(Arc::new(Self { settings, store, storages, net, clock, links, sign_ins: SignIns::new() }))
+        let throttle = Throttle::new(settings.limits.requests_per_second);
+        let streams = Streams::new(settings.api.event_streams);
+        let uploads = Uploads::new(settings.server.upload_dir());
+        let sign_ins = SignIns::new();
+        Ok(Arc::new(Self {
+            settings,
+            store,
+            storages,
+            net,
+            clock,
+            links,
+            sign_ins,
+            throttle,
+            streams,
+            uploads,
+        }))
     }
 
     /// A new id for a task that is created now.

@@ -1,10 +1,9 @@
 //! The first administrator's key: given by the environment, or made and printed once.
 
 use model::{AccessKey, Role, Secret, TenantId};
-use rand::Rng as _;
 use store::StoreError;
 
-use crate::app::App;
+use crate::{app::App, keys};
 
 /// Makes the first key when there is none yet. A configured secret that differs from the one that
 /// is known changes nothing and warns.
@@ -16,11 +15,10 @@ pub(crate) async fn ensure(app: &App) -> Result<(), StoreError> {
     match (&keys.access_key, &keys.secret_key) {
         (Some(access_key), Some(secret)) => given(app, access_key, secret).await,
         _ if app.store.count_keys().await? == 0 => {
-            let access_key = random_text(20);
-            let secret = Secret::new(random_text(40));
-            add(app, &access_key, &secret).await?;
+            let (key, secret) = keys::generate(TenantId::main(), Role::Admin, app.clock.now());
+            add(app, &key).await?;
             println!("The first administrator's key, shown only now:");
-            println!("  BOREALIS_ACCESS_KEY={access_key}");
+            println!("  BOREALIS_ACCESS_KEY={}", key.access_key);
             println!("  BOREALIS_SECRET_KEY={}", secret.expose());
             Ok(())
         }
@@ -30,7 +28,10 @@ pub(crate) async fn ensure(app: &App) -> Result<(), StoreError> {
 
 async fn given(app: &App, access_key: &str, secret: &Secret) -> Result<(), StoreError> {
     match app.store.find_key(access_key).await? {
-        None if app.store.count_keys().await? == 0 => add(app, access_key, secret).await,
+        None if app.store.count_keys().await? == 0 => {
+            let (name, now) = (access_key.to_owned(), app.clock.now());
+            add(app, &keys::with_secret(name, secret, TenantId::main(), Role::Admin, now)).await
+        }
         None => {
             tracing::warn!(
                 access_key,
@@ -46,23 +47,10 @@ async fn given(app: &App, access_key: &str, secret: &Secret) -> Result<(), Store
     }
 }
 
-async fn add(app: &App, access_key: &str, secret: &Secret) -> Result<(), StoreError> {
-    let key = AccessKey {
-        access_key: access_key.to_owned(),
-        tenant: TenantId::main(),
-        role: Role::Admin,
-        secret_hash: store::hash_secret(secret),
-        created: app.clock.now(),
-    };
-    match app.store.add_key(&key).await {
+async fn add(app: &App, key: &AccessKey) -> Result<(), StoreError> {
+    match app.store.add_key(key).await {
         // another process that starts at the same moment was first
         Err(StoreError::Conflict(_)) => Ok(()),
         result => result,
     }
-}
-
-fn random_text(length: usize) -> String {
-    const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
-    let mut random = rand::rng();
-    (0..length).map(|_| char::from(LETTERS[(random.next_u32() % 32) as usize])).collect()
 }

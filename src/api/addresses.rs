@@ -34,7 +34,8 @@ pub(super) async fn check_notify(client: &Client, notify: &str) -> Result<Option
 /// Checks an input, or what else a task reads: the address of one on the web, or that there is a storage for an object.
 ///
 /// # Errors
-/// 1001 when its address is forbidden, or no storage of the tenant's has its bucket.
+/// 1001 when its address is forbidden, or no storage of the tenant's has its bucket; 1004 when the
+/// tenant has no such upload.
 pub(super) async fn check_input(
     app: &App,
     own: &Storage,
@@ -44,6 +45,7 @@ pub(super) async fn check_input(
     let wrong = |problem: String| FieldError::new(field, problem);
     match input.place() {
         InputPlace::Web(url) => Ok(check(&app.net, url).await.map_err(wrong)?),
+        InputPlace::Upload(id) => Ok(app.store.upload(&own.tenant, id).await.map(|_| ())?),
         InputPlace::Object { kind, bucket, .. } => {
             let found = sources::storage_of(&app.store, own, *kind, bucket).await?;
             found.map(|_| ()).ok_or_else(|| {

@@ -21,11 +21,12 @@ use base64::{
 };
 use hmac::{Hmac, Mac as _};
 use model::{AccessKey, ErrorCode, Role, Secret, TenantId};
+use serde::Serialize;
 use sha2::Sha256;
-use store::Store;
+use store::{Behalf, Once, Store};
 use tokio::sync::Semaphore;
 
-use super::error::ApiError;
+use super::{envelope::Answer, error::ApiError, once::CallName};
 use crate::app::App;
 
 /// A key that signed in, of any role: it may look.
@@ -33,18 +34,69 @@ use crate::app::App;
 pub(super) struct Caller {
     /// Whose things it sees.
     pub(super) tenant: TenantId,
+    /// The public half of the key.
+    pub(super) access_key: String,
     role: Role,
 }
 
 /// A key that may change things.
 #[derive(Clone, Debug)]
-pub(super) struct Editor(Caller);
+pub(super) struct Editor {
+    caller: Caller,
+    /// The name that the client gave this call.
+    call: Option<CallName>,
+}
 
 impl Deref for Editor {
     type Target = Caller;
 
     fn deref(&self) -> &Caller {
+        &self.caller
+    }
+}
+
+impl Editor {
+    /// The store, for what counts for this key.
+    pub(super) fn store(&self, app: &App) -> Store {
+        self.behalf(app, None)
+    }
+
+    /// The store, for a call that creates something: in the same transaction it keeps the answer,
+    /// to be given again to the same call.
+    pub(super) fn answering<T: Serialize>(&self, app: &App, answer: &Answer<T>) -> Result<Store, ApiError> {
+        let Some(call) = &self.call else { return Ok(self.store(app)) };
+        let answer = serde_json::to_string(answer).map_err(ApiError::internal)?;
+        let once = Once {
+            tenant: self.tenant.clone(),
+            key: call.name.clone(),
+            digest: call.digest.clone(),
+            answer: Secret::new(answer),
+        };
+        Ok(self.behalf(app, Some(once)))
+    }
+
+    fn behalf(&self, app: &App, once: Option<Once>) -> Store {
+        let (access_key, quota) = (self.access_key.clone(), app.settings.limits.quota());
+        app.store.on_behalf(Behalf { access_key, quota, once })
+    }
+}
+
+/// A key that may make and delete keys.
+#[derive(Clone, Debug)]
+pub(super) struct Admin(Editor);
+
+impl Deref for Admin {
+    type Target = Editor;
+
+    fn deref(&self) -> &Editor {
         &self.0
+    }
+}
+
+impl Admin {
+    /// The one tenant whose keys it has in hand; none: all, which is for those of the first tenant.
+    pub(super) fn tenant_in_hand(&self) -> Option<&TenantId> {
+        Some(&self.tenant).filter(|tenant| **tenant != TenantId::main())
     }
 }
 
@@ -52,10 +104,16 @@ impl FromRequestParts<Arc<App>> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
+        if let Some(caller) = parts.extensions.get::<Self>() {
+            return Ok(caller.clone());
+        }
         let (access_key, secret) = credentials(&parts.headers)?;
         let key = app.sign_ins.check(&app.store, &access_key, secret).await?;
         tracing::Span::current().record("access_key", access_key.as_str());
-        Ok(Self { tenant: key.tenant, role: key.role })
+        app.throttle.admit(&access_key)?;
+        let caller = Self { tenant: key.tenant, access_key, role: key.role };
+        parts.extensions.insert(caller.clone());
+        Ok(caller)
     }
 }
 
@@ -65,10 +123,25 @@ impl FromRequestParts<Arc<App>> for Editor {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
         let caller = Caller::from_request_parts(parts, app).await?;
         match caller.role {
-            Role::Admin | Role::Member => Ok(Self(caller)),
+            Role::Admin | Role::Member => Ok(Self { caller, call: parts.extensions.get().cloned() }),
             Role::Read => Err(ApiError::new(
                 ErrorCode::Forbidden,
                 "the key has the role `read`, which may look but not change anything",
+            )),
+        }
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Admin {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
+        let editor = Editor::from_request_parts(parts, app).await?;
+        match editor.role {
+            Role::Admin => Ok(Self(editor)),
+            Role::Member | Role::Read => Err(ApiError::new(
+                ErrorCode::Forbidden,
+                "the key is no administrator's; only those see, make and delete keys",
             )),
         }
     }

@@ -17,7 +17,7 @@ use super::{
 use crate::app::App;
 
 /// Tasks of a batch, at most.
-const MOST: usize = 1000;
+pub(super) const MOST: usize = 1000;
 
 /// Tasks to create together.
 #[derive(Deserialize, ToSchema)]
@@ -39,6 +39,7 @@ pub(super) struct CreatedBatch {
 /// Creates tasks that are told of in one callback: all of them, or none.
 #[utoipa::path(
     post, path = "/create_batch", tag = "task",
+    params(("Idempotency-Key" = Option<String>, Header, description = "makes the call once, however often it is sent")),
     request_body = CreateBatch,
     responses(
         (status = 200, description = "created", body = Envelope<Answer<CreatedBatch>>), BadParam, NotFound, Conflict
@@ -60,10 +61,11 @@ pub(super) async fn create_batch(
     }
     go_together(&tasks)?;
     let id = number(&app, &mut tasks);
-    app.store.create_batch(&id, &tasks).await?;
-    tracing::info!(batch_id = %id, tasks = count, "batch created");
     let task_ids = tasks.iter().map(|task| task.id.to_string()).collect();
-    Ok(Answer::new(CreatedBatch { batch_id: id.to_string(), task_ids }, warnings))
+    let answer = Answer::new(CreatedBatch { batch_id: id.to_string(), task_ids }, warnings);
+    editor.answering(&app, &answer)?.create_batch(&id, &tasks).await?;
+    tracing::info!(batch_id = %id, tasks = count, "batch created");
+    Ok(answer)
 }
 
 /// One storage, and an output for each.

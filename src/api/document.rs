@@ -18,7 +18,7 @@ use utoipa::{
 use super::{
     BASE, calls,
     envelope::{Envelope, Nothing},
-    error::{AuthFail, Forbidden, Internal, TooLarge, Unavailable},
+    error::{AuthFail, Forbidden, Internal, RateLimited, TooLarge, Unavailable},
 };
 
 /// What the routes are added to.
@@ -37,6 +37,7 @@ use super::{
         (name = "template", description = "how to transcode"),
         (name = "task", description = "one input to be made into one output"),
         (name = "callback", description = "what receivers are told, and what came of it"),
+        (name = "key", description = "who may call, and what"),
         (name = "health", description = "is it there, can it work")
     ),
     components(schemas(Envelope<Nothing>))
@@ -78,7 +79,12 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (&mut Operation, bool
 /// Adds what holds for every call: who may call it, and what can always go wrong.
 fn complete(operation: &mut Operation, changes: bool) {
     operation.security = Some(vec![SecurityRequirement::new("basic", Vec::<String>::new())]);
-    let mut common = vec![AuthFail::responses(), Internal::responses(), Unavailable::responses()];
+    let mut common = vec![
+        AuthFail::responses(),
+        RateLimited::responses(),
+        Internal::responses(),
+        Unavailable::responses(),
+    ];
     if changes {
         common.push(Forbidden::responses());
     }

@@ -3,7 +3,7 @@
 //! A sentence names the field, the value and what would do. What went wrong inside is logged here,
 //! once, and never answered: the request id leads to it.
 
-use std::{any::Any, borrow::Cow, collections::BTreeMap};
+use std::{any::Any, borrow::Cow, collections::BTreeMap, time::Duration};
 
 use axum::{
     http::{HeaderValue, StatusCode, header},
@@ -18,18 +18,23 @@ use utoipa::{
 
 use super::envelope::{Said, said};
 
+/// When to try again after too many tasks.
+const TASKS_END: Duration = Duration::from_secs(10);
+
 /// Why a call was refused or failed.
 #[derive(Clone, Debug)]
 pub(super) struct ApiError {
     code: ErrorCode,
     /// What follows the code's word.
     detail: Cow<'static, str>,
+    /// When it may be tried again.
+    retry_after: Option<Duration>,
 }
 
 impl ApiError {
     /// A refusal with its sentence.
     pub(super) fn new(code: ErrorCode, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, detail: detail.into() }
+        Self { code, detail: detail.into(), retry_after: None }
     }
 
     /// A field of the request is wrong.
@@ -41,6 +46,11 @@ impl ApiError {
     pub(super) fn of(self, part: &str) -> Self {
         let between = if self.code == ErrorCode::BadParam { "." } else { ": " };
         Self { detail: format!("{part}{between}{}", self.detail).into(), ..self }
+    }
+
+    /// It is too much now, and may be tried again after this time.
+    pub(super) fn rate_limited(detail: impl Into<Cow<'static, str>>, wait: Duration) -> Self {
+        Self { retry_after: Some(wait), ..Self::new(ErrorCode::RateLimited, detail) }
     }
 
     /// There is no such thing.
@@ -96,11 +106,16 @@ pub(super) fn status(code: ErrorCode) -> StatusCode {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let code = self.code;
+        let (code, retry_after) = (self.code, self.retry_after);
         let mut response = said(status(code), self.said());
         if code == ErrorCode::AuthFail {
             let scheme = HeaderValue::from_static("Basic realm=\"borealis\", charset=\"UTF-8\"");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+        }
+        if let Some(wait) = retry_after {
+            // whole seconds, and never too early
+            let seconds = HeaderValue::from(wait.as_secs_f64().ceil() as u64);
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
         }
         response
     }
@@ -117,6 +132,11 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::NotFound(detail) => Self::not_found(detail),
             StoreError::Conflict(detail) => Self::new(ErrorCode::Conflict, detail),
+            StoreError::OverQuota(detail) => Self::rate_limited(detail, TASKS_END),
+            StoreError::Answered => Self::new(
+                ErrorCode::Conflict,
+                "Idempotency-Key: a call with this one came at the same moment",
+            ),
             StoreError::WrongState(wrong) => Self::new(ErrorCode::Conflict, wrong.to_string()),
             error if error.is_transient() => {
                 tracing::error!(%error, "the database did not answer");
@@ -164,6 +184,8 @@ documented! {
     Conflict;
     /// 413
     TooLarge;
+    /// 429
+    RateLimited;
     /// 500
     Internal;
     /// 503

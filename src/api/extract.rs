@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     body::Bytes,
     extract::{FromRequest, FromRequestParts, Request},
-    http::{header, request::Parts},
+    http::{HeaderMap, header, request::Parts},
 };
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use model::{ErrorCode, FieldError};
@@ -22,7 +22,8 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Body<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiError> {
-        let bytes = within_limit(request, app.settings.api.body_limit).await?;
+        let (parts, body) = request.into_parts();
+        let bytes = within_limit(&parts.headers, body, app.settings.api.body_limit).await?;
         let (request, unknown) = reading::read(object(&bytes)?)?;
         Ok(Self(request, reading::warnings(unknown)))
     }
@@ -48,15 +49,23 @@ impl<T: DeserializeOwned> FromRequestParts<Arc<App>> for Query<T> {
 #[derive(Deserialize)]
 pub(super) struct NoQuery {}
 
-async fn within_limit(request: Request, limit: u64) -> Result<Bytes, ApiError> {
+/// A whole body.
+///
+/// # Errors
+/// 1008 when it is over the limit, 1001 when it breaks off.
+pub(super) async fn within_limit(
+    headers: &HeaderMap,
+    body: axum::body::Body,
+    limit: u64,
+) -> Result<Bytes, ApiError> {
     let too_large =
         || ApiError::new(ErrorCode::TooLarge, format!("the body is over the limit of {limit} bytes"));
-    let announced = request.headers().get(header::CONTENT_LENGTH);
+    let announced = headers.get(header::CONTENT_LENGTH);
     let announced = announced.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > limit) {
         return Err(too_large());
     }
-    match Limited::new(request.into_body(), usize::try_from(limit).unwrap_or(usize::MAX)).collect().await {
+    match Limited::new(body, usize::try_from(limit).unwrap_or(usize::MAX)).collect().await {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
         Err(_) => Err(ApiError::field("body", "ended before it was complete")),

@@ -1,14 +1,32 @@
 //! How much the head of a request may be. The body's limit is where bodies are read.
 
-use axum::extract::Request;
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    http::StatusCode,
+    middleware::Next,
+    response::{IntoResponse as _, Response},
+};
 use model::ErrorCode;
 
-use super::error::ApiError;
-use crate::config::ApiSettings;
+use super::{error::ApiError, uploads};
+use crate::{app::App, config::ApiSettings};
 
 /// What the HTTP parser takes at most, in bytes; above what the settings can allow, so that what is
 /// over them is answered in the envelope.
 pub(super) const HEAD: usize = 160 * 1024;
+
+/// The layer that ends a call which takes too long. An upload takes as long as its bytes come.
+pub(super) async fn in_time(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    if uploads::is_upload(request.uri().path()) {
+        return next.run(request).await;
+    }
+    match tokio::time::timeout(app.settings.api.request_timeout, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
+}
 
 /// Refuses a head that is too large.
 pub(super) fn check_head(request: &Request, settings: &ApiSettings) -> Result<(), ApiError> {

@@ -11,12 +11,16 @@ mod connections;
 mod document;
 mod envelope;
 mod error;
+mod events;
 mod extract;
 mod files;
 mod health;
 mod ids;
+mod info;
+mod keys;
 mod limits;
 mod notify;
+mod once;
 mod outputs;
 mod paging;
 mod reading;
@@ -25,19 +29,23 @@ mod storage_check;
 mod storages;
 mod tasks;
 mod templates;
+mod throttle;
+mod uploads;
 mod well_known;
 
 use std::sync::Arc;
 
-use axum::{Router, http::StatusCode, middleware, routing::get};
-use tower_http::{catch_panic::CatchPanicLayer, timeout::TimeoutLayer};
+use axum::{Router, middleware, routing::get};
+use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::app::App;
 
 pub(crate) use auth::SignIns;
 pub use document::document;
+pub(crate) use events::Streams;
 pub use server::serve;
+pub(crate) use throttle::Throttle;
 
 /// Where the calls of the AuroraCloud VOD API are.
 pub const BASE: &str = "/vodencoding/v1";
@@ -49,6 +57,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/.well-known/borealis-callbacks.json", get(well_known::callbacks))
         .route("/openapi.json", get(document::openapi))
         .route(&format!("{}/{{storage_id}}/{{*key}}", files::PATH), get(files::serve).options(files::serve))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), once::answer_once))
         .with_state(Arc::clone(&app));
     enclosed(routes, app)
 }
@@ -56,9 +65,8 @@ pub fn router(app: Arc<App>) -> Router {
 /// The layers around all routes. The envelope is outside of a router, not a layer of one: that is
 /// where the `Allow` of a wrong method can be seen.
 fn enclosed(routes: Router, app: Arc<App>) -> Router {
-    let longest = app.settings.api.request_timeout;
     let routes = routes
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, longest))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), limits::in_time))
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(middleware::from_fn(envelope::note_route));
     Router::new().fallback_service(routes).layer(middleware::from_fn_with_state(app, envelope::enclose))
@@ -86,13 +94,19 @@ fn calls() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(tasks::cancel_task))
         .routes(routes!(tasks::retry_task))
         .routes(routes!(tasks::del_task))
+        .routes(routes!(events::task_events))
+        .routes(routes!(uploads::upload))
         .routes(routes!(outputs::sign_output))
         .routes(routes!(callbacks::list_callback))
         .routes(routes!(callbacks::query_callback))
         .routes(routes!(callbacks::redeliver_callback))
         .routes(routes!(callbacks::recover_callback))
         .routes(routes!(notify::ping_storage))
-        .routes(routes!(notify::rotate_notify_secret));
+        .routes(routes!(notify::rotate_notify_secret))
+        .routes(routes!(keys::add_key))
+        .routes(routes!(keys::list_key))
+        .routes(routes!(keys::del_key))
+        .routes(routes!(info::info));
     OpenApiRouter::with_openapi(document::base())
         .nest(BASE, api)
         .routes(routes!(health::healthz))
@@ -103,7 +117,7 @@ fn calls() -> OpenApiRouter<Arc<App>> {
 mod tests {
     use axum::{
         body::{Body, to_bytes},
-        http::Request,
+        http::{Request, StatusCode},
     };
     use rstest::rstest;
     use serde_json::Value;

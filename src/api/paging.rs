@@ -8,7 +8,7 @@ use store::Page;
 const USUAL: u32 = 20;
 
 /// How many are given at most.
-const MOST: u32 = 1000;
+pub(super) const MOST: u32 = 1000;
 
 /// What a list call says about its piece, in either style.
 pub(super) struct Paging {

@@ -59,6 +59,7 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken
         }
     }
     drop(listener);
+    app.streams.end();
     connections.close();
     if tokio::time::timeout(grace, connections.wait()).await.is_err() {
         tracing::warn!(calls = connections.len(), "calls were cut off: they took longer than the grace time");

@@ -93,8 +93,9 @@ pub(super) struct AddedStorage {
 /// Adds a storage.
 #[utoipa::path(
     post, path = "/add_storage", tag = "storage",
+    params(("Idempotency-Key" = Option<String>, Header, description = "makes the call once, however often it is sent")),
     request_body = AddStorage,
-    responses((status = 200, description = "added", body = Envelope<Answer<AddedStorage>>), BadParam)
+    responses((status = 200, description = "added", body = Envelope<Answer<AddedStorage>>), BadParam, Conflict)
 )]
 pub(super) async fn add_storage(
     State(app): State<Arc<App>>,
@@ -110,9 +111,10 @@ pub(super) async fn add_storage(
     let given = !request.notify_secret.is_empty();
     let storage = request.into_storage(&app, editor.tenant.clone())?;
     app.storages.open(&storage).map_err(unusable)?;
-    app.store.add_storage(&storage).await?;
     let notify_secret = (!given).then(|| storage.notify_secret.expose().to_owned());
-    Ok(Answer::new(AddedStorage { storage_id: storage.id.to_string(), notify_secret }, warnings))
+    let answer = Answer::new(AddedStorage { storage_id: storage.id.to_string(), notify_secret }, warnings);
+    editor.answering(&app, &answer)?.add_storage(&storage).await?;
+    Ok(answer)
 }
 
 /// Replaces a storage, but for the secrets that are not given. Callbacks that are owed go to the
@@ -120,7 +122,7 @@ pub(super) async fn add_storage(
 #[utoipa::path(
     put, path = "/update_storage", tag = "storage",
     request_body = AddStorage,
-    responses((status = 200, description = "replaced", body = Envelope<Answer<Nothing>>), BadParam, NotFound)
+    responses((status = 200, description = "replaced", body = Envelope<Answer<Nothing>>), BadParam, NotFound, Conflict)
 )]
 pub(super) async fn update_storage(
     State(app): State<Arc<App>>,

@@ -33,7 +33,7 @@ pub(super) struct CreateTask {
     /// Where the output goes and who is told.
     storage_id: String,
     /// The URL of the input, `http` or `https`; or an object in a bucket of a storage of yours, such
-    /// as `s3://bucket/key`, whose key is taken as it is.
+    /// as `s3://bucket/key`, whose key is taken as it is; or what `upload` answered.
     #[schema(value_type = String, example = "https://example.com/cat.mov")]
     input: Input,
     /// A path below the storage's prefix or a full URI in its bucket; for `hls` and `dash` the
@@ -61,6 +61,7 @@ pub(super) struct CreatedTask {
 /// Creates a task. It runs as soon as a worker is free.
 #[utoipa::path(
     post, path = "/create_task", tag = "task",
+    params(("Idempotency-Key" = Option<String>, Header, description = "makes the call once, however often it is sent")),
     request_body = CreateTask,
     responses(
         (status = 200, description = "created", body = Envelope<Answer<CreatedTask>>), BadParam, NotFound, Conflict
@@ -72,9 +73,10 @@ pub(super) async fn create_task(
     Body(request, warnings): Body<CreateTask>,
 ) -> Reply<CreatedTask> {
     let task = new_task(&app, &editor.tenant, request).await?;
-    app.store.create_task(&task).await?;
+    let answer = Answer::new(CreatedTask { task_id: task.id.to_string() }, warnings);
+    editor.answering(&app, &answer)?.create_task(&task).await?;
     tracing::info!(task_id = %task.id, input = %task.spec.input.redacted(), output = %task.output_uri, "task created");
-    Ok(Answer::new(CreatedTask { task_id: task.id.to_string() }, warnings))
+    Ok(answer)
 }
 
 /// The task that is asked for, checked; it is not kept yet.
@@ -115,7 +117,7 @@ pub(super) async fn new_task(app: &App, tenant: &TenantId, request: CreateTask) 
 #[into_params(parameter_in = Query)]
 pub(super) struct ByTask {
     /// The task's id.
-    task_id: String,
+    pub(super) task_id: String,
 }
 
 /// Tells how far a task has come, and what became of it.
@@ -231,7 +233,7 @@ pub(super) async fn retry_task(
     editor: Editor,
     Query(request, warnings): Query<ByTask>,
 ) -> Reply<Nothing> {
-    app.store.retry_task(&editor.tenant, &wanted("task", &request.task_id)?).await?;
+    editor.store(&app).retry_task(&editor.tenant, &wanted("task", &request.task_id)?).await?;
     tracing::info!(task_id = request.task_id, "task to run again");
     Ok(Answer::nothing(warnings))
 }

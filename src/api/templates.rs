@@ -49,6 +49,7 @@ pub(super) struct ByTemplate {
 /// Adds a template.
 #[utoipa::path(
     post, path = "/add_template", tag = "template",
+    params(("Idempotency-Key" = Option<String>, Header, description = "makes the call once, however often it is sent")),
     request_body = Template,
     responses((status = 200, description = "added", body = Envelope<Answer<Nothing>>), BadParam, Conflict)
 )]
@@ -63,8 +64,10 @@ pub(super) async fn add_template(
         let detail = format!("`{name}` is the name of a predefined template; give another");
         return Err(ApiError::new(ErrorCode::Conflict, detail));
     }
-    app.store.add_template(&editor.tenant, &template, app.clock.now()).await?;
-    Ok(Answer::nothing(warnings))
+    let answer = Answer::nothing(warnings);
+    let store = editor.answering(&app, &answer)?;
+    store.add_template(&editor.tenant, &template, app.clock.now()).await?;
+    Ok(answer)
 }
 
 /// Replaces the whole of a template. Tasks that exist keep the one they were created with.

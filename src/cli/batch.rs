@@ -12,6 +12,7 @@ use super::{
     inputs::Inputs,
     print::{Shown, Table, line},
     task::{TASK_COLUMNS, follow_all},
+    upload,
 };
 
 /// The arguments of `borealis batch`.
@@ -53,7 +54,11 @@ pub(super) async fn run(args: BatchArgs) -> super::Result {
     let client = Client::connect(&args.connection)?;
     match args.command {
         BatchCommand::Create { inputs, wait } => {
-            let created: Created = client.send("create_batch", &json!({"tasks": inputs.tasks()?})).await?;
+            let mut tasks = inputs.tasks()?;
+            for task in &mut tasks {
+                upload::send_input(&client, task).await?;
+            }
+            let created: Created = client.send("create_batch", &json!({"tasks": tasks})).await?;
             if !wait {
                 return line(&created.batch_id);
             }

@@ -14,8 +14,8 @@ use url::Url;
 
 use super::profile::{Profile, Profiles, USUAL};
 
-/// An object may take this long to come.
-const DOWNLOAD_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
+/// A file may take this long to come or to go.
+const TRANSFER_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
 const BASE_PATH: &str = "/vodencoding/v1";
 
@@ -147,6 +147,23 @@ impl Client {
         self.answer::<Value>(call, self.http.delete(self.url(call, query))).await.map(|_| ())
     }
 
+    /// Sends a file of this many bytes.
+    pub(super) async fn upload<T: DeserializeOwned>(
+        &self,
+        name: &str,
+        size: u64,
+        body: reqwest::Body,
+    ) -> Result<T, ClientError> {
+        let request = self
+            .http
+            .post(self.url("upload", &[("name", name)]))
+            .header(reqwest::header::CONTENT_LENGTH, size)
+            .header(reqwest::header::CONTENT_TYPE, "application/octet-stream")
+            .timeout(TRANSFER_TIMEOUT)
+            .body(body);
+        self.answer("upload", request).await
+    }
+
     /// Fetches a signed address into a file, without signing in; its folder is made.
     pub(super) async fn download(&self, url: Url, to: &Path) -> super::Result {
         if let Some(folder) = to.parent() {
@@ -158,7 +175,7 @@ impl Client {
             reason: root_cause(&error.without_url()),
         };
         let answer =
-            self.http.get(url.clone()).timeout(DOWNLOAD_TIMEOUT).send().await.map_err(unreachable)?;
+            self.http.get(url.clone()).timeout(TRANSFER_TIMEOUT).send().await.map_err(unreachable)?;
         let mut answer = answer.error_for_status().map_err(unreachable)?;
         let mut file = BufWriter::new(fs::File::create(to).await?);
         while let Some(piece) = answer.chunk().await.map_err(unreachable)? {

@@ -22,8 +22,9 @@ pub(super) struct Inputs {
     /// Where the output goes: a storage's id, see `borealis storage list`
     #[arg(long, value_name = "ID")]
     storage: StorageId,
-    /// What to transcode; may be given several times
-    #[arg(long, value_name = "URL")]
+    /// What to transcode: a URL, an object such as s3://bucket/key, or a file of this machine, which
+    /// is sent to the server; may be given several times
+    #[arg(long, value_name = "URL|FILE")]
     input: Vec<String>,
     /// A file with an input on each line, and after a tab its output where it is another; - reads
     /// standard input

@@ -14,6 +14,7 @@ mod doctor;
 mod duration;
 mod follow;
 mod inputs;
+mod key;
 pub mod listen;
 mod login;
 mod man;
@@ -25,6 +26,7 @@ mod storage;
 mod storage_add;
 mod task;
 mod template;
+mod upload;
 
 use std::{error::Error, io, process::ExitCode};
 
@@ -66,6 +68,8 @@ enum Command {
     Template(template::TemplateArgs),
     /// See what became of callbacks, and send them again
     Callback(callback::CallbackArgs),
+    /// Make, list and revoke access keys, on the server's own database
+    Key(key::KeyArgs),
     /// Receive callbacks on this machine, verify and print them
     Listen(listen::ListenArgs),
     /// See the whole way once: a video goes in, four formats and a signed callback come out
@@ -112,6 +116,7 @@ async fn run(command: Command) -> Result {
         Command::Storage(args) => Box::pin(storage::run(args)).await,
         Command::Template(args) => Box::pin(template::run(args)).await,
         Command::Callback(args) => Box::pin(callback::run(args)).await,
+        Command::Key(args) => Box::pin(key::run(args)).await,
         Command::Listen(args) => Box::pin(listen::run(args)).await,
         Command::Demo(args) => Box::pin(demo::run(args)).await,
         Command::Doctor(args) => Box::pin(doctor::run(args)).await,

@@ -18,6 +18,7 @@ use super::{
     inputs::Inputs,
     print::{Shown, Table, fields, line},
     progress::Board,
+    upload,
 };
 use crate::config::parse_duration;
 
@@ -204,7 +205,8 @@ async fn download(client: &Client, task_id: &TaskId, to: &Path) -> super::Result
 
 async fn create(client: &Client, args: CreateArgs) -> super::Result {
     let mut ids = Vec::new();
-    for task in args.inputs.tasks()? {
+    for mut task in args.inputs.tasks()? {
+        upload::send_input(client, &mut task).await?;
         let created: Result<Created, _> = client.send("create_task", &task).await;
         let Created { task_id } = created.map_err(|error| match ids.len() {
             0 => error.to_string(),

@@ -30,6 +30,12 @@ pub struct ApiSettings {
     /// Connections at once.
     #[serde(deserialize_with = "value::count")]
     pub connections: usize,
+    /// The largest upload, in bytes.
+    #[serde(with = "value::size")]
+    pub upload_limit: u64,
+    /// Watched tasks at once, in each process.
+    #[serde(deserialize_with = "value::count")]
+    pub event_streams: usize,
 }
 
 /// Which HTTP status an error has.

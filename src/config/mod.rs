@@ -11,6 +11,7 @@ mod described;
 mod error;
 mod flags;
 mod keys;
+mod limits;
 mod log;
 mod media;
 mod net;
@@ -39,6 +40,7 @@ pub use self::{
     error::SettingsError,
     flags::Flags,
     keys::KeySettings,
+    limits::LimitSettings,
     log::{LogFormat, LogSettings},
     media::{MediaSettings, Preset},
     net::NetSettings,
@@ -56,6 +58,8 @@ pub struct Settings {
     pub server: ServerSettings,
     /// How requests are answered.
     pub api: ApiSettings,
+    /// How much each key may do.
+    pub limits: LimitSettings,
     /// What outgoing connections may do.
     pub net: NetSettings,
     /// How tasks are taken and held.

@@ -18,6 +18,9 @@ pub struct ServerSettings {
     /// The database, which may name a password; none: see [`ServerSettings::database_url`].
     #[serde(with = "value::secret")]
     pub database_url: Option<Secret>,
+    /// The folder of uploads; none: see [`ServerSettings::upload_dir`].
+    #[serde(with = "value::optional")]
+    pub upload_dir: Option<PathBuf>,
     /// How long running tasks may go on after SIGTERM.
     #[serde(with = "value::duration_or_zero")]
     pub shutdown_grace: Duration,
@@ -37,6 +40,11 @@ impl ServerSettings {
         self.database_url.as_ref().is_some_and(|url| {
             ["postgres:", "postgresql:"].iter().any(|scheme| url.expose().starts_with(scheme))
         })
+    }
+
+    /// The folder of uploads: the configured one, else one in the data folder.
+    pub fn upload_dir(&self) -> PathBuf {
+        self.upload_dir.clone().unwrap_or_else(|| self.data_dir.join("uploads"))
     }
 
     /// The folder of the buckets of `file` storages.

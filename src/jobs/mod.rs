@@ -4,3 +4,4 @@ pub(crate) mod deliver_callback;
 mod outgoing;
 pub(crate) mod sweep;
 pub(crate) mod transcode;
+mod uploaded;

@@ -7,12 +7,15 @@ use std::time::{Duration, Instant};
 use store::StoreError;
 use tokio_util::sync::CancellationToken;
 
-use crate::{app::App, telemetry, worker::Presence};
+use crate::{app::App, telemetry, uploads::SweepError, worker::Presence};
 
 /// An object that nobody has written to for so long was left behind by a process that died.
 const UNFINISHED: Duration = Duration::from_secs(60 * 60);
 
-/// How often old callbacks are looked for.
+/// How long an upload is kept after its last use.
+const UPLOADS: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How often old callbacks, answers and uploads are looked for.
 const FORGET: Duration = Duration::from_secs(10 * 60);
 
 /// Runs until `stop`.
@@ -52,6 +55,23 @@ async fn give_back(app: &App, presence: &Presence) -> Result<u64, StoreError> {
 }
 
 async fn forget(app: &App) {
+    forget_callbacks(app).await;
+    if let Err(error) = app.store.forget_answers().await {
+        tracing::error!(%error, "could not forget old answers");
+    }
+    match forget_uploads(app).await {
+        Ok(0) => {}
+        Ok(count) => tracing::info!(count, "removed uploads that nothing needs"),
+        Err(error) => tracing::error!(%error, "could not look for old uploads"),
+    }
+}
+
+async fn forget_uploads(app: &App) -> Result<usize, SweepError> {
+    app.store.forget_uploads(app.clock.now() - UPLOADS).await?;
+    app.uploads.sweep(&app.store, UNFINISHED).await
+}
+
+async fn forget_callbacks(app: &App) {
     let before = app.clock.now() - app.settings.callback.retention;
     match app.store.forget_callbacks(before).await {
         Ok(0) => {}

@@ -16,7 +16,7 @@ use storage::{
     transfer::{self, FetchError, FetchLimits},
 };
 
-use super::outgoing::Outgoing;
+use super::{outgoing::Outgoing, uploaded};
 use crate::{
     app::App,
     sources,
@@ -108,6 +108,9 @@ async fn fetch_from(
     match from.place() {
         InputPlace::Web(url) => {
             transfer::fetch(&app.net, url, to, limits, progress).await.map_err(fetch_failed)?;
+        }
+        InputPlace::Upload(id) => {
+            uploaded::fetch(app, &task.tenant, id, to, limits.max_bytes).await?;
         }
         InputPlace::Object { kind, bucket, key } => {
             let own =

@@ -54,6 +54,7 @@ impl Runner {
         let room = Arc::new(Semaphore::new(this.capacity));
         let (jobs, halt) = (TaskTracker::new(), CancellationToken::new());
         tracing::info!(capacity = this.capacity, worker = %this.worker, "worker started");
+        let shown = tokio::spawn(Arc::clone(&this).show(halt.clone()));
         while let Some((claim, place)) = this.next(&room, &stop).await {
             let (this, halt) = (Arc::clone(&this), halt.clone());
             let span = tracing::info_span!("task", task_id = %claim.task.id);
@@ -73,6 +74,27 @@ impl Runner {
         if tokio::time::timeout(grace, jobs.wait()).await.is_err() {
             halt.cancel();
             jobs.wait().await;
+        }
+        halt.cancel();
+        if let Err(error) = shown.await {
+            tracing::error!(%error, "the worker was not shown any more");
+        }
+    }
+
+    /// Says now and then that this worker lives, until it does not.
+    async fn show(self: Arc<Self>, halt: CancellationToken) {
+        let (store, lease) = (&self.app.store, self.app.settings.worker.lease);
+        loop {
+            if let Err(error) = store.worker_lives(&self.worker, self.capacity, lease * 10).await {
+                tracing::warn!(%error, "could not say that this worker lives");
+            }
+            tokio::select! {
+                () = tokio::time::sleep(lease / 3) => {}
+                () = halt.cancelled() => break,
+            }
+        }
+        if let Err(error) = store.worker_stops(&self.worker).await {
+            tracing::warn!(%error, "could not say that this worker stops");
         }
     }
 

@@ -15,6 +15,7 @@ use axum::{
     Router,
     body::{Body, to_bytes},
     http::{HeaderMap, Method, Request, header},
+    response::Response,
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use borealis::{
@@ -75,9 +76,14 @@ impl TestApp {
         add_key(&self.app, tenant, role).await
     }
 
+    /// Sends a request as it is; gives the answer as it begins.
+    pub(crate) async fn open(&self, request: Request<Body>) -> Response {
+        self.router.clone().oneshot(request).await.expect("always an answer")
+    }
+
     /// Sends a request as it is.
     pub(crate) async fn send(&self, request: Request<Body>) -> Reply {
-        let response = self.router.clone().oneshot(request).await.expect("always an answer");
+        let response = self.open(request).await;
         let (parts, body) = response.into_parts();
         let bytes = to_bytes(body, usize::MAX).await.expect("a body");
         Reply {
@@ -96,6 +102,14 @@ impl TestApp {
             .header("auth-type", "use-basic");
         let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
         self.send(request.body(body).expect("a request")).await
+    }
+
+    /// A `POST` of the administrator's with an `Idempotency-Key`.
+    pub(crate) async fn post_named(&self, key: &Key, name: &str, call: &str, body: &Value) -> Reply {
+        let request = Request::post(format!("{}/{call}", api::BASE))
+            .header(header::AUTHORIZATION, key.basic())
+            .header("idempotency-key", name);
+        self.send(request.body(Body::from(body.to_string())).expect("a request")).await
     }
 
     pub(crate) async fn get(&self, call: &str) -> Reply {

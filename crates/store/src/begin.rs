@@ -83,6 +83,11 @@ impl Write<'_> {
         self.made.jobs = true;
     }
 
+    /// Says that the transaction changed the state of a task.
+    pub(crate) fn changed_task(&mut self, id: &TaskId) {
+        self.made.tasks.push(id.clone());
+    }
+
     /// Says that the transaction made a callback due that was not tried before, in this queue; with
     /// the empty name: anything, anywhere.
     pub(crate) fn made_callback(&mut self, receiver: &str) {

@@ -58,7 +58,9 @@ impl Store {
     /// The same store, working for someone.
     #[must_use]
     pub fn on_behalf(&self, behalf: Behalf) -> Self {
-        Self { behalf: Some(Arc::new(behalf)), ..self.clone() }
+        let mut store = self.clone();
+        store.behalf = Some(Arc::new(behalf));
+        store
     }
 
     /// What was answered to the call of this name within the last 24 hours.

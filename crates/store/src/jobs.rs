@@ -97,7 +97,7 @@ impl Store {
             }
             let state = task.state.start(self.now())?;
             let task = Task { state, ..task };
-            tasks::save(&write.tx, &task).await?;
+            tasks::save(&mut write, &task).await?;
             write.commit().await?;
             return claim(job, task, worker).map(Some);
         }
@@ -141,14 +141,14 @@ impl Store {
     /// # Errors
     /// [`StoreError::Fenced`] when the claim was lost.
     pub async fn advance(&self, claim: &Claim, stage: Stage, progress: u8, why_waiting: &str) -> Result<()> {
-        let write = self.begin().await?;
+        let mut write = self.begin().await?;
         let (_, mut task) = hold(&write, claim).await?;
         if let TaskState::Working { stage: at, progress: so_far, waiting, .. } = &mut task.state {
             why_waiting.clone_into(waiting);
             *at = stage;
             *so_far = progress.min(100).max(*so_far);
         }
-        tasks::save(&write.tx, &task).await?;
+        tasks::save(&mut write, &task).await?;
         write.commit().await
     }
 
@@ -157,10 +157,10 @@ impl Store {
     /// # Errors
     /// [`StoreError::Fenced`] when the claim was lost.
     pub async fn found_source(&self, claim: &Claim, facts: &SourceFacts) -> Result<()> {
-        let write = self.begin().await?;
+        let mut write = self.begin().await?;
         let (_, mut task) = hold(&write, claim).await?;
         task.source = Some(facts.clone());
-        tasks::save(&write.tx, &task).await?;
+        tasks::save(&mut write, &task).await?;
         write.commit().await
     }
 
@@ -321,7 +321,7 @@ async fn free(
     changes: job::ActiveModel,
 ) -> Result<()> {
     task.state = task.state.give_back()?;
-    tasks::save(&write.tx, &task).await?;
+    tasks::save(write, &task).await?;
     let freed = job::ActiveModel { worker: Set(None), lease_until: Set(None), ..changes };
     job::Entity::update_many().set(freed).filter(job::Column::Id.eq(job.id)).exec(&write.tx).await?;
     write.made_job();

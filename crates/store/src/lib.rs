@@ -46,6 +46,7 @@ pub use keys::{hash_secret, secret_matches};
 pub use lists::{TaskFilter, TaskPage};
 pub use open::{Compose, Store, StoreOptions};
 pub use templates::StoredTemplate;
+pub use wakeups::TaskChanges;
 
 /// The piece of a list that is wanted, newest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -23,7 +23,7 @@ use crate::{
     entities::storage,
     migrations::Migrator,
     storages,
-    wakeups::{self, Wakeups},
+    wakeups::{self, TaskChanges, Wakeups},
 };
 
 /// How long SQLite waits for another process's write.
@@ -157,6 +157,11 @@ impl Store {
     /// Woken when a callback becomes due; as with [`Store::jobs_ready`].
     pub fn callbacks_due(&self) -> &Notify {
         &self.shared.wakeups.callbacks_due
+    }
+
+    /// The changes of tasks that this process commits from now on.
+    pub fn task_changes(&self) -> TaskChanges {
+        self.shared.wakeups.task_changes()
     }
 
     /// The queues in which callbacks became due for the first time since the last call, and whether

@@ -47,9 +47,8 @@ impl Store {
         let endpoint = storages::endpoint(storage)?;
         self.use_uploads(write, tasks).await?;
         let access_key = self.counts_for();
-        let row = |task| {
-            Ok(task::ActiveModel { access_key: Set(access_key.clone()), ..row(task, &endpoint)? })
-        };
+        let row =
+            |task| Ok(task::ActiveModel { access_key: Set(access_key.clone()), ..row(task, &endpoint)? });
         let rows = tasks.iter().map(row).collect::<Result<Vec<_>>>()?;
         let inserted = task::Entity::insert_many(rows).exec_without_returning(&write.tx).await;
         inserted.map_err(|error| clash(error, tasks))?;
@@ -102,7 +101,7 @@ impl Store {
         storages::find(&write.tx, tenant, &task.spec.storage_id, Some(LockType::Share)).await?;
         self.admit(&write, 1).await?;
         self.use_uploads(&write, std::slice::from_ref(&task)).await?;
-        save(&write.tx, &task).await?;
+        save(&mut write, &task).await?;
         if let Some(key) = self.counts_for() {
             let counted = task::ActiveModel { access_key: Set(Some(key)), ..Default::default() };
             task::Entity::update_many()
@@ -144,7 +143,7 @@ impl Store {
     /// The task's row is locked.
     pub(crate) async fn end_task(&self, write: &mut Write<'_>, mut task: Task, end: TaskEnd) -> Result<Task> {
         task.state = task.state.end(end, self.now())?;
-        save(&write.tx, &task).await?;
+        save(write, &task).await?;
         job::Entity::delete_many().filter(job::Column::TaskId.eq(task.id.as_str())).exec(&write.tx).await?;
         let storage = storages::find(&write.tx, &task.tenant, &task.spec.storage_id, None).await?;
         let storage = storages::read(storage, self.cipher())?;
@@ -175,13 +174,14 @@ pub(crate) async fn locked_of(database: &impl ConnectionTrait, job: &job::Model)
 }
 
 /// Writes what changes in the course of a task.
-pub(crate) async fn save(database: &impl ConnectionTrait, task: &Task) -> Result<()> {
+pub(crate) async fn save(write: &mut Write<'_>, task: &Task) -> Result<()> {
     let changed = task::ActiveModel { source: Set(source(task)?), ..state_columns(&task.state)? };
     let updated = task::Entity::update_many()
         .set(changed)
         .filter(task::Column::Id.eq(task.id.as_str()))
-        .exec(database)
+        .exec(&write.tx)
         .await;
+    write.changed_task(&task.id);
     updated.map_err(|error| clash(error, std::slice::from_ref(task)))?;
     Ok(())
 }

@@ -10,10 +10,14 @@ use std::{
     time::Duration,
 };
 
+use model::TaskId;
 use rand::Rng as _;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, Statement};
 use sqlx::postgres::{PgListener, PgNotification};
-use tokio::{sync::Notify, task::JoinHandle};
+use tokio::{
+    sync::{Notify, broadcast},
+    task::JoinHandle,
+};
 
 const JOBS: &str = "borealis_jobs";
 const CALLBACKS: &str = "borealis_callbacks";
@@ -30,10 +34,14 @@ const LONGEST: usize = 4000;
 /// Receivers that are kept for whoever asks; beyond that he has to look.
 const MOST: usize = 4096;
 
+/// Changes of tasks that are kept for whoever is slow to look.
+const CHANGES: usize = 1024;
+
 /// The two things that are waited for.
 pub(crate) struct Wakeups {
     pub(crate) jobs_ready: Notify,
     pub(crate) callbacks_due: Notify,
+    changes: broadcast::Sender<TaskId>,
     receivers: Mutex<BTreeSet<String>>,
     /// Tells our own announcements from those of other processes.
     process: String,
@@ -44,6 +52,7 @@ impl Default for Wakeups {
         Self {
             jobs_ready: Notify::new(),
             callbacks_due: Notify::new(),
+            changes: broadcast::Sender::new(CHANGES),
             receivers: Mutex::default(),
             process: format!("{:016x}", rand::rng().next_u64()),
         }
@@ -56,17 +65,41 @@ pub(crate) struct Made {
     pub(crate) jobs: bool,
     /// The receivers of callbacks that are due.
     pub(crate) callbacks: BTreeSet<String>,
+    /// Tasks whose state is another now.
+    pub(crate) tasks: Vec<TaskId>,
+}
+
+/// The changes of tasks that this process commits.
+#[derive(Debug)]
+pub struct TaskChanges(broadcast::Receiver<TaskId>);
+
+impl TaskChanges {
+    /// Returns when the task may have changed. Changes by other processes are not heard: look now
+    /// and then as well.
+    pub async fn of(&mut self, id: &TaskId) {
+        // whoever is too slow has missed something, which may be this task
+        while self.0.recv().await.is_ok_and(|changed| changed != *id) {}
+    }
 }
 
 impl Made {
     /// Anything may be ready.
     fn anything() -> Self {
-        Self { jobs: true, callbacks: BTreeSet::from([ANY.to_owned()]) }
+        Self { jobs: true, callbacks: BTreeSet::from([ANY.to_owned()]), tasks: Vec::new() }
     }
 }
 
 impl Wakeups {
+    /// The changes of tasks from now on.
+    pub(crate) fn task_changes(&self) -> TaskChanges {
+        TaskChanges(self.changes.subscribe())
+    }
+
     pub(crate) fn wake(&self, made: Made) {
+        for task in made.tasks {
+            // an error says that nobody listens
+            let _ = self.changes.send(task);
+        }
         if made.jobs {
             poke(&self.jobs_ready);
         }

@@ -1,4 +1,4 @@
-//! Who calls, what the key may do, and that nobody sees another tenant's things.
+//! Who calls, and what the key may do.
 
 use axum::{
     body::Body,
@@ -9,7 +9,7 @@ use borealis::api;
 use model::Role;
 use serde_json::{Value, json};
 
-use crate::app::{Key, Reply, TestApp, task};
+use crate::app::{Key, Reply, TestApp};
 
 async fn list_with(app: &TestApp, headers: &[(&str, &str)]) -> Reply {
     let mut request = Request::get("/vodencoding/v1/list_storage");
@@ -94,7 +94,7 @@ async fn a_secret_may_hold_colons_and_any_letter() {
 }
 
 /// Every call of the document, with its method.
-fn calls() -> Vec<(Method, String)> {
+pub(super) fn calls() -> Vec<(Method, String)> {
     let document = serde_json::to_value(api::document()).expect("JSON");
     let paths = document["paths"].as_object().expect("paths");
     paths
@@ -124,7 +124,9 @@ async fn the_role_read_looks_and_changes_nothing() {
     let reader = app.add_key("main", Role::Read).await;
     for (method, call) in calls() {
         let reply = app.call_as(&reader, method.clone(), &call, Value::Null).await;
-        if method == Method::GET {
+        if call == "list_key" {
+            reply.refusal(403, 1006);
+        } else if method == Method::GET {
             assert!(reply.status == 200 || reply.status == 400, "{call}: {reply:?}");
         } else {
             let message = reply.refusal(403, 1006);
@@ -140,44 +142,4 @@ async fn a_member_changes_things() {
     let body = json!({"type": "file", "bucket": "b"});
     app.call_as(&member, Method::POST, "add_storage", body).await.data();
     assert_eq!(app.get("list_storage").await.data()["num"], 1);
-}
-
-#[tokio::test]
-async fn nobody_sees_another_tenants_things() {
-    let app = TestApp::start().await;
-    let storage = app.add_storage_with_notify("b", "https://8.8.8.8/n").await;
-    app.post("add_template", json!({"template_name": "mine", "format": "mp4"})).await.data();
-    let task_id = app.create_task(&storage, "a.mp4").await;
-    app.post(&format!("cancel_task?task_id={task_id}"), Value::Null).await.data();
-    let callbacks = app.get("list_callback").await.data();
-    let callback_id = callbacks["list"][0]["callback_id"].as_str().expect("an id").to_owned();
-
-    let stranger = app.add_key("other", Role::Admin).await;
-    let call = |method: Method, call: String, body: Value| {
-        let (app, stranger) = (&app, &stranger);
-        async move { app.call_as(stranger, method, &call, body).await }
-    };
-    for list in ["list_storage", "list_task", "list_callback"] {
-        let data = call(Method::GET, list.to_owned(), Value::Null).await.data();
-        assert_eq!((&data["num"], &data["list"]), (&json!(0), &json!([])), "{list}");
-    }
-    let templates = call(Method::GET, "list_template".to_owned(), Value::Null).await.data();
-    assert!(templates["list"].as_array().expect("a list").iter().all(|one| one["built_in"] == true));
-    for (method, path, body) in [
-        (Method::DELETE, format!("del_storage?storage_id={storage}"), Value::Null),
-        (Method::GET, "query_template?template_name=mine".to_owned(), Value::Null),
-        (Method::PUT, "update_template".to_owned(), json!({"template_name": "mine", "format": "hls"})),
-        (Method::DELETE, "del_template?template_name=mine".to_owned(), Value::Null),
-        (Method::POST, "create_task".to_owned(), task(&storage, "b.mp4")),
-        (Method::GET, format!("query_task?task_id={task_id}"), Value::Null),
-        (Method::POST, format!("cancel_task?task_id={task_id}"), Value::Null),
-        (Method::POST, format!("retry_task?task_id={task_id}"), Value::Null),
-        (Method::GET, format!("query_callback?callback_id={callback_id}"), Value::Null),
-    ] {
-        call(method, path, body).await.refusal(404, 1004);
-    }
-    // and the names of one tenant are free for another
-    let body = json!({"template_name": "mine", "format": "flv"});
-    call(Method::POST, "add_template".to_owned(), body).await.data();
-    assert_eq!(app.get("query_template?template_name=mine").await.data()["format"], "mp4");
 }

@@ -31,7 +31,18 @@ impl Walk<'_> {
         let reply = self.app.send(request.body(body).expect("a request")).await;
         let name = call.split('?').next().expect("a first part");
         self.seen.insert(format!("{method} {name} {}", reply.status));
-        reply.envelope()["data"].clone()
+        match reply.header("content-type") {
+            Some("text/event-stream") | None => Value::Null,
+            Some(_) => reply.envelope()["data"].clone(),
+        }
+    }
+
+    /// Two calls of one name that ask for different things.
+    async fn clash(&mut self, call: &str, first: Value) {
+        for body in [first, json!({"another": "body"})] {
+            let reply = self.app.post_named(&self.app.admin, call, call, &body).await;
+            self.seen.insert(format!("POST {call} {}", reply.status));
+        }
     }
 
     /// As the administrator; the method and the call in one text.
@@ -73,6 +84,7 @@ async fn every_documented_status_is_seen_and_no_other() {
     let mut seen = Seen::new();
     common(&mut seen).await;
     failures(&mut seen).await;
+    throttled(&mut seen).await;
     own(&mut seen).await;
     let documented: Seen = documented()
         .into_iter()
@@ -90,7 +102,7 @@ async fn every_documented_status_is_seen_and_no_other() {
 
 /// Nobody, somebody who may only look, and somebody who says too much.
 async fn common(seen: &mut Seen) {
-    let app = TestApp::with(&["api.body_limit=1KiB"]).await;
+    let app = TestApp::with(&["api.body_limit=1KiB", "api.upload_limit=1KiB"]).await;
     let reader = app.add_key("main", Role::Read).await;
     let (mut walk, admin) = (Walk { app: &app, seen }, app.admin.clone());
     for (method, path, statuses, has_body) in documented() {
@@ -103,6 +115,18 @@ async fn common(seen: &mut Seen) {
         }
         if has_body {
             walk.call(Some(&admin), &method, &path, &json!({"extra": "x".repeat(2000)})).await;
+        }
+    }
+}
+
+/// Somebody who asks too often; what is let in is told that nothing was asked.
+async fn throttled(seen: &mut Seen) {
+    let app = TestApp::with(&["limits.requests_per_second=1"]).await;
+    let (mut walk, admin) = (Walk { app: &app, seen }, app.admin.clone());
+    for (method, path, statuses, _) in documented() {
+        let refused = format!("{method} {} 429", name(&path));
+        while statuses.contains(&429) && !walk.seen.contains(&refused) {
+            walk.call(Some(&admin), &method, &path, &Value::Null).await;
         }
     }
 }
@@ -136,6 +160,8 @@ async fn own(seen: &mut Seen) {
         "GET list_template",
         "GET list_task",
         "GET list_callback",
+        "GET list_key",
+        "GET info",
     ] {
         walk.make(call, none()).await;
     }
@@ -153,6 +179,12 @@ async fn own(seen: &mut Seen) {
     walk.make("PUT update_storage", changed(&told)).await;
     walk.make("PUT update_storage", changed("0000000000000000")).await;
     walk.make("PUT update_storage", json!({"storage_id": told, "type": "tape"})).await;
+    let stranger = app.add_key("other", Role::Member).await;
+    app.call_as(&stranger, Method::POST, "add_storage", file("theirs")).await.data();
+    let taken = json!({"storage_id": told, "type": "file", "bucket": "theirs"});
+    walk.make("PUT update_storage", taken).await;
+    walk.clash("add_storage", file("quiet")).await;
+    keys(&mut walk).await;
 
     walk.make("POST add_template", template("own")).await;
     walk.make("POST add_template", template("own")).await;
@@ -180,16 +212,47 @@ async fn own(seen: &mut Seen) {
     let nobody = "20220420111542664667cccc3d179880";
     walk.make(&format!("POST retry_task?task_id={id}"), none()).await;
     walk.make(&format!("GET sign_output?task_id={id}"), none()).await;
-    for call in ["POST cancel_task", "POST retry_task", "GET query_task", "GET sign_output"] {
+    for call in
+        ["POST cancel_task", "POST retry_task", "GET query_task", "GET sign_output", "DELETE del_task"]
+    {
         for query in [format!("?task_id={id}"), format!("?task_id={nobody}"), String::new()] {
             walk.make(&format!("{call}{query}"), none()).await;
         }
     }
     walk.make(&format!("POST cancel_task?task_id={id}"), none()).await;
     walk.make(&format!("POST cancel_task?task_id={id}"), none()).await;
+    ended(&mut walk, &id).await;
     sign(&mut walk, &quiet).await;
     callbacks(&mut walk, &told, &quiet).await;
     storages(&mut walk, &told).await;
+}
+
+async fn keys(walk: &mut Walk<'_>) {
+    let made = walk.make("POST add_key", json!({"role": "read"})).await;
+    walk.make("POST add_key", json!({"role": "root"})).await;
+    walk.clash("add_key", json!({"role": "read"})).await;
+    for access_key in [&made["access_key"], &json!("none"), &json!(walk.app.admin.access_key), &json!("")] {
+        let access_key = access_key.as_str().expect("a text");
+        walk.make(&format!("DELETE del_key?access_key={access_key}"), Value::Null).await;
+    }
+}
+
+/// What is watched when it is over, and then deleted.
+async fn ended(walk: &mut Walk<'_>, id: &str) {
+    for query in [format!("?task_id={id}"), "?task_id=none".to_owned(), String::new()] {
+        walk.make(&format!("GET task_events{query}"), Value::Null).await;
+    }
+    let task =
+        walk.app.app.store.task(&model::TenantId::main(), &id.parse().expect("an id")).await.expect("there");
+    let (finished, _) = task.state.ended().expect("it has ended");
+    let request = Request::get(uri(&format!("task_events?task_id={id}")))
+        .header(header::AUTHORIZATION, walk.app.admin.basic())
+        .header("last-event-id", format!("{}-cancelled-0", finished.as_millis()));
+    let reply = walk.app.send(request.body(Body::empty()).expect("a request")).await;
+    walk.seen.insert(format!("GET task_events {}", reply.status));
+    walk.make(&format!("DELETE del_task?task_id={id}"), Value::Null).await;
+    walk.make("POST upload?name=a", json!({"some": "bytes"})).await;
+    walk.make("POST upload?name=a", Value::Null).await;
 }
 
 /// An output that is there.
@@ -237,7 +300,7 @@ async fn callbacks(walk: &mut Walk<'_>, told: &str, quiet: &str) {
 async fn storages(walk: &mut Walk<'_>, used: &str) {
     let added = walk.make("POST add_storage", json!({"type": "file", "bucket": "spare"})).await;
     let spare = added["storage_id"].as_str().expect("an id").to_owned();
-    for call in ["POST check_storage", "GET list_object", "DELETE del_storage"] {
+    for call in ["GET query_storage", "POST check_storage", "GET list_object", "DELETE del_storage"] {
         for query in
             [format!("?storage_id={spare}"), "?storage_id=0000000000000000".to_owned(), String::new()]
         {

@@ -1,0 +1,105 @@
+//! What this server is and can do.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use model::{AudioCodec, Format, StorageType, VideoCodec};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{
+    auth::Caller,
+    batches,
+    envelope::{Answer, Envelope, Reply},
+    extract::{NoQuery, Query},
+    paging,
+};
+use crate::app::App;
+
+/// What this server is and can do.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Info {
+    /// The version of Borealis.
+    version: &'static str,
+    /// What `format` may be.
+    formats: &'static [Format],
+    /// What `vcodec` may be; which goes into which format, `add_template` says.
+    video_codecs: &'static [VideoCodec],
+    /// What `acodec` may be.
+    audio_codecs: &'static [AudioCodec],
+    /// What `type` of a storage may be.
+    storage_types: &'static [StorageType],
+    /// How much may be asked for.
+    limits: InfoLimits,
+    /// Processes that run tasks.
+    workers: usize,
+    /// Tasks that they run at once, together.
+    worker_capacity: usize,
+}
+
+/// How much may be asked for; 0 is without limit.
+#[derive(Serialize, ToSchema)]
+pub(super) struct InfoLimits {
+    /// Bytes of a body.
+    body: u64,
+    /// Bytes of an upload.
+    upload: u64,
+    /// Bytes of an input.
+    input: u64,
+    /// Seconds of an input.
+    input_duration: u64,
+    /// Pixels of an input's longer side.
+    input_side: u32,
+    /// Tasks of a batch.
+    batch_tasks: usize,
+    /// Things in a piece of a list.
+    list_count: u32,
+    /// Requests a second of a key.
+    requests_per_second: u32,
+    /// Tasks of a key that run.
+    running_tasks: u64,
+    /// Tasks of a key that wait.
+    queued_tasks: u64,
+}
+
+/// Tells what this server is and can do.
+#[utoipa::path(
+    get, path = "/info", tag = "health",
+    responses((status = 200, description = "what it is", body = Envelope<Answer<Info>>))
+)]
+pub(super) async fn info(
+    State(app): State<Arc<App>>,
+    _caller: Caller,
+    Query(NoQuery {}, warnings): Query<NoQuery>,
+) -> Reply<Info> {
+    let workers = app.store.workers(app.settings.worker.lease).await?;
+    let info = Info {
+        version: env!("CARGO_PKG_VERSION"),
+        formats: Format::ALL,
+        video_codecs: VideoCodec::ALL,
+        audio_codecs: AudioCodec::ALL,
+        storage_types: StorageType::ALL,
+        limits: InfoLimits::of(&app),
+        workers: workers.len(),
+        worker_capacity: workers.iter().sum(),
+    };
+    Ok(Answer::new(info, warnings))
+}
+
+impl InfoLimits {
+    fn of(app: &App) -> Self {
+        let (api, media, limits) = (&app.settings.api, &app.settings.media, &app.settings.limits);
+        Self {
+            body: api.body_limit,
+            upload: api.upload_limit,
+            input: media.max_size,
+            input_duration: media.max_duration.as_secs(),
+            input_side: media.max_side,
+            batch_tasks: batches::MOST,
+            list_count: paging::MOST,
+            requests_per_second: limits.requests_per_second,
+            running_tasks: limits.running_tasks,
+            queued_tasks: limits.queued_tasks,
+        }
+    }
+}

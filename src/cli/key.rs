@@ -1,0 +1,108 @@
+//! `borealis key`: access keys, on the server's own database; for whoever runs the server, also when
+//! no key works any more.
+
+use std::sync::Arc;
+
+use clap::{Args, Subcommand};
+use model::{Role, TenantId};
+use serde_json::json;
+
+use super::print::{Shown, Table, fields, line};
+use crate::{
+    app::App,
+    config::{Flags, Settings},
+    keys,
+};
+
+/// The arguments of `borealis key`.
+#[derive(Args)]
+pub(super) struct KeyArgs {
+    #[command(subcommand)]
+    command: KeyCommand,
+}
+
+#[derive(Subcommand)]
+enum KeyCommand {
+    /// Make a key; its secret is shown once
+    Create {
+        /// Whose things it sees
+        #[arg(long, value_name = "NAME", default_value_t = TenantId::main())]
+        tenant: TenantId,
+        /// What it may do: admin, member or read
+        #[arg(long, default_value_t = Role::Member)]
+        role: Role,
+        #[command(flatten)]
+        shown: Shown,
+        #[command(flatten)]
+        flags: Box<Flags>,
+    },
+    /// List the keys of all tenants, newest first
+    List {
+        #[command(flatten)]
+        shown: Shown,
+        #[command(flatten)]
+        flags: Box<Flags>,
+    },
+    /// Delete a key: it is refused from then on
+    Revoke {
+        /// The public half of the key
+        access_key: String,
+        #[command(flatten)]
+        flags: Box<Flags>,
+    },
+}
+
+/// Does what was asked for.
+pub(super) async fn run(args: KeyArgs) -> super::Result {
+    match args.command {
+        KeyCommand::Create { tenant, role, shown, flags } => {
+            let app = open(&flags).await?;
+            let (key, secret) = keys::generate(tenant, role, app.clock.now());
+            app.store.add_key(&key).await?;
+            eprintln!("keep the secret_key: it is shown only now");
+            let made = json!({
+                "access_key": key.access_key,
+                "secret_key": secret.expose(),
+                "tenant": key.tenant,
+                "role": key.role,
+            });
+            shown.print(&made, fields)
+        }
+        KeyCommand::List { shown, flags } => {
+            let app = open(&flags).await?;
+            list(&app, shown).await
+        }
+        KeyCommand::Revoke { access_key, flags } => {
+            open(&flags).await?.store.delete_key(None, &access_key).await?;
+            line(&format!("revoked {access_key}"))
+        }
+    }
+}
+
+async fn open(flags: &Flags) -> super::Result<Arc<App>> {
+    Ok(App::new(Settings::load(flags)?).await?)
+}
+
+async fn list(app: &App, shown: Shown) -> super::Result {
+    let keys = app.store.keys(None).await?;
+    let list: Vec<_> = keys
+        .into_iter()
+        .map(|key| {
+            json!({
+                "access_key": key.access_key,
+                "tenant": key.tenant,
+                "role": key.role,
+                "created_time": key.created.as_secs(),
+            })
+        })
+        .collect();
+    shown.print(&json!({"num": list.len(), "list": list}), |keys| {
+        let columns = [
+            ("ACCESS KEY", "access_key"),
+            ("TENANT", "tenant"),
+            ("ROLE", "role"),
+            ("CREATED (UTC)", "created_time"),
+        ];
+        Table::of(&keys["list"], &columns).to_string()
+    })
+}

@@ -1,0 +1,147 @@
+//! What those who watch a task are told.
+
+use std::pin::Pin;
+
+use axum::{
+    body::Body,
+    http::{Request, header},
+};
+use borealis::api;
+use futures::{Stream, StreamExt as _};
+use model::{Stage, TaskEnd, WorkerId};
+use serde_json::{Value, json};
+
+use crate::app::{LEASE, TestApp};
+
+/// A stream of events, as a client reads it.
+struct Events {
+    status: u16,
+    pieces: Pin<Box<dyn Stream<Item = String>>>,
+    text: String,
+}
+
+#[derive(Debug, PartialEq)]
+struct Event {
+    id: String,
+    name: String,
+    data: Value,
+}
+
+impl Events {
+    async fn of(app: &TestApp, task_id: &str, last: Option<&str>) -> Self {
+        let mut request = Request::get(format!("{}/task_events?task_id={task_id}", api::BASE))
+            .header(header::AUTHORIZATION, app.admin.basic());
+        if let Some(last) = last {
+            request = request.header("last-event-id", last);
+        }
+        let response = app.open(request.body(Body::empty()).expect("a request")).await;
+        let status = response.status().as_u16();
+        let pieces = response.into_body().into_data_stream();
+        let pieces = pieces.map(|piece| String::from_utf8(piece.expect("a piece").into()).expect("UTF-8"));
+        Self { status, pieces: Box::pin(pieces), text: String::new() }
+    }
+
+    /// The next event; none at the end of the stream.
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            if let Some((event, rest)) = self.text.split_once("\n\n") {
+                let field = |name: &str| {
+                    let line = event.lines().find_map(|line| line.strip_prefix(name));
+                    line.unwrap_or_default().trim_start_matches(": ").to_owned()
+                };
+                let data = field("data");
+                let found = (!data.is_empty()).then(|| Event {
+                    id: field("id"),
+                    name: field("event"),
+                    data: serde_json::from_str(&data).expect("JSON"),
+                });
+                self.text = rest.to_owned();
+                if found.is_some() {
+                    return found;
+                }
+                continue;
+            }
+            self.text += &self.pieces.next().await?;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_task_is_watched_to_its_end() {
+    let app = TestApp::start().await;
+    let task_id = app.create_task(&app.add_storage("b").await, "a").await;
+    let mut events = Events::of(&app, &task_id, None).await;
+    let store = &app.app.store;
+    let told =
+        |event: &Event| (event.name.clone(), event.data["status"].clone(), event.data["progress"].clone());
+
+    let first = events.next().await.expect("an event");
+    assert_eq!(told(&first), ("status".to_owned(), json!("pending"), json!(0)));
+    let worker = WorkerId::generate(&mut rand::rng());
+    let claim = store.claim_job(&worker, LEASE).await.expect("the store").expect("a job");
+    let second = events.next().await.expect("an event");
+    assert_eq!(told(&second), ("status".to_owned(), json!("downloading"), json!(0)));
+    store.advance(&claim, Stage::Running, 40).await.expect("the store");
+    assert_eq!(
+        told(&events.next().await.expect("an event")),
+        ("status".to_owned(), json!("running"), json!(40))
+    );
+    store.advance(&claim, Stage::Running, 60).await.expect("the store");
+    let fourth = events.next().await.expect("an event");
+    assert_eq!(told(&fourth), ("progress".to_owned(), json!("running"), json!(60)));
+
+    // another comes back, and is told what he does not know
+    let mut known = Events::of(&app, &task_id, Some(&fourth.id)).await;
+    let mut old = Events::of(&app, &task_id, Some(&second.id)).await;
+    assert_eq!(old.next().await.expect("an event").id, fourth.id);
+    store.finish_task(&claim, TaskEnd::Cancelled).await.expect("the store");
+    let last = events.next().await.expect("an event");
+    assert_eq!((&last.name[..], &last.data), ("status", &app.task(&task_id).await));
+    assert_eq!(events.next().await, None);
+    for events in [&mut known, &mut old] {
+        assert_eq!(events.next().await.as_ref(), Some(&last));
+        assert_eq!(events.next().await, None);
+    }
+    assert_eq!(Events::of(&app, &task_id, Some(&last.id)).await.status, 204);
+    let mut late = Events::of(&app, &task_id, None).await;
+    assert_eq!((late.next().await, late.next().await), (Some(last), None));
+}
+
+#[tokio::test]
+async fn what_another_process_does_is_seen_too() {
+    let app = TestApp::start().await;
+    let task_id = app.create_task(&app.add_storage("b").await, "a").await;
+    let mut events = Events::of(&app, &task_id, None).await;
+    events.next().await.expect("an event");
+    let settings = app.app.settings.clone();
+    let other = borealis::app::App::new(settings).await.expect("another process over the same data");
+    let id = task_id.parse().expect("an id");
+    other.store.cancel_task(&model::TenantId::main(), &id).await.expect("cancelled");
+    assert_eq!(events.next().await.expect("an event").data["status"], "cancelled");
+    assert_eq!(events.next().await, None);
+}
+
+#[tokio::test]
+async fn there_are_so_many_streams_at_most() {
+    let app = TestApp::with(&["api.event_streams=1"]).await;
+    let task_id = app.create_task(&app.add_storage("b").await, "a").await;
+    let call = format!("task_events?task_id={task_id}");
+    let mut first = Events::of(&app, &task_id, None).await;
+    first.next().await.expect("an event");
+    let refused = app.get(&call).await;
+    refused.refusal(429, 1007);
+    assert_eq!(refused.header("retry-after"), Some("10"));
+    drop(first);
+    Events::of(&app, &task_id, None).await.next().await.expect("an event");
+}
+
+#[tokio::test]
+async fn a_deleted_key_sees_no_more() {
+    let app = TestApp::start().await;
+    let task_id = app.create_task(&app.add_storage("b").await, "a").await;
+    let mut events = Events::of(&app, &task_id, None).await;
+    events.next().await.expect("an event");
+    app.post("add_key", json!({"role": "admin"})).await.data();
+    app.delete(&format!("del_key?access_key={}", app.admin.access_key)).await.data();
+    assert_eq!(events.next().await, None);
+}
