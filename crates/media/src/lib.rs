@@ -28,7 +28,7 @@ mod verify;
 pub use error::MediaError;
 pub use logo::{MAX_LOGO_BYTES, check_logo, logo_file};
 pub use media::Media;
-pub use package::refer_to;
+pub use package::{early_main_playlist, early_media_playlist, is_unfinished, refer_to};
 pub use plan::{
     AudioPlan, Colour, LogoPlan, PictureFilter, Plan, PlanSettings, RateControl, Segmenting, Stills,
     VideoPlan, plan,

@@ -70,7 +70,23 @@ impl Media {
         progress: &(dyn Fn(f64) + Send + Sync),
         cancel: &CancellationToken,
     ) -> Result<RunOutput, MediaError> {
-        run::run(self, plan, &absolute(input)?, &absolute(work)?, progress, cancel).await
+        self.run_watched(plan, input, work, (progress, &|_| {}), cancel).await
+    }
+
+    /// As `run`; `finished` is told of every segment, initialization segment and playlist as soon as it
+    /// has been written, by its path below the output's folder. A playlist is written again and again.
+    ///
+    /// # Errors
+    /// As `run`.
+    pub async fn run_watched(
+        &self,
+        plan: &Plan,
+        input: &Path,
+        work: &Path,
+        (progress, finished): (&(dyn Fn(f64) + Send + Sync), &(dyn Fn(&str) + Send + Sync)),
+        cancel: &CancellationToken,
+    ) -> Result<RunOutput, MediaError> {
+        run::run(self, plan, &absolute(input)?, &absolute(work)?, (progress, finished), cancel).await
     }
 
     /// Looks at what came out; only what it agrees to has succeeded.

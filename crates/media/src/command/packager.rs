@@ -38,7 +38,7 @@ pub(super) fn arguments(plan: &Plan, segmenting: Segmenting, work: &Path) -> Vec
             }
         }
     }
-    for (flag, value) in formats::manifest(plan.format, &work.join("out")) {
+    for (flag, value) in formats::manifest(plan.format, plan.early, &work.join("out")) {
         add(flag, value);
     }
     arguments
@@ -47,7 +47,7 @@ pub(super) fn arguments(plan: &Plan, segmenting: Segmenting, work: &Path) -> Vec
 fn video_stream(format: Format, video: &VideoPlan, kind: SegmentType, work: &Path) -> OsString {
     let mut fields = stream("video", &video.name, kind, work);
     if format == Format::Hls {
-        field(&mut fields, "playlist_name", &format!("files/{}/playlist.m3u8", video.name));
+        field(&mut fields, "playlist_name", &format!("files/{}/{}", video.name, formats::PLAYLIST));
         field(&mut fields, "iframe_playlist_name", &format!("files/{}/iframes.m3u8", video.name));
     }
     fields
@@ -60,7 +60,7 @@ fn audio_stream(format: Format, audio: &AudioPlan, first: bool, kind: SegmentTyp
     }
     match format {
         Format::Hls => {
-            field(&mut fields, "playlist_name", &format!("files/{}/playlist.m3u8", audio.name));
+            field(&mut fields, "playlist_name", &format!("files/{}/{}", audio.name, formats::PLAYLIST));
             field(&mut fields, "hls_group_id", "audio");
             field(&mut fields, "hls_name", &audio.label);
         }
@@ -85,10 +85,10 @@ fn stream(what: &str, name: &str, kind: SegmentType, work: &Path) -> OsString {
         fields.push(folder.join(name));
     };
     match kind {
-        SegmentType::Ts => file("segment_template", "seg_$Number%05d$.ts"),
+        SegmentType::Ts => file("segment_template", &format!("{}$Number%05d$.ts", formats::SEGMENT)),
         SegmentType::Fmp4 => {
-            file("init_segment", "init.mp4");
-            file("segment_template", "seg_$Number%05d$.m4s");
+            file("init_segment", formats::INIT);
+            file("segment_template", &format!("{}$Number%05d$.m4s", formats::SEGMENT));
         }
     }
     fields

@@ -10,6 +10,13 @@ mod hls;
 mod mp4;
 pub(crate) mod stills;
 
+/// What the names of segments begin with.
+pub(crate) const SEGMENT: &str = "seg_";
+/// The name of an initialization segment.
+pub(crate) const INIT: &str = "init.mp4";
+/// The name of a stream's own playlist.
+pub(crate) const PLAYLIST: &str = "playlist.m3u8";
+
 /// The name of the main file in `<work>/out`.
 pub(crate) fn main_file(format: Format) -> String {
     format!("main.{}", format.extensions()[0])
@@ -25,11 +32,11 @@ pub(crate) fn muxer(format: Format) -> &'static [&'static str] {
 }
 
 /// The packager's flags for the main playlist or manifest in the folder `out`; none for what it does
-/// not write.
-pub(crate) fn manifest(format: Format, out: &Path) -> Vec<(&'static str, OsString)> {
+/// not write. `early` playlists grow from the start.
+pub(crate) fn manifest(format: Format, early: bool, out: &Path) -> Vec<(&'static str, OsString)> {
     let main = out.join(main_file(format)).into_os_string();
     match format {
-        Format::Hls => hls::flags(main),
+        Format::Hls => hls::flags(main, early),
         Format::Dash => dash::flags(main),
         Format::Mp4 | Format::Flv => Vec::new(),
     }

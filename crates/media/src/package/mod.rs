@@ -9,6 +9,7 @@
 //! - I-frames of transport streams are listed without the tables that a decoder needs before them.
 
 mod bandwidth;
+mod early;
 pub(crate) mod lines;
 pub(crate) mod mpd;
 mod refer;
@@ -21,6 +22,7 @@ use model::{ErrorCode, Format};
 use crate::{MediaError, Plan, formats};
 pub(crate) use bandwidth::Bandwidth;
 use bandwidth::measure;
+pub use early::{early_main_playlist, early_media_playlist, is_unfinished};
 use lines::Tag;
 pub use refer::refer_to;
 
@@ -52,7 +54,7 @@ fn put_hls_right(plan: &Plan, dir: &Path) -> io::Result<()> {
     for uri in uris(&text) {
         let path = dir.join(uri);
         let text = fs::read_to_string(&path)?;
-        fs::write(&path, media_playlist(&text))?;
+        fs::write(&path, media_playlist(&early::complete(&text), least_target(plan)))?;
     }
     let measure = |uri: &str| measure(&dir.join(uri));
     fs::write(&master, master_playlist(&text, &Truth::of(plan), measure)?)
@@ -96,14 +98,19 @@ fn uris(master: &str) -> Vec<String> {
     uris
 }
 
+/// What the target duration was said to be while the playlist grew; it must not become less.
+fn least_target(plan: &Plan) -> u64 {
+    if plan.early { early::target(plan) } else { 1 }
+}
+
 /// A media playlist with a target duration that holds (RFC 8216, 4.3.3.1), and with the tables of its
 /// transport stream as the initialization of I-frames (4.3.3.6): they stand before the first one.
-fn media_playlist(text: &str) -> String {
+fn media_playlist(text: &str, least: u64) -> String {
     let target = text.lines().filter_map(lines::extinf).map(|seconds| seconds.round() as u64).max();
     let mut tables = tables(text);
     let rewrite = |line: &str| {
         if line.starts_with("#EXT-X-TARGETDURATION:") {
-            return format!("#EXT-X-TARGETDURATION:{}", target.unwrap_or(1).max(1));
+            return format!("#EXT-X-TARGETDURATION:{}", target.unwrap_or(1).max(least));
         }
         match tables.take_if(|_| line.starts_with("#EXTINF:")) {
             Some(tables) => format!("{tables}\n{line}"),

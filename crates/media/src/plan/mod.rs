@@ -47,6 +47,8 @@ pub struct Plan {
     pub audios: Vec<AudioPlan>,
     /// Pictures taken out of the video.
     pub stills: Option<Stills>,
+    /// Whether playlists grow from the start; of HLS alone.
+    pub early: bool,
     /// What is laid over every rendition: the picture in [`crate::logo_file`].
     pub logo: Option<LogoPlan>,
     /// Seconds that come out, as expected.
@@ -204,6 +206,7 @@ pub fn plan(template: &Template, source: &Source, settings: &PlanSettings) -> Re
         videos,
         audios: sound::tracks(template, &sounds, duration),
         stills: stills::stills(template, picture, duration),
+        early: false,
         logo: picture
             .and(template.logo_path.as_ref())
             .map(|_| LogoPlan { size: template.logo_size, offset: template.logo_offset.unwrap_or_default() }),

@@ -6,6 +6,7 @@
 mod blame;
 mod listen;
 mod pipes;
+mod watch;
 
 use std::{
     io,
@@ -28,6 +29,7 @@ use crate::{
 };
 use blame::Verdict;
 use pipes::Pipes;
+use watch::Watch;
 
 /// What a run left behind.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +45,7 @@ pub(crate) async fn run(
     plan: &Plan,
     input: &Path,
     work: &Path,
-    progress: &(dyn Fn(f64) + Send + Sync),
+    (progress, finished): (&(dyn Fn(f64) + Send + Sync), &(dyn Fn(&str) + Send + Sync)),
     cancel: &CancellationToken,
 ) -> Result<RunOutput, MediaError> {
     let (listened, encoded) = shares(plan, progress);
@@ -51,6 +53,10 @@ pub(crate) async fn run(
     let commands = command::commands(plan, &gains, input, work);
     let dir = work.join("out");
     let pipes = prepare(plan, &dir, work, &commands).await.map_err(|error| no_room(&error))?;
+    let watch = match plan.segmenting {
+        Some(_) => Some(Watch::begin(plan, &dir).map_err(|error| no_room(&error))?),
+        None => None,
+    };
     let mut crew = Crew::start(media, &commands, input, work, pipes).await?;
     let limit = media.settings.limits.run_time;
     let outcome = tokio::select! {
@@ -61,6 +67,7 @@ pub(crate) async fn run(
             format!("it took longer than {} s", limit.as_secs()),
         )),
         outcome = crew.work(&dir, media.settings.stall, encoded) => outcome,
+        Err(error) = told(watch.as_ref(), finished) => Err(no_room(&error)),
     };
     let log = match outcome {
         Ok(log) => log,
@@ -69,9 +76,20 @@ pub(crate) async fn run(
             return Err(error);
         }
     };
+    if let Some(watch) = &watch {
+        watch.read(finished).map_err(|error| no_room(&error))?;
+    }
     package::put_right(plan, &dir).await?;
     progress(1.0);
     Ok(RunOutput { dir, log })
+}
+
+/// Tells of finished files as long as there may be more.
+async fn told(watch: Option<&Watch>, finished: &(dyn Fn(&str) + Send + Sync)) -> io::Result<()> {
+    match watch {
+        Some(watch) => watch.follow(finished).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Empties what an earlier try may have left, and makes the folders and pipes.

@@ -73,6 +73,7 @@ fn plan() -> Plan {
         clip: None,
         stills: None,
         logo: None,
+        early: false,
         title: String::new(),
         chapters: false,
         threads: 0,
