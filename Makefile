@@ -39,9 +39,9 @@ lint: $(DENY)
 fmt:
 	cargo fmt --all
 
-## Writes docs/settings.md and docs/openapi.json again, out of the code.
+## Writes docs/settings.md, docs/formats.md and docs/openapi.json again, out of the code.
 gen:
-	UPDATE_DOCS=1 cargo test --locked --package borealis --lib --test it generated
+	UPDATE_DOCS=1 cargo test --locked --package borealis --package borealis-model --lib --test it generated
 
 ## The figures of docs/figures.md, measured on this machine.
 bench: setup

@@ -38,6 +38,15 @@ pub struct MediaSettings {
     /// The preset of x264.
     #[serde(deserialize_with = "value::word")]
     pub x264_preset: Preset,
+    /// The preset of x265.
+    #[serde(deserialize_with = "value::word")]
+    pub x265_preset: Preset,
+    /// The preset of SVT-AV1.
+    #[serde(deserialize_with = "value::up_to::<13, _>")]
+    pub svtav1_preset: u8,
+    /// The speed of libvpx for VP9.
+    #[serde(deserialize_with = "value::up_to::<8, _>")]
+    pub vp9_cpu_used: u8,
     /// Encoder threads of one task; 0 leaves it to the encoder.
     #[serde(deserialize_with = "value::number")]
     pub threads: u32,
@@ -49,10 +58,10 @@ pub struct MediaSettings {
     pub min_free_disk: u64,
 }
 
-/// A preset of x264: the slower, the smaller the output.
+/// A preset of x264 and x265: the slower, the smaller the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
-#[expect(missing_docs, reason = "x264's own words")]
+#[expect(missing_docs, reason = "the encoders' own words")]
 pub enum Preset {
     Ultrafast,
     Superfast,
@@ -66,7 +75,7 @@ pub enum Preset {
 }
 
 impl Preset {
-    /// Its word on x264's command line.
+    /// Its word on the command line.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Ultrafast => "ultrafast",
@@ -95,6 +104,9 @@ impl MediaSettings {
             },
             sandbox: self.sandbox,
             x264_preset: self.x264_preset.as_str().to_owned(),
+            x265_preset: self.x265_preset.as_str().to_owned(),
+            svtav1_preset: self.svtav1_preset,
+            vp9_cpu_used: self.vp9_cpu_used,
             threads: self.threads,
             stall: self.stall,
         }

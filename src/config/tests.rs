@@ -109,7 +109,7 @@ fn every_setting_can_be_given_in_every_way() {
             "api.error_status" => "ok",
             "worker.enabled" => "false",
             "media.sandbox" => "off",
-            "media.x264_preset" => "veryfast",
+            "media.x264_preset" | "media.x265_preset" => "veryfast",
             "log.format" => "json",
             "log.level" => "debug",
             "net.allow_networks" | "callback.source_addresses" => "10.0.0.0/8, fd00::/8",

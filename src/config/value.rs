@@ -239,6 +239,14 @@ pub(super) fn number<'de, D: Deserializer<'de>, T: FromStr>(deserializer: D) -> 
     scalar(deserializer, |text| text.parse().map_err(|_| "give a whole number".to_owned()))
 }
 
+/// A whole number from 0 to `MOST`.
+pub(super) fn up_to<'de, const MOST: u8, D: Deserializer<'de>>(deserializer: D) -> Result<u8, D::Error> {
+    scalar(deserializer, |text| {
+        let number = text.parse().ok().filter(|number| *number <= MOST);
+        number.ok_or_else(|| format!("give a whole number from 0 to {MOST}"))
+    })
+}
+
 /// `true` or `false`.
 pub(super) fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     scalar(deserializer, |text| text.parse().map_err(|_| "give `true` or `false`".to_owned()))

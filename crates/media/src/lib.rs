@@ -25,6 +25,7 @@ mod source;
 mod tools;
 mod verify;
 
+pub use codecs::{PictureCodec, SoundCodec};
 pub use error::MediaError;
 pub use logo::{MAX_LOGO_BYTES, check_logo, logo_file};
 pub use media::Media;

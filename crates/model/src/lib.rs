@@ -6,6 +6,7 @@
 mod callback;
 mod clock;
 mod code;
+mod container;
 mod field;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
@@ -25,6 +26,7 @@ mod upload;
 pub use callback::{Attempt, Callback, CallbackNext, CallbackStatus};
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use code::{ErrorCode, Failure};
+pub use container::{CONTAINERS, Container};
 pub use field::{FieldError, without_unset};
 pub use id::{BatchId, CallbackId, JobId, ParseIdError, StorageId, TaskId, TenantId, UploadId, WorkerId};
 pub use input::{Input, InputPlace};

@@ -223,8 +223,8 @@ text_serde!(TemplateName);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SampleRate(pub u32);
 
-/// The rates of AAC (ISO/IEC 14496-3, table 1.16) that MP4, HLS, DASH and FLV players know.
-const SAMPLE_RATES: &[u32] = &[8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000];
+/// Rates that any codec knows.
+const SAMPLE_RATES: &[u32] = AudioCodec::Aac.sample_rates();
 
 impl FromStr for SampleRate {
     type Err = String;
@@ -416,7 +416,29 @@ impl Template {
         match self.format {
             Format::Mp4 | Format::Flv => None,
             Format::Dash => Some(SegmentType::Fmp4),
-            Format::Hls => Some(self.seg_type.unwrap_or(SegmentType::Ts)),
+            Format::Hls => Some(self.seg_type.unwrap_or_else(|| self.usual_segments())),
+        }
+    }
+
+    /// TS where every player is sure to know what is in it.
+    fn usual_segments(&self) -> SegmentType {
+        let plain = |codec| matches!(codec, VideoCodec::H264 | VideoCodec::None);
+        let picture = self.video_codecs().into_iter().all(|(_, codec)| plain(codec));
+        let sound = matches!(self.audio_codec(), AudioCodec::Aac | AudioCodec::None);
+        if picture && sound && self.also.is_none() { SegmentType::Ts } else { SegmentType::Fmp4 }
+    }
+
+    /// The codecs of all pictures that are made, each with the field that asks for it.
+    pub(crate) fn video_codecs(&self) -> Vec<(String, VideoCodec)> {
+        match &self.adaptive_streams {
+            None => vec![("vcodec".to_owned(), self.video_codec())],
+            Some(streams) => {
+                let codec = |(index, stream): (usize, &Rendition)| match stream.vcodec {
+                    Some(codec) => (format!("adaptive_streams[{index}].vcodec"), codec),
+                    None => ("vcodec".to_owned(), self.video_codec()),
+                };
+                streams.iter().enumerate().map(codec).collect()
+            }
         }
     }
 
@@ -468,18 +490,11 @@ impl Template {
         let not_yet = |field: &str, value: &dyn fmt::Display, accepted: &str| {
             Err(FieldError::new(field, format!("`{value}` is not supported yet; {accepted}")))
         };
-        match self.video_codec() {
-            VideoCodec::H264 | VideoCodec::None => {}
-            other => return not_yet("vcodec", &other, "give `h264` or `none`"),
+        if self.video_codec() == VideoCodec::Copy {
+            return not_yet("vcodec", &VideoCodec::Copy, "give `h264`");
         }
-        match self.audio_codec() {
-            AudioCodec::Aac | AudioCodec::None => {}
-            other => return not_yet("acodec", &other, "give `aac` or `none`"),
-        }
-        for (index, rendition) in self.adaptive_streams.iter().flatten().enumerate() {
-            if let Some(other) = rendition.vcodec.filter(|codec| *codec != VideoCodec::H264) {
-                return not_yet(&format!("adaptive_streams[{index}].vcodec"), &other, "give `h264`");
-            }
+        if self.audio_codec() == AudioCodec::Copy {
+            return not_yet("acodec", &AudioCodec::Copy, "give `aac`");
         }
         if let Some(other) = self.trans_mode.filter(|mode| *mode != TransMode::Standard) {
             return not_yet("trans_mode", &other, "give `standard`");
@@ -496,9 +511,6 @@ impl Template {
         if self.video_codec() == VideoCodec::None {
             if self.audio_codec() == AudioCodec::None {
                 return wrong("acodec", "`none` beside vcodec `none` leaves nothing to make".to_owned());
-            }
-            if self.format == Format::Flv {
-                return wrong("vcodec", "`none` cannot be put into flv; give `h264`".to_owned());
             }
             if self.adaptive_streams.is_some() {
                 return wrong("adaptive_streams", "has renditions beside vcodec `none`".to_owned());
@@ -526,19 +538,19 @@ impl Template {
                 format!("cannot be put into {}; give format `hls` or `dash`", self.format),
             );
         }
+        for (field, codec) in self.video_codecs() {
+            let in_ladder = self.adaptive_streams.is_some();
+            if in_ladder && matches!(codec, VideoCodec::Copy | VideoCodec::None) {
+                return wrong(&field, format!("`{codec}` cannot be one of the renditions; give a codec"));
+            }
+        }
         if self.adaptive_streams.as_ref().is_some_and(|streams| streams.len() > 10) {
             return wrong("adaptive_streams", "has more than 10 renditions".to_owned());
         }
-        if self.format == Format::Dash && self.seg_type == Some(SegmentType::Ts) {
+        if (self.format == Format::Dash || self.also.is_some()) && self.seg_type == Some(SegmentType::Ts) {
             return wrong("seg_type", "`ts` cannot be used with dash; give `fmp4`".to_owned());
         }
-        if self.format == Format::Flv
-            && let Some(SampleRate(rate)) = self.audio_sample_rate
-            && rate > 48000
-        {
-            return wrong("audio_sample_rate", format!("{rate} Hz cannot be put into flv"));
-        }
-        Ok(())
+        crate::container::check(self)
     }
 }
 
@@ -654,7 +666,7 @@ mod tests {
     }
 
     #[rstest]
-    #[case("vcodec", json!("h265"))]
+    #[case("acodec", json!("mp3"))]
     #[case("quality", json!(11))]
     #[case("seg_time", json!(61))]
     #[case("trans_mode", json!("fast"))]

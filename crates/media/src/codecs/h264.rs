@@ -2,6 +2,7 @@
 
 use model::{Box2d, Rational};
 
+use super::{Named, options};
 use crate::{RateControl, VideoPlan};
 
 /// One row of the limits of levels (ITU-T H.264, table A-1).
@@ -42,28 +43,20 @@ const LEVELS: &[Level] = &[
     level_of("6.2", 16_711_680, 139_264, 800_000, 800_000),
 ];
 
-/// The lowest level when nothing bounds the bit rate: at lower ones a detailed picture would be over.
+/// The lowest level when no bit rate is asked for: the limits of lower ones would show.
 const LEAST_UNBOUNDED: &str = "2.0";
 
-/// The CRF of a quality from 1 to 10.
-pub(crate) fn crf(quality: f64) -> f64 {
+/// Profiles by FFmpeg's names, by what they demand of a decoder.
+pub(super) const PROFILES: [&str; 4] = ["Constrained Baseline", "Baseline", "Main", "High"];
+
+pub(super) fn crf(quality: f64) -> f64 {
     33.0 - 2.0 * quality
 }
 
-/// kbit/s that a second may peak at, and kbit of the buffer; none when nothing bounds them.
-pub(crate) fn peak(rate_control: RateControl) -> Option<(u32, u32)> {
-    match rate_control {
-        RateControl::Average(average) => Some((average * 3 / 2, average * 2)),
-        RateControl::Crf { cap: Some(cap), .. } => Some((cap, cap * 2)),
-        RateControl::Crf { cap: None, .. } => None,
-    }
-}
-
-/// The lowest level that holds a stream; the highest when none does.
-pub(crate) fn level(size: Box2d, rate: Rational, rate_control: RateControl) -> &'static str {
+pub(super) fn level(size: Box2d, rate: Rational, rate_control: RateControl) -> &'static str {
     let (across, down) = macroblocks(size.width, size.height);
     let frame = across * down;
-    let (bitrate, buffer) = peak(rate_control).unwrap_or((0, 0));
+    let (bitrate, buffer) = rate_control.peak().unwrap_or_default();
     let unbounded = bitrate == 0;
     let least = LEVELS.iter().position(|level| unbounded && level.name == LEAST_UNBOUNDED);
     LEVELS[least.unwrap_or(0)..]
@@ -77,8 +70,7 @@ pub(crate) fn level(size: Box2d, rate: Rational, rate_control: RateControl) -> &
         .map_or("6.2", |level| level.name)
 }
 
-/// Whether any level holds a frame of this size.
-pub(crate) fn holds(width: u32, height: u32) -> bool {
+pub(super) fn holds(width: u32, height: u32) -> bool {
     let (across, down) = macroblocks(width, height);
     LEVELS.iter().any(|level| fits(level, across, down))
 }
@@ -93,27 +85,44 @@ fn macroblocks(width: u32, height: u32) -> (u64, u64) {
     (u64::from(width.div_ceil(16)), u64::from(height.div_ceil(16)))
 }
 
-/// The encoder's arguments. `fixed` puts a keyframe exactly every `gop` frames and nowhere else;
-/// groups are closed, so each can be decoded alone.
-pub(crate) fn arguments(video: &VideoPlan, fixed: bool, threads: u32) -> Vec<String> {
-    let mut arguments: Vec<String> = ["-c:v", "libx264", "-preset", &video.preset].map(str::to_owned).into();
-    let mut add = |name: &str, value: String| arguments.extend([name.to_owned(), value]);
-    add("-profile:v", video.profile.to_lowercase());
-    add("-level:v", video.level.clone());
+/// kbit/s and kbit that a stream of a level may take.
+fn bounds(level: &str) -> (u64, u64) {
+    let found = LEVELS.iter().find(|one| one.name == level);
+    found.map_or((0, 0), |level| (level.bitrate * 5 / 4, level.buffer * 5 / 4))
+}
+
+pub(super) fn arguments(video: &VideoPlan, fixed: bool) -> Vec<String> {
+    let mut arguments = options([
+        ("-c:v", "libx264".to_owned()),
+        ("-preset", video.preset.clone()),
+        ("-profile:v", video.profile.to_lowercase()),
+        ("-level:v", video.level.clone()),
+    ]);
     match video.rate_control {
-        RateControl::Crf { crf, .. } => add("-crf", crf.to_string()),
-        RateControl::Average(average) => add("-b:v", format!("{average}k")),
+        RateControl::Crf { crf, .. } => arguments.extend(options([("-crf", crf.to_string())])),
+        RateControl::Average(average) => arguments.extend(options([("-b:v", format!("{average}k"))])),
     }
-    if let Some((peak, buffer)) = peak(video.rate_control) {
-        add("-maxrate:v", format!("{peak}k"));
-        add("-bufsize:v", format!("{buffer}k"));
-    }
-    add("-g", video.gop.to_string());
+    let asked = video.rate_control.peak().map(|(peak, buffer)| (peak.into(), buffer.into()));
+    let (peak, buffer) = asked.unwrap_or_else(|| bounds(&video.level));
     let exact =
         if fixed { format!("keyint={0}:min-keyint={0}:scenecut=0:", video.gop) } else { String::new() };
-    add("-x264-params", format!("{exact}open-gop=0"));
-    if threads > 0 {
-        add("-threads:v", threads.to_string());
-    }
+    arguments.extend(options([
+        ("-maxrate:v", format!("{peak}k")),
+        ("-bufsize:v", format!("{buffer}k")),
+        ("-g", video.gop.to_string()),
+        ("-x264-params", format!("{exact}open-gop=0")),
+    ]));
     arguments
+}
+
+/// `avc1.PPCCLL`: profile, constraints, which FFmpeg does not show, and level, in hex digits.
+pub(super) fn is_claimed(claim: &str, stream: &Named<'_>) -> bool {
+    let profile = match stream.profile {
+        "High" => "64",
+        "Main" => "4d",
+        _ => "42",
+    };
+    claim.len() == "avc1.640028".len()
+        && claim.starts_with(&format!("avc1.{profile}"))
+        && claim.ends_with(&format!("{:02x}", stream.level))
 }

@@ -6,7 +6,7 @@ use std::{ffi::OsString, path::Path};
 use super::{Gain, METER, filters, input, logo, pipe, prefixed, stills, words};
 use crate::{
     AudioPlan, Plan, VideoPlan,
-    codecs::{aac, h264},
+    codecs::{picture_arguments, sound_arguments},
     formats,
 };
 
@@ -103,11 +103,11 @@ fn single_file(plan: &Plan, work: &Path) -> Vec<OsString> {
     let mut arguments = Vec::new();
     for (number, video) in plan.videos.iter().enumerate() {
         arguments.extend(mapped('v', number));
-        arguments.extend(encoded(h264::arguments(video, false, plan.threads)));
+        arguments.extend(encoded(picture_arguments(video, false, plan.threads)));
     }
     for (number, audio) in plan.audios.iter().enumerate() {
         arguments.extend(mapped('a', number));
-        arguments.extend(encoded(aac::arguments(audio)));
+        arguments.extend(encoded(sound_arguments(audio)));
         for (name, value) in [("language", &audio.language), ("title", &audio.title)] {
             if !value.is_empty() {
                 arguments.extend(words(&[&format!("-metadata:s:a:{number}"), &format!("{name}={value}")]));
@@ -129,7 +129,7 @@ fn single_file(plan: &Plan, work: &Path) -> Vec<OsString> {
 
 fn video_pipe(plan: &Plan, video: &VideoPlan, number: usize, work: &Path) -> Vec<OsString> {
     let mut arguments = mapped('v', number);
-    arguments.extend(encoded(h264::arguments(video, true, plan.threads)));
+    arguments.extend(encoded(picture_arguments(video, true, plan.threads)));
     arguments.extend(words(&NO_METADATA));
     arguments.extend(words(&["-map_chapters", "-1"]));
     arguments.extend(words(&PIPE));
@@ -138,11 +138,11 @@ fn video_pipe(plan: &Plan, video: &VideoPlan, number: usize, work: &Path) -> Vec
     arguments
 }
 
-/// The encoder's first packet holds nothing but silence from before 0. It is dropped, so that the
+/// The encoder's first packets hold nothing but silence from before 0. They are dropped, so that the
 /// sound begins at 0 without an edit list, which not every player reads.
 fn audio_pipe(audio: &AudioPlan, number: usize, work: &Path) -> Vec<OsString> {
     let mut arguments = mapped('a', number);
-    arguments.extend(encoded(aac::arguments(audio)));
+    arguments.extend(encoded(sound_arguments(audio)));
     arguments.extend(words(&["-bsf:a", "noise=drop='lt(pts,0)'"]));
     arguments.extend(words(&NO_METADATA));
     arguments.extend(words(&["-map_chapters", "-1"]));

@@ -3,7 +3,7 @@
 //! begins late would hold all frames until then in memory.
 
 use super::{Gain, logo, stills};
-use crate::{AudioPlan, Colour, FieldOrder, PictureFilter, Plan, Turn, VideoPlan, codecs::aac};
+use crate::{AudioPlan, Colour, FieldOrder, PictureFilter, Plan, Turn, VideoPlan, codecs};
 
 /// The graph of the picture: `[v0]`, `[v1]`, … are its outputs, and `[p0]` and `[p1]` the pictures taken
 /// out of it; none without picture.
@@ -17,8 +17,10 @@ pub(super) fn picture(plan: &Plan) -> Option<String> {
         common.extend(rate(plan, picture, top));
     }
     common.extend(turn(picture.turn));
-    let (linear, size) = gamut(picture, top);
-    common.extend(linear);
+    let one_look = plan.videos.iter().all(|video| look(video) == look(top));
+    if one_look {
+        common.extend(gamut(picture, top));
+    }
     // after this nothing of the source is left but its samples: no matrix, captions or HDR metadata
     common.push("sidedata=mode=delete".to_owned());
 
@@ -27,13 +29,13 @@ pub(super) fn picture(plan: &Plan) -> Option<String> {
         if !one_rate {
             filters.extend(rate(plan, picture, video));
         }
-        filters.extend(finish(picture, video, size));
+        if !one_look {
+            filters.extend(gamut(picture, video));
+        }
+        filters.extend(finish(picture, video, if one_look { top } else { video }));
         match &plan.logo {
             None => format!("{}[v{number}]", filters.join(",")),
-            Some(logo) => {
-                let over = logo::over(logo, picture, video, number);
-                format!("{}[b{number}]{over}", filters.join(","))
-            }
+            Some(logo) => format!("{}[b{number}]{}", filters.join(","), logo::over(logo, video, number)),
         }
     };
     let mut branches: Vec<_> =
@@ -61,10 +63,15 @@ pub(super) fn picture(plan: &Plan) -> Option<String> {
 
 /// The graph of a sound, which begins at 0 whatever its time stamps say: silence until it sets in.
 pub(super) fn heard(plan: &Plan, audio: &AudioPlan, gain: Option<Gain>) -> String {
-    let layout = aac::layout(audio.channels);
+    let before = if plan.segmenting.is_some() { audio.codec.before_zero(audio.sample_rate) } else { 0 };
+    let samples = audio.codec.sample_format();
     let mut graph = format!(
-        "[0:{}]aresample=osr={}:ochl={layout}:osf=fltp:async=1:first_pts=0",
-        audio.index, audio.sample_rate
+        "[0:{}]aresample=osr={}:ochl={}:osf={}:async=1:first_pts={}",
+        audio.index,
+        audio.sample_rate,
+        codecs::layout(audio.channels),
+        samples,
+        -i64::from(before)
     );
     if audio.silence > 0.0 {
         graph.push_str(&format!(",apad=pad_dur={}", seconds(audio.silence)));
@@ -78,7 +85,7 @@ pub(super) fn heard(plan: &Plan, audio: &AudioPlan, gain: Option<Gain>) -> Strin
         // true peaks lie between the samples: four times as many show them
         let (over, rate) = (4 * audio.sample_rate, audio.sample_rate);
         graph.push_str(&format!(
-            ",aresample={over},alimiter=limit={ceiling}dB:level=false:latency=true,aresample={rate}:osf=fltp"
+            ",aresample={over},alimiter=limit={ceiling}dB:level=false:latency=true,aresample={rate}:osf={samples}"
         ));
     }
     graph
@@ -121,45 +128,57 @@ fn turn(turn: Turn) -> Vec<String> {
     filters.iter().map(|filter| (*filter).to_owned()).collect()
 }
 
-/// HDR and wide gamuts, which zscale knows by the tags that were set, become BT.709 in linear light, at the size of the top rendition, since this is
-/// slow. Gives the size that the picture has after it.
-fn gamut(picture: &PictureFilter, top: &VideoPlan) -> (Vec<String>, (u32, u32)) {
-    if !picture.tone_map && !picture.given.is_wide() {
-        return (Vec::new(), (picture.width, picture.height));
+/// What renditions have to have in common to share the conversion of their colours.
+fn look(video: &VideoPlan) -> (&Colour, bool, u8) {
+    (&video.colour, video.tone_map, video.depth)
+}
+
+/// Whether the samples have to be recomputed in linear light.
+fn is_linear(picture: &PictureFilter, video: &VideoPlan) -> bool {
+    video.tone_map || picture.given.is_wide() && !video.colour.is_wide()
+}
+
+/// HDR and wide gamuts, which zscale knows by the tags that were set, become BT.709 in linear light, at
+/// the size of the top rendition that needs it, since this is slow.
+fn gamut(picture: &PictureFilter, top: &VideoPlan) -> Vec<String> {
+    if !is_linear(picture, top) {
+        return Vec::new();
     }
     let mut filters = vec![
         format!("zscale=w={}:h={}:filter=bicubic:transfer=linear:npl=100", top.width, top.height),
         "format=gbrpf32le".to_owned(),
         "zscale=primaries=bt709".to_owned(),
     ];
-    if picture.tone_map {
+    if top.tone_map {
         filters.push("tonemap=tonemap=mobius:desat=0".to_owned());
     }
     filters.push("zscale=matrix=bt709:transfer=bt709:primaries=bt709:range=limited".to_owned());
-    filters.push("format=yuv420p".to_owned());
-    (filters, (top.width, top.height))
+    filters.push(format!("format={}", top.pixel_format()));
+    filters
 }
 
-/// The last filters of a rendition: its size, square pixels, 8-bit 4:2:0, and colours that are said.
-fn finish(picture: &PictureFilter, video: &VideoPlan, (width, height): (u32, u32)) -> Vec<String> {
-    let (given, wanted) = (&picture.given, &picture.colour);
-    let linear = picture.tone_map || given.is_wide();
+/// The last filters of a rendition: its size, square pixels, 4:2:0 in its depth, and colours that are
+/// said. `linear` is the rendition whose colours were converted before, if any had to be.
+fn finish(picture: &PictureFilter, video: &VideoPlan, linear: &VideoPlan) -> Vec<String> {
+    let (given, wanted) = (&picture.given, &video.colour);
+    let converted = is_linear(picture, linear);
+    let size = if converted { (linear.width, linear.height) } else { (picture.width, picture.height) };
     let mut scale = Vec::new();
-    if (width, height) != (video.width, video.height) {
+    if size != (video.width, video.height) {
         scale.push(format!("w={}:h={}", video.width, video.height));
     }
-    if !linear && given.full_range {
+    if !converted && given.full_range {
         scale.push("out_range=limited".to_owned());
     }
-    if !linear && given.matrix != wanted.matrix {
+    if !converted && given.matrix != wanted.matrix {
         scale.push(format!("out_color_matrix={}", wanted.matrix));
     }
     let mut filters = Vec::new();
     if !scale.is_empty() {
         filters.push(format!("scale={}", scale.join(":")));
     }
-    if !linear && picture.pixel_format != "yuv420p" {
-        filters.push("format=yuv420p".to_owned());
+    if !converted && picture.pixel_format != video.pixel_format() {
+        filters.push(format!("format={}", video.pixel_format()));
     }
     filters.push("setsar=1".to_owned());
     if given != wanted {

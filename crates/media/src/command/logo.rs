@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::Path};
 use model::{Distance, Length, LogoOffset, LogoSize};
 
 use super::{prefixed, words};
-use crate::{LogoPlan, PictureFilter, Plan, VideoPlan, logo_file};
+use crate::{LogoPlan, Plan, VideoPlan, logo_file};
 
 /// The input, if the plan has a logo: a PNG, whatever the file says of itself.
 pub(super) fn input(plan: &Plan, work: &Path) -> Vec<OsString> {
@@ -25,15 +25,16 @@ pub(super) fn split(count: usize) -> String {
 
 /// Lays the logo over the rendition with this number, from `[b0]` to `[v0]`. It is never larger than the
 /// picture and never stands out of it.
-pub(super) fn over(logo: &LogoPlan, picture: &PictureFilter, video: &VideoPlan, number: usize) -> String {
+pub(super) fn over(logo: &LogoPlan, video: &VideoPlan, number: usize) -> String {
     let across = bound(logo.size, |size| size.width, video.width, "iw");
     let down = bound(logo.size, |size| size.height, video.height, "ih");
     let LogoOffset { x, y } = logo.offset;
     let (x, y) = (place(x, video.width, 'W', 'w'), place(y, video.height, 'H', 'h'));
-    let matrix = &picture.colour.matrix;
+    let matrix = &video.colour.matrix;
+    let (with_alpha, mixed) = if video.depth > 8 { ("yuva420p10le", "yuv420p10") } else { ("yuva420p", "yuv420") };
     format!(
         ";[l{number}]scale=w='{across}':h='{down}':force_original_aspect_ratio=decrease:out_range=limited:out_color_matrix={matrix},\
-         format=yuva420p[o{number}];[b{number}][o{number}]overlay=x='{x}':y='{y}':format=yuv420:eval=init[v{number}]"
+         format={with_alpha}[o{number}];[b{number}][o{number}]overlay=x='{x}':y='{y}':format={mixed}:eval=init[v{number}]"
     )
 }
 

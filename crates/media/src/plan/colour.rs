@@ -67,7 +67,7 @@ impl Colour {
         }
     }
 
-    /// What comes out of it as 8-bit H.264: its own meaning where every player knows it, else BT.709.
+    /// What comes out of it: its own meaning where every player knows it, else BT.709.
     pub(crate) fn wanted(&self) -> Self {
         let known = matches!(self.matrix.as_str(), "bt709" | "bt470bg" | "smpte170m");
         if known && !self.is_wide() && self.transfer != "linear" {

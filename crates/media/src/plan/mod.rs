@@ -8,7 +8,10 @@ use model::{
     VideoCodec,
 };
 
-use crate::{Clip, FieldOrder, MediaError, Source, Turn};
+use crate::{
+    Clip, FieldOrder, MediaError, Source, Turn,
+    codecs::{PictureCodec, SoundCodec},
+};
 
 mod colour;
 mod picture;
@@ -28,6 +31,12 @@ pub use stills::Stills;
 pub struct PlanSettings {
     /// x264's preset.
     pub x264_preset: String,
+    /// x265's preset.
+    pub x265_preset: String,
+    /// SVT-AV1's preset, 0 (slowest) to 13.
+    pub svtav1_preset: u8,
+    /// libvpx's `cpu-used` for VP9, 0 (slowest) to 5.
+    pub vp9_cpu_used: u8,
     /// Encoder threads in all; 0 leaves it to the encoder.
     pub threads: u32,
 }
@@ -66,6 +75,16 @@ pub struct Plan {
     pub threads: u32,
 }
 
+impl Plan {
+    /// Whether its streams lie in MP4 or fragments of it.
+    pub(crate) fn is_in_iso_files(&self) -> bool {
+        match self.segmenting {
+            Some(segmenting) => segmenting.kind == SegmentType::Fmp4,
+            None => self.format == Format::Mp4,
+        }
+    }
+}
+
 /// How an output is cut into segments.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Segmenting {
@@ -94,10 +113,6 @@ pub struct PictureFilter {
     pub pixel_format: String,
     /// What the source's colours mean.
     pub given: Colour,
-    /// What the output's colours mean; always written.
-    pub colour: Colour,
-    /// Whether PQ or HLG becomes BT.709.
-    pub tone_map: bool,
     /// Seconds of the sound's lead: the picture's first frame is shown until then.
     pub start: f64,
     /// Seconds for which the last frame is held beyond its end, because the sound lasts longer.
@@ -116,7 +131,7 @@ pub struct LogoPlan {
 /// How bits are spent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum RateControl {
-    /// Constant quality, with an optional cap.
+    /// Constant quality, with an optional cap; without one, what the level allows.
     Crf {
         /// The encoder's scale.
         crf: f64,
@@ -127,11 +142,24 @@ pub enum RateControl {
     Average(u32),
 }
 
+impl RateControl {
+    /// kbit/s that a second may peak at, and kbit of the buffer; none when only the level bounds them.
+    pub(crate) fn peak(self) -> Option<(u32, u32)> {
+        match self {
+            Self::Average(average) => Some((average * 3 / 2, average * 2)),
+            Self::Crf { cap: Some(cap), .. } => Some((cap, cap * 2)),
+            Self::Crf { cap: None, .. } => None,
+        }
+    }
+}
+
 /// One rendition of the picture.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VideoPlan {
     /// Its name in paths: `1080p`, by the short side; unique in the plan.
     pub name: String,
+    /// What it is encoded as.
+    pub codec: PictureCodec,
     /// Even.
     pub width: u32,
     /// Even.
@@ -144,10 +172,23 @@ pub struct VideoPlan {
     pub rate_control: RateControl,
     /// The encoder's preset.
     pub preset: String,
-    /// `High`, `Main` or `Baseline`.
+    /// FFmpeg's name, such as `High`; what the fastest presets write may demand less.
     pub profile: String,
     /// Such as `4.0`: the lowest level that fits.
     pub level: String,
+    /// Bits of a sample, 8 or 10; always 4:2:0.
+    pub depth: u8,
+    /// What its colours mean; always written.
+    pub colour: Colour,
+    /// Whether PQ or HLG becomes BT.709.
+    pub tone_map: bool,
+}
+
+impl VideoPlan {
+    /// FFmpeg's name of what its samples are.
+    pub(crate) const fn pixel_format(&self) -> &'static str {
+        if self.depth > 8 { "yuv420p10le" } else { "yuv420p" }
+    }
 }
 
 /// One sound track.
@@ -159,6 +200,8 @@ pub struct AudioPlan {
     pub label: String,
     /// The stream's index in the source.
     pub index: u32,
+    /// What it is encoded as.
+    pub codec: SoundCodec,
     /// kbit/s.
     pub bitrate: u32,
     /// Hz.
@@ -197,7 +240,9 @@ pub fn plan(template: &Template, source: &Source, settings: &PlanSettings) -> Re
     let segmenting = template
         .segment_type()
         .map(|kind| Segmenting { kind, seconds: rate::segment(&rates, template.segment_seconds()) });
-    let videos = picture::renditions(template, settings, &wishes, &rates, segmenting);
+    let videos = picture.map_or_else(Vec::new, |picture| {
+        picture::renditions(template, settings, picture, &wishes, &rates, segmenting)
+    });
     Ok(Plan {
         format: template.format,
         segmenting,

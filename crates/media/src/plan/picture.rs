@@ -7,11 +7,10 @@ use super::{
     rate::{self},
     rungs::Rung,
 };
-use crate::{Picture, codecs::h264};
+use crate::Picture;
 
 /// What is done once, before the picture is scaled to each rendition.
 pub(super) fn filter(picture: &Picture, rates: &[Rational], duration: f64) -> PictureFilter {
-    let given = Colour::given(picture);
     let upright = picture.turn.quarters.is_multiple_of(2);
     let frame = rates.first().map_or(0.0, |rate| 1.0 / rate.as_f64());
     let left = duration - picture.end;
@@ -23,9 +22,7 @@ pub(super) fn filter(picture: &Picture, rates: &[Rational], duration: f64) -> Pi
         width: if upright { picture.width } else { picture.height },
         height: if upright { picture.height } else { picture.width },
         pixel_format: picture.pixel_format.clone(),
-        colour: given.wanted(),
-        given,
-        tone_map: picture.is_hdr(),
+        given: Colour::given(picture),
         start: picture.start,
         // the packets of sound seldom end where a frame does
         hold: if left > frame { left } else { 0.0 },
@@ -36,6 +33,7 @@ pub(super) fn filter(picture: &Picture, rates: &[Rational], duration: f64) -> Pi
 pub(super) fn renditions(
     template: &Template,
     settings: &PlanSettings,
+    picture: &Picture,
     rungs: &[Rung],
     rates: &[Rational],
     segmenting: Option<Segmenting>,
@@ -46,18 +44,34 @@ pub(super) fn renditions(
         .iter()
         .zip(rates)
         .zip(gops)
-        .map(|((rung, rate), gop)| VideoPlan {
-            name: name(rung, &mut names),
-            width: rung.size.width,
-            height: rung.size.height,
-            rate: *rate,
-            gop,
-            rate_control: rung.rate_control,
-            preset: settings.x264_preset.clone(),
-            profile: "High".to_owned(),
-            level: h264::level(rung.size, *rate, rung.rate_control).to_owned(),
+        .map(|((rung, rate), gop)| {
+            let codec = rung.codec;
+            let depth = codec.depth(is_deep(&picture.pixel_format));
+            VideoPlan {
+                name: name(rung, &mut names),
+                codec,
+                width: rung.size.width,
+                height: rung.size.height,
+                rate: *rate,
+                gop,
+                rate_control: rung.rate_control,
+                preset: codec.preset(settings),
+                profile: codec.profile(depth).to_owned(),
+                level: codec.level(rung.size, *rate, rung.rate_control).to_owned(),
+                depth,
+                colour: Colour::given(picture).wanted(),
+                tone_map: picture.is_hdr(),
+            }
         })
         .collect()
+}
+
+/// Whether samples have more than 8 bits, by FFmpeg's name: only then does the order of bytes matter,
+/// which it ends in. RGB in 16 bits for all three is the exception.
+fn is_deep(pixel_format: &str) -> bool {
+    let small = ["rgb565", "rgb555", "rgb444", "bgr565", "bgr555", "bgr444"];
+    (pixel_format.ends_with("le") || pixel_format.ends_with("be"))
+        && !small.iter().any(|start| pixel_format.starts_with(start))
 }
 
 fn name(rung: &Rung, taken: &mut Vec<String>) -> String {

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use model::{Box2d, Rendition, Resolution, Template};
 
 use super::{RateControl, size};
-use crate::Picture;
+use crate::{Picture, codecs::PictureCodec};
 
 /// Short sides of the usual ladder.
 const LADDER: [u32; 5] = [1080, 720, 540, 360, 234];
@@ -19,6 +19,7 @@ const LEAST_RATE: f64 = 64.0;
 /// A rendition as it is wanted.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Rung {
+    pub codec: PictureCodec,
     pub size: Box2d,
     pub framerate: Option<NonZeroU32>,
     pub rate_control: RateControl,
@@ -93,24 +94,25 @@ fn scale(wish: Option<Resolution>, shown: (f64, f64)) -> f64 {
 }
 
 fn rung(template: &Template, stream: &Rendition, scale: f64, shown: (f64, f64)) -> Rung {
+    let word = stream.vcodec.unwrap_or(template.video_codec());
+    let codec = PictureCodec::asked(word).unwrap_or(PictureCodec::H264);
     Rung {
-        size: size::scaled(shown, scale),
+        codec,
+        size: size::scaled(shown, scale, codec),
         framerate: stream.framerate.or(template.framerate),
-        rate_control: rate_control(template, stream),
+        rate_control: rate_control(template, stream, codec),
     }
 }
 
 /// A rendition that says anything about bits is taken at its word; else the template speaks.
-fn rate_control(template: &Template, stream: &Rendition) -> RateControl {
+fn rate_control(template: &Template, stream: &Rendition, codec: PictureCodec) -> RateControl {
     let (quality, bitrate) = match (stream.quality, stream.video_bitrate) {
         (None, None) => (template.quality, template.video_bitrate),
         (quality, bitrate) => (quality, bitrate),
     };
     match (quality, bitrate) {
         (None, Some(bitrate)) => RateControl::Average(bitrate),
-        (quality, cap) => {
-            RateControl::Crf { crf: crate::codecs::h264::crf(quality.unwrap_or(USUAL_QUALITY)), cap }
-        }
+        (quality, cap) => RateControl::Crf { crf: codec.crf(quality.unwrap_or(USUAL_QUALITY)), cap },
     }
 }
 

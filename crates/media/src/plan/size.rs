@@ -2,6 +2,8 @@
 
 use model::{Box2d, Resolution};
 
+use crate::codecs::PictureCodec;
+
 /// What is within this of the source counts as the source's own size: 718 lines are 720p.
 const SLACK: f64 = 1.02;
 
@@ -25,12 +27,13 @@ pub(super) fn enlarges(scale: f64) -> bool {
     scale > SLACK
 }
 
-/// The even size of a source scaled so; never enlarged, and never more than H.264 can hold.
-pub(super) fn scaled((width, height): (f64, f64), scale: f64) -> Box2d {
+/// The even size of a source scaled so; never enlarged, and never more than the codec can hold.
+pub(super) fn scaled((width, height): (f64, f64), scale: f64, codec: PictureCodec) -> Box2d {
     let mut scale = scale.min(1.0);
     loop {
-        let size = Box2d { width: even(width * scale), height: even(height * scale) };
-        if crate::codecs::h264::holds(size.width, size.height) {
+        let side = |side: f64| even(side * scale).max(codec.least_side());
+        let size = Box2d { width: side(width), height: side(height) };
+        if codec.holds(size.width, size.height) {
             return size;
         }
         scale *= 0.98;

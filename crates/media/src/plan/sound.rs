@@ -3,7 +3,7 @@
 use model::{AudioCodec, SampleRate, Template};
 
 use super::AudioPlan;
-use crate::{AudioStream, Source, codecs::aac};
+use crate::{AudioStream, Source, codecs::SoundCodec};
 
 /// Hz unless asked.
 const USUAL_SAMPLE_RATE: u32 = 48_000;
@@ -26,6 +26,7 @@ pub(super) fn tracks(template: &Template, sounds: &[&AudioStream], duration: f64
         template.adaptive_streams.iter().flatten().filter_map(|stream| stream.audio_bitrate).max()
     });
     let sample_rate = template.audio_sample_rate.map_or(USUAL_SAMPLE_RATE, |SampleRate(rate)| rate);
+    let codec = SoundCodec::asked(template.audio_codec()).unwrap_or(SoundCodec::Aac);
     let mut labels = Vec::new();
     sounds
         .iter()
@@ -39,7 +40,8 @@ pub(super) fn tracks(template: &Template, sounds: &[&AudioStream], duration: f64
                 name: if number == 0 { "audio".to_owned() } else { format!("audio_{}", number + 1) },
                 label,
                 index: sound.index,
-                bitrate: aac::bitrate(asked, channels, sample_rate),
+                codec,
+                bitrate: codec.bitrate(asked, channels, sample_rate),
                 sample_rate,
                 channels,
                 language: sound.language.clone(),

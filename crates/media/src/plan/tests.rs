@@ -9,7 +9,7 @@ use super::*;
 use crate::{AudioStream, Picture};
 
 pub(crate) fn settings() -> PlanSettings {
-    PlanSettings { x264_preset: "medium".to_owned(), threads: 0 }
+    crate::MediaSettings::default().plan_settings()
 }
 
 /// A template by its fields.
@@ -303,11 +303,11 @@ fn colours(#[case] (width, height): (u32, u32), #[case] tags: [&str; 3], #[case]
     tagged.color_transfer = transfer.to_owned();
     tagged.color_primaries = primaries.to_owned();
     let plan = planned(json!({"format": "mp4"}), &source(Some(tagged), vec![]));
-    let picture = plan.picture.expect("a picture");
-    let Colour { full_range, matrix, transfer: curve, primaries } = picture.colour;
+    let video = &plan.videos[0];
+    let Colour { full_range, matrix, transfer: curve, primaries } = &video.colour;
     assert_eq!(format!("{matrix} {curve} {primaries}"), colour);
     assert!(!full_range);
-    assert_eq!(picture.tone_map, transfer == "smpte2084");
+    assert_eq!(video.tone_map, transfer == "smpte2084");
 }
 
 #[rstest]

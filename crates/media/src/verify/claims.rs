@@ -9,7 +9,7 @@ use super::{
     judge::Found,
     listing::{Planned, Segment, Track, wrong},
 };
-use crate::{MediaError, package::Bandwidth};
+use crate::{MediaError, VideoPlan, codecs::Named, package::Bandwidth};
 
 /// Bit rates are told to within so much of themselves.
 const BIT_RATES: f64 = 0.01;
@@ -32,9 +32,9 @@ pub(super) fn check(found: &Found<'_>) -> Result<(), MediaError> {
         let of_it = bandwidth(track);
         match track.planned[..] {
             [Planned::Video(number)] => {
-                let with_sound = hls && !found.plan.audios.is_empty();
+                let sound = found.plan.audios.first().filter(|_| hls).map(|audio| audio.codec.claim());
                 let video = &found.plan.videos[number];
-                check_codecs(track, stream, with_sound)?;
+                check_codecs(track, Some((video, stream)), sound)?;
                 let size = (u64::from(video.width), u64::from(video.height));
                 if track.claims.size != Some(size) {
                     return Err(untrue(track, "size"));
@@ -57,7 +57,7 @@ pub(super) fn check(found: &Found<'_>) -> Result<(), MediaError> {
                     return Err(untrue(track, "sample rate"));
                 }
                 if track.claims.bandwidth.is_some() {
-                    check_codecs(track, stream, false)?;
+                    check_codecs(track, None, Some(audio.codec.claim()))?;
                     check_bandwidth(track, if hls { loudest } else { of_it }, hls)?;
                 }
             }
@@ -91,33 +91,32 @@ fn check_bandwidth(track: &Track, found: Bandwidth, with_average: bool) -> Resul
     Ok(())
 }
 
-/// RFC 6381 from what the streams' headers say.
-fn check_codecs(track: &Track, stream: &StreamFacts, with_sound: bool) -> Result<(), MediaError> {
-    const AAC_LC: &str = "mp4a.40.2";
-    let header = &stream.header;
-    let profile = match header.profile.as_str() {
-        "High" => "64",
-        "Main" => "4d",
-        _ => "42",
-    };
+/// The picture's codec from what the stream's header says, and the sound's, and no other.
+fn check_codecs(
+    track: &Track,
+    picture: Option<(&VideoPlan, &StreamFacts)>,
+    sound: Option<&str>,
+) -> Result<(), MediaError> {
     let claimed = track.claims.codecs.as_deref().unwrap_or_default().to_ascii_lowercase();
     let mut claimed: Vec<&str> = claimed.split(',').collect();
-    if (with_sound || header.kind == "audio") && claimed.pop() != Some(AAC_LC) {
-        return Err(untrue(track, "codec"));
-    }
-    let is_true = match (header.kind.as_str(), claimed[..].first()) {
-        ("audio", None) => true,
-        // In between stand the constraints, which ffprobe does not show.
-        ("video", Some(codec)) => {
-            let level = format!("{:02x}", header.level);
-            claimed.len() == 1
-                && codec.len() == "avc1.640028".len()
-                && codec.starts_with(&format!("avc1.{profile}"))
-                && codec.ends_with(&level)
+    let is_sound = |found: Option<&str>| sound.is_none() || found == sound;
+    let is_picture = |found: Option<&str>| match (picture, found) {
+        (None, found) => found.is_none(),
+        (Some((video, stream)), Some(found)) => {
+            let header = &stream.header;
+            let (profile, level) = (header.profile.as_str(), header.level);
+            let named = Named { profile, level, planned_level: &video.level, depth: video.depth };
+            video.codec.is_claimed(found, &named)
         }
-        _ => false,
+        (Some(_), None) => false,
     };
-    if is_true { Ok(()) } else { Err(untrue(track, "codec")) }
+    let heard = if sound.is_some() { claimed.pop() } else { None };
+    let shown = claimed.pop();
+    if is_sound(heard) && is_picture(shown) && claimed.is_empty() {
+        Ok(())
+    } else {
+        Err(untrue(track, "codec"))
+    }
 }
 
 /// A player that fetches the listed range of a segment has the whole picture, and no more.

@@ -37,7 +37,11 @@ pub(super) fn read(plan: &Plan, dir: &Path) -> Result<Listing, MediaError> {
         let found = representations.iter().find(|one| one.is_in(name));
         let found = found.ok_or_else(|| wrong(format!("the manifest does not name `{name}`")))?;
         let together = match planned {
-            Planned::Video(_) => plan.videos.len(),
+            // one set for each codec: players do not switch between codecs
+            Planned::Video(number) => {
+                let codec = plan.videos[number].codec;
+                plan.videos.iter().filter(|video| video.codec == codec).count()
+            }
             Planned::Audio(_) => 1,
         };
         if children(found.set, "Representation").count() != together {

@@ -1,15 +1,22 @@
 //! Decodes the first and the last segment of a track, or the start and the end of a long file.
 
-use std::path::PathBuf;
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
 
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    facts::StreamFacts,
+    facts::{Packets, StreamFacts},
     listing::{Planned, Track, Wrapping, wrong},
     scan::{Input, Reader, words},
 };
-use crate::{Media, MediaError, Plan};
+use crate::{
+    Media, MediaError, PictureCodec, Plan, Program,
+    media::Call,
+    process::{Access, ChildLimits},
+};
 
 /// Seconds of a file that are decoded at its start and at its end.
 const STRETCH: f64 = 4.0;
@@ -27,6 +34,119 @@ pub(super) fn check_whole(track: &Track, facts: &[StreamFacts]) -> Result<(), Me
     })
 }
 
+/// Whether a track has to be decoded by FFmpeg: ffprobe's build has no decoder for AV1.
+pub(super) fn needs_ffmpeg(plan: &Plan, track: &Track) -> bool {
+    let is_av1 = |planned: &Planned| match *planned {
+        Planned::Video(number) => plan.videos[number].codec == PictureCodec::Av1,
+        Planned::Audio(_) => false,
+    };
+    track.planned.iter().any(is_av1)
+}
+
+/// Decodes a short track whole and both ends of others, by FFmpeg.
+pub(super) async fn check_by_ffmpeg(
+    media: &Media,
+    plan: &Plan,
+    track: &Track,
+    facts: &[StreamFacts],
+    cancel: &CancellationToken,
+) -> Result<(), MediaError> {
+    let short = is_short(plan, track);
+    let is_file = track.wrapping == Wrapping::Mp4;
+    let file = track.segments.first().filter(|_| is_file).map(|segment| segment.piece.path.clone());
+    let feed: Vec<PathBuf> = match (&file, short) {
+        (Some(_), _) => Vec::new(),
+        (None, true) => track.pieces().map(|piece| piece.path.clone()).collect(),
+        (None, false) => ends(track).collect(),
+    };
+    let stretches = match (&file, short) {
+        (Some(_), false) => vec![
+            vec!["-t".to_owned(), STRETCH.to_string()],
+            vec!["-ss".to_owned(), format!("{:.3}", plan.duration - STRETCH)],
+        ],
+        _ => vec![Vec::new()],
+    };
+    let access = Access { readable: file.clone().into_iter().collect(), writable: Vec::new() };
+    let limits = ChildLimits { deadline: media.settings.limits.run_time, stdout: usize::MAX - 1 };
+    let args = decoded_frames(track, file.as_deref(), &stretches);
+    let mut counts = vec![0_u64; track.planned.len()];
+    let call = Call { program: Program::Ffmpeg, args, access: &access, feed, limits };
+    let ended = media
+        .lines(call, cancel, |line| {
+            let stream = String::from_utf8_lossy(line).split(',').next().and_then(|text| text.parse().ok());
+            if let Some(stream) = stream.map(|stream: usize| stream % counts.len().max(1)) {
+                counts[stream] += 1;
+            }
+        })
+        .await?;
+    let trouble = ended.stderr_tail.trim();
+    if !ended.status.success() || !trouble.is_empty() {
+        return Err(wrong(format!("`{}` cannot be decoded without errors", track.name)).with_log(trouble));
+    }
+    for ((planned, stream), count) in track.planned.iter().zip(facts).zip(counts) {
+        let wanted = Wanted::of(&stream.packets, short, is_file);
+        wanted.check(track, *planned, Some(count))?;
+    }
+    Ok(())
+}
+
+/// FFmpeg's arguments to decode these stretches of a track and to say a line for each frame.
+fn decoded_frames(track: &Track, file: Option<&Path>, stretches: &[Vec<String>]) -> Vec<OsString> {
+    let mut args = words(&["-nostdin", "-hide_banner", "-nostats", "-v", "error"]);
+    for stretch in stretches {
+        args.extend(stretch.iter().map(OsString::from));
+        args.extend(words(&["-threads", "2", "-f", track.wrapping.demuxer(), "-i"]));
+        args.push(file.map_or_else(
+            || "pipe:0".into(),
+            |file| {
+                let mut url = OsString::from("file:");
+                url.push(file);
+                url
+            },
+        ));
+    }
+    for input in 0..stretches.len() {
+        for stream in 0..track.planned.len() {
+            args.extend(words(&["-map", &format!("{input}:{stream}")]));
+        }
+    }
+    args.extend(words(&["-fps_mode", "passthrough", "-c:v", "wrapped_avframe", "-c:a", "pcm_s16le"]));
+    args.extend(words(&["-f", "framecrc", "pipe:1"]));
+    args
+}
+
+/// The initialization segment, the first segment and the last one.
+fn ends(track: &Track) -> impl Iterator<Item = PathBuf> {
+    let both = track.segments.first().into_iter().chain(track.segments.last());
+    track.init.iter().chain(both.map(|segment| &segment.piece)).map(|piece| piece.path.clone())
+}
+
+/// How many frames have to be decoded.
+enum Wanted {
+    /// As many as there are packets.
+    Exactly(u64),
+    /// How far a seek goes back is the demuxer's affair: one stretch at least.
+    AtLeast(u64),
+}
+
+impl Wanted {
+    fn of(packets: &Packets, short: bool, is_file: bool) -> Self {
+        let in_ends = || packets.held.first().into_iter().chain(packets.held.last());
+        match (short, is_file) {
+            (true, _) => Self::Exactly(packets.count),
+            (false, true) => Self::AtLeast(((0.9 * STRETCH / packets.frame()) as u64).min(packets.count)),
+            (false, false) => Self::Exactly(in_ends().map(|held| held.packets).sum()),
+        }
+    }
+
+    fn check(&self, track: &Track, planned: Planned, decoded: Option<u64>) -> Result<(), MediaError> {
+        match *self {
+            Self::AtLeast(least) if decoded.is_some_and(|count| count >= least) => Ok(()),
+            Self::AtLeast(packets) | Self::Exactly(packets) => check_count(track, planned, decoded, packets),
+        }
+    }
+}
+
 /// Decodes both ends of a track.
 pub(super) async fn check_ends(
     media: &Media,
@@ -37,31 +157,22 @@ pub(super) async fn check_ends(
 ) -> Result<(), MediaError> {
     let mut args = words(&["-v", "error", "-of", "compact", "-threads", "2", "-count_frames"]);
     args.extend(words(&["-show_entries", "stream=codec_type,nb_read_frames"]));
-    let (Some(first), Some(last)) = (track.segments.first(), track.segments.last()) else { return Ok(()) };
-    let pieces: Vec<PathBuf> =
-        track.init.iter().chain([&first.piece, &last.piece]).map(|piece| piece.path.clone()).collect();
     let is_file = matches!(track.wrapping, Wrapping::Mp4 | Wrapping::Flv);
     if is_file {
         let from = plan.duration - STRETCH;
         args.extend(words(&["-read_intervals", &format!("%+{STRETCH},{from:.3}%")]));
     }
     let mut reader = Reader::new(plan, track);
-    let ended = Input::of(track, pieces).probe(media, args, cancel, |line| reader.line(line)).await?;
+    let ended =
+        Input::of(track, ends(track).collect()).probe(media, args, cancel, |line| reader.line(line)).await?;
     let trouble = ended.stderr_tail.trim();
     if !ended.status.success() || !trouble.is_empty() {
         return Err(wrong(format!("`{}` cannot be decoded without errors", track.name)).with_log(trouble));
     }
     let each = track.planned.iter().zip(facts).zip(reader.streams(&track.name)?);
     for ((planned, stream), decoded) in each {
-        let packets = &stream.packets;
-        let ends = packets.held.first().into_iter().chain(packets.held.last());
-        let in_ends: u64 = ends.map(|held| held.packets).sum();
-        // How far a seek goes back is the demuxer's affair: one stretch at least is decoded.
-        let in_stretch = (0.9 * STRETCH / packets.frame()) as u64;
-        match decoded.header.decoded {
-            Some(count) if is_file && count >= in_stretch.min(packets.count) => {}
-            count => check_count(track, *planned, count, in_ends)?,
-        }
+        let wanted = Wanted::of(&stream.packets, false, is_file);
+        wanted.check(track, *planned, decoded.header.decoded)?;
     }
     Ok(())
 }

@@ -8,10 +8,12 @@ pub(super) struct Header {
     pub kind: String,
     /// Such as `h264`.
     pub codec: String,
+    /// In ISO files, such as `avc1`.
+    pub sample_entry: String,
     /// Such as `High`.
     pub profile: String,
-    /// As the codec counts: 40 is level 4.0 of H.264.
-    pub level: u32,
+    /// As the codec counts: 40 is level 4.0 of H.264; negative when the stream says none.
+    pub level: i32,
     /// Pixels across, and down.
     pub size: (u32, u32),
     /// Such as `1:1`.

@@ -82,8 +82,8 @@ pub(crate) async fn verify(
     let listing = read_listing(plan, source, output).await?;
     // collected: a future that holds the closure is not `Send` for every lifetime
     let scans = listing.tracks.iter().map(|track| async move {
-        let short = decode::is_short(plan, track);
-        scan::scan(media, plan, track, short, cancel).await
+        let decode = decode::is_short(plan, track) && !decode::needs_ffmpeg(plan, track);
+        scan::scan(media, plan, track, decode, cancel).await
     });
     let scans: Vec<_> = scans.collect();
     let facts: Vec<_> = stream::iter(scans).buffered(AT_ONCE).try_collect().await?;
@@ -91,7 +91,9 @@ pub(crate) async fn verify(
     found.judge()?;
     claims::check(&found)?;
     let decodes = listing.tracks.iter().zip(&facts).map(|(track, facts)| async move {
-        if decode::is_short(plan, track) {
+        if decode::needs_ffmpeg(plan, track) {
+            decode::check_by_ffmpeg(media, plan, track, facts, cancel).await
+        } else if decode::is_short(plan, track) {
             decode::check_whole(track, facts)
         } else {
             decode::check_ends(media, plan, track, facts, cancel).await

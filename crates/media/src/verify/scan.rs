@@ -10,13 +10,12 @@ use super::{
 };
 use crate::{
     Media, MediaError, Plan, Program,
-    codecs::aac,
     media::Call,
     process::{Access, ChildLimits},
 };
 
 const ENTRIES: &str = "packet=stream_index,pts_time,dts_time,size,pos,flags:stream=codec_type,codec_name,\
-profile,level,width,height,sample_aspect_ratio,pix_fmt,field_order,color_range,color_space,color_transfer,\
+codec_tag_string,profile,level,width,height,sample_aspect_ratio,pix_fmt,field_order,color_range,color_space,color_transfer,\
 color_primaries,sample_rate,channels,channel_layout,nb_read_frames:stream_side_data=rotation";
 
 /// Looks at all of a track; decodes all of it too when `decode` is set.
@@ -110,7 +109,10 @@ impl Reader {
         let packets = |planned: &Planned| {
             let frame = match *planned {
                 Planned::Video(number) => 1.0 / plan.videos[number].rate.as_f64(),
-                Planned::Audio(number) => f64::from(aac::FRAME) / f64::from(plan.audios[number].sample_rate),
+                Planned::Audio(number) => {
+                    let audio = &plan.audios[number];
+                    f64::from(audio.codec.frame(audio.sample_rate)) / f64::from(audio.sample_rate)
+                }
             };
             Packets::new(frame, track.wrapping.tick(), ends.clone())
         };
@@ -180,8 +182,9 @@ fn header(fields: &BTreeMap<&str, &str>) -> Header {
     Header {
         kind: text("codec_type"),
         codec: text("codec_name"),
+        sample_entry: text("codec_tag_string"),
         profile: text("profile"),
-        level: number("level"),
+        level: fields.get("level").and_then(|value| value.parse().ok()).unwrap_or(0),
         size: (number("width"), number("height")),
         sample_aspect: text("sample_aspect_ratio"),
         pixel_format: text("pix_fmt"),

@@ -36,7 +36,14 @@ impl Bench {
             assert!(std::env::var_os("CI").is_none(), "the tools are absent");
             return None;
         };
-        let settings = MediaSettings { x264_preset: "ultrafast".to_owned(), ..MediaSettings::default() };
+        let fast = || "ultrafast".to_owned();
+        let settings = MediaSettings {
+            x264_preset: fast(),
+            x265_preset: fast(),
+            svtav1_preset: 12,
+            vp9_cpu_used: 5,
+            ..MediaSettings::default()
+        };
         let media = Media::new(tools, settings).await.expect("media work");
         Some(Self { media, work: tempfile::tempdir().expect("a folder") })
     }

@@ -4,6 +4,7 @@
 
 mod bench;
 mod clip;
+mod codecs;
 mod early;
 mod logo;
 mod loudness;

@@ -1,0 +1,85 @@
+//! VP9 by libvpx: profile 0, 8 bits, 4:2:0. Its stream says no level; containers do.
+
+use model::{Box2d, Rational};
+
+use super::{Named, options};
+use crate::{RateControl, VideoPlan};
+
+/// One row of the limits of levels (VP9 levels, webmproject.org/vp9/levels): pixels of a frame and
+/// pixels a second.
+struct Level {
+    name: &'static str,
+    frame: u64,
+    rate: u64,
+}
+
+const fn level_of(name: &'static str, frame: u64, rate: u64) -> Level {
+    Level { name, frame, rate }
+}
+
+const LEVELS: &[Level] = &[
+    level_of("1.0", 36_864, 829_440),
+    level_of("1.1", 73_728, 2_764_800),
+    level_of("2.0", 122_880, 4_608_000),
+    level_of("2.1", 245_760, 9_216_000),
+    level_of("3.0", 552_960, 20_736_000),
+    level_of("3.1", 983_040, 36_864_000),
+    level_of("4.0", 2_228_224, 83_558_400),
+    level_of("4.1", 2_228_224, 160_432_128),
+    level_of("5.0", 8_912_896, 311_951_360),
+    level_of("5.1", 8_912_896, 588_251_136),
+    level_of("5.2", 8_912_896, 1_176_502_272),
+    level_of("6.0", 35_651_584, 1_176_502_272),
+    level_of("6.1", 35_651_584, 2_353_004_544),
+    level_of("6.2", 35_651_584, 4_706_009_088),
+];
+
+/// Longer sides than this are above every level.
+const LONGEST: u32 = 16_384;
+
+pub(super) fn crf(quality: f64) -> f64 {
+    46.0 - 3.0 * quality
+}
+
+pub(super) fn level(size: Box2d, rate: Rational) -> &'static str {
+    let pixels = u64::from(size.width) * u64::from(size.height);
+    LEVELS
+        .iter()
+        .find(|level| pixels <= level.frame && pixels * rate.num() <= level.rate * rate.den())
+        .map_or("6.2", |level| level.name)
+}
+
+pub(super) fn holds(width: u32, height: u32) -> bool {
+    let pixels = u64::from(width) * u64::from(height);
+    width.max(height) <= LONGEST && LEVELS.iter().any(|level| pixels <= level.frame)
+}
+
+/// A constant quality is a whole number here; a cap bounds its average.
+pub(super) fn arguments(video: &VideoPlan, fixed: bool) -> Vec<String> {
+    let mut arguments = options([
+        ("-c:v", "libvpx-vp9".to_owned()),
+        ("-deadline", "good".to_owned()),
+        ("-cpu-used", video.preset.clone()),
+        ("-row-mt", "1".to_owned()),
+    ]);
+    match video.rate_control {
+        RateControl::Crf { crf, cap } => arguments
+            .extend(options([("-crf", crf.round().to_string()), ("-b:v", format!("{}k", cap.unwrap_or(0)))])),
+        RateControl::Average(average) => arguments.extend(options([("-b:v", format!("{average}k"))])),
+    }
+    if let Some((peak, buffer)) = video.rate_control.peak() {
+        arguments.extend(options([("-maxrate:v", format!("{peak}k")), ("-bufsize:v", format!("{buffer}k"))]));
+    }
+    arguments.extend(options([("-g", video.gop.to_string())]));
+    if fixed {
+        arguments.extend(options([("-keyint_min", video.gop.to_string())]));
+    }
+    arguments
+}
+
+/// `vp09.PP.LL.DD` and colours: profile, level, and bits of a sample.
+pub(super) fn is_claimed(claim: &str, stream: &Named<'_>) -> bool {
+    let level = stream.planned_level.replace('.', "");
+    let claim = claim.strip_prefix(&format!("vp09.00.{level}.{:02}", stream.depth));
+    stream.profile == "Profile 0" && claim.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}

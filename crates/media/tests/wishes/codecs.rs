@@ -1,0 +1,64 @@
+//! A sample of what can be put together, made for real: every codec, in every kind of output.
+
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use crate::bench::Bench;
+
+/// Three seconds with a cut, and sound in six channels.
+fn clip(bench: &Bench) -> std::path::PathBuf {
+    bench.clip(
+        "source.mkv",
+        "-f lavfi -i testsrc2=s=256x144:r=25:d=1.4 -f lavfi -i mandelbrot=s=256x144:r=25 \
+         -f lavfi -i anoisesrc=r=48000:a=0.1:d=3 -filter_complex [1:v]trim=duration=1.6[m];[0:v][m]concat,format=yuv420p[v];\
+         [2:a]pan=5.1|c0=c0|c1=c0|c2=c0|c3=c0|c4=c0|c5=c0[a] -map [v] -map [a] -c:v libx264 -preset ultrafast -c:a aac",
+    )
+}
+
+#[rstest]
+#[case::mp4_h265(json!({"format": "mp4", "vcodec": "h265", "acodec": "ac3", "audio_channels": 6}), "hevc", "ac3")]
+#[case::mp4_av1(json!({"format": "mp4", "vcodec": "av1", "acodec": "opus", "audio_channels": 6}), "av1", "opus")]
+#[case::mp4_vp9(json!({"format": "mp4", "vcodec": "vp9", "acodec": "mp3"}), "vp9", "mp3")]
+#[case::mp3_alone(json!({"format": "mp4", "vcodec": "none", "acodec": "mp3", "audio_sample_rate": "22050"}), "", "mp3")]
+#[case::flv_alone(json!({"format": "flv", "vcodec": "none"}), "", "aac")]
+#[case::ts_ac3(json!({"format": "hls", "seg_type": "ts", "acodec": "ac3", "audio_channels": 6}), "h264", "ac3")]
+#[case::ts_alone(json!({"format": "hls", "vcodec": "none"}), "", "aac")]
+#[case::hls_h265(json!({"format": "hls", "vcodec": "h265", "acodec": "ac3", "audio_channels": 6}), "hevc", "ac3")]
+#[case::hls_av1(json!({"format": "hls", "vcodec": "av1", "acodec": "opus"}), "av1", "opus")]
+#[case::hls_vp9(json!({"format": "hls", "vcodec": "vp9", "video_bitrate": 200}), "vp9", "aac")]
+#[case::hls_alone(json!({"format": "hls", "vcodec": "none", "acodec": "opus", "audio_channels": 6}), "", "opus")]
+#[case::dash_h265(json!({"format": "dash", "vcodec": "h265", "video_bitrate": 300}), "hevc", "aac")]
+#[case::dash_av1(json!({"format": "dash", "vcodec": "av1", "video_bitrate": 300, "quality": 5}), "av1", "aac")]
+#[case::dash_vp9(json!({"format": "dash", "vcodec": "vp9", "acodec": "opus", "quality": 3}), "vp9", "opus")]
+#[case::dash_alone(json!({"format": "dash", "vcodec": "none", "acodec": "ac3"}), "", "ac3")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_codec_in_every_kind_of_output(
+    #[case] mut template: Value,
+    #[case] picture: &str,
+    #[case] sound: &str,
+) {
+    let Some(bench) = Bench::find().await else { return };
+    let input = clip(&bench);
+    template["seg_time"] = json!(1);
+    let made = bench.make(&input, template.clone(), json!({})).await;
+    let made = made.unwrap_or_else(|error| panic!("{template}: {error}\n{}", error.log));
+    let found = (made.measured.video_codec.as_str(), made.measured.audio_codec.as_str());
+    assert_eq!(found, (picture, sound), "{template}");
+    assert!((made.measured.duration - 3.0).abs() < 0.1, "{}", made.measured.duration);
+}
+
+/// One ladder of three codecs, each in a set of its own.
+#[rstest]
+#[case("hls")]
+#[case("dash")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rungs_of_several_codecs(#[case] format: &str) {
+    let Some(bench) = Bench::find().await else { return };
+    let streams = json!([
+        {"vcodec": "av1", "resolution": "144p"}, {"vcodec": "h265", "resolution": "144p"},
+        {"vcodec": "h264", "resolution": "144p"}, {"vcodec": "h264", "resolution": "72p"},
+    ]);
+    let template = json!({"format": format, "seg_time": 1, "adaptive_streams": streams});
+    let made = bench.make(&clip(&bench), template, json!({})).await.expect("made");
+    assert_eq!(made.plan.videos.len(), 4);
+}

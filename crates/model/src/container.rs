@@ -1,0 +1,274 @@
+//! Which codecs go with which format and kind of segments: the one table that the checks of a
+//! template, their messages and `docs/formats.md` come from.
+//!
+//! `copy` and `none` go with everything; what `copy` finds in the source has to be in the table too.
+
+use std::fmt::Display;
+
+use crate::{AudioCodec, FieldError, Format, SampleRate, SegmentType, Template, VideoCodec};
+
+/// What one kind of output can hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Container {
+    /// The format.
+    pub format: Format,
+    /// What segments are; none for single files.
+    pub segments: Option<SegmentType>,
+    /// Codecs of the picture, the usual one first.
+    pub pictures: &'static [VideoCodec],
+    /// Codecs of the sound, the usual one first.
+    pub sounds: &'static [AudioCodec],
+}
+
+const EVERY_PICTURE: &[VideoCodec] = &[VideoCodec::H264, VideoCodec::H265, VideoCodec::Av1, VideoCodec::Vp9];
+
+/// Every kind of output. MP3 is kept to single files: the packager cannot read it in fragments.
+pub const CONTAINERS: &[Container] = &[
+    Container {
+        format: Format::Mp4,
+        segments: None,
+        pictures: EVERY_PICTURE,
+        sounds: &[AudioCodec::Aac, AudioCodec::Mp3, AudioCodec::Opus, AudioCodec::Ac3],
+    },
+    Container {
+        format: Format::Hls,
+        segments: Some(SegmentType::Ts),
+        pictures: &[VideoCodec::H264],
+        sounds: &[AudioCodec::Aac, AudioCodec::Ac3],
+    },
+    Container {
+        format: Format::Hls,
+        segments: Some(SegmentType::Fmp4),
+        pictures: EVERY_PICTURE,
+        sounds: &[AudioCodec::Aac, AudioCodec::Opus, AudioCodec::Ac3],
+    },
+    Container {
+        format: Format::Dash,
+        segments: Some(SegmentType::Fmp4),
+        pictures: EVERY_PICTURE,
+        sounds: &[AudioCodec::Aac, AudioCodec::Opus, AudioCodec::Ac3],
+    },
+    Container {
+        format: Format::Flv,
+        segments: None,
+        pictures: &[VideoCodec::H264],
+        sounds: &[AudioCodec::Aac],
+    },
+];
+
+impl Container {
+    /// The one that a template makes.
+    pub fn of(template: &Template) -> &'static Self {
+        let wanted = (template.format, template.segment_type());
+        let found = CONTAINERS.iter().find(|one| (one.format, one.segments) == wanted);
+        // `ts` in DASH is refused before anything is made
+        found.unwrap_or(&CONTAINERS[0])
+    }
+
+    /// Whether it holds this picture.
+    pub fn holds_picture(&self, codec: VideoCodec) -> bool {
+        matches!(codec, VideoCodec::Copy | VideoCodec::None) || self.pictures.contains(&codec)
+    }
+
+    /// Whether it holds this sound.
+    pub fn holds_sound(&self, codec: AudioCodec) -> bool {
+        matches!(codec, AudioCodec::Copy | AudioCodec::None) || self.sounds.contains(&codec)
+    }
+
+    /// Such as `hls with seg_type ts`, for messages.
+    pub fn name(&self) -> String {
+        match (self.format, self.segments) {
+            (Format::Hls, Some(segments)) => format!("hls with seg_type `{segments}`"),
+            (format, _) => format.to_string(),
+        }
+    }
+}
+
+impl AudioCodec {
+    /// Samples a second that its encoder takes and its players know, in Hz; every one that a template
+    /// may ask for where there is no encoder.
+    pub const fn sample_rates(self) -> &'static [u32] {
+        match self {
+            // ISO/IEC 14496-3, table 1.16, as far as MP4, HLS, DASH and FLV players know it; and
+            // MPEG-1, 2 and 2.5 have the same
+            Self::Aac | Self::Mp3 | Self::Copy | Self::None => {
+                &[8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000]
+            }
+            // whatever goes in, it is decoded at 48 kHz (RFC 7845, 5.1)
+            Self::Opus => &[48000],
+            // ATSC A/52, 5.3
+            Self::Ac3 => &[32000, 44100, 48000],
+        }
+    }
+
+    /// The most channels that it holds here.
+    pub const fn most_channels(self) -> u32 {
+        match self {
+            Self::Mp3 => 2,
+            Self::Aac | Self::Opus | Self::Ac3 | Self::Copy | Self::None => 6,
+        }
+    }
+}
+
+/// Holds the codecs of a template to the table, and its sound to what its codec can do.
+pub(crate) fn check(template: &Template) -> Result<(), FieldError> {
+    let container = Container::of(template);
+    for (field, codec) in template.video_codecs() {
+        if !container.holds_picture(codec) {
+            return Err(misplaced(container, &field, &codec, container.pictures));
+        }
+    }
+    let codec = template.audio_codec();
+    if !container.holds_sound(codec) {
+        return Err(misplaced(container, "acodec", &codec, container.sounds));
+    }
+    check_sound(template, codec)
+}
+
+fn misplaced<T: Display>(container: &Container, field: &str, codec: &T, holds: &[T]) -> FieldError {
+    if container.segments == Some(SegmentType::Ts) {
+        // the segments are what the template can easily change
+        return FieldError::new("seg_type", format!("`ts` cannot hold {field} `{codec}`; give `fmp4`"));
+    }
+    let problem = format!("`{codec}` cannot be put into {}; give {}", container.name(), listed(holds));
+    FieldError::new(field, problem)
+}
+
+fn check_sound(template: &Template, codec: AudioCodec) -> Result<(), FieldError> {
+    if let Some(SampleRate(rate)) = template.audio_sample_rate
+        && !codec.sample_rates().contains(&rate)
+    {
+        let problem = format!("{rate} Hz cannot be had as `{codec}`; give one of {:?}", codec.sample_rates());
+        return Err(FieldError::new("audio_sample_rate", problem));
+    }
+    match template.audio_channels {
+        Some(channels) if channels > codec.most_channels() => Err(FieldError::new(
+            "audio_channels",
+            format!("{channels} cannot be had as `{codec}`; give 1 or 2, or acodec `aac`, `opus` or `ac3`"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// `` `a`, `b` or `c` ``.
+fn listed<T: Display>(words: &[T]) -> String {
+    let mut words: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
+    let last = words.pop().unwrap_or_default();
+    if words.is_empty() { last } else { format!("{} or {last}", words.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write;
+
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+
+    fn refusal(fields: serde_json::Value) -> String {
+        let mut all = json!({"template_name": "t"});
+        for (name, value) in fields.as_object().expect("fields") {
+            all[name] = value.clone();
+        }
+        let template: Template = serde_json::from_value(all).expect("a template");
+        template.check().map_or_else(|error| error.to_string(), |()| "none".to_owned())
+    }
+
+    #[rstest]
+    #[case(json!({"format": "hls", "vcodec": "h265", "seg_type": "ts"}), "seg_type: `ts` cannot hold vcodec `h265`; give `fmp4`")]
+    #[case(json!({"format": "hls", "acodec": "opus", "seg_type": "ts"}), "seg_type: `ts` cannot hold acodec `opus`; give `fmp4`")]
+    #[case(json!({"format": "hls", "seg_type": "ts", "adaptive_streams": [{"vcodec": "h264"}, {"vcodec": "av1"}]}),
+        "seg_type: `ts` cannot hold adaptive_streams[1].vcodec `av1`; give `fmp4`")]
+    #[case(json!({"format": "flv", "vcodec": "vp9"}), "vcodec: `vp9` cannot be put into flv; give `h264`")]
+    #[case(json!({"format": "flv", "acodec": "mp3"}), "acodec: `mp3` cannot be put into flv; give `aac`")]
+    #[case(json!({"format": "dash", "acodec": "mp3"}), "acodec: `mp3` cannot be put into dash; give `aac`, `opus` or `ac3`")]
+    #[case(json!({"format": "mp4", "acodec": "mp3", "audio_channels": 6}),
+        "audio_channels: 6 cannot be had as `mp3`; give 1 or 2, or acodec `aac`, `opus` or `ac3`")]
+    #[case(json!({"format": "mp4", "acodec": "opus", "audio_sample_rate": "44100"}),
+        "audio_sample_rate: 44100 Hz cannot be had as `opus`; give one of [48000]")]
+    fn what_does_not_go_together_says_what_would(#[case] fields: serde_json::Value, #[case] words: &str) {
+        assert_eq!(refusal(fields), words);
+    }
+
+    #[rstest]
+    #[case(json!({"format": "hls"}), SegmentType::Ts)]
+    #[case(json!({"format": "hls", "vcodec": "none"}), SegmentType::Ts)]
+    #[case(json!({"format": "hls", "acodec": "ac3"}), SegmentType::Fmp4)]
+    #[case(json!({"format": "hls", "vcodec": "av1"}), SegmentType::Fmp4)]
+    #[case(json!({"format": "hls", "adaptive_streams": [{"vcodec": "h264"}, {"vcodec": "h265"}]}), SegmentType::Fmp4)]
+    #[case(json!({"format": "hls", "vcodec": "h265", "adaptive_streams": [{"vcodec": "h264"}]}), SegmentType::Ts)]
+    fn segments_that_nobody_asked_for(#[case] fields: serde_json::Value, #[case] segments: SegmentType) {
+        assert_eq!(refusal(fields.clone()), "none");
+        let mut all = fields;
+        all["template_name"] = json!("t");
+        let template: Template = serde_json::from_value(all).expect("a template");
+        assert_eq!(template.segment_type(), Some(segments));
+    }
+
+    /// Every codec with every kind of output: what is in the table is accepted, all else refused.
+    #[test]
+    fn the_table_is_what_is_checked() {
+        for container in CONTAINERS {
+            let with = |field: &str, codec: &dyn Display| {
+                let mut fields = json!({"format": container.format, field: codec.to_string()});
+                if let Some(segments) = container.segments {
+                    fields["seg_type"] = json!(segments);
+                }
+                refusal(fields) == "none"
+            };
+            for codec in VideoCodec::ALL.iter().filter(|codec| **codec != VideoCodec::Copy) {
+                assert_eq!(
+                    with("vcodec", codec),
+                    container.holds_picture(*codec),
+                    "{codec} in {container:?}"
+                );
+            }
+            for codec in AudioCodec::ALL.iter().filter(|codec| **codec != AudioCodec::Copy) {
+                assert_eq!(with("acodec", codec), container.holds_sound(*codec), "{codec} in {container:?}");
+            }
+        }
+    }
+
+    /// The tables in `docs/formats.md`; `make gen` writes them again.
+    #[test]
+    fn the_table_of_formats_is_generated() {
+        const MARKER: &str = "<!-- formats -->";
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/formats.md");
+        let text = std::fs::read_to_string(&path).expect("docs/formats.md is there");
+        let [head, table, tail] = text.split(MARKER).collect::<Vec<_>>()[..] else {
+            panic!("docs/formats.md has not two markers {MARKER}");
+        };
+        let wanted = tables();
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(&path, [head, &wanted, tail].join(MARKER))
+                .expect("docs/formats.md can be written");
+        } else {
+            assert_eq!(table, wanted, "docs/formats.md is not what the code says: run `make gen`");
+        }
+    }
+
+    fn tables() -> String {
+        let words = |words: &[&dyn Display]| {
+            words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+        };
+        let mut text = String::from("\n| `format` | `seg_type` | `vcodec` | `acodec` |\n|---|---|---|---|\n");
+        for one in CONTAINERS {
+            let segments = one.segments.map_or_else(String::new, |segments| format!("`{segments}`"));
+            let pictures: Vec<_> = one.pictures.iter().map(|codec| codec as &dyn Display).collect();
+            let sounds: Vec<_> = one.sounds.iter().map(|codec| codec as &dyn Display).collect();
+            let (pictures, sounds) = (words(&pictures), words(&sounds));
+            writeln!(text, "| `{}` | {segments} | {pictures} | {sounds} |", one.format).expect("written");
+        }
+        text.push_str("\n| `acodec` | `audio_sample_rate` | `audio_channels` |\n|---|---|---|\n");
+        for codec in AudioCodec::ALL {
+            if matches!(codec, AudioCodec::Copy | AudioCodec::None) {
+                continue;
+            }
+            let rates: Vec<_> = codec.sample_rates().iter().map(ToString::to_string).collect();
+            let channels = if codec.most_channels() < 6 { "1, 2" } else { "1, 2, 6" };
+            writeln!(text, "| `{codec}` | {} | {channels} |", rates.join(", ")).expect("written");
+        }
+        text
+    }
+}
