@@ -97,8 +97,8 @@ async fn a_wrong_field_is_named() {
             "resolution: `12 x 7` is not a resolution; give",
         ),
         (
-            json!({"template_name": "t", "format": "mp4", "vcodec": "h265"}),
-            "vcodec: `h265` is not supported yet",
+            json!({"template_name": "t", "format": "flv", "vcodec": "h265"}),
+            "vcodec: `h265` cannot be put into flv; give `h264`",
         ),
         (
             json!({"template_name": "t", "format": "mp4", "quality": 11}),
