@@ -94,7 +94,8 @@ fn parameters(threads: u32) -> String {
     parameters
 }
 
-/// `av01.P.LLT.DD`: profile Main, level, Main tier, and bits of a sample.
+/// `av01.P.LLT.DD` and colours: profile Main, level, Main tier, and bits of a sample.
 pub(super) fn is_claimed(claim: &str, stream: &Named<'_>) -> bool {
-    stream.profile == "Main" && claim == format!("av01.0.{:02}m.{:02}", stream.level, stream.depth)
+    let claim = claim.strip_prefix(&format!("av01.0.{:02}m.{:02}", stream.level, stream.depth));
+    stream.profile == "Main" && claim.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
