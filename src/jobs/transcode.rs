@@ -226,21 +226,36 @@ fn facts(job: &JobContext, plan: &Plan, measured: Measured, size: u64) -> Output
         video_codec: measured.video_codec,
         audio_codec: measured.audio_codec,
         audio_samplerate: measured.audio_samplerate,
-        groups: [main].into_iter().chain(pictures(job, plan)).collect(),
+        groups: [main.clone()]
+            .into_iter()
+            .chain(second(job, plan, main))
+            .chain(pictures(job, plan))
+            .collect(),
     }
+}
+
+/// The second manifest over the segments of the main one.
+fn second(job: &JobContext, plan: &Plan, main: OutputGroup) -> Option<OutputGroup> {
+    let format = plan.also?.into();
+    Some(OutputGroup { format, output: beside(job, plan, media::SECOND_MANIFEST), ..main })
+}
+
+/// The full URI of what lies beside the main object.
+fn beside(job: &JobContext, plan: &Plan, path: &str) -> String {
+    let task = &job.claim.task;
+    let bucket = task.output_uri.strip_suffix(task.spec.output.key()).unwrap_or_default();
+    format!("{bucket}{}", task.spec.output.beside(plan.format, path))
 }
 
 /// What was taken out of the video, by its first picture and its storyboard.
 fn pictures(job: &JobContext, plan: &Plan) -> Vec<OutputGroup> {
     let Some(stills) = &plan.stills else { return Vec::new() };
-    let task = &job.claim.task;
-    let bucket = task.output_uri.strip_suffix(task.spec.output.key()).unwrap_or_default();
     let group = |custom_name: &str, format, path: &str| OutputGroup {
         custom_name: custom_name.to_owned(),
         format,
         seg_type: None,
         seg_time: 0,
-        output: format!("{bucket}{}", task.spec.output.beside(plan.format, path)),
+        output: beside(job, plan, path),
     };
     vec![
         group("thumbnails", GroupFormat::Jpg, &stills.first_picture()),

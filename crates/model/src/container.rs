@@ -178,6 +178,8 @@ mod tests {
     #[rstest]
     #[case(json!({"format": "hls", "vcodec": "h265", "seg_type": "ts"}), "seg_type: `ts` cannot hold vcodec `h265`; give `fmp4`")]
     #[case(json!({"format": "hls", "acodec": "opus", "seg_type": "ts"}), "seg_type: `ts` cannot hold acodec `opus`; give `fmp4`")]
+    #[case(json!({"format": "hls", "also": "dash", "seg_type": "ts"}), "seg_type: `ts` cannot be used with dash; give `fmp4`")]
+    #[case(json!({"format": "dash", "also": "hls"}), "also: `hls` cannot be had beside dash; give `dash` with format `hls`")]
     #[case(json!({"format": "hls", "seg_type": "ts", "adaptive_streams": [{"vcodec": "h264"}, {"vcodec": "av1"}]}),
         "seg_type: `ts` cannot hold adaptive_streams[1].vcodec `av1`; give `fmp4`")]
     #[case(json!({"format": "flv", "vcodec": "vp9"}), "vcodec: `vp9` cannot be put into flv; give `h264`")]
@@ -196,6 +198,7 @@ mod tests {
     #[case(json!({"format": "hls", "vcodec": "none"}), SegmentType::Ts)]
     #[case(json!({"format": "hls", "acodec": "ac3"}), SegmentType::Fmp4)]
     #[case(json!({"format": "hls", "vcodec": "av1"}), SegmentType::Fmp4)]
+    #[case(json!({"format": "hls", "also": "dash"}), SegmentType::Fmp4)]
     #[case(json!({"format": "hls", "adaptive_streams": [{"vcodec": "h264"}, {"vcodec": "h265"}]}), SegmentType::Fmp4)]
     #[case(json!({"format": "hls", "vcodec": "h265", "adaptive_streams": [{"vcodec": "h264"}]}), SegmentType::Ts)]
     fn segments_that_nobody_asked_for(#[case] fields: serde_json::Value, #[case] segments: SegmentType) {

@@ -386,7 +386,7 @@ pub struct Template {
     /// and 234p, those not above the source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adaptive_streams: Option<Vec<Rendition>>,
-    /// A second manifest over the same segments.
+    /// `dash` beside format `hls`: a second manifest over the same segments.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub also: Option<Format>,
     /// How segments are encrypted.
@@ -499,9 +499,8 @@ impl Template {
         if let Some(other) = self.trans_mode.filter(|mode| *mode != TransMode::Standard) {
             return not_yet("trans_mode", &other, "give `standard`");
         }
-        let unsupported = [("also", self.also.is_some()), ("encryption", self.encryption.is_some())];
-        match unsupported.iter().find(|(_, set)| *set) {
-            Some((field, _)) => Err(FieldError::new(*field, "is not supported yet; leave it unset")),
+        match self.encryption {
+            Some(_) => Err(FieldError::new("encryption", "is not supported yet; leave it unset")),
             None => Ok(()),
         }
     }
@@ -544,6 +543,14 @@ impl Template {
                 return wrong(&field, format!("`{codec}` cannot be one of the renditions; give a codec"));
             }
         }
+        match (self.format, self.also) {
+            (_, None) | (Format::Hls, Some(Format::Dash)) => {}
+            (format, Some(also)) => {
+                let problem =
+                    format!("`{also}` cannot be had beside {format}; give `dash` with format `hls`");
+                return wrong("also", problem);
+            }
+        }
         if self.adaptive_streams.as_ref().is_some_and(|streams| streams.len() > 10) {
             return wrong("adaptive_streams", "has more than 10 renditions".to_owned());
         }
@@ -566,6 +573,14 @@ pub fn predefined() -> Vec<Template> {
         sized(1080, base("mp4-1080p", Format::Mp4, "Progressive MP4, H.264 and AAC, 1080p at most")),
         base("hls-h264", Format::Hls, "HLS, H.264 ladder from 1080p to 234p, TS segments of 6 s"),
         base("dash-h264", Format::Dash, "DASH, H.264 ladder from 1080p to 234p, CMAF segments of 4 s"),
+        Template {
+            also: Some(Format::Dash),
+            ..base(
+                "cmaf-h264",
+                Format::Hls,
+                "HLS and DASH over one set of CMAF segments of 6 s, H.264 ladder",
+            )
+        },
         sized(720, base("flv-720p", Format::Flv, "FLV, H.264 and AAC, 720p at most")),
         Template {
             vcodec: Some(VideoCodec::None),
@@ -670,7 +685,7 @@ mod tests {
     #[case("quality", json!(11))]
     #[case("seg_time", json!(61))]
     #[case("trans_mode", json!("fast"))]
-    #[case("also", json!("dash"))]
+    #[case("also", json!("mp4"))]
     #[case("thumbnail.number", json!({"number": 10001}))]
     #[case("thumbnail.width", json!({"width": 8}))]
     #[case("audio_channels", json!(5))]

@@ -14,10 +14,10 @@ const REORDERED: f64 = 3.0;
 pub(super) fn arguments(plan: &Plan, segmenting: Segmenting, work: &Path) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = Vec::new();
     for video in &plan.videos {
-        arguments.push(video_stream(plan.format, video, segmenting.kind, work));
+        arguments.push(video_stream(plan, video, segmenting.kind, work));
     }
     for (number, audio) in plan.audios.iter().enumerate() {
-        arguments.push(audio_stream(plan.format, audio, number == 0, segmenting.kind, work));
+        arguments.push(audio_stream(plan, audio, number == 0, segmenting.kind, work));
     }
     let mut add = |flag: &str, value: OsString| {
         let mut argument = OsString::from(format!("--{flag}="));
@@ -38,38 +38,37 @@ pub(super) fn arguments(plan: &Plan, segmenting: Segmenting, work: &Path) -> Vec
             }
         }
     }
-    for (flag, value) in formats::manifest(plan.format, plan.early, &work.join("out")) {
-        add(flag, value);
+    for (format, file) in formats::manifests(plan) {
+        for (flag, value) in formats::manifest(format, plan.early, &work.join("out").join(file)) {
+            add(flag, value);
+        }
     }
     arguments
 }
 
-fn video_stream(format: Format, video: &VideoPlan, kind: SegmentType, work: &Path) -> OsString {
+fn video_stream(plan: &Plan, video: &VideoPlan, kind: SegmentType, work: &Path) -> OsString {
     let mut fields = stream("video", &video.name, kind, work);
-    if format == Format::Hls {
+    if plan.format == Format::Hls {
         field(&mut fields, "playlist_name", &format!("files/{}/{}", video.name, formats::PLAYLIST));
         field(&mut fields, "iframe_playlist_name", &format!("files/{}/iframes.m3u8", video.name));
     }
     fields
 }
 
-fn audio_stream(format: Format, audio: &AudioPlan, first: bool, kind: SegmentType, work: &Path) -> OsString {
+fn audio_stream(plan: &Plan, audio: &AudioPlan, first: bool, kind: SegmentType, work: &Path) -> OsString {
     let mut fields = stream("audio", &audio.name, kind, work);
     if !audio.language.is_empty() {
         field(&mut fields, "language", &audio.language);
     }
-    match format {
-        Format::Hls => {
-            field(&mut fields, "playlist_name", &format!("files/{}/{}", audio.name, formats::PLAYLIST));
-            field(&mut fields, "hls_group_id", "audio");
-            field(&mut fields, "hls_name", &audio.label);
-        }
-        Format::Dash => {
-            field(&mut fields, "dash_roles", if first { "main" } else { "alternate" });
-            // Sounds of one language and role would otherwise be one sound in several bit rates.
-            field(&mut fields, "dash_label", &audio.label);
-        }
-        Format::Mp4 | Format::Flv => {}
+    if plan.format == Format::Hls {
+        field(&mut fields, "playlist_name", &format!("files/{}/{}", audio.name, formats::PLAYLIST));
+        field(&mut fields, "hls_group_id", "audio");
+        field(&mut fields, "hls_name", &audio.label);
+    }
+    if formats::manifests(plan).iter().any(|(format, _)| *format == Format::Dash) {
+        field(&mut fields, "dash_roles", if first { "main" } else { "alternate" });
+        // Sounds of one language and role would otherwise be one sound in several bit rates.
+        field(&mut fields, "dash_label", &audio.label);
     }
     fields
 }

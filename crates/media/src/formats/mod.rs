@@ -4,6 +4,8 @@ use std::{ffi::OsString, path::Path};
 
 use model::Format;
 
+use crate::Plan;
+
 mod dash;
 mod flv;
 mod hls;
@@ -22,6 +24,17 @@ pub(crate) fn main_file(format: Format) -> String {
     format!("main.{}", format.extensions()[0])
 }
 
+/// A second manifest, below the folder of all files but the main one.
+pub const SECOND_MANIFEST: &str = "manifest.mpd";
+
+/// The main playlist or manifest, and the second one if there is any, in `<work>/out`; none for single
+/// files.
+pub(crate) fn manifests(plan: &Plan) -> Vec<(Format, String)> {
+    let main = (plan.format, main_file(plan.format));
+    let second = plan.also.map(|format| (format, format!("files/{SECOND_MANIFEST}")));
+    [main].into_iter().chain(second).filter(|(format, _)| format.is_segmented()).collect()
+}
+
 /// FFmpeg's output options for a single file; none for what the packager writes.
 pub(crate) fn muxer(format: Format) -> &'static [&'static str] {
     match format {
@@ -31,13 +44,13 @@ pub(crate) fn muxer(format: Format) -> &'static [&'static str] {
     }
 }
 
-/// The packager's flags for the main playlist or manifest in the folder `out`; none for what it does
-/// not write. `early` playlists grow from the start.
-pub(crate) fn manifest(format: Format, early: bool, out: &Path) -> Vec<(&'static str, OsString)> {
-    let main = out.join(main_file(format)).into_os_string();
+/// The packager's flags for a main playlist or manifest; none for what it does not write. `early`
+/// playlists grow from the start.
+pub(crate) fn manifest(format: Format, early: bool, file: &Path) -> Vec<(&'static str, OsString)> {
+    let file = file.as_os_str().to_owned();
     match format {
-        Format::Hls => hls::flags(main, early),
-        Format::Dash => dash::flags(main),
+        Format::Hls => hls::flags(file, early),
+        Format::Dash => dash::flags(file),
         Format::Mp4 | Format::Flv => Vec::new(),
     }
 }

@@ -31,21 +31,20 @@ pub(crate) async fn put_right(plan: &Plan, dir: &Path) -> Result<(), MediaError>
     let (plan, dir) = (plan.clone(), dir.to_owned());
     let done = tokio::task::spawn_blocking(move || {
         storyboard::write(&plan, &dir)?;
-        match plan.format {
+        formats::manifests(&plan).iter().try_for_each(|(format, file)| match format {
             Format::Mp4 | Format::Flv => Ok(()),
             Format::Hls => put_hls_right(&plan, &dir),
-            Format::Dash => put_dash_right(&dir),
-        }
+            Format::Dash => put_dash_right(&dir.join(file)),
+        })
     });
     done.await.unwrap_or_else(|lost| Err(io::Error::other(lost))).map_err(|error| {
         MediaError::new(ErrorCode::EncodingFailed, format!("the playlists cannot be read: {error}"))
     })
 }
 
-fn put_dash_right(dir: &Path) -> io::Result<()> {
-    let manifest = dir.join(formats::main_file(Format::Dash));
-    let text = fs::read_to_string(&manifest)?;
-    fs::write(&manifest, mpd::put_right(&text, dir)?)
+fn put_dash_right(manifest: &Path) -> io::Result<()> {
+    let text = fs::read_to_string(manifest)?;
+    fs::write(manifest, mpd::put_right(&text, manifest.parent().unwrap_or(manifest))?)
 }
 
 fn put_hls_right(plan: &Plan, dir: &Path) -> io::Result<()> {

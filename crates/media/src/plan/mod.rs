@@ -46,6 +46,8 @@ pub struct PlanSettings {
 pub struct Plan {
     /// What kind of output comes out.
     pub format: Format,
+    /// A second kind over the same segments.
+    pub also: Option<Format>,
     /// How it is cut; none for single files.
     pub segmenting: Option<Segmenting>,
     /// What is done to the picture once, before it is scaled to each rendition; none without picture.
@@ -245,6 +247,7 @@ pub fn plan(template: &Template, source: &Source, settings: &PlanSettings) -> Re
     });
     Ok(Plan {
         format: template.format,
+        also: template.also,
         segmenting,
         picture: picture.map(|picture| picture::filter(picture, &rates, duration)),
         threads: rungs::threads(settings.threads, videos.len()),

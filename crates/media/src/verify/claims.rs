@@ -22,7 +22,7 @@ pub(super) fn check(found: &Found<'_>) -> Result<(), MediaError> {
     if found.plan.segmenting.is_none() {
         return Ok(());
     }
-    let hls = found.plan.format == Format::Hls;
+    let hls = found.listing.format == Format::Hls;
     let each = || found.listing.tracks.iter().zip(found.facts);
     let sounds = each().filter(|(track, _)| matches!(track.planned[..], [Planned::Audio(_)]));
     let rate = |(track, _): (&Track, _)| bandwidth(track);

@@ -8,13 +8,18 @@ use roxmltree::{Document, Node};
 
 use super::listing::{Claims, Listing, Piece, Planned, Segment, Track, Wrapping, wrong};
 use crate::{
-    MediaError, Plan, formats,
+    MediaError, Plan,
     package::mpd::{children, entries, numbered},
 };
 
-/// Reads the manifest in `dir`.
-pub(super) fn read(plan: &Plan, dir: &Path) -> Result<Listing, MediaError> {
-    let text = fs::read_to_string(dir.join(formats::main_file(Format::Dash)))
+/// Reads the manifest `file` in `dir`, which names files beside it or below `files/`.
+pub(super) fn read(plan: &Plan, dir: &Path, file: &str) -> Result<Listing, MediaError> {
+    let (dir, below) = match file.rsplit_once('/') {
+        Some((folder, _)) => (dir.join(folder), ""),
+        None => (dir.to_owned(), "files/"),
+    };
+    let name = file.rsplit('/').next().unwrap_or(file);
+    let text = fs::read_to_string(dir.join(name))
         .map_err(|error| wrong(format!("the manifest cannot be read: {error}")))?;
     let document =
         Document::parse(&text).map_err(|error| wrong(format!("the manifest cannot be read: {error}")))?;
@@ -34,7 +39,7 @@ pub(super) fn read(plan: &Plan, dir: &Path) -> Result<Listing, MediaError> {
     let videos = plan.videos.iter().enumerate().map(|(n, video)| (&video.name, Planned::Video(n)));
     let audios = plan.audios.iter().enumerate().map(|(n, audio)| (&audio.name, Planned::Audio(n)));
     let track = |(name, planned): (&String, Planned)| {
-        let found = representations.iter().find(|one| one.is_in(name));
+        let found = representations.iter().find(|one| one.is_in(below, name));
         let found = found.ok_or_else(|| wrong(format!("the manifest does not name `{name}`")))?;
         let together = match planned {
             // one set for each codec: players do not switch between codecs
@@ -47,10 +52,11 @@ pub(super) fn read(plan: &Plan, dir: &Path) -> Result<Listing, MediaError> {
         if children(found.set, "Representation").count() != together {
             return Err(wrong(format!("`{name}` is in one adaptation set with others, or without them")));
         }
-        found.track(dir, name, planned)
+        found.track(&dir, name, planned)
     };
     let tracks = videos.chain(audios).map(track).collect::<Result<_, _>>()?;
-    Ok(Listing { tracks, seconds: mpd.attribute("mediaPresentationDuration").and_then(seconds) })
+    let seconds = mpd.attribute("mediaPresentationDuration").and_then(seconds);
+    Ok(Listing { format: Format::Dash, tracks, seconds })
 }
 
 /// A representation in its adaptation set, which may hold attributes for all of them.
@@ -72,9 +78,9 @@ impl Representation<'_, '_> {
         children(self.one, "SegmentTemplate").next()
     }
 
-    fn is_in(&self, name: &str) -> bool {
+    fn is_in(&self, below: &str, name: &str) -> bool {
         let media = self.template().and_then(|template| template.attribute("media"));
-        media.is_some_and(|media| media.starts_with(&format!("files/{name}/")))
+        media.is_some_and(|media| media.starts_with(&format!("{below}{name}/")))
     }
 
     fn track(&self, dir: &Path, name: &str, planned: Planned) -> Result<Track, MediaError> {

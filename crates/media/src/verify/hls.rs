@@ -38,7 +38,7 @@ pub(super) fn read(plan: &Plan, dir: &Path) -> Result<Listing, MediaError> {
         }
         tracks.push(track);
     }
-    Ok(Listing { tracks, seconds: None })
+    Ok(Listing { format: Format::Hls, tracks, seconds: None })
 }
 
 /// One variant for each rendition, one sound group that all of them name, and its first sound is the

@@ -16,6 +16,7 @@ use crate::{MediaError, Plan, Source};
 const LISTED: f64 = 0.001;
 
 /// An output as it was found: each track with its streams, in the order of the listing.
+#[derive(Clone, Copy)]
 pub(super) struct Found<'a> {
     pub(super) plan: &'a Plan,
     pub(super) source: &'a Source,

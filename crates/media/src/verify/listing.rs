@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use model::ErrorCode;
+use model::{ErrorCode, Format};
 
 use crate::MediaError;
 
@@ -50,12 +50,26 @@ pub(super) enum Planned {
 }
 
 /// Everything that is listed.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Listing {
+    /// Of what kind the list is.
+    pub format: Format,
     /// Renditions and sounds; a single file is one track with both.
     pub tracks: Vec<Track>,
     /// Seconds of the whole presentation, where that is listed.
     pub seconds: Option<f64>,
+}
+
+impl Listing {
+    /// Two lists of one output name the same files in the same order.
+    pub(super) fn has_the_files_of(&self, other: &Self) -> Result<(), MediaError> {
+        let same = |a: &Track, b: &Track| a.planned == b.planned && a.pieces().eq(b.pieces());
+        let tracks = || self.tracks.iter().zip(&other.tracks);
+        if self.tracks.len() == other.tracks.len() && tracks().all(|(a, b)| same(a, b)) {
+            return Ok(());
+        }
+        Err(wrong("the playlists and the manifest do not name the same files"))
+    }
 }
 
 /// Segments that follow each other, or one file.

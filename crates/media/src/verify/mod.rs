@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use judge::Found;
 use listing::Listing;
 
-use crate::{Media, MediaError, Plan, RunOutput, Source, run::bytes_below};
+use crate::{Media, MediaError, Plan, RunOutput, Source, formats, run::bytes_below};
 
 /// What an output turned out to be.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -79,7 +79,7 @@ pub(crate) async fn verify(
     output: &RunOutput,
     cancel: &CancellationToken,
 ) -> Result<Measured, MediaError> {
-    let listing = read_listing(plan, source, output).await?;
+    let (listing, second) = read_listings(plan, source, output).await?;
     // collected: a future that holds the closure is not `Send` for every lifetime
     let scans = listing.tracks.iter().map(|track| async move {
         let decode = decode::is_short(plan, track) && !decode::needs_ffmpeg(plan, track);
@@ -90,6 +90,12 @@ pub(crate) async fn verify(
     let found = Found { plan, source, listing: &listing, facts: &facts };
     found.judge()?;
     claims::check(&found)?;
+    if let Some(second) = &second {
+        listing.has_the_files_of(second)?;
+        let found = Found { listing: second, ..found };
+        found.judge()?;
+        claims::check(&found)?;
+    }
     let decodes = listing.tracks.iter().zip(&facts).map(|(track, facts)| async move {
         if decode::needs_ffmpeg(plan, track) {
             decode::check_by_ffmpeg(media, plan, track, facts, cancel).await
@@ -104,16 +110,24 @@ pub(crate) async fn verify(
     measure(&found, output).await
 }
 
-async fn read_listing(plan: &Plan, source: &Source, output: &RunOutput) -> Result<Listing, MediaError> {
+/// What the main file lists, and what a second manifest does.
+async fn read_listings(
+    plan: &Plan,
+    source: &Source,
+    output: &RunOutput,
+) -> Result<(Listing, Option<Listing>), MediaError> {
     let (plan, dir) = (plan.clone(), output.dir.clone());
     let source = source.clone();
     let read = tokio::task::spawn_blocking(move || {
         stills::check(&plan, &source, &dir)?;
-        match plan.format {
+        let listing = |format: Format, file: &str| match format {
             Format::Mp4 | Format::Flv => single::read(&plan, &dir),
             Format::Hls => hls::read(&plan, &dir),
-            Format::Dash => dash::read(&plan, &dir),
-        }
+            Format::Dash => dash::read(&plan, &dir, file),
+        };
+        let second = formats::manifests(&plan).into_iter().nth(1);
+        let main = listing(plan.format, &formats::main_file(plan.format))?;
+        Ok((main, second.map(|(format, file)| listing(format, &file)).transpose()?))
     });
     read.await
         .map_err(|lost| MediaError::new(ErrorCode::Internal, format!("the output was not read: {lost}")))?

@@ -29,6 +29,7 @@ fn plan() -> Plan {
     let colour = Colour::bt709();
     Plan {
         format: Format::Hls,
+        also: None,
         segmenting: Some(Segmenting { kind: SegmentType::Ts, seconds: Rational::whole(SEGMENT) }),
         picture: Some(PictureFilter {
             index: 0,
@@ -216,7 +217,7 @@ impl Output {
         Self {
             plan: plan(),
             source: source(),
-            listing: Listing { tracks: vec![pictures, sounds], seconds: None },
+            listing: Listing { format: Format::Hls, tracks: vec![pictures, sounds], seconds: None },
             facts,
         }
     }
