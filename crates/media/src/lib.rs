@@ -37,6 +37,6 @@ pub use plan::{
 };
 pub use run::RunOutput;
 pub use settings::{Limits, MediaSettings, SandboxMode};
-pub use source::{AudioStream, Clip, FieldOrder, Picture, Source, Turn};
+pub use source::{AudioStream, Clip, FieldOrder, Light, Mastering, Picture, Source, Turn};
 pub use tools::{Program, Tools, ToolsError};
 pub use verify::Measured;

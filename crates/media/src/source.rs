@@ -96,6 +96,24 @@ pub struct Turn {
     pub mirrored: bool,
 }
 
+/// The display that an HDR picture was made on (SMPTE ST 2086), in the units of the codecs' messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mastering {
+    /// x and y of red, green, blue and white, in 0.00002.
+    pub chromaticities: [(u32, u32); 4],
+    /// The brightest and the darkest, in 0.0001 cd/m².
+    pub luminance: (u32, u32),
+}
+
+/// What is known of the light of an HDR picture; players adapt it to their screens by it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Light {
+    /// The display it was made on.
+    pub mastering: Option<Mastering>,
+    /// The brightest pixel and the brightest frame on average (CTA-861.3), in cd/m².
+    pub content: Option<(u32, u32)>,
+}
+
 /// How the lines of a frame were taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FieldOrder {
@@ -139,6 +157,8 @@ pub struct Picture {
     pub color_transfer: String,
     /// FFmpeg's name, such as `bt2020`; empty when untagged.
     pub color_primaries: String,
+    /// What is known of its light, where it is HDR.
+    pub light: Light,
     /// Seconds from the start of the earliest chosen stream to the picture's.
     pub start: f64,
     /// Seconds from the start of the earliest chosen stream to the end of the last frame.

@@ -5,7 +5,7 @@
 
 use std::fmt::Display;
 
-use crate::{AudioCodec, FieldError, Format, SampleRate, SegmentType, Template, VideoCodec};
+use crate::{AudioCodec, FieldError, Format, Hdr, SampleRate, SegmentType, Template, VideoCodec};
 
 /// What one kind of output can hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +84,16 @@ impl Container {
     }
 }
 
+impl VideoCodec {
+    /// Whether HDR stays HDR in it.
+    pub const fn keeps_hdr(self) -> bool {
+        match self {
+            Self::H265 | Self::Av1 => true,
+            Self::H264 | Self::Vp9 | Self::Copy | Self::None => false,
+        }
+    }
+}
+
 impl AudioCodec {
     /// Samples a second that its encoder takes and its players know, in Hz; every one that a template
     /// may ask for where there is no encoder.
@@ -122,7 +132,19 @@ pub(crate) fn check(template: &Template) -> Result<(), FieldError> {
     if !container.holds_sound(codec) {
         return Err(misplaced(container, "acodec", &codec, container.sounds));
     }
+    check_hdr(template)?;
     check_sound(template, codec)
+}
+
+/// One of the renditions at least has to be able to keep it.
+fn check_hdr(template: &Template) -> Result<(), FieldError> {
+    let codecs = template.video_codecs();
+    if template.hdr == Some(Hdr::Keep) && !codecs.iter().any(|(_, codec)| codec.keeps_hdr()) {
+        let (field, codec) = &codecs[0];
+        let problem = format!("`keep` cannot be had with {field} `{codec}`; give vcodec `h265` or `av1`");
+        return Err(FieldError::new("hdr", problem));
+    }
+    Ok(())
 }
 
 fn misplaced<T: Display>(container: &Container, field: &str, codec: &T, holds: &[T]) -> FieldError {
@@ -187,6 +209,7 @@ mod tests {
     #[case(json!({"format": "dash", "acodec": "mp3"}), "acodec: `mp3` cannot be put into dash; give `aac`, `opus` or `ac3`")]
     #[case(json!({"format": "mp4", "acodec": "mp3", "audio_channels": 6}),
         "audio_channels: 6 cannot be had as `mp3`; give 1 or 2, or acodec `aac`, `opus` or `ac3`")]
+    #[case(json!({"format": "mp4", "hdr": "keep"}), "hdr: `keep` cannot be had with vcodec `h264`; give vcodec `h265` or `av1`")]
     #[case(json!({"format": "mp4", "acodec": "opus", "audio_sample_rate": "44100"}),
         "audio_sample_rate: 44100 Hz cannot be had as `opus`; give one of [48000]")]
     fn what_does_not_go_together_says_what_would(#[case] fields: serde_json::Value, #[case] words: &str) {

@@ -42,7 +42,7 @@ pub use task::{
     TaskSpec, TaskState, TaskStatus, WrongState,
 };
 pub use template::{
-    AudioCodec, Box2d, Encryption, Format, Loudness, Rendition, Resolution, SampleRate, SegmentType,
+    AudioCodec, Box2d, Encryption, Format, Hdr, Loudness, Rendition, Resolution, SampleRate, SegmentType,
     Template, TemplateName, Thumbnail, TransMode, VideoCodec, predefined,
 };
 pub use upload::Upload;

@@ -111,6 +111,16 @@ words! {
 }
 
 words! {
+    /// What becomes of HDR.
+    Hdr {
+        /// kept, with its metadata, where the codec can: H.265 and AV1
+        Keep = "keep",
+        /// becomes BT.709, which every screen shows
+        ToneMap = "tone-map",
+    }
+}
+
+words! {
     /// What segments are.
     SegmentType {
         /// MPEG transport stream
@@ -328,6 +338,9 @@ pub struct Template {
     /// How the encoding is done; unset: `standard`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trans_mode: Option<TransMode>,
+    /// What becomes of HDR; unset: `tone-map`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hdr: Option<Hdr>,
     /// The size of the picture; unset: as the source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, example = "1280x720")]
@@ -598,6 +611,7 @@ impl Template {
             vcodec: None,
             acodec: None,
             trans_mode: None,
+            hdr: None,
             resolution: None,
             framerate: None,
             quality: None,

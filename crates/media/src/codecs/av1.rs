@@ -3,7 +3,7 @@
 use model::{Box2d, Rational};
 
 use super::{Named, options};
-use crate::{RateControl, VideoPlan};
+use crate::{Mastering, RateControl, VideoPlan};
 
 /// One row of the limits of levels (AV1 bitstream specification, A.3).
 struct Level {
@@ -86,8 +86,17 @@ pub(super) fn arguments(video: &VideoPlan, threads: u32) -> Vec<String> {
 }
 
 /// Keyframes stand at their distance and nowhere else, whether that has to be so or not.
-fn parameters(threads: u32) -> String {
+fn parameters(video: &VideoPlan, threads: u32) -> String {
     let mut parameters = "scd=0".to_owned();
+    if let Some(Mastering { chromaticities: [r, g, b, w], luminance: (max, min) }) = video.light.mastering {
+        let point = |(x, y): (u32, u32)| format!("({},{})", f64::from(x) / 5e4, f64::from(y) / 5e4);
+        let (r, g, b, w) = (point(r), point(g), point(b), point(w));
+        let (max, min) = (f64::from(max) / 1e4, f64::from(min) / 1e4);
+        parameters.push_str(&format!(":mastering-display=G{g}B{b}R{r}WP{w}L({max},{min})"));
+    }
+    if let Some((most, average)) = video.light.content {
+        parameters.push_str(&format!(":content-light={most},{average}"));
+    }
     if threads > 0 {
         parameters.push_str(&format!(":lp={threads}"));
     }

@@ -3,7 +3,7 @@
 use model::{Box2d, Rational};
 
 use super::{Named, options};
-use crate::{RateControl, VideoPlan};
+use crate::{Mastering, RateControl, VideoPlan};
 
 /// One row of the limits of levels in the Main tier (ITU-T H.265, tables A.8 and A.9).
 struct Level {
@@ -101,6 +101,14 @@ fn parameters(video: &VideoPlan, fixed: bool, threads: u32) -> String {
     let mut parameters = format!("log-level=error:level-idc={}:high-tier=0:open-gop=0", video.level);
     if fixed {
         parameters.push_str(&format!(":keyint={0}:min-keyint={0}:scenecut=0", video.gop));
+    }
+    if let Some(Mastering { chromaticities: [r, g, b, w], luminance: (max, min) }) = video.light.mastering {
+        let point = |(x, y): (u32, u32)| format!("({x},{y})");
+        let (r, g, b, w) = (point(r), point(g), point(b), point(w));
+        parameters.push_str(&format!(":master-display=G{g}B{b}R{r}WP{w}L({max},{min})"));
+    }
+    if let Some((most, average)) = video.light.content {
+        parameters.push_str(&format!(":max-cll={most},{average}"));
     }
     if threads > 0 {
         parameters.push_str(&format!(":pools={threads}"));

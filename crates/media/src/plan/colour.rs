@@ -77,6 +77,14 @@ impl Colour {
         }
     }
 
+    /// What comes out of it where HDR is kept; none when it is none, or is written in a way that players
+    /// do not know.
+    pub(crate) fn kept(&self) -> Option<Self> {
+        let hdr = matches!(self.transfer.as_str(), "smpte2084" | "arib-std-b67");
+        let known = matches!(self.matrix.as_str(), "bt2020nc" | "bt709");
+        (hdr && known).then(|| Self { full_range: false, ..self.clone() })
+    }
+
     /// Whether its gamut or its transfer is beyond what BT.709 screens show, so that the samples have
     /// to be recomputed in linear light.
     pub(crate) fn is_wide(&self) -> bool {

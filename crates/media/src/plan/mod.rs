@@ -9,7 +9,7 @@ use model::{
 };
 
 use crate::{
-    Clip, FieldOrder, MediaError, Source, Turn,
+    Clip, FieldOrder, Light, MediaError, Source, Turn,
     codecs::{PictureCodec, SoundCodec},
 };
 
@@ -184,6 +184,8 @@ pub struct VideoPlan {
     pub colour: Colour,
     /// Whether PQ or HLG becomes BT.709.
     pub tone_map: bool,
+    /// What is said of its light; where HDR is kept alone.
+    pub light: Light,
 }
 
 impl VideoPlan {

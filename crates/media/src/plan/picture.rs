@@ -1,13 +1,13 @@
 //! The picture: what is done to it once, and what each rendition is.
 
-use model::{Rational, Template};
+use model::{Hdr, Rational, Template};
 
 use super::{
     Colour, PictureFilter, PlanSettings, Segmenting, VideoPlan,
     rate::{self},
     rungs::Rung,
 };
-use crate::Picture;
+use crate::{Light, Picture, codecs::PictureCodec};
 
 /// What is done once, before the picture is scaled to each rendition.
 pub(super) fn filter(picture: &Picture, rates: &[Rational], duration: f64) -> PictureFilter {
@@ -47,6 +47,8 @@ pub(super) fn renditions(
         .map(|((rung, rate), gop)| {
             let codec = rung.codec;
             let depth = codec.depth(is_deep(&picture.pixel_format));
+            let given = Colour::given(picture);
+            let kept = keeps_hdr(template, codec, depth).then(|| given.kept()).flatten();
             VideoPlan {
                 name: name(rung, &mut names),
                 codec,
@@ -59,11 +61,17 @@ pub(super) fn renditions(
                 profile: codec.profile(depth).to_owned(),
                 level: codec.level(rung.size, *rate, rung.rate_control).to_owned(),
                 depth,
-                colour: Colour::given(picture).wanted(),
-                tone_map: picture.is_hdr(),
+                tone_map: picture.is_hdr() && kept.is_none(),
+                light: if kept.is_some() { picture.light } else { Light::default() },
+                colour: kept.unwrap_or_else(|| given.wanted()),
             }
         })
         .collect()
+}
+
+fn keeps_hdr(template: &Template, codec: PictureCodec, depth: u8) -> bool {
+    let can = matches!(codec, PictureCodec::H265 | PictureCodec::Av1);
+    template.hdr == Some(Hdr::Keep) && can && depth > 8
 }
 
 /// Whether samples have more than 8 bits, by FFmpeg's name: only then does the order of bytes matter,

@@ -38,6 +38,7 @@ pub(crate) fn picture(width: u32, height: u32, rate: &str) -> Picture {
         color_space: "bt709".to_owned(),
         color_transfer: "bt709".to_owned(),
         color_primaries: "bt709".to_owned(),
+        light: crate::Light::default(),
         start: 0.0,
         end: 30.0,
     }

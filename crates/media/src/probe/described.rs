@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use model::Rational;
 use serde_json::Value;
 
+use crate::{Light, Mastering};
+
 /// What ffprobe says about a file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Described {
@@ -58,6 +60,7 @@ pub(super) struct Stream {
     /// a, b, c, d of the display matrix: where it puts the axes.
     pub matrix: Option<[i64; 4]>,
     pub dolby_vision: Option<DolbyVision>,
+    pub light: Light,
 }
 
 /// A Dolby Vision configuration record.
@@ -128,6 +131,7 @@ impl Stream {
             is_still: flag("attached_pic") || flag("still_image") || flag("timed_thumbnails"),
             matrix: side_data.iter().find_map(|data| matrix(data.get("displaymatrix")?.as_str()?)),
             dolby_vision: side_data.iter().find_map(dolby_vision),
+            light: light(side_data),
         }
     }
 }
@@ -182,6 +186,33 @@ fn matrix(rows: &str) -> Option<[i64; 4]> {
     }
 }
 
+/// What side data of a stream or of a frame says of the light.
+pub(super) fn light(side_data: &[Value]) -> Light {
+    Light {
+        mastering: side_data.iter().find_map(mastering),
+        content: side_data
+            .iter()
+            .find_map(|data| Some((number(data, "max_content")?, number(data, "max_average")?))),
+    }
+}
+
+fn mastering(data: &Value) -> Option<Mastering> {
+    let in_steps = |name: String, steps: f64| {
+        let (num, den) = data.get(&name)?.as_str()?.split_once('/')?;
+        let value = num.parse::<f64>().ok()? / den.parse::<f64>().ok()?;
+        Some((value * steps).round()).filter(|value| (0.0..4e9).contains(value)).map(|value| value as u32)
+    };
+    let point = |name: &str| {
+        let side = |axis: &str| in_steps(format!("{name}_{axis}"), 50_000.0);
+        Some((side("x")?, side("y")?))
+    };
+    let luminance = |name: &str| in_steps(format!("{name}_luminance"), 10_000.0);
+    Some(Mastering {
+        chromaticities: [point("red")?, point("green")?, point("blue")?, point("white_point")?],
+        luminance: (luminance("max")?, luminance("min")?),
+    })
+}
+
 fn dolby_vision(data: &Value) -> Option<DolbyVision> {
     let profile = number(data, "dv_profile")?;
     let present = number(data, "bl_present_flag") != Some(0_u64);
@@ -227,6 +258,20 @@ mod tests {
         assert_eq!((picture.field_order.as_str(), picture.bit_rate), ("", 0.0));
         let sound = &described.streams[1];
         assert_eq!((sound.sample_rate, sound.language.as_str(), sound.title.as_str()), (44100, "eng", "ab"));
+    }
+
+    #[test]
+    fn the_light_of_hdr() {
+        let said = serde_json::json!([{"side_data_type": "Mastering display metadata", "red_x": "34000/50000",
+            "red_y": "16000/50000", "green_x": "13250/50000", "green_y": "34500/50000", "blue_x": "7500/50000",
+            "blue_y": "3000/50000", "white_point_x": "15635/50000", "white_point_y": "16450/50000",
+            "min_luminance": "1/10000", "max_luminance": "10000000/10000"},
+            {"side_data_type": "Content light level metadata", "max_content": 1000, "max_average": 400}]);
+        let light = light(said.as_array().expect("a list"));
+        let mastering = light.mastering.expect("a display");
+        let [red, _, _, white] = mastering.chromaticities;
+        assert_eq!((red, white, mastering.luminance), ((34000, 16000), (15635, 16450), (10_000_000, 1)));
+        assert_eq!(light.content, Some((1000, 400)));
     }
 
     #[test]

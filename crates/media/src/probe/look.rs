@@ -4,11 +4,15 @@
 use std::{ffi::OsString, path::Path, time::Duration};
 
 use model::ErrorCode;
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::{described::Described, packets::Packets};
+use super::{
+    described::{self, Described},
+    packets::Packets,
+};
 use crate::{
-    Media, MediaError, Program,
+    Light, Media, MediaError, Program,
     command::input,
     media::Call,
     process::{Access, Captured, ChildLimits},
@@ -142,6 +146,25 @@ impl Prober<'_> {
         arguments.extend(looked_at.map(OsString::from));
         let said = self.ask(Program::Ffmpeg, arguments).await?;
         Ok(Fields::parse(&said.stderr_tail))
+    }
+
+    /// What the first frame of a stream says of its light: many files say it nowhere else.
+    pub(super) async fn light(&self, stream: u32) -> Result<Light, MediaError> {
+        let asked = self.ffprobe(&[
+            "-select_streams",
+            &stream.to_string(),
+            "-read_intervals",
+            "%+#1",
+            "-show_frames",
+            "-show_entries",
+            "frame_side_data",
+            "-of",
+            "json",
+        ]);
+        let said = self.ask(Program::Ffprobe, asked).await?;
+        let said: Value = serde_json::from_slice(&said.stdout).unwrap_or_default();
+        let side_data = said["frames"][0]["side_data_list"].as_array();
+        Ok(described::light(side_data.map(Vec::as_slice).unwrap_or_default()))
     }
 
     fn ffprobe(&self, shown: &[&str]) -> Vec<OsString> {

@@ -9,7 +9,7 @@ use super::{
     packets::Track,
     rate::{self, Measured},
 };
-use crate::{AudioStream, FieldOrder, MediaError, Picture, Source};
+use crate::{AudioStream, FieldOrder, Light, MediaError, Picture, Source};
 
 /// Times are given to the microsecond: less is the noise of the arithmetic.
 const STEPS: f64 = 1e6;
@@ -59,7 +59,8 @@ pub(super) async fn source(
     let picture = match (picture, measured, picture_span) {
         (Some(stream), Some(measured), Some(span)) => {
             let fields = fields_of(prober, stream, measured, duration).await?;
-            Some(picture_of(stream, measured, fields, span, base))
+            let light = light_of(prober, stream).await?;
+            Some(Picture { light, ..picture_of(stream, measured, fields, span, base) })
         }
         _ => None,
     };
@@ -186,6 +187,15 @@ async fn fields_of(
     Ok((order, seen.top_first >= seen.bottom_first))
 }
 
+/// By the container, or by the first frame of what ffprobe can decode.
+async fn light_of(prober: &Prober<'_>, stream: &Stream) -> Result<Light, MediaError> {
+    let is_pq = stream.color_transfer == "smpte2084";
+    if is_pq && stream.light == Light::default() && stream.codec == "hevc" {
+        return prober.light(stream.index).await;
+    }
+    Ok(if is_pq { stream.light } else { Light::default() })
+}
+
 fn picture_of(
     stream: &Stream,
     measured: Measured,
@@ -209,6 +219,7 @@ fn picture_of(
         color_space: stream.color_space.clone(),
         color_transfer: stream.color_transfer.clone(),
         color_primaries: stream.color_primaries.clone(),
+        light: Light::default(),
         start: rounded(span.start - base),
         end: rounded(span.end - base),
     }

@@ -57,6 +57,7 @@ fn plan() -> Plan {
             depth: 8,
             colour,
             tone_map: false,
+            light: crate::Light::default(),
         }],
         audios: vec![AudioPlan {
             name: "audio".to_owned(),
