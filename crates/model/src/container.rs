@@ -144,6 +144,9 @@ fn check_hdr(template: &Template) -> Result<(), FieldError> {
         let problem = format!("`keep` cannot be had with {field} `{codec}`; give vcodec `h265` or `av1`");
         return Err(FieldError::new("hdr", problem));
     }
+    if template.hdr == Some(Hdr::Keep) && template.logo_path.is_some() {
+        return Err(FieldError::new("logo_path", "cannot be laid over HDR; leave it or `hdr` unset"));
+    }
     Ok(())
 }
 

@@ -41,9 +41,12 @@ pub(super) fn picture(plan: &Plan) -> Option<String> {
     let mut branches: Vec<_> =
         plan.videos.iter().enumerate().map(|(number, video)| branch(number, video)).collect();
     if let Some(stills) = &plan.stills {
-        let steady = if one_rate { Vec::new() } else { rate(plan, picture, top) };
-        let filters = steady.into_iter().chain([stills::graph(stills, top.rate.as_f64())]);
-        branches.push(filters.collect::<Vec<_>>().join(","));
+        let mut filters = if one_rate { Vec::new() } else { rate(plan, picture, top) };
+        if !(one_look && is_linear(picture, top)) {
+            filters.extend(gamut(picture, &plain(picture, top)));
+        }
+        filters.push(stills::graph(stills, top.rate.as_f64()));
+        branches.push(filters.join(","));
     }
     let mut graph = format!("[0:{}]{}", picture.index, common.join(","));
     if let [branch] = branches.as_slice() {
@@ -131,6 +134,12 @@ fn turn(turn: Turn) -> Vec<String> {
 /// What renditions have to have in common to share the conversion of their colours.
 fn look(video: &VideoPlan) -> (&Colour, bool, u8) {
     (&video.colour, video.tone_map, video.depth)
+}
+
+/// A rendition as every screen shows it: pictures that are taken out are never HDR.
+fn plain(picture: &PictureFilter, video: &VideoPlan) -> VideoPlan {
+    let tone_map = picture.given.is_hdr();
+    VideoPlan { colour: Colour::bt709(), tone_map, depth: 8, ..video.clone() }
 }
 
 /// Whether the samples have to be recomputed in linear light.

@@ -80,9 +80,8 @@ impl Colour {
     /// What comes out of it where HDR is kept; none when it is none, or is written in a way that players
     /// do not know.
     pub(crate) fn kept(&self) -> Option<Self> {
-        let hdr = matches!(self.transfer.as_str(), "smpte2084" | "arib-std-b67");
         let known = matches!(self.matrix.as_str(), "bt2020nc" | "bt709");
-        (hdr && known).then(|| Self { full_range: false, ..self.clone() })
+        (self.is_hdr() && known).then(|| Self { full_range: false, ..self.clone() })
     }
 
     /// Whether its gamut or its transfer is beyond what BT.709 screens show, so that the samples have
@@ -91,7 +90,12 @@ impl Colour {
         self.matrix.starts_with("bt2020")
             || self.matrix == "ictcp"
             || matches!(self.primaries.as_str(), "bt2020" | "smpte431" | "smpte432")
-            || matches!(self.transfer.as_str(), "smpte2084" | "arib-std-b67")
+            || self.is_hdr()
+    }
+
+    /// Whether it is PQ or HLG.
+    pub(crate) fn is_hdr(&self) -> bool {
+        matches!(self.transfer.as_str(), "smpte2084" | "arib-std-b67")
     }
 }
 

@@ -45,6 +45,14 @@ pub(super) fn check(found: &Found<'_>) -> Result<(), MediaError> {
                 }
                 check_bandwidth(track, if hls { of_it.plus(loudest) } else { of_it }, hls)?;
                 if hls {
+                    let range = match video.colour.transfer.as_str() {
+                        "smpte2084" => "PQ",
+                        "arib-std-b67" => "HLG",
+                        _ => "SDR",
+                    };
+                    if track.claims.range.as_deref().unwrap_or("SDR") != range {
+                        return Err(untrue(track, "range of the picture"));
+                    }
                     check_i_frames(track, stream)?;
                 }
             }

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     facts::{Packets, StreamFacts},
-    listing::{Planned, Track, Wrapping, wrong},
+    listing::{Planned, Track, wrong},
     scan::{Input, Reader, words},
 };
 use crate::{
@@ -52,23 +52,22 @@ pub(super) async fn check_by_ffmpeg(
     cancel: &CancellationToken,
 ) -> Result<(), MediaError> {
     let short = is_short(plan, track);
-    let is_file = track.wrapping == Wrapping::Mp4;
-    let file = track.segments.first().filter(|_| is_file).map(|segment| segment.piece.path.clone());
-    let feed: Vec<PathBuf> = match (&file, short) {
+    let file = track.file();
+    let feed: Vec<PathBuf> = match (file, short) {
         (Some(_), _) => Vec::new(),
         (None, true) => track.pieces().map(|piece| piece.path.clone()).collect(),
         (None, false) => ends(track).collect(),
     };
-    let stretches = match (&file, short) {
+    let stretches = match (file, short) {
         (Some(_), false) => vec![
             vec!["-t".to_owned(), STRETCH.to_string()],
             vec!["-ss".to_owned(), format!("{:.3}", plan.duration - STRETCH)],
         ],
         _ => vec![Vec::new()],
     };
-    let access = Access { readable: file.clone().into_iter().collect(), writable: Vec::new() };
+    let access = Access { readable: file.into_iter().map(ToOwned::to_owned).collect(), writable: Vec::new() };
     let limits = ChildLimits { deadline: media.settings.limits.run_time, stdout: usize::MAX - 1 };
-    let args = decoded_frames(track, file.as_deref(), &stretches);
+    let args = decoded_frames(track, &stretches);
     let mut counts = vec![0_u64; track.planned.len()];
     let call = Call { program: Program::Ffmpeg, args, access: &access, feed, limits };
     let ended = media
@@ -84,26 +83,19 @@ pub(super) async fn check_by_ffmpeg(
         return Err(wrong(format!("`{}` cannot be decoded without errors", track.name)).with_log(trouble));
     }
     for ((planned, stream), count) in track.planned.iter().zip(facts).zip(counts) {
-        let wanted = Wanted::of(&stream.packets, short, is_file);
+        let wanted = Wanted::of(&stream.packets, short, file.is_some());
         wanted.check(track, *planned, Some(count))?;
     }
     Ok(())
 }
 
 /// FFmpeg's arguments to decode these stretches of a track and to say a line for each frame.
-fn decoded_frames(track: &Track, file: Option<&Path>, stretches: &[Vec<String>]) -> Vec<OsString> {
+fn decoded_frames(track: &Track, stretches: &[Vec<String>]) -> Vec<OsString> {
     let mut args = words(&["-nostdin", "-hide_banner", "-nostats", "-v", "error"]);
     for stretch in stretches {
         args.extend(stretch.iter().map(OsString::from));
         args.extend(words(&["-threads", "2", "-f", track.wrapping.demuxer(), "-i"]));
-        args.push(file.map_or_else(
-            || "pipe:0".into(),
-            |file| {
-                let mut url = OsString::from("file:");
-                url.push(file);
-                url
-            },
-        ));
+        args.push(url(track.file()));
     }
     for input in 0..stretches.len() {
         for stream in 0..track.planned.len() {
@@ -113,6 +105,18 @@ fn decoded_frames(track: &Track, file: Option<&Path>, stretches: &[Vec<String>])
     args.extend(words(&["-fps_mode", "passthrough", "-c:v", "wrapped_avframe", "-c:a", "pcm_s16le"]));
     args.extend(words(&["-f", "framecrc", "pipe:1"]));
     args
+}
+
+/// What FFmpeg opens: a file, or its standard input.
+pub(super) fn url(file: Option<&Path>) -> OsString {
+    match file {
+        Some(file) => {
+            let mut url = OsString::from("file:");
+            url.push(file);
+            url
+        }
+        None => "pipe:0".into(),
+    }
 }
 
 /// The initialization segment, the first segment and the last one.
@@ -157,7 +161,7 @@ pub(super) async fn check_ends(
 ) -> Result<(), MediaError> {
     let mut args = words(&["-v", "error", "-of", "compact", "-threads", "2", "-count_frames"]);
     args.extend(words(&["-show_entries", "stream=codec_type,nb_read_frames"]));
-    let is_file = matches!(track.wrapping, Wrapping::Mp4 | Wrapping::Flv);
+    let is_file = track.file().is_some();
     if is_file {
         let from = plan.duration - STRETCH;
         args.extend(words(&["-read_intervals", &format!("%+{STRETCH},{from:.3}%")]));

@@ -111,6 +111,11 @@ fn variant_claims(variant: &VariantStream) -> Claims {
         rate: variant.frame_rate,
         bandwidth: Some(variant.bandwidth as f64),
         average: variant.average_bandwidth.map(|bits| bits as f64),
+        range: variant
+            .other_attributes
+            .as_ref()
+            .and_then(|all| all.get("VIDEO-RANGE"))
+            .map(ToString::to_string),
         ..Claims::default()
     }
 }

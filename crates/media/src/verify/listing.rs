@@ -92,6 +92,12 @@ pub(super) struct Track {
 }
 
 impl Track {
+    /// The one file that has to be sought in; none for segments.
+    pub(super) fn file(&self) -> Option<&Path> {
+        let is_file = matches!(self.wrapping, Wrapping::Mp4 | Wrapping::Flv);
+        self.segments.first().filter(|_| is_file).map(|segment| segment.piece.path.as_path())
+    }
+
     /// The initialization segment and all segments, as bytes follow each other.
     pub(super) fn pieces(&self) -> impl Iterator<Item = &Piece> {
         self.init.iter().chain(self.segments.iter().map(|segment| &segment.piece))
@@ -163,6 +169,8 @@ pub(super) struct Claims {
     pub sample_rate: Option<u64>,
     /// Whole seconds that no segment lasts longer than.
     pub target: Option<f64>,
+    /// `PQ`, `HLG` or `SDR`; absent for the latter.
+    pub range: Option<String>,
 }
 
 /// What comes out wrong is never the customer's fault.

@@ -11,6 +11,7 @@ mod decode;
 mod facts;
 mod hls;
 mod judge;
+mod light;
 mod listing;
 mod scan;
 mod single;
@@ -97,6 +98,7 @@ pub(crate) async fn verify(
         claims::check(&found)?;
     }
     let decodes = listing.tracks.iter().zip(&facts).map(|(track, facts)| async move {
+        light::check(media, plan, track, cancel).await?;
         if decode::needs_ffmpeg(plan, track) {
             decode::check_by_ffmpeg(media, plan, track, facts, cancel).await
         } else if decode::is_short(plan, track) {

@@ -62,3 +62,42 @@ async fn rungs_of_several_codecs(#[case] format: &str) {
     let made = bench.make(&clip(&bench), template, json!({})).await.expect("made");
     assert_eq!(made.plan.videos.len(), 4);
 }
+
+/// One set of files, which both manifests name.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dash_beside_hls() {
+    let Some(bench) = Bench::find().await else { return };
+    let template = json!({"format": "hls", "also": "dash", "seg_time": 1, "acodec": "opus"});
+    let made = bench.make(&clip(&bench), template, json!({})).await.expect("made");
+    let manifest = std::fs::read_to_string(made.dir.join("files/manifest.mpd")).expect("a manifest");
+    assert!(manifest.contains("media=\"144p/seg_$Number%05d$.m4s\""), "{manifest}");
+    let master = std::fs::read_to_string(made.dir.join("main.m3u8")).expect("a playlist");
+    assert!(master.contains("files/144p/playlist.m3u8"), "{master}");
+}
+
+/// HDR10 with its metadata, kept in one rung and made plain in the other.
+#[rstest]
+#[case::hls(json!({"format": "hls", "adaptive_streams": [
+    {"vcodec": "h265", "resolution": "144p"}, {"vcodec": "av1", "resolution": "72p"}, {"vcodec": "h264", "resolution": "72p"}]}))]
+#[case::mp4(json!({"format": "mp4", "vcodec": "av1"}))]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hdr_is_kept(#[case] mut template: Value) {
+    let Some(bench) = Bench::find().await else { return };
+    let input = bench.clip(
+        "hdr.mp4",
+        "-f lavfi -i testsrc2=s=256x144:r=25:d=1.4 -vf format=yuv420p10le,setparams=range=limited:colorspace=bt2020nc:\
+         color_trc=smpte2084:color_primaries=bt2020 -c:v libx265 -preset ultrafast -tag:v hvc1 -x265-params \
+         log-level=error:master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,1):max-cll=1000,400",
+    );
+    template["hdr"] = json!("keep");
+    template["seg_time"] = json!(1);
+    let made = bench.make(&input, template, json!({})).await.expect("made");
+    for video in &made.plan.videos {
+        let kept = video.codec.name() != "h264";
+        assert_eq!(
+            (video.colour.transfer == "smpte2084", video.depth, video.tone_map),
+            (kept, if kept { 10 } else { 8 }, !kept)
+        );
+        assert_eq!(video.light.content, kept.then_some((1000, 400)));
+    }
+}
