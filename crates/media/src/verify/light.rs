@@ -1,0 +1,92 @@
+//! Whether the metadata of HDR is in the stream: FFmpeg decodes one frame and says what it carries.
+
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    decode::url,
+    listing::{Planned, Track, wrong},
+    scan::words,
+};
+use crate::{
+    Light, Media, MediaError, Plan, Program,
+    media::Call,
+    process::{Access, ChildLimits},
+};
+
+/// Share of itself by which a luminance may be off: codecs count in different units.
+const ROUNDED: f64 = 0.01;
+
+/// Agrees, or says what is missing. Nothing is asked where nothing has to be there.
+pub(super) async fn check(
+    media: &Media,
+    plan: &Plan,
+    track: &Track,
+    cancel: &CancellationToken,
+) -> Result<(), MediaError> {
+    for (stream, planned) in track.planned.iter().enumerate() {
+        let Planned::Video(number) = *planned else { continue };
+        let wanted = plan.videos[number].light;
+        if wanted != Light::default() && !is_said(wanted, &first_frame(media, track, stream, cancel).await?) {
+            return Err(wrong(format!("`{}` does not say the light of its HDR", track.name)));
+        }
+    }
+    Ok(())
+}
+
+/// What FFmpeg says of the first frame of a stream.
+async fn first_frame(
+    media: &Media,
+    track: &Track,
+    stream: usize,
+    cancel: &CancellationToken,
+) -> Result<String, MediaError> {
+    let file = track.file();
+    let first = track.segments.first().filter(|_| file.is_none()).map(|segment| &segment.piece);
+    let feed = track.init.iter().chain(first).map(|piece| piece.path.clone()).collect();
+    let access = Access { readable: file.into_iter().map(ToOwned::to_owned).collect(), writable: Vec::new() };
+    let mut args = words(&["-nostdin", "-hide_banner", "-nostats", "-v", "info", "-f"]);
+    args.extend(words(&[track.wrapping.demuxer(), "-i"]));
+    args.push(url(file));
+    args.extend(words(&["-map", &format!("0:{stream}"), "-frames:v", "1", "-vf", "showinfo"]));
+    args.extend(words(&["-f", "null", "-"]));
+    let limits = ChildLimits { deadline: media.settings.limits.run_time, ..ChildLimits::default() };
+    let call = Call { program: Program::Ffmpeg, args, access: &access, feed, limits };
+    Ok(media.lines(call, cancel, |_| {}).await?.stderr_tail)
+}
+
+fn is_said(wanted: Light, said: &str) -> bool {
+    let number = |name: &str| {
+        let (_, rest) = said.split_once(name)?;
+        rest.split([',', '\n', ' ']).next()?.trim().parse::<f64>().ok()
+    };
+    let mastering = wanted.mastering.is_none_or(|mastering| {
+        let brightest = f64::from(mastering.luminance.0) / 10_000.0;
+        let found = number("max_luminance=");
+        said.contains("has_primaries:1")
+            && found.is_some_and(|found| (found - brightest).abs() <= ROUNDED * brightest)
+    });
+    let content = wanted.content.is_none_or(|(most, average)| {
+        number("MaxCLL=") == Some(most.into()) && number("MaxFALL=") == Some(average.into())
+    });
+    mastering && content
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Mastering;
+
+    const SAID: &str = "[Parsed_showinfo_0 @ 0x7f]   side data - Mastering display metadata: has_primaries:1 has_luminance:1 r(0.6800,0.3200) g(0.2650,0.6900) b(0.1500 0.0600) wp(0.3127, 0.3290) min_luminance=0.000122, max_luminance=1000.000000\n\
+        [Parsed_showinfo_0 @ 0x7f]   side data - Content light level metadata: MaxCLL=1000, MaxFALL=400\n";
+
+    #[test]
+    fn what_a_frame_carries() {
+        let mastering = Some(Mastering { chromaticities: [(1, 1); 4], luminance: (10_000_000, 1) });
+        let light = Light { mastering, content: Some((1000, 400)) };
+        assert!(is_said(light, SAID));
+        assert!(!is_said(Light { content: Some((1000, 401)), ..light }, SAID));
+        assert!(!is_said(light, ""));
+        let dim = Some(Mastering { chromaticities: [(1, 1); 4], luminance: (6_000_000, 1) });
+        assert!(!is_said(Light { mastering: dim, ..light }, SAID));
+    }
+}
