@@ -81,7 +81,8 @@ pub(super) fn arguments(video: &VideoPlan, threads: u32) -> Vec<String> {
         }
         RateControl::Average(average) => arguments.extend(options([("-b:v", format!("{average}k"))])),
     }
-    arguments.extend(options([("-g", video.gop.to_string()), ("-svtav1-params", parameters(threads))]));
+    arguments
+        .extend(options([("-g", video.gop.to_string()), ("-svtav1-params", parameters(video, threads))]));
     arguments
 }
 

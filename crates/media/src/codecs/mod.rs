@@ -270,11 +270,15 @@ impl SoundCodec {
         }
     }
 
+    /// Frames that lie before 0 where a file says so.
+    pub(crate) const fn frames_before_zero(self, sample_rate: u32) -> u32 {
+        self.delay().div_ceil(self.frame(sample_rate))
+    }
+
     /// Samples of silence to begin with, so that a frame begins exactly at 0 and what lies before it
     /// can be dropped whole.
     pub(crate) const fn before_zero(self, sample_rate: u32) -> u32 {
-        let frame = self.frame(sample_rate);
-        self.delay().div_ceil(frame) * frame - self.delay()
+        self.frames_before_zero(sample_rate) * self.frame(sample_rate) - self.delay()
     }
 
     /// FFmpeg's name of the samples that the encoder takes.
@@ -348,5 +352,6 @@ mod tests {
         assert_eq!(SoundCodec::Aac.before_zero(48_000), 0);
         assert_eq!(SoundCodec::Opus.before_zero(48_000), 648);
         assert_eq!(SoundCodec::Ac3.before_zero(48_000), 1280);
+        assert_eq!(SoundCodec::Mp3.frames_before_zero(22_050), 2);
     }
 }

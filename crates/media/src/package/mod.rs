@@ -4,6 +4,7 @@
 //! - the default sound is the one of a language, if any, not the first of the plan;
 //! - target durations are rounded up instead of to the nearest second;
 //! - without picture, each language is a variant, between which players would switch by bandwidth;
+//! - the level of VP9 is guessed;
 //! - frame rates of transport streams are those of a clock of 90 kHz;
 //! - the peak bandwidths of I-frame playlists are below their averages;
 //! - I-frames of transport streams are listed without the tables that a decoder needs before them.
@@ -14,12 +15,13 @@ pub(crate) mod lines;
 pub(crate) mod mpd;
 mod refer;
 mod storyboard;
+mod vp9;
 
 use std::{fs, io, path::Path};
 
 use model::{ErrorCode, Format};
 
-use crate::{MediaError, Plan, formats};
+use crate::{MediaError, Plan, VideoPlan, formats};
 pub(crate) use bandwidth::Bandwidth;
 use bandwidth::measure;
 pub use early::{early_main_playlist, early_media_playlist, is_unfinished};
@@ -31,10 +33,11 @@ pub(crate) async fn put_right(plan: &Plan, dir: &Path) -> Result<(), MediaError>
     let (plan, dir) = (plan.clone(), dir.to_owned());
     let done = tokio::task::spawn_blocking(move || {
         storyboard::write(&plan, &dir)?;
+        vp9::write(&plan, &dir)?;
         formats::manifests(&plan).iter().try_for_each(|(format, file)| match format {
             Format::Mp4 | Format::Flv => Ok(()),
             Format::Hls => put_hls_right(&plan, &dir),
-            Format::Dash => put_dash_right(&dir.join(file)),
+            Format::Dash => put_dash_right(&plan, &dir.join(file)),
         })
     });
     done.await.unwrap_or_else(|lost| Err(io::Error::other(lost))).map_err(|error| {
@@ -42,9 +45,9 @@ pub(crate) async fn put_right(plan: &Plan, dir: &Path) -> Result<(), MediaError>
     })
 }
 
-fn put_dash_right(manifest: &Path) -> io::Result<()> {
+fn put_dash_right(plan: &Plan, manifest: &Path) -> io::Result<()> {
     let text = fs::read_to_string(manifest)?;
-    fs::write(manifest, mpd::put_right(&text, manifest.parent().unwrap_or(manifest))?)
+    fs::write(manifest, mpd::put_right(&text, manifest.parent().unwrap_or(manifest), &plan.videos)?)
 }
 
 fn put_hls_right(plan: &Plan, dir: &Path) -> io::Result<()> {
@@ -60,26 +63,31 @@ fn put_hls_right(plan: &Plan, dir: &Path) -> io::Result<()> {
 }
 
 /// What the plan knows better than the packager: by the beginnings of URIs.
-struct Truth {
-    rates: Vec<(String, f64)>,
+struct Truth<'a> {
+    videos: &'a [VideoPlan],
     default_sound: Option<String>,
 }
 
-impl Truth {
-    fn of(plan: &Plan) -> Self {
-        let folder = |name: &str| format!("files/{name}/");
-        Self {
-            rates: plan.videos.iter().map(|video| (folder(&video.name), video.rate.as_f64())).collect(),
-            default_sound: plan.audios.first().map(|audio| folder(&audio.name)),
-        }
+impl<'a> Truth<'a> {
+    fn of(plan: &'a Plan) -> Self {
+        let default_sound = plan.audios.first().map(|audio| format!("files/{}/", audio.name));
+        Self { videos: &plan.videos, default_sound }
     }
 
-    fn rate(&self, uri: &str) -> Option<f64> {
-        self.rates.iter().find(|(folder, _)| uri.starts_with(folder)).map(|(_, rate)| *rate)
+    fn video(&self, uri: &str) -> Option<&'a VideoPlan> {
+        self.videos.iter().find(|video| uri.starts_with(&format!("files/{}/", video.name)))
     }
 
     fn is_default(&self, uri: &str) -> bool {
         self.default_sound.as_ref().is_some_and(|folder| uri.starts_with(folder))
+    }
+
+    /// Sets what a tag says of the codecs of its rendition.
+    fn name(&self, tag: &mut Tag, uri: &str) {
+        if let Some((video, codecs)) = self.video(uri).zip(tag.get("CODECS")) {
+            let named = vp9::named(codecs, video);
+            tag.set("CODECS", format!("\"{named}\""));
+        }
     }
 }
 
@@ -131,7 +139,7 @@ fn tables(text: &str) -> Option<String> {
 
 fn master_playlist(
     text: &str,
-    truth: &Truth,
+    truth: &Truth<'_>,
     measure: impl Fn(&str) -> io::Result<Bandwidth>,
 ) -> io::Result<String> {
     let tags: Vec<Tag> = text.lines().filter_map(Tag::parse).collect();
@@ -166,16 +174,18 @@ fn master_playlist(
                     loudest.write(&mut tag);
                 } else {
                     measure(uri)?.plus(loudest).write(&mut tag);
-                    if let Some(rate) = truth.rate(uri) {
-                        tag.set("FRAME-RATE", format!("{rate:.3}"));
+                    truth.name(&mut tag, uri);
+                    if let Some(video) = truth.video(uri) {
+                        tag.set("FRAME-RATE", format!("{:.3}", video.rate.as_f64()));
                     }
                 }
                 out.extend([tag.to_string(), uri.to_owned()]);
                 continue;
             }
             "EXT-X-I-FRAME-STREAM-INF" => {
-                if let Some(uri) = tag.get("URI") {
-                    measure(uri)?.write(&mut tag);
+                if let Some(uri) = tag.get("URI").map(str::to_owned) {
+                    measure(&uri)?.write(&mut tag);
+                    truth.name(&mut tag, &uri);
                 }
             }
             _ => {}

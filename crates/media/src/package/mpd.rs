@@ -6,17 +6,22 @@ use std::{fs, io, ops::Range, path::Path};
 
 use roxmltree::{Document, Node};
 
-use super::bandwidth::Bandwidth;
+use super::{bandwidth::Bandwidth, vp9};
+use crate::VideoPlan;
 
 /// A manifest whose bandwidths are measured on the files below `dir`, and whose duration is that of the
 /// longest representation.
-pub(crate) fn put_right(text: &str, dir: &Path) -> io::Result<String> {
+pub(crate) fn put_right(text: &str, dir: &Path, videos: &[VideoPlan]) -> io::Result<String> {
     let document = Document::parse(text).map_err(io::Error::other)?;
     let mut changes: Vec<(Range<usize>, String)> = Vec::new();
     let mut longest = 0.0_f64;
     for node in document.descendants().filter(|node| node.tag_name().name() == "Representation") {
         let segments = segments(node, dir)?;
         longest = longest.max(segments.iter().map(|(_, seconds)| seconds).sum());
+        let video = videos.iter().find(|video| is_of(node, &video.name));
+        if let Some((video, attribute)) = video.zip(node.attribute_node("codecs")) {
+            changes.push((attribute.range_value(), vp9::named(attribute.value(), video)));
+        }
         if let Some(attribute) = node.attribute_node("bandwidth") {
             let peak = Bandwidth::of(&segments).peak.ceil() as u64;
             changes.push((attribute.range_value(), peak.to_string()));
@@ -31,6 +36,13 @@ pub(crate) fn put_right(text: &str, dir: &Path) -> io::Result<String> {
         right.replace_range(range, &value);
     }
     Ok(right)
+}
+
+/// Whether a representation's segments lie in the folder of this name.
+fn is_of(representation: Node<'_, '_>, name: &str) -> bool {
+    let template = children(representation, "SegmentTemplate").next();
+    let media = template.and_then(|template| template.attribute("media")).unwrap_or_default();
+    media.rsplit('/').nth(1) == Some(name)
 }
 
 /// Bytes and seconds of each segment.
@@ -113,7 +125,7 @@ mod tests {
             fs::write(folder.path().join("files/v").join(name), vec![0; bytes]).expect("written");
         }
         let text = r#"<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" mediaPresentationDuration="PT2.0S"><Representation id="0" bandwidth="146920" codecs="avc1.42c014"><SegmentTemplate timescale="15360" media="files/v/$Number$.m4s" startNumber="1"><SegmentTimeline><S t="0" d="30720"/><S t="30720" d="512"/></SegmentTimeline></SegmentTemplate></Representation></MPD>"#;
-        let right = put_right(text, folder.path()).expect("readable");
+        let right = put_right(text, folder.path(), &[]).expect("readable");
         assert_eq!(right, text.replace("146920", "175311").replace("PT2.0S", "PT2.033S"));
     }
 }

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::plan::tests as given;
 
 const MASTER_TEXT: &str = r##"#EXTM3U
 ## Generated with https://github.com/shaka-project/shaka-packager version v3.8.0-75b2faf-release
@@ -26,16 +27,16 @@ fn measured(uri: &str) -> io::Result<Bandwidth> {
     })
 }
 
-fn truth() -> Truth {
-    Truth {
-        rates: vec![("files/360p/".to_owned(), 60000.0 / 1001.0)],
-        default_sound: Some("files/audio/".to_owned()),
-    }
+/// 640x360 at 59.94 frames a second, with sound.
+fn plan() -> Plan {
+    let source = given::source(Some(given::picture(640, 360, "60000/1001")), vec![given::sound(1, 2, "")]);
+    let template = given::template(serde_json::json!({"format": "hls"}));
+    crate::plan::plan(&template, &source, &given::settings()).expect("a plan")
 }
 
 #[test]
 fn a_master_playlist_says_what_is_true() {
-    let text = master_playlist(MASTER_TEXT, &truth(), measured).expect("readable");
+    let text = master_playlist(MASTER_TEXT, &Truth::of(&plan()), measured).expect("readable");
     assert!(text.contains(r#"NAME="one, two",DEFAULT=YES,AUTOSELECT=YES"#), "{text}");
     assert!(text.contains("#EXT-X-STREAM-INF:BANDWIDTH=940001,AVERAGE-BANDWIDTH=830000,CODECS="), "{text}");
     assert!(text.contains("#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=20000,AVERAGE-BANDWIDTH=13000,"), "{text}");
@@ -53,7 +54,7 @@ files/audio/main.m3u8
 #EXT-X-STREAM-INF:BANDWIDTH=74434,AVERAGE-BANDWIDTH=73423,CODECS="mp4a.40.2",AUDIO="audio",CLOSED-CAPTIONS=NONE
 files/audio_2/main.m3u8
 "##;
-    let text = master_playlist(text, &truth(), measured).expect("readable");
+    let text = master_playlist(text, &Truth::of(&plan()), measured).expect("readable");
     assert_eq!(text.matches("#EXT-X-STREAM-INF").count(), 1);
     assert!(text.ends_with("AUDIO=\"audio\",CLOSED-CAPTIONS=NONE\nfiles/audio/main.m3u8\n"), "{text}");
 }
@@ -103,4 +104,16 @@ proptest! {
         prop_assert_eq!(decoded, folder.as_str());
         prop_assert!(path.bytes().all(|b| b.is_ascii_alphanumeric() || b"%-._~".contains(&b)));
     }
+}
+
+#[test]
+fn the_level_of_vp9_is_the_plans() {
+    let mut plan = plan();
+    let video = &mut plan.videos[0];
+    (video.codec, video.level) = (crate::PictureCodec::Vp9, "3.1".to_owned());
+    assert_eq!(vp9::named("vp09.00.30.08.01.02.02.02.00,opus", video), "vp09.00.31.08.01.02.02.02.00,opus");
+    assert_eq!(vp9::named("avc1.64001e", video), "avc1.64001e");
+    let text = MASTER_TEXT.replace("avc1.64001e", "vp09.00.30.08");
+    let right = master_playlist(&text, &Truth::of(&plan), measured).expect("readable");
+    assert_eq!(right.matches("vp09.00.31.08").count(), 2, "{right}");
 }

@@ -3,7 +3,7 @@
 use model::{Box2d, Resolution, Template, Thumbnail};
 
 use super::size;
-use crate::{Picture, formats};
+use crate::{Picture, codecs::PictureCodec, formats};
 
 /// Seconds from one picture to the next when neither that nor their number is given.
 const USUAL_INTERVAL: f64 = 10.0;
@@ -69,9 +69,9 @@ pub(super) fn stills(template: &Template, picture: Option<&Picture>, duration: f
     let fitting = ((last - start) / interval.max(frame) + 1e-6).floor() + 1.0;
     let asked = if wish.number == 0 { MOST } else { wish.number.into() };
     let number = fitting.min(asked).min(MOST) as u32;
-    let size = size::scaled(picture.shown(), scale(wish, picture.shown()));
+    let size = size::scaled(picture.shown(), scale(wish, picture.shown()), PictureCodec::H264);
     let shown = (f64::from(size.width), f64::from(size.height));
-    let cell = size::scaled(shown, size::scale(Resolution::Fit(CELL), shown));
+    let cell = size::scaled(shown, size::scale(Resolution::Fit(CELL), shown), PictureCodec::H264);
     let columns = number.min(ACROSS);
     Some(Stills { start, interval, number, size, cell, columns, rows: number.div_ceil(columns).min(DOWN) })
 }

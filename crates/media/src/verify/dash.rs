@@ -125,6 +125,7 @@ impl Representation<'_, '_> {
             channels: channels.and_then(|node| node.attribute("value")).and_then(|value| value.parse().ok()),
             sample_rate: self.number("audioSamplingRate"),
             target: None,
+            range: None,
         }
     }
 }

@@ -97,9 +97,17 @@ impl Found<'_> {
     /// Everything begins together, and at 0 where the format can say so.
     fn check_starts(&self) -> Result<(), MediaError> {
         let origin = self.origin();
-        for (name, _, stream, _) in self.streams() {
+        for (name, planned, stream, _) in self.streams() {
             let packets = &stream.packets;
-            if (packets.start - origin).abs() > packets.frame() + packets.tolerance() {
+            let before = match planned {
+                Planned::Video(_) => 1,
+                Planned::Audio(number) => {
+                    let audio = &self.plan.audios[number];
+                    audio.codec.frames_before_zero(audio.sample_rate)
+                }
+            };
+            let off = (packets.start - origin).abs();
+            if off > f64::from(before) * packets.frame() + packets.tolerance() {
                 let start = packets.start - origin;
                 return Err(wrong(format!("`{name}` begins at {start:.3} s instead of 0")));
             }
