@@ -9,6 +9,8 @@ missing=()
 command -v ffmpeg >/dev/null && command -v ffprobe >/dev/null || missing+=(ffmpeg) # makes the test media
 command -v bwrap >/dev/null || missing+=(bubblewrap)                               # the sandbox
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)  # a cluster for the store's tests
+command -v chromium >/dev/null || missing+=(chromium)                               # plays outputs, and so does
+command -v firefox-esr >/dev/null || missing+=(firefox-esr)                         # this one, H.265 too
 [ ${#missing[@]} -gt 0 ] || exit 0
 
 install=(apt-get install -y --no-install-recommends "${missing[@]}")

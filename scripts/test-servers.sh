@@ -11,6 +11,7 @@ AZURITE=3.35.0
 WEBHOOKS_PYTHON=1.1.0
 SCHEMATHESIS=4.32.5
 WEBHOOKS_NODE=1.1.1
+PLAYERS="hls.js@1.7.4 shaka-player@5.2.12 mpegts.js@1.8.2 puppeteer-core@24.43.1"
 folder=target/test-servers
 
 # A folder with the name of its version is complete: it is renamed when everything is in it.
@@ -53,6 +54,12 @@ webhooks_node() {
     npm install --silent --no-audit --no-fund --prefix "$1" "standardwebhooks@$WEBHOOKS_NODE"
 }
 
+# What plays outputs in a browser, and what drives the browser.
+players() {
+    # shellcheck disable=SC2086 # a list of packages
+    npm install --silent --no-audit --no-fund --prefix "$1" $PLAYERS
+}
+
 install_once "moto-$MOTO" moto
 install_once "rclone-$RCLONE" rclone
 install_once "standardwebhooks-python" webhooks_python
@@ -60,4 +67,5 @@ install_once "schemathesis-$SCHEMATHESIS" schemathesis
 if command -v npm >/dev/null; then
     install_once "azurite-$AZURITE" azurite
     install_once "standardwebhooks-node" webhooks_node
+    install_once "players" players
 fi
