@@ -34,8 +34,8 @@ pub fn playlists(data: &[u8]) {
     for format in [Format::Hls, Format::Dash] {
         let _ = package::refer_to(format, &text, "a folder");
     }
-    if let Ok(manifest) = package::mpd::put_right(&text, Path::new("/nowhere")) {
-        let _ = package::mpd::put_right(&manifest, Path::new("/nowhere"));
+    if let Ok(manifest) = package::mpd::put_right(&text, Path::new("/nowhere"), &[]) {
+        let _ = package::mpd::put_right(&manifest, Path::new("/nowhere"), &[]);
     }
     if let Ok(document) = roxmltree::Document::parse(&text) {
         let _ = package::mpd::entries(document.root_element());
