@@ -15,6 +15,8 @@ mod ffmpeg;
 mod filters;
 pub(crate) mod input;
 mod logo;
+#[cfg(test)]
+mod matrix;
 mod packager;
 mod stills;
 #[cfg(test)]

@@ -1,0 +1,64 @@
+//! The plan over everything that a template may put together: one line each of what the encoders are
+//! told, and all that is refused.
+
+use std::{fmt::Write, path::Path};
+
+use model::{AudioCodec, CONTAINERS, Template, VideoCodec};
+use serde_json::json;
+
+use super::commands;
+use crate::plan::{self, tests as given};
+
+/// A phone's clip: HLG, 10 bits, 1280x720, with six channels.
+fn source() -> crate::Source {
+    let mut picture = given::picture(1280, 720, "30000/1001");
+    picture.pixel_format = "yuv420p10le".to_owned();
+    picture.color_space = "bt2020nc".to_owned();
+    picture.color_transfer = "arib-std-b67".to_owned();
+    picture.color_primaries = "bt2020".to_owned();
+    given::source(Some(picture), vec![given::sound(1, 6, "eng")])
+}
+
+/// FFmpeg's words from the first `-map` on, and the packager's flags without its streams.
+fn line(template: &Template) -> String {
+    if let Err(refusal) = template.check() {
+        return format!("1001 {refusal}");
+    }
+    let plan = match plan::plan(template, &source(), &given::settings()) {
+        Ok(plan) => plan,
+        Err(error) => return error.to_string(),
+    };
+    let commands = commands(&plan, &[], Path::new("/job/input"), Path::new("/job"));
+    let words = commands.ffmpeg.iter().map(|word| word.to_string_lossy());
+    let graphs = words.clone().filter(|word| word.starts_with("[0:"));
+    let encoders = words.skip_while(|word| word != "-map");
+    let packager = commands.packager.iter().flatten().map(|word| word.to_string_lossy());
+    graphs.chain(encoders).chain(packager).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn everything_that_can_be_put_together() {
+    let mut text = String::new();
+    for container in CONTAINERS {
+        for picture in VideoCodec::ALL {
+            for sound in
+                [AudioCodec::Aac, AudioCodec::Mp3, AudioCodec::Opus, AudioCodec::Ac3, AudioCodec::None]
+            {
+                for hdr in ["", "keep"] {
+                    let mut fields = json!({"format": container.format, "vcodec": picture, "acodec": sound,
+                        "resolution": "360p", "audio_channels": 6, "hdr": hdr});
+                    if let Some(segments) = container.segments {
+                        fields["seg_type"] = json!(segments);
+                        fields["adaptive_streams"] = json!([]);
+                    }
+                    let name = format!("{} {picture} {sound} {hdr}", container.name());
+                    writeln!(text, "{}\n    {}", name.trim_end(), line(&given::template(fields)))
+                        .expect("written");
+                }
+            }
+        }
+    }
+    insta::with_settings!({prepend_module_to_snapshot => false, omit_expression => true}, {
+        insta::assert_snapshot!("matrix", text);
+    });
+}
