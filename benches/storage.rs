@@ -9,7 +9,7 @@ mod product;
 use std::{
     fs,
     io::{BufWriter, Write as _},
-    path::{Path, PathBuf},
+    path::Path,
     process::Command,
     sync::Arc,
     time::{Duration, Instant},
@@ -113,7 +113,7 @@ fn open(server: &Server, folder: &Path) -> Bucket {
     storages.open(&storage).expect("the bucket opens")
 }
 
-async fn put(bucket: &Bucket, file: &PathBuf) -> Duration {
+async fn put(bucket: &Bucket, file: &Path) -> Duration {
     let began = Instant::now();
     bucket.put_file("large.bin", file, &|_| ()).await.expect("put");
     began.elapsed()

@@ -35,7 +35,7 @@ pub use plan::{
     AudioPlan, Colour, LogoPlan, PictureFilter, Plan, PlanSettings, RateControl, Segmenting, Stills,
     VideoPlan, plan,
 };
-pub use run::RunOutput;
+pub use run::{RunOutput, Told};
 pub use settings::{Limits, MediaSettings, SandboxMode};
 pub use source::{AudioStream, Clip, FieldOrder, Light, Mastering, Picture, Source, Turn};
 pub use tools::{Program, Tools, ToolsError};

@@ -12,7 +12,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Measured, MediaError, MediaSettings, Plan, Program, RunOutput, Source, Tools, probe,
+    Measured, MediaError, MediaSettings, Plan, Program, RunOutput, Source, Told, Tools, probe,
     process::{Access, Captured, Child, ChildLimits, Ended, ResourceLimits, feed},
     run,
     sandbox::Sandbox,
@@ -73,8 +73,9 @@ impl Media {
         self.run_watched(plan, input, work, (progress, &|_| {}), cancel).await
     }
 
-    /// As `run`; `finished` is told of every segment, initialization segment and playlist as soon as it
-    /// has been written, by its path below the output's folder. A playlist is written again and again.
+    /// As `run`; the second of `told` hears of every segment, initialization segment and playlist as
+    /// soon as it has been written, by its path below the output's folder. A playlist is written again
+    /// and again.
     ///
     /// # Errors
     /// As `run`.
@@ -83,10 +84,10 @@ impl Media {
         plan: &Plan,
         input: &Path,
         work: &Path,
-        (progress, finished): (&(dyn Fn(f64) + Send + Sync), &(dyn Fn(&str) + Send + Sync)),
+        told: Told<'_>,
         cancel: &CancellationToken,
     ) -> Result<RunOutput, MediaError> {
-        run::run(self, plan, &absolute(input)?, &absolute(work)?, (progress, finished), cancel).await
+        run::run(self, plan, &absolute(input)?, &absolute(work)?, told, cancel).await
     }
 
     /// Looks at what came out; only what it agrees to has succeeded.

@@ -40,12 +40,16 @@ pub struct RunOutput {
     pub log: String,
 }
 
+/// Who is told while it goes on: of the share that is done, 0 to 1, and of every file that is finished,
+/// by its path below the output's folder.
+pub type Told<'a> = (&'a (dyn Fn(f64) + Send + Sync), &'a (dyn Fn(&str) + Send + Sync));
+
 pub(crate) async fn run(
     media: &Media,
     plan: &Plan,
     input: &Path,
     work: &Path,
-    (progress, finished): (&(dyn Fn(f64) + Send + Sync), &(dyn Fn(&str) + Send + Sync)),
+    (progress, finished): Told<'_>,
     cancel: &CancellationToken,
 ) -> Result<RunOutput, MediaError> {
     let (listened, encoded) = shares(plan, progress);
