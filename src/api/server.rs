@@ -94,6 +94,8 @@ async fn talk(
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(head_timeout)
+        // who says that nothing more will come still waits for the answer
+        .half_close(true)
         .max_buf_size(limits::HEAD)
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
