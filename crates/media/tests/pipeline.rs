@@ -337,9 +337,11 @@ async fn a_broken_packager_ends_the_run(#[case] line: &str, #[case] code: ErrorC
     ErrorCode::EncodingOverLimit,
     "it was killed, most likely because memory ran out"
 )]
+#[case::ffmpeg_stands_still("exec sleep 1000", ErrorCode::EncodingOverLimit, "ffmpeg got no further for 2 s")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broken_ffmpeg_ends_the_run(#[case] line: &str, #[case] code: ErrorCode, #[case] words: &str) {
-    let Some(mut bench) = Bench::find(quick()).await else { return };
+    let settings = MediaSettings { stall: std::time::Duration::from_secs(2), ..quick() };
+    let Some(mut bench) = Bench::find(settings).await else { return };
     let (folder, never) = (tempfile::tempdir().expect("a folder"), CancellationToken::new());
     let made = bench.make("audio_only_flac24.mka", HLS).await.expect("made");
     bench.media.tools.ffmpeg = program(folder.path(), line);
