@@ -14,7 +14,9 @@ use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gau
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use model::{CallbackNext, TaskStatus};
 use store::QueueDepth;
-use tracing_subscriber::{EnvFilter, fmt, fmt::MakeWriter, util::TryInitError};
+use tracing_subscriber::{
+    EnvFilter, filter::filter_fn, fmt, fmt::MakeWriter, layer::SubscriberExt as _, util::TryInitError,
+};
 
 use crate::config::{LogFormat, LogSettings};
 
@@ -77,9 +79,15 @@ where
         .with_writer(writer)
         .with_ansi(io::stderr().is_terminal());
     match format {
-        LogFormat::Text => Box::new(lines.finish()),
-        LogFormat::Json => Box::new(lines.json().flatten_event(true).finish()),
+        LogFormat::Text => Box::new(lines.finish().with(filter_fn(keeps_secrets))),
+        LogFormat::Json => Box::new(lines.json().flatten_event(true).finish().with(filter_fn(keeps_secrets))),
     }
+}
+
+/// What signs requests to object stores tells their secret keys when it is to tell everything: no
+/// filter makes it do so.
+fn keeps_secrets(about: &tracing::Metadata<'_>) -> bool {
+    !about.target().starts_with("reqsign") || *about.level() <= tracing::Level::WARN
 }
 
 /// The figures of this process, which are counted from the first call on; renders them as text for

@@ -52,6 +52,8 @@ impl Front {
     /// Gives its address too.
     #[expect(clippy::disallowed_methods, reason = "it stands for a store, which has no guard")]
     async fn of(store: &Server, fault: Fault, takes: usize) -> (Self, String) {
+        // each test process installs it once
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let front = Self {
             store: store.endpoint.clone(),
             client: reqwest::Client::builder().no_proxy().build().expect("a client"),
@@ -136,11 +138,11 @@ async fn session_with_clip(flags: &[&str]) -> Session {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_task_waits_for_its_store_and_says_why(#[case] fault: Fault, #[case] why: &str) {
     let store = Server::rclone(&["videos"]);
-    let (front, endpoint) = Front::of(&store, fault, 1).await;
+    let (front, endpoint) = Front::of(&store, fault, 0).await;
     let session = session_with_clip(&[]).await;
     let mut receiver = Receiver::start(200).await;
     let storage = session.add_storage(storage_at(&endpoint, &store, &receiver.url)).await;
-    let id = session.create_task(&storage.id, "hls-h264", &session.url("clip.mp4"), "cat").await;
+    let id = session.create_task(&storage.id, "mp4-720p", &session.url("clip.mp4"), "cat.mp4").await;
     let seen = loop {
         let task = session.task(&id).await;
         assert!(task["finished_time"] == 0, "{task}");
