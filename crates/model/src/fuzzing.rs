@@ -39,6 +39,7 @@ pub fn input(data: &[u8]) {
         InputPlace::Object { key, .. } => {
             assert!(!key.split('/').any(|part| matches!(part, "" | "." | "..")))
         }
+        InputPlace::Upload(id) => assert_eq!(input.as_str(), format!("upload://{id}")),
     }
 }
 
