@@ -107,6 +107,7 @@ fn every_setting_can_be_given_in_every_way() {
             "server.listen" => "[::1]:9",
             "server.database_url" => "sqlite://other.db",
             "api.error_status" => "ok",
+            "api.url_limit" | "api.header_limit" => "7KiB",
             "worker.enabled" => "false",
             "media.sandbox" => "off",
             "media.x264_preset" | "media.x265_preset" => "veryfast",

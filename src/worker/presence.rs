@@ -3,7 +3,7 @@
 //! Each has a folder `<data-dir>/work/<worker id>` for its work, and holds a lock on a file in it
 //! for as long as the process lives: the kernel lets go of it at any kind of death. Whoever can
 //! take the lock of another folder knows that its process is gone, gives its work back at once, and
-//! removes what it left.
+//! removes what it left, children too.
 
 use std::{
     fs::{self, File},
@@ -12,7 +12,10 @@ use std::{
 };
 
 use model::WorkerId;
-use rustix::fs::{FlockOperation, flock};
+use rustix::{
+    fs::{FlockOperation, flock},
+    process::{Pid, Signal, kill_process},
+};
 use store::{Store, StoreError};
 
 const LOCK: &str = "alive";
@@ -38,12 +41,13 @@ impl Presence {
         Ok(Self { id, folder, _lock: lock })
     }
 
-    /// Gives back what dead processes of this machine had, and removes their folders. Returns how
-    /// many jobs and callbacks were given back.
+    /// Gives back what dead processes of this machine had, and removes their folders and what still
+    /// works in them. Returns how many jobs and callbacks were given back.
     pub(crate) async fn take_over(&self, store: &Store) -> Result<u64, StoreError> {
         let mut given_back = 0;
         for (dead, folder) in self.dead() {
             given_back += store.release_worker(&dead).await?;
+            end_orphans(&dead);
             if let Err(error) = fs::remove_dir_all(&folder) {
                 tracing::warn!(%error, folder = %folder.display(), "could not remove the work folder of a dead process");
             }
@@ -72,6 +76,24 @@ impl Drop for Presence {
     }
 }
 
+/// Kills the children of a dead process, which are known by its id in their arguments. The kernel did
+/// so when it died, but for a sandbox that was just being set up: that one asks to die with its parent
+/// too late, and waits for it for ever.
+fn end_orphans(dead: &WorkerId) {
+    for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Some(pid) =
+            process.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw)
+        else {
+            continue;
+        };
+        let arguments = fs::read(process.path().join("cmdline")).unwrap_or_default();
+        if String::from_utf8_lossy(&arguments).contains(dead.as_str()) {
+            tracing::info!(pid = pid.as_raw_nonzero(), worker = %dead, "ended a child of a dead process");
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
+}
+
 fn is_held(folder: &Path) -> bool {
     match File::open(folder.join(LOCK)) {
         Ok(lock) => flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err(),
@@ -85,6 +107,20 @@ fn is_held(folder: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_still_works_for_the_dead_is_ended() {
+        let dead = WorkerId::generate(&mut rand::rng());
+        let script = format!("sleep 600 # {dead}");
+        let mut orphan =
+            std::process::Command::new("sh").args(["-c", &script, "x"]).spawn().expect("sh runs");
+        let mut other = std::process::Command::new("sleep").arg("600").spawn().expect("sleep runs");
+        end_orphans(&dead);
+        assert!(!orphan.wait().expect("it ends").success());
+        assert!(other.try_wait().expect("asked").is_none(), "somebody else's goes on");
+        other.kill().expect("killed");
+        other.wait().expect("it ends");
+    }
 
     #[test]
     fn the_dead_are_told_from_the_living() {

@@ -37,7 +37,7 @@ async fn killed_again_and_again_each_task_ends_once_and_is_told() {
         let id = receiver.next().await.body()["data"][0]["task_id"].as_str().expect("an id").to_owned();
         *told.entry(id).or_default() += 1;
         session.server.kill().await;
-        nothing_runs_in(session.server.data.path()).await;
+        no_tool_runs_in(session.server.data.path()).await;
         session.server.restart(&["--set", "worker.capacity=4"]).await;
     }
     while told.len() < TASKS {
@@ -60,20 +60,36 @@ async fn killed_again_and_again_each_task_ends_once_and_is_told() {
     nothing_runs_in(&data).await;
 }
 
-/// Waits until no process works in a data directory: the kernel ends the children of a killed server,
-/// but not in the same moment.
-async fn nothing_runs_in(data: &Path) {
-    while let Some(command) = running_in(data) {
+/// Waits until no tool works in a data directory: the kernel ends the children of a killed server, but
+/// not in the same moment. A sandbox that was just being set up and has no tool in it is left to the
+/// next server.
+async fn no_tool_runs_in(data: &Path) {
+    while let Some(command) = running_in(data, &|process| !children(process).is_empty()) {
         println!("still there: {command}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
-fn running_in(data: &Path) -> Option<String> {
+/// Waits until no process works in a data directory.
+async fn nothing_runs_in(data: &Path) {
+    while let Some(command) = running_in(data, &|_| true) {
+        println!("still there: {command}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// The children of a process of `/proc`.
+fn children(process: &Path) -> String {
+    let id = process.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    std::fs::read_to_string(process.join(format!("task/{id}/children"))).unwrap_or_default()
+}
+
+/// A process that counts and has the directory among its arguments.
+fn running_in(data: &Path, counts: &dyn Fn(&Path) -> bool) -> Option<String> {
     let data = data.to_str().expect("a text");
     std::fs::read_dir("/proc").expect("there").flatten().find_map(|process| {
         let command = std::fs::read(process.path().join("cmdline")).ok()?;
         let command = String::from_utf8_lossy(&command).replace('\0', " ");
-        command.contains(data).then_some(command)
+        (command.contains(data) && counts(&process.path())).then_some(command)
     })
 }
