@@ -106,8 +106,6 @@ fn is_held(folder: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::{os::unix::process::CommandExt as _, process::Command};
-
     use super::*;
 
     #[test]
