@@ -20,7 +20,7 @@ async fn main() {
     let source = product.files.path().join("source.mp4");
     let source = source.to_str().expect("a path");
     ffmpeg(&words(&format!(
-        "-f lavfi -i testsrc2=s=1920x1080:r=25:d=30,noise=alls=6:allf=t -f lavfi -i sine=440:d=30 \
+        "-f lavfi -i testsrc2=s=1920x1080:r=25:d=30,noise=alls=2:allf=t -f lavfi -i sine=440:d=30 \
          -c:v libx264 -preset veryfast -crf 16 -pix_fmt yuv420p -c:a aac {source}"
     )));
     let storage = product.add_storage().await;

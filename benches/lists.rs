@@ -6,8 +6,8 @@ mod product;
 use std::{sync::Arc, time::Instant};
 
 use model::{
-    ExtraOptions, Format, NotifySettings, ObjectSettings, OutputPath, Priority, Secret, Storage, StorageId,
-    StorageType, Task, TaskId, TaskSpec, TaskState, TaskStatus, Template, TenantId, Timestamp, WorkerId,
+    ExtraOptions, Format, OutputPath, Priority, Storage, StorageId, StorageType, Task, TaskId, TaskSpec,
+    TaskState, TaskStatus, Template, TenantId, Timestamp, WorkerId,
 };
 use product::median;
 use store::{
@@ -106,27 +106,13 @@ async fn open(url: &str) -> Store {
 }
 
 fn storage() -> Storage {
-    Storage {
-        id: StorageId::generate(&mut rand::rng()),
-        tenant: TenantId::main(),
-        kind: StorageType::File,
-        name: String::new(),
-        region: String::new(),
-        bucket: "many".to_owned(),
-        prefix: String::new(),
-        endpoint: String::new(),
-        path_style: false,
-        objects: ObjectSettings::default(),
-        storage_ak: Secret::new(""),
-        storage_sk: Secret::new(""),
-        notify: String::new(),
-        notify_secret: Secret::new(""),
-        old_notify_secret: None,
-        notify_settings: NotifySettings::default(),
-        extra: String::new(),
-        name_rule: String::new(),
-        created: Timestamp::from_millis(1_700_000_000_000),
-    }
+    Storage::new(
+        StorageId::generate(&mut rand::rng()),
+        TenantId::main(),
+        StorageType::File,
+        "many",
+        Timestamp::from_millis(1_700_000_000_000),
+    )
 }
 
 fn task(storage: &Storage) -> Task {

@@ -1,5 +1,6 @@
 //! API requests a second over SQLite, with authentication, one after another on 16 connections; and
-//! the memory of the server afterwards.
+//! the memory of the server afterwards. Tasks are created twice: while the worker is busy, and while it
+//! takes each of them up at once, finds no input, ends it and sends its callback.
 
 mod product;
 
@@ -8,7 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use product::Product;
+use futures::future::BoxFuture;
+use product::{NEVER, Product};
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -21,7 +23,6 @@ async fn main() {
     let storage = product.add_storage().await;
     // an input that is refused at once leaves the machine to the requests
     let task = product.create_task(&storage, "mp4-720p", "none.mp4", "none.mp4").await;
-
     let query = format!("query_task?task_id={task}");
     measure("query_task", &product, move |product, _| {
         let query = query.clone();
@@ -30,14 +31,22 @@ async fn main() {
         }
     })
     .await;
-    measure("create_task", &product, move |product, number| {
-        let storage = storage.clone();
-        async move {
-            product.create_task(&storage, "mp4-720p", "none.mp4", &format!("none{number}.mp4")).await;
-        }
-    })
-    .await;
+    measure("create_task, each run and told as well", &product, creating(storage)).await;
     println!("peak memory of the server: {} MiB", product.peak_memory());
+
+    let busy = Arc::new(Product::start().await);
+    let storage = busy.add_storage().await;
+    busy.create_task(&storage, "mp4-720p", NEVER, "never.mp4").await;
+    measure("create_task, the worker is busy", &busy, creating(storage)).await;
+}
+
+fn creating(storage: String) -> impl Fn(Arc<Product>, u64) -> BoxFuture<'static, ()> + Clone + Send {
+    move |product, number| {
+        let storage = storage.clone();
+        Box::pin(async move {
+            product.create_task(&storage, "mp4-720p", "none.mp4", &format!("{number}.mp4")).await;
+        })
+    }
 }
 
 async fn measure<F, Fut>(what: &str, product: &Arc<Product>, call: F)

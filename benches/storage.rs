@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use model::{NotifySettings, ObjectSettings, Secret, Storage, StorageType, TenantId, Timestamp};
+use model::{Storage, StorageType, TenantId, Timestamp};
 use net::{Client, ClientOptions, Guard, IpNet};
 use product::{Product, ffmpeg, median, tempdir};
 use serde_json::json;
@@ -88,27 +88,13 @@ fn fill(path: &Path) {
 fn open(server: &Server, folder: &Path) -> Bucket {
     let loopback = IpNet::new(std::net::Ipv4Addr::LOCALHOST.into(), 8).expect("a network");
     let client = Client::new(Arc::new(Guard::new(vec![loopback])), ClientOptions::default());
-    let storage = server.storage(Storage {
-        id: "0123456789abcdef".parse().expect("an id"),
-        tenant: TenantId::main(),
-        kind: StorageType::S3,
-        name: String::new(),
-        region: String::new(),
-        bucket: "ours".to_owned(),
-        prefix: String::new(),
-        endpoint: String::new(),
-        path_style: false,
-        objects: ObjectSettings::default(),
-        storage_ak: Secret::default(),
-        storage_sk: Secret::default(),
-        notify: String::new(),
-        notify_secret: Secret::default(),
-        old_notify_secret: None,
-        notify_settings: NotifySettings::default(),
-        extra: String::new(),
-        name_rule: String::new(),
-        created: Timestamp::from_millis(0),
-    });
+    let storage = server.storage(Storage::new(
+        "0123456789abcdef".parse().expect("an id"),
+        TenantId::main(),
+        StorageType::S3,
+        "ours",
+        Timestamp::from_millis(0),
+    ));
     let storages = Storages::new(folder.join("storage"), client.expect("a client"));
     storages.open(&storage).expect("the bucket opens")
 }

@@ -8,9 +8,8 @@ use std::{
 };
 
 use model::{
-    ErrorCode, ExtraOptions, Failure, Format, NotifySettings, ObjectSettings, OutputPath, Priority, Secret,
-    Storage, StorageId, StorageType, SystemClock, Task, TaskEnd, TaskId, TaskSpec, TaskState, Template,
-    TenantId, Timestamp,
+    ErrorCode, ExtraOptions, Failure, Format, OutputPath, Priority, Storage, StorageId, StorageType,
+    SystemClock, Task, TaskEnd, TaskId, TaskSpec, TaskState, Template, TenantId, Timestamp,
 };
 use store::{
     Cipher, QueueDepth, Store, StoreOptions,
@@ -172,25 +171,15 @@ fn cpu_of(id: u32, fields: usize) -> Duration {
 
 fn storage(notify: &str) -> Storage {
     Storage {
-        id: StorageId::generate(&mut rand::rng()),
-        tenant: TenantId::main(),
-        kind: StorageType::File,
-        name: String::new(),
-        region: String::new(),
-        bucket: "bench".to_owned(),
-        prefix: String::new(),
-        endpoint: String::new(),
-        path_style: false,
-        objects: ObjectSettings::default(),
-        storage_ak: Secret::default(),
-        storage_sk: Secret::default(),
         notify: notify.to_owned(),
         notify_secret: callback::sign::generate_secret(),
-        old_notify_secret: None,
-        notify_settings: NotifySettings::default(),
-        extra: String::new(),
-        name_rule: String::new(),
-        created: Timestamp::from_millis(0),
+        ..Storage::new(
+            StorageId::generate(&mut rand::rng()),
+            TenantId::main(),
+            StorageType::File,
+            "bench",
+            Timestamp::from_millis(0),
+        )
     }
 }
 

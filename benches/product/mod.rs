@@ -14,6 +14,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::mpsc};
 
+/// An input that never comes, which keeps the worker that waits for it busy.
+pub(crate) const NEVER: &str = "never";
+
 /// The administrator's key of every server.
 pub(crate) const KEYS: [(&str, &str); 2] =
     [("BOREALIS_ACCESS_KEY", "bench"), ("BOREALIS_SECRET_KEY", "bench-secret")];
@@ -220,7 +223,8 @@ async fn serve_files(folder: PathBuf) -> String {
         let path = folder.join(name);
         async move { tokio::fs::read(path).await.map_err(|_| axum::http::StatusCode::NOT_FOUND) }
     };
-    serve(Router::new().route("/{name}", routing::get(get))).await
+    let router = Router::new().route("/{name}", routing::get(get));
+    serve(router.route(&format!("/{NEVER}"), routing::get(std::future::pending::<&str>))).await
 }
 
 async fn receive() -> (String, mpsc::UnboundedReceiver<(Instant, Value)>) {

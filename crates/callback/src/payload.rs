@@ -109,33 +109,26 @@ fn failed(task: &Task, failure: &Failure) -> Failed {
 #[cfg(test)]
 mod tests {
     use model::{
-        ExtraOptions, GroupFormat, NotifySettings, ObjectSettings, OutputFacts, Priority, Secret,
-        SegmentType, SourceFacts, StorageType, TaskSpec, TaskState, Template, TenantId, Timestamp,
+        ExtraOptions, GroupFormat, OutputFacts, Priority, Secret, SegmentType, SourceFacts, StorageType,
+        TaskSpec, TaskState, Template, TenantId, Timestamp,
     };
 
     use super::*;
 
     fn storage() -> Storage {
         Storage {
-            id: "0123456789abcdef".parse().expect("an id"),
-            tenant: TenantId::main(),
-            kind: StorageType::S3,
-            name: String::new(),
             region: "cn-zhangjiakou".to_owned(),
-            bucket: "bkt".to_owned(),
             prefix: "videos".to_owned(),
-            endpoint: String::new(),
-            path_style: false,
-            objects: ObjectSettings::default(),
-            storage_ak: Secret::default(),
             storage_sk: Secret::new("never seen"),
             notify: "https://app.example/hook?token=7".to_owned(),
             notify_secret: Secret::new("never seen"),
-            old_notify_secret: None,
-            notify_settings: NotifySettings::default(),
-            extra: String::new(),
-            name_rule: String::new(),
-            created: Timestamp::from_millis(0),
+            ..Storage::new(
+                "0123456789abcdef".parse().expect("an id"),
+                TenantId::main(),
+                StorageType::S3,
+                "bkt",
+                Timestamp::from_millis(0),
+            )
         }
     }
 

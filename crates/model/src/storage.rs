@@ -127,6 +127,31 @@ pub struct Storage {
 }
 
 impl Storage {
+    /// A storage of which only the bucket is known: everything else is as if it was left out.
+    pub fn new(id: StorageId, tenant: TenantId, kind: StorageType, bucket: &str, created: Timestamp) -> Self {
+        Self {
+            id,
+            tenant,
+            kind,
+            name: String::new(),
+            region: String::new(),
+            bucket: bucket.to_owned(),
+            prefix: String::new(),
+            endpoint: String::new(),
+            path_style: false,
+            objects: ObjectSettings::default(),
+            storage_ak: Secret::default(),
+            storage_sk: Secret::default(),
+            notify: String::new(),
+            notify_secret: Secret::default(),
+            old_notify_secret: None,
+            notify_settings: NotifySettings::default(),
+            extra: String::new(),
+            name_rule: String::new(),
+            created,
+        }
+    }
+
     /// The URI of an object, given its key in the bucket: `s3://bucket/videos/a.mp4`.
     pub fn uri(&self, key: &str) -> String {
         format!("{}://{}/{key}", self.kind, self.bucket)
@@ -139,25 +164,14 @@ pub(crate) mod tests {
 
     pub(crate) fn storage(prefix: &str) -> Storage {
         Storage {
-            id: "0123456789abcdef".parse().expect("an id"),
-            tenant: TenantId::main(),
-            kind: StorageType::File,
-            name: String::new(),
-            region: String::new(),
-            bucket: "bkt".to_owned(),
             prefix: prefix.to_owned(),
-            endpoint: String::new(),
-            path_style: false,
-            objects: ObjectSettings::default(),
-            storage_ak: Secret::default(),
-            storage_sk: Secret::default(),
-            notify: String::new(),
-            notify_secret: Secret::default(),
-            old_notify_secret: None,
-            notify_settings: NotifySettings::default(),
-            extra: String::new(),
-            name_rule: String::new(),
-            created: Timestamp::from_millis(0),
+            ..Storage::new(
+                "0123456789abcdef".parse().expect("an id"),
+                TenantId::main(),
+                StorageType::File,
+                "bkt",
+                Timestamp::from_millis(0),
+            )
         }
     }
 }

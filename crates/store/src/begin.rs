@@ -38,7 +38,7 @@ pub(crate) struct Write<'a> {
 impl Store {
     /// Begins a write transaction.
     pub(crate) async fn begin(&self) -> Result<Write<'_>> {
-        let write = self.begin_on(self.database()).await?;
+        let write = self.begin_on(self.writing(true)).await?;
         self.keep_answer(&write).await?;
         Ok(write)
     }
@@ -46,7 +46,7 @@ impl Store {
     /// Begins a write transaction that a power cut may undo after it was committed, though never in
     /// part: it does not wait for the disk. For claims, which then are as if never made.
     pub(crate) async fn begin_unsynced(&self) -> Result<Write<'_>> {
-        let write = self.begin_on(self.unsynced()).await?;
+        let write = self.begin_on(self.writing(false)).await?;
         if write.tx.get_database_backend() == DbBackend::Postgres {
             let lazily = "SET LOCAL synchronous_commit TO off";
             write.tx.execute_raw(Statement::from_string(DbBackend::Postgres, lazily)).await?;

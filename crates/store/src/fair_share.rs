@@ -22,14 +22,7 @@ impl Store {
     pub(crate) async fn enqueue(&self, write: &mut Write<'_>, tasks: &[Task]) -> Result<()> {
         let Some(first) = tasks.first() else { return Ok(()) };
         let tenant = first.tenant.as_str();
-        let newcomer = tenant::ActiveModel { id: Set(tenant.to_owned()), vtime: Set(0) };
-        tenant::Entity::insert(newcomer)
-            .on_conflict(OnConflict::column(tenant::Column::Id).do_nothing().to_owned())
-            .exec_without_returning(&write.tx)
-            .await?;
-        let own = tenant::Entity::find_by_id(tenant).lock_exclusive().one(&write.tx).await?;
-        let own = own.ok_or_else(|| StoreError::Corrupt(format!("tenant `{tenant}` is missing")))?;
-        let vtime = own.vtime.max(self.front(write).await?) + 1;
+        let vtime = last_vtime(write, tenant).await?.max(self.front(write).await?) + 1;
         let jobs: Vec<job::ActiveModel> =
             (vtime..).zip(tasks).map(|(vtime, task)| job(task, vtime)).collect();
         let last = vtime + i64::try_from(jobs.len()).unwrap_or(i64::MAX) - 1;
@@ -58,6 +51,21 @@ impl Store {
         let farthest = tenant::Entity::find().order_by_desc(tenant::Column::Vtime).one(&write.tx).await?;
         Ok(farthest.map_or(0, |tenant| tenant.vtime))
     }
+}
+
+/// The virtual time of a tenant's last job; nobody else gives it another until the transaction ends.
+async fn last_vtime(write: &Write<'_>, tenant: &str) -> Result<i64> {
+    let own = || tenant::Entity::find_by_id(tenant).lock_exclusive().one(&write.tx);
+    if let Some(own) = own().await? {
+        return Ok(own.vtime);
+    }
+    let newcomer = tenant::ActiveModel { id: Set(tenant.to_owned()), vtime: Set(0) };
+    tenant::Entity::insert(newcomer)
+        .on_conflict(OnConflict::column(tenant::Column::Id).do_nothing().to_owned())
+        .exec_without_returning(&write.tx)
+        .await?;
+    let own = own().await?;
+    Ok(own.ok_or_else(|| StoreError::Corrupt(format!("tenant `{tenant}` is missing")))?.vtime)
 }
 
 fn job(task: &Task, vtime: i64) -> job::ActiveModel {

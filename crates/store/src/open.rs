@@ -60,15 +60,22 @@ pub struct Store {
 
 struct Shared {
     database: DatabaseConnection,
-    /// The same database by a connection whose commits do not wait for the disk; none where a
-    /// transaction can say so itself.
-    unsynced: Option<DatabaseConnection>,
+    /// SQLite's connections for writing; none where any connection will do.
+    writing: Option<Writing>,
     writers: Mutex<()>,
     wakeups: Arc<Wakeups>,
     listener: Option<JoinHandle<()>>,
     cipher: Cipher,
     clock: Arc<dyn Clock>,
     compose: Compose,
+}
+
+/// Writers of a process take turns, so one connection is enough; and as the pages that it has read
+/// stay true while nobody else writes, it need not read them again for each transaction.
+struct Writing {
+    synced: DatabaseConnection,
+    /// Its commits do not wait for the disk.
+    unsynced: DatabaseConnection,
 }
 
 impl Drop for Shared {
@@ -117,18 +124,17 @@ impl Store {
             ),
             _ => None,
         };
-        let unsynced = match database.get_database_backend() {
-            DbBackend::Sqlite => {
-                let mut one = connect_options(&options.url, SqliteSynchronous::Normal);
-                one.max_connections(1);
-                Some(Database::connect(one).await?)
-            }
+        let writing = match database.get_database_backend() {
+            DbBackend::Sqlite => Some(Writing {
+                synced: one_connection(&options.url, SqliteSynchronous::Full).await?,
+                unsynced: one_connection(&options.url, SqliteSynchronous::Normal).await?,
+            }),
             _ => None,
         };
         Ok(Self {
             shared: Arc::new(Shared {
                 database,
-                unsynced,
+                writing,
                 writers: Mutex::new(()),
                 wakeups,
                 listener,
@@ -191,8 +197,13 @@ impl Store {
         &self.shared.database
     }
 
-    pub(crate) fn unsynced(&self) -> &DatabaseConnection {
-        self.shared.unsynced.as_ref().unwrap_or(&self.shared.database)
+    /// For transactions that write, and whether their commits wait for the disk.
+    pub(crate) fn writing(&self, synced: bool) -> &DatabaseConnection {
+        match &self.shared.writing {
+            Some(writing) if synced => &writing.synced,
+            Some(writing) => &writing.unsynced,
+            None => &self.shared.database,
+        }
     }
 
     pub(crate) fn writers(&self) -> &Mutex<()> {
@@ -227,6 +238,12 @@ fn without_lost_transactions(pool: PoolOptions<Sqlite>) -> PoolOptions<Sqlite> {
             Ok(!connection.is_in_transaction())
         })
     })
+}
+
+async fn one_connection(url: &str, synchronous: SqliteSynchronous) -> Result<DatabaseConnection> {
+    let mut options = connect_options(url, synchronous);
+    options.max_connections(1);
+    Ok(Database::connect(options).await?)
 }
 
 fn connect_options(url: &str, synchronous: SqliteSynchronous) -> ConnectOptions {

@@ -29,37 +29,27 @@ pub(crate) fn queue_of(storage: &Storage) -> String {
 mod tests {
     use std::time::Duration;
 
-    use model::{NotifySettings, NotifySuccess, ObjectSettings, Secret, StorageType, TenantId, Timestamp};
+    use model::{NotifySettings, NotifySuccess, StorageType, TenantId, Timestamp};
     use rstest::rstest;
 
     use super::*;
 
     fn storage(notify: &str, policy: NotifyPolicy) -> Storage {
         Storage {
-            id: "0123456789abcdef".parse().expect("an id"),
-            tenant: TenantId::main(),
-            kind: StorageType::File,
-            name: String::new(),
-            region: String::new(),
-            bucket: "b".to_owned(),
-            prefix: String::new(),
-            endpoint: String::new(),
-            path_style: false,
-            objects: ObjectSettings::default(),
-            storage_ak: Secret::default(),
-            storage_sk: Secret::default(),
             notify: notify.to_owned(),
-            notify_secret: Secret::default(),
-            old_notify_secret: None,
             notify_settings: NotifySettings {
                 attempts: 3,
                 interval: Duration::from_secs(5),
                 policy,
                 success: NotifySuccess::Only200,
             },
-            extra: String::new(),
-            name_rule: String::new(),
-            created: Timestamp::from_millis(0),
+            ..Storage::new(
+                "0123456789abcdef".parse().expect("an id"),
+                TenantId::main(),
+                StorageType::File,
+                "b",
+                Timestamp::from_millis(0),
+            )
         }
     }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use callback::send::Outcome;
-use model::{CallbackId, NotifySettings, ObjectSettings, Secret, Storage, StorageType, TenantId, Timestamp};
+use model::{CallbackId, Storage, StorageType, TenantId, Timestamp};
 use store::{CallbackClaim, Ready, Want};
 
 use super::lanes::{Bounds, Lanes};
@@ -19,25 +19,14 @@ const QUICK: Duration = Duration::from_millis(1);
 
 fn claim(receiver: &str, retry: bool) -> CallbackClaim {
     let storage = Storage {
-        id: "0123456789abcdef".parse().expect("an id"),
-        tenant: TenantId::main(),
-        kind: StorageType::File,
-        name: String::new(),
-        region: String::new(),
-        bucket: "b".to_owned(),
-        prefix: String::new(),
-        endpoint: String::new(),
-        path_style: false,
-        objects: ObjectSettings::default(),
-        storage_ak: Secret::default(),
-        storage_sk: Secret::default(),
         notify: receiver.to_owned(),
-        notify_secret: Secret::default(),
-        old_notify_secret: None,
-        notify_settings: NotifySettings::default(),
-        extra: String::new(),
-        name_rule: String::new(),
-        created: NOW,
+        ..Storage::new(
+            "0123456789abcdef".parse().expect("an id"),
+            TenantId::main(),
+            StorageType::File,
+            "b",
+            NOW,
+        )
     };
     CallbackClaim {
         id: CallbackId::generate(&mut rand::rng()),

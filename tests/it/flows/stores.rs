@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, net::Ipv4Addr, sync::Arc};
 
-use model::{Secret, Storage, StorageType, TenantId, Timestamp};
+use model::{Storage, StorageType, TenantId, Timestamp};
 use net::{Client, ClientOptions, Guard, IpNet};
 use reqwest::{Method, StatusCode, header};
 use rstest::rstest;
@@ -29,27 +29,13 @@ async fn start(kind: StorageType) -> Server {
 
 /// The bucket, as the test itself sees it.
 fn storage_of(server: &Server, kind: StorageType) -> Storage {
-    server.storage(Storage {
-        id: "0123456789abcdef".parse().expect("an id"),
-        tenant: TenantId::main(),
+    server.storage(Storage::new(
+        "0123456789abcdef".parse().expect("an id"),
+        TenantId::main(),
         kind,
-        name: String::new(),
-        region: String::new(),
-        bucket: BUCKET.to_owned(),
-        prefix: String::new(),
-        endpoint: String::new(),
-        path_style: false,
-        objects: model::ObjectSettings::default(),
-        storage_ak: Secret::default(),
-        storage_sk: Secret::default(),
-        notify: String::new(),
-        notify_secret: Secret::default(),
-        old_notify_secret: None,
-        notify_settings: model::NotifySettings::default(),
-        extra: String::new(),
-        name_rule: String::new(),
-        created: Timestamp::from_millis(0),
-    })
+        BUCKET,
+        Timestamp::from_millis(0),
+    ))
 }
 
 fn fields(server: &Server, kind: StorageType, notify: &str) -> Value {

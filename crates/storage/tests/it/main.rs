@@ -15,7 +15,7 @@ use std::{
     sync::Arc,
 };
 
-use model::{NotifySettings, ObjectSettings, Secret, Storage, StorageType, TenantId, Timestamp};
+use model::{Storage, StorageType, TenantId, Timestamp};
 use net::{Client, ClientOptions, Guard, IpNet};
 
 /// A client that may reach the servers that tests run on this machine.
@@ -28,27 +28,13 @@ fn client() -> Client {
 }
 
 fn storage(kind: StorageType, bucket: &str) -> Storage {
-    Storage {
-        id: "0123456789abcdef".parse().expect("an id"),
-        tenant: TenantId::main(),
+    Storage::new(
+        "0123456789abcdef".parse().expect("an id"),
+        TenantId::main(),
         kind,
-        name: String::new(),
-        region: String::new(),
-        bucket: bucket.to_owned(),
-        prefix: String::new(),
-        endpoint: String::new(),
-        path_style: false,
-        objects: ObjectSettings::default(),
-        storage_ak: Secret::default(),
-        storage_sk: Secret::default(),
-        notify: String::new(),
-        notify_secret: Secret::default(),
-        old_notify_secret: None,
-        notify_settings: NotifySettings::default(),
-        extra: String::new(),
-        name_rule: String::new(),
-        created: Timestamp::from_millis(0),
-    }
+        bucket,
+        Timestamp::from_millis(0),
+    )
 }
 
 /// What a worker does with them: everything can move between threads while it waits.
