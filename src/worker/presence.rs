@@ -111,9 +111,13 @@ mod tests {
     #[test]
     fn what_still_works_for_the_dead_is_ended() {
         let dead = WorkerId::generate(&mut rand::rng());
-        let script = format!("sleep 600 # {dead}");
-        let mut orphan =
-            std::process::Command::new("sh").args(["-c", &script, "x"]).spawn().expect("sh runs");
+        // waits for a line that never comes, without a process of its own that could outlive it
+        let script = format!("read line # {dead}");
+        let mut orphan = std::process::Command::new("sh")
+            .args(["-c", &script])
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .expect("sh runs");
         let mut other = std::process::Command::new("sleep").arg("600").spawn().expect("sleep runs");
         end_orphans(&dead);
         assert!(!orphan.wait().expect("it ends").success());
