@@ -58,7 +58,7 @@ pub(crate) fn commands(plan: &Plan, gains: &[Option<Gain>], input: &Path, work: 
     let segmented = plan.segmenting.is_some();
     Commands {
         ffmpeg: ffmpeg::arguments(plan, gains, input, work),
-        packager: plan.segmenting.map(|segmenting| packager::arguments(plan, segmenting, work)),
+        packager: plan.segmenting.map(|segmenting| packager::arguments(plan, segmenting)),
         pipes: stream_names(plan).filter(|_| segmented).map(|name| pipe(work, name)).collect(),
     }
 }

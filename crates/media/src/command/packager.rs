@@ -1,5 +1,8 @@
 //! The packager's argument list: each pipe becomes a folder `out/files/<name>/` with its segments and
 //! its playlist, and all together one main playlist or manifest.
+//!
+//! All paths are relative to the work folder, where the packager runs: a comma in the folder's own path
+//! would end a field, and a `$` begin a number's place.
 
 use std::{ffi::OsString, path::Path};
 
@@ -11,13 +14,13 @@ use crate::{AudioPlan, Plan, Segmenting, VideoPlan, formats};
 /// Frames by which decoding may begin before the first picture is shown, with a reserve.
 const REORDERED: f64 = 3.0;
 
-pub(super) fn arguments(plan: &Plan, segmenting: Segmenting, work: &Path) -> Vec<OsString> {
+pub(super) fn arguments(plan: &Plan, segmenting: Segmenting) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = Vec::new();
     for video in &plan.videos {
-        arguments.push(video_stream(plan, video, segmenting.kind, work));
+        arguments.push(video_stream(plan, video, segmenting.kind));
     }
     for (number, audio) in plan.audios.iter().enumerate() {
-        arguments.push(audio_stream(plan, audio, number == 0, segmenting.kind, work));
+        arguments.push(audio_stream(plan, audio, number == 0, segmenting.kind));
     }
     let mut add = |flag: &str, value: OsString| {
         let mut argument = OsString::from(format!("--{flag}="));
@@ -39,15 +42,15 @@ pub(super) fn arguments(plan: &Plan, segmenting: Segmenting, work: &Path) -> Vec
         }
     }
     for (format, file) in formats::manifests(plan) {
-        for (flag, value) in formats::manifest(format, plan.early, &work.join("out").join(file)) {
+        for (flag, value) in formats::manifest(format, plan.early, &Path::new("out").join(file)) {
             add(flag, value);
         }
     }
     arguments
 }
 
-fn video_stream(plan: &Plan, video: &VideoPlan, kind: SegmentType, work: &Path) -> OsString {
-    let mut fields = stream("video", &video.name, kind, work);
+fn video_stream(plan: &Plan, video: &VideoPlan, kind: SegmentType) -> OsString {
+    let mut fields = stream("video", &video.name, kind);
     if plan.format == Format::Hls {
         field(&mut fields, "playlist_name", &format!("files/{}/{}", video.name, formats::PLAYLIST));
         field(&mut fields, "iframe_playlist_name", &format!("files/{}/iframes.m3u8", video.name));
@@ -55,8 +58,8 @@ fn video_stream(plan: &Plan, video: &VideoPlan, kind: SegmentType, work: &Path) 
     fields
 }
 
-fn audio_stream(plan: &Plan, audio: &AudioPlan, first: bool, kind: SegmentType, work: &Path) -> OsString {
-    let mut fields = stream("audio", &audio.name, kind, work);
+fn audio_stream(plan: &Plan, audio: &AudioPlan, first: bool, kind: SegmentType) -> OsString {
+    let mut fields = stream("audio", &audio.name, kind);
     if !audio.language.is_empty() {
         field(&mut fields, "language", &audio.language);
     }
@@ -74,10 +77,10 @@ fn audio_stream(plan: &Plan, audio: &AudioPlan, first: bool, kind: SegmentType, 
 }
 
 /// The fields that every stream has.
-fn stream(what: &str, name: &str, kind: SegmentType, work: &Path) -> OsString {
-    let folder = work.join("out/files").join(name);
+fn stream(what: &str, name: &str, kind: SegmentType) -> OsString {
+    let folder = Path::new("out/files").join(name);
     let mut fields = OsString::from("in=");
-    fields.push(pipe(work, name));
+    fields.push(pipe(Path::new(""), name));
     field(&mut fields, "stream", what);
     let mut file = |key: &str, name: &str| {
         fields.push(format!(",{key}="));

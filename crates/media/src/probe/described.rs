@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use isolang::Language;
 use model::Rational;
 use serde_json::Value;
 
@@ -166,11 +167,14 @@ fn tag(value: &Value, name: &str) -> String {
         .unwrap_or_default()
 }
 
-/// Only what the muxers and the packager take for a language.
+/// Only what the muxers and the packager take for a language: three letters, which stand for the two of
+/// ISO 639-1 as well. Of a tag such as `en-US` the language counts.
 fn language(tag: &str) -> String {
     let lower = tag.to_ascii_lowercase();
-    let sound = lower.len() == 3 && lower.bytes().all(|byte| byte.is_ascii_lowercase()) && lower != "und";
-    if sound { lower } else { String::new() }
+    let first = lower.split(['-', '_']).next().unwrap_or_default();
+    let sound = first.len() == 3 && first.bytes().all(|byte| byte.is_ascii_lowercase()) && first != "und";
+    let long = if sound { Some(first) } else { Language::from_639_1(first).map(|two| two.to_639_3()) };
+    long.unwrap_or_default().to_owned()
 }
 
 /// ffprobe writes the matrix as three numbered rows: `00000000: a b u`, `c d v`, `x y w`.
@@ -272,6 +276,18 @@ mod tests {
         let [red, _, _, white] = mastering.chromaticities;
         assert_eq!((red, white, mastering.luminance), ((34000, 16000), (15635, 16450), (10_000_000, 1)));
         assert_eq!(light.content, Some((1000, 400)));
+    }
+
+    #[test]
+    fn languages_have_three_letters() {
+        for (tag, known) in
+            [("en", "eng"), ("fr-CA", "fra"), ("pt_BR", "por"), ("ger", "ger"), ("ENG", "eng")]
+        {
+            assert_eq!(language(tag), known, "{tag}");
+        }
+        for tag in ["", "und", "xx", "e", "english", "1a", "e,n"] {
+            assert_eq!(language(tag), "", "{tag}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Output},
 };
 
 use borealis_media::{Measured, Media, MediaError, MediaSettings, Plan, Source, Tools, plan};
@@ -83,18 +83,27 @@ impl Bench {
 
     /// The bytes that FFmpeg makes of a file, by the words after its name.
     pub(crate) fn bytes(&self, file: &Path, words: &str) -> Vec<u8> {
-        let is_playlist = file.extension().is_some_and(|extension| extension == "m3u8");
-        let output = Command::new(&self.media.tools.ffmpeg)
-            .args(["-nostdin", "-v", "error"])
-            .args(if is_playlist { ["-allowed_extensions", "ALL"].as_slice() } else { &[] })
-            .arg("-i")
-            .arg(file)
-            .args(words.split_whitespace())
-            .arg("-")
-            .output()
-            .expect("FFmpeg runs");
+        self.ffmpeg(&["-v", "error"], &[file], words).stdout
+    }
+
+    /// What FFmpeg says while it does this to files, such as the summaries of its filters.
+    pub(crate) fn report(&self, files: &[&Path], words: &str) -> String {
+        let said = self.ffmpeg(&["-hide_banner", "-nostats"], files, words).stderr;
+        String::from_utf8_lossy(&said).into_owned()
+    }
+
+    fn ffmpeg(&self, general: &[&str], files: &[&Path], words: &str) -> Output {
+        let mut command = Command::new(&self.media.tools.ffmpeg);
+        command.arg("-nostdin").args(general);
+        for file in files {
+            if file.extension().is_some_and(|extension| extension == "m3u8") {
+                command.args(["-allowed_extensions", "ALL"]);
+            }
+            command.arg("-i").arg(file);
+        }
+        let output = command.args(words.split_whitespace()).arg("-").output().expect("FFmpeg runs");
         let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{}: {said}", file.display());
-        output.stdout
+        assert!(output.status.success(), "{files:?}: {said}");
+        output
     }
 }

@@ -1,6 +1,6 @@
 //! Loudness by EBU R 128, measured in what comes out.
 
-use std::{path::Path, process::Command};
+use std::path::Path;
 
 use rstest::rstest;
 use serde_json::json;
@@ -9,13 +9,7 @@ use crate::bench::Bench;
 
 /// LUFS and dBTP.
 fn measured(bench: &Bench, file: &Path) -> (f64, f64) {
-    let output = Command::new(&bench.media.tools.ffmpeg)
-        .args(["-nostdin", "-hide_banner", "-nostats", "-i"])
-        .arg(file)
-        .args(["-map", "0:a", "-af", "ebur128=peak=true:framelog=quiet", "-f", "null", "-"])
-        .output()
-        .expect("FFmpeg runs");
-    let said = String::from_utf8(output.stderr).expect("a text");
+    let said = bench.report(&[file], "-map 0:a -af ebur128=peak=true:framelog=quiet -f null");
     let value = |name: &str| {
         let (_, rest) = said.rsplit_once(name).unwrap_or_else(|| panic!("{said}"));
         rest.split_whitespace().next().and_then(|value| value.parse().ok()).expect("a number")

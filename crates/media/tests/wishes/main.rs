@@ -8,4 +8,5 @@ mod codecs;
 mod early;
 mod logo;
 mod loudness;
+mod paths;
 mod stills;
