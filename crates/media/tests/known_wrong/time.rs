@@ -1,0 +1,148 @@
+//! Frames and sounds come out at the times they came in at, evenly, and cut where they can be.
+
+use std::{fs, path::PathBuf};
+
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use crate::{
+    bench::{Bench, Made},
+    measure::Packet,
+};
+
+/// A packet begins where the one before ends, to the resolution of its container's clock.
+fn is_even(packets: &[Packet], frame: f64) -> bool {
+    let mut times: Vec<f64> = packets.iter().map(|packet| packet.shown).collect();
+    times.sort_by(f64::total_cmp);
+    times.windows(2).all(|pair| (pair[1] - pair[0] - frame).abs() < 0.0015)
+}
+
+/// The seconds of bright frames.
+fn flashes(bench: &Bench, made: &Made) -> Vec<f64> {
+    let frame = 1.0 / made.plan.videos[0].rate.as_f64();
+    let lumas = bench.lumas(&made.main());
+    let mut flashes: Vec<f64> = Vec::new();
+    for (number, _) in lumas.iter().enumerate().filter(|(_, luma)| **luma > 120.0) {
+        let now = number as f64 * frame;
+        if flashes.last().is_none_or(|last| now - last > 0.5) {
+            flashes.push(now);
+        }
+    }
+    flashes
+}
+
+#[rstest]
+#[case::mp4(json!({"format": "mp4"}))]
+#[case::hls(json!({"format": "hls", "seg_time": 2}))]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rate_of_30_then_15_then_30(#[case] template: Value) {
+    let Some(bench) = Bench::find().await else { return };
+    let input = bench.clip(
+        "a.mkv",
+        "-f lavfi -i color=black:s=64x64:r=30:d=6,geq=lum='if(between(T,0.99,1.01)+between(T,4.99,5.01),235,16)':\
+         cb=128:cr=128,select='not(between(t,2,4)*mod(n,2))' \
+         -f lavfi -i aevalsrc='if(between(t,1,1.1)+between(t,5,5.1),sin(880*PI*t),0)':s=48000:d=6 \
+         -fps_mode vfr -c:v libx264 -preset ultrafast -pix_fmt yuv420p -c:a aac",
+    );
+    let made = bench.make(&input, template, json!({})).await.expect("made");
+    let (flashes, beeps) = (flashes(&bench, &made), bench.onsets(&made.main()));
+    let [flash, beep] = [&flashes, &beeps].map(|times| *times.last().expect("one"));
+    assert_eq!((flashes.len(), beeps.len()), (2, 2), "{flashes:?} {beeps:?}");
+    assert!((flash - beep).abs() <= 1.0 / 30.0, "{flash} {beep}");
+    assert!((flash - 5.0).abs() <= 1.0 / 30.0, "{flash}");
+    assert!(is_even(&bench.packets(&made.main(), "v:0"), 1.0 / 30.0));
+}
+
+/// Both are shown from their first frame on, so that only the distance of flash and beep is left to
+/// tell of the input's offset.
+#[rstest]
+#[case::negative("-output_ts_offset -0.5 -avoid_negative_ts disabled", "a.mkv")]
+#[case::late("-output_ts_offset 0.083", "a.mkv")]
+#[case::late_by_edit_list("-output_ts_offset 0.083", "a.mp4")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_first_time_stamp_that_is_not_0(#[case] offset: &str, #[case] name: &str) {
+    let Some(mut bench) = Bench::find().await else { return };
+    // has frames that are decoded before they are shown
+    bench.media.settings.x264_preset = "veryfast".to_owned();
+    let plain = bench.clip(
+        "plain.mp4",
+        "-f lavfi -i testsrc2=s=64x64:r=25:d=4,lutyuv=y=val/4,geq=lum='if(between(T,1.99,2.01),235,lum(X,Y))':\
+         cb=128:cr=128 -f lavfi -i aevalsrc='if(between(t,2,2.1),sin(880*PI*t),0)':s=48000:d=4 \
+         -c:v libx264 -bf 3 -g 25 -pix_fmt yuv420p -c:a aac",
+    );
+    let input = bench.clip(name, &format!("-i {} -c copy {offset}", plain.display()));
+    for kind in ["ts", "fmp4"] {
+        let template = json!({"format": "hls", "seg_type": kind, "seg_time": 1});
+        let made = bench.make(&input, template, json!({})).await.expect("made");
+        let (flashes, beeps) = (flashes(&bench, &made), bench.onsets(&made.main()));
+        assert_eq!((flashes.len(), beeps.len()), (1, 1), "{flashes:?} {beeps:?}");
+        assert!((flashes[0] - beeps[0]).abs() <= 0.04, "{flashes:?} {beeps:?}");
+        for (stream, rendition) in [("v:0", "64p"), ("a:0", "audio")] {
+            check_segments(&bench, &made, rendition, stream);
+        }
+    }
+}
+
+/// No segment twice, nothing decoded before 0, and time goes on.
+fn check_segments(bench: &Bench, made: &Made, rendition: &str, stream: &str) {
+    let playlist = made.playlist(rendition);
+    let mut contents: Vec<Vec<u8>> = playlist.paths().map(|path| fs::read(path).expect("readable")).collect();
+    let count = contents.len();
+    contents.sort();
+    contents.dedup();
+    assert_eq!(contents.len(), count, "{rendition}");
+    let packets = bench.packets(&playlist.whole(), stream);
+    // in fragments the number has no sign, and FFmpeg counts from what is shown first
+    let from_what_is_shown = made.plan.segmenting.is_some_and(|cut| cut.kind == model::SegmentType::Fmp4);
+    assert!(from_what_is_shown || packets[0].decoded >= 0.0, "{:?}", packets[0]);
+    assert!(packets.windows(2).all(|pair| pair[0].decoded < pair[1].decoded), "{packets:?}");
+    if stream == "v:0" {
+        assert!(packets.iter().any(|packet| packet.shown > packet.decoded + 0.03), "no B-frames");
+        assert!(is_even(&packets, 0.04), "{packets:?}");
+    }
+}
+
+#[rstest]
+#[case::ts("ts")]
+#[case::fmp4("fmp4")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sparse_keyframes_and_segments_of_8_seconds(#[case] kind: &str) {
+    let Some(bench) = Bench::find().await else { return };
+    let input = bench.clip(
+        "a.mp4",
+        "-f lavfi -i testsrc2=s=64x64:r=10:d=20 -c:v libx264 -preset ultrafast -g 1000 -keyint_min 1000 -pix_fmt yuv420p",
+    );
+    let template = json!({"format": "hls", "seg_type": kind, "seg_time": 8});
+    let made = bench.make(&input, template, json!({})).await.expect("made");
+    let playlist = made.playlist("64p");
+    let lengths: Vec<f64> = playlist.segments.iter().map(|(_, seconds)| *seconds).collect();
+    assert_eq!(lengths.len(), 3);
+    assert!(lengths.iter().all(|seconds| seconds.round() <= playlist.target as f64), "{lengths:?}");
+    assert_eq!(playlist.target, 8);
+    for (number, path) in playlist.paths().enumerate() {
+        let alone: PathBuf = playlist.joined([path]);
+        assert!(bench.packets(&alone, "v:0")[0].is_key, "{number}");
+        let wanted = if number < 2 { 80 } else { 40 };
+        assert_eq!(bench.lumas(&alone).len(), wanted, "{number}");
+    }
+}
+
+/// The brightness of a frame is its number.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rate_of_50_under_a_cap_of_30() {
+    let Some(bench) = Bench::find().await else { return };
+    let input = bench.clip(
+        "a.mp4",
+        "-f lavfi -i color=black:s=64x64:r=50:d=2,geq=lum='16+2*N':cb=128:cr=128 -c:v libx264 -preset ultrafast \
+         -qp 1 -pix_fmt yuv420p",
+    );
+    let streams = json!([{"resolution": "64p", "framerate": 30, "quality": 10}]);
+    let template = json!({"format": "hls", "seg_time": 1, "adaptive_streams": streams});
+    let made = bench.make(&input, template, json!({})).await.expect("made");
+    let master = made.text("main.m3u8");
+    assert!(master.contains("FRAME-RATE=25.000"), "{master}");
+    assert!(is_even(&bench.packets(&made.main(), "v:0"), 0.04));
+    let numbers: Vec<f64> = bench.lumas(&made.main()).iter().map(|luma| (luma - 16.0) / 2.0).collect();
+    assert_eq!(numbers.len(), 50);
+    assert!(numbers.windows(2).all(|pair| (pair[1] - pair[0] - 2.0).abs() < 0.9), "{numbers:?}");
+}
