@@ -1,11 +1,16 @@
-// Serves a folder of outputs and plays each of them in a browser: node play.cjs MODULES FOLDER BROWSER.
-// FOLDER/outputs.json lists what to play; a line of JSON comes out for each.
+// Serves a folder of outputs and plays them in a browser: node play.cjs MODULES FOLDER BROWSER.
+// Each line of the input is JSON and says what to play; a line of JSON comes out for each, and before
+// them one with the browser's version.
 const fs = require("fs");
 const http = require("http");
 const path = require("path");
+const readline = require("readline");
 
 const [modules, folder, browser] = process.argv.slice(2);
 const puppeteer = require(path.join(modules, "puppeteer-core"));
+
+/** Players beside each other. */
+const SEATS = 4;
 
 const TYPES = {
   ".html": "text/html", ".js": "text/javascript", ".mp4": "video/mp4", ".m4s": "video/iso.segment",
@@ -48,20 +53,29 @@ function serve(request, response) {
   response.writeHead(206, headers).end(bytes.subarray(from, to + 1));
 }
 
+/** Takes wishes as they come in, each as soon as a seat is free. */
+async function play(base, page) {
+  const wishes = readline.createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+  const seat = async () => {
+    for (let next = await wishes.next(); !next.done; next = await wishes.next()) {
+      const wish = JSON.parse(next.value);
+      const result = await page.evaluate((wish) => perform(wish), { ...wish, src: `${base}/out/${wish.main}` });
+      console.log(JSON.stringify({ id: wish.id, ...result }));
+    }
+  };
+  await Promise.all(Array.from({ length: SEATS }, seat));
+}
+
 async function main() {
   const server = http.createServer(serve).listen(0, "127.0.0.1");
   await new Promise((resolve) => server.once("listening", resolve));
   const base = `http://127.0.0.1:${server.address().port}`;
-  const shell = await puppeteer.launch({ headless: true, timeout: 120000, protocolTimeout: 300000, ...PROGRAMS[browser] });
+  const shell = await puppeteer.launch({ headless: true, timeout: 120000, protocolTimeout: 600000, ...PROGRAMS[browser] });
   try {
-    for (const output of JSON.parse(fs.readFileSync(path.join(folder, "outputs.json")))) {
-      const page = await shell.newPage();
-      await page.goto(`${base}/page/page.html`);
-      const wish = { ...output, src: `${base}/out/${output.main}` };
-      const result = await page.evaluate((wish) => run(wish).catch((error) => ({ failed: String(error.message ?? error) })), wish);
-      console.log(JSON.stringify({ name: output.name, player: output.player, ...result }));
-      await page.close();
-    }
+    console.log(JSON.stringify({ version: await shell.version() }));
+    const page = await shell.newPage();
+    await page.goto(`${base}/page/stage.html`);
+    await play(base, page);
   } finally {
     await shell.close();
     server.close();

@@ -1,0 +1,113 @@
+//! What is made and played: for each kind of output that a template may ask for, every picture with the
+//! usual sound, every other sound with the usual picture, and every sound alone.
+
+use model::{AudioCodec, CONTAINERS, Container, Format, VideoCodec};
+use serde_json::{Value, json};
+
+/// Lines of the renditions of a ladder.
+pub(crate) const HEIGHTS: [u64; 2] = [180, 90];
+
+/// One output of the product.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Output {
+    pub(crate) container: &'static Container,
+    pub(crate) picture: VideoCodec,
+    pub(crate) sound: AudioCodec,
+}
+
+/// All of them, in the order of the table.
+pub(crate) fn all() -> Vec<Output> {
+    let of = |container: &'static Container| {
+        let (usual_picture, usual_sound) = (container.pictures[0], container.sounds[0]);
+        let pictures = container.pictures.iter().map(move |picture| (*picture, usual_sound));
+        let sounds = container.sounds[1..].iter().map(move |sound| (usual_picture, *sound));
+        let alone = container.sounds.iter().map(|sound| (VideoCodec::None, *sound));
+        let pairs = pictures.chain(sounds).chain(alone);
+        pairs.map(move |(picture, sound)| Output { container, picture, sound })
+    };
+    CONTAINERS.iter().flat_map(of).collect()
+}
+
+impl Output {
+    /// The folder that it is put into.
+    pub(crate) fn name(self) -> String {
+        self.cells().map(|cell| cell.replace(", ", "-")).join("_")
+    }
+
+    /// Its cells in the table: format, picture and sound.
+    pub(crate) fn cells(self) -> [String; 3] {
+        let format = match self.container.segments {
+            Some(segments) if self.container.format == Format::Hls => format!("hls, {segments}"),
+            _ => self.container.format.to_string(),
+        };
+        [format, self.picture.to_string(), self.sound.to_string()]
+    }
+
+    pub(crate) fn is_ladder(self) -> bool {
+        self.container.format.is_segmented() && self.has_picture()
+    }
+
+    pub(crate) fn has_picture(self) -> bool {
+        self.picture != VideoCodec::None
+    }
+
+    pub(crate) fn template(self) -> Value {
+        let mut template = json!({
+            "format": self.container.format, "vcodec": self.picture, "acodec": self.sound,
+        });
+        if let Some(segments) = self.container.segments {
+            template["seg_type"] = json!(segments);
+            template["seg_time"] = json!(1);
+        }
+        if self.is_ladder() {
+            template["adaptive_streams"] = json!([{"resolution": "320x180"}, {"resolution": "160x90"}]);
+        }
+        template
+    }
+
+    pub(crate) fn players(self) -> &'static [&'static str] {
+        match self.container.format {
+            Format::Mp4 => &["element"],
+            Format::Flv => &["mpegts.js"],
+            Format::Hls => &["hls.js", "shaka-player", "element"],
+            Format::Dash => &["shaka-player"],
+        }
+    }
+
+    /// What has to be offered by the browser (RFC 6381). Players hand it fragments of MP4, one stream
+    /// each, whatever they are given; the element is given the whole.
+    pub(crate) fn types(self, player: &str) -> Vec<String> {
+        let codecs = [("video", picture_name(self.picture)), ("audio", sound_name(self.sound))];
+        let codecs = codecs.into_iter().filter(|(_, name)| !name.is_empty());
+        if player == "element" {
+            let kind = if self.has_picture() { "video" } else { "audio" };
+            let names: Vec<_> = codecs.map(|(_, name)| name).collect();
+            let whole = format!("{kind}/mp4; codecs=\"{}\"", names.join(", "));
+            let playlist =
+                (self.container.format == Format::Hls).then(|| "application/vnd.apple.mpegurl".to_owned());
+            return playlist.into_iter().chain([whole]).collect();
+        }
+        codecs.map(|(kind, name)| format!("{kind}/mp4; codecs=\"{name}\"")).collect()
+    }
+}
+
+/// A low level of each codec, such as the clips have.
+fn picture_name(codec: VideoCodec) -> &'static str {
+    match codec {
+        VideoCodec::H264 => "avc1.42c01e",
+        VideoCodec::H265 => "hvc1.1.6.L90.90",
+        VideoCodec::Av1 => "av01.0.00M.08",
+        VideoCodec::Vp9 => "vp09.00.20.08",
+        VideoCodec::Copy | VideoCodec::None => "",
+    }
+}
+
+fn sound_name(codec: AudioCodec) -> &'static str {
+    match codec {
+        AudioCodec::Aac => "mp4a.40.2",
+        AudioCodec::Mp3 => "mp3",
+        AudioCodec::Opus => "opus",
+        AudioCodec::Ac3 => "ac-3",
+        AudioCodec::Copy | AudioCodec::None => "",
+    }
+}
