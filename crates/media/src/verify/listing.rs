@@ -33,7 +33,8 @@ impl Wrapping {
     /// Seconds that its clock may be off by rounding.
     pub(super) const fn tick(self) -> f64 {
         match self {
-            Self::Ts => 1.0 / 90_000.0,
+            // a tick for the first time stamp, from which the others are counted, and one for theirs
+            Self::Ts => 2.0 / 90_000.0,
             Self::Flv => 0.001,
             Self::Fragments | Self::Mp4 => 0.000_05,
         }

@@ -47,6 +47,24 @@ async fn every_codec_in_every_kind_of_output(
     assert!((made.measured.duration - 3.0).abs() < 0.1, "{}", made.measured.duration);
 }
 
+/// A frame of AAC at these rates is no whole number of ticks of the container's clock.
+#[rstest]
+#[case::ts_44100(json!({"format": "hls", "seg_type": "ts", "audio_sample_rate": "44100"}))]
+#[case::ts_22050(json!({"format": "hls", "seg_type": "ts", "audio_sample_rate": "22050"}))]
+#[case::fmp4_44100(json!({"format": "hls", "seg_type": "fmp4", "audio_sample_rate": "44100"}))]
+#[case::flv_44100(json!({"format": "flv", "audio_sample_rate": "44100"}))]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sound_that_is_off_the_containers_clock(#[case] template: Value) {
+    let Some(bench) = Bench::find().await else { return };
+    let input = bench.clip(
+        "source.mkv",
+        "-f lavfi -i testsrc=s=64x36:r=10:d=12 -f lavfi -i sine=d=12 -c:v libx264 -preset ultrafast -c:a aac",
+    );
+    let made = bench.make(&input, template.clone(), json!({})).await;
+    let made = made.unwrap_or_else(|error| panic!("{template}: {error}\n{}", error.log));
+    assert!((made.measured.duration - 12.0).abs() < 0.1, "{}", made.measured.duration);
+}
+
 /// One ladder of three codecs, each in a set of its own.
 #[rstest]
 #[case("hls")]
