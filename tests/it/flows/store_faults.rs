@@ -104,6 +104,8 @@ async fn answer(State(front): State<Front>, request: Request) -> Response {
     let fault = *front.fault.lock().expect("no panic");
     match fault {
         Fault::Busy if writes && !takes => {
+            // read to its end, or the connection is reset, which is another fault
+            request.into_body().into_data_stream().for_each(|_| async {}).await;
             let text = "<Error><Code>SlowDown</Code><Message>Reduce your rate.</Message><RequestId>4F</RequestId></Error>";
             (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
         }
