@@ -68,7 +68,7 @@ async fn feed(bench: &Bench, folder: &Path, browsers: &mut [Browser]) -> Vec<Row
             let heights = if output.is_ladder() { &outputs::HEIGHTS[..] } else { &[] };
             let wish = json!({
                 "id": rows.len(), "main": main, "player": player, "types": output.types(player),
-                "seconds": SECONDS, "heights": heights,
+                "seconds": SECONDS, "segment": outputs::SEGMENT, "heights": heights,
             });
             for browser in browsers.iter_mut() {
                 browser.play(&wish).await;

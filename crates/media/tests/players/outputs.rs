@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 /// Lines of the renditions of a ladder.
 pub(crate) const HEIGHTS: [u64; 2] = [180, 90];
 
+/// How long each segment is, in seconds.
+pub(crate) const SEGMENT: u64 = 1;
+
 /// One output of the product.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Output {
@@ -57,7 +60,7 @@ impl Output {
         });
         if let Some(segments) = self.container.segments {
             template["seg_type"] = json!(segments);
-            template["seg_time"] = json!(1);
+            template["seg_time"] = json!(SEGMENT);
         }
         if self.is_ladder() {
             template["adaptive_streams"] = json!([{"resolution": "320x180"}, {"resolution": "160x90"}]);
