@@ -233,8 +233,10 @@ impl Store {
 fn without_lost_transactions(pool: PoolOptions<Sqlite>) -> PoolOptions<Sqlite> {
     pool.after_release(|connection, _| {
         Box::pin(async move {
-            // what was begun to be rolled back is done before this is answered
-            connection.ping().await?;
+            if connection.is_in_transaction() {
+                // what was begun to be rolled back is done before this is answered
+                connection.ping().await?;
+            }
             Ok(!connection.is_in_transaction())
         })
     })
@@ -248,6 +250,8 @@ async fn one_connection(url: &str, synchronous: SqliteSynchronous) -> Result<Dat
 
 fn connect_options(url: &str, synchronous: SqliteSynchronous) -> ConnectOptions {
     let mut options = ConnectOptions::new(url);
+    // a file that is open stays so; PostgreSQL's connections are asked before they are used again
+    options.test_before_acquire(!options.get_url().starts_with("sqlite"));
     options.map_sqlx_sqlite_pool_opts(without_lost_transactions);
     options.max_connections(CONNECTIONS).acquire_timeout(BUSY).sqlx_logging(false).map_sqlx_sqlite_opts(
         move |sqlite| {
