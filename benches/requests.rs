@@ -33,6 +33,8 @@ async fn main() {
     .await;
     measure("create_task, each run and told as well", &product, creating(storage)).await;
     println!("peak memory of the server: {} MiB", product.peak_memory());
+    // what it has left to do would take the machine from the next
+    drop(product);
 
     let busy = Arc::new(Product::start().await);
     let storage = busy.add_storage().await;
