@@ -11,13 +11,14 @@ use sea_orm::{
     ActiveValue::{NotSet, Set},
     ColumnTrait as _, ConnectionTrait, EntityTrait as _, ModelTrait as _, PaginatorTrait as _,
     QueryFilter as _, QueryOrder as _, QuerySelect as _, SqlErr,
-    sea_query::{Expr, LockType},
+    sea_query::{Expr, LockType, OnConflict},
 };
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use crate::{
     Cipher, CipherError, Result, Store, StoreError, column,
-    entities::{callback, storage, task},
+    entities::{callback, folder, storage, task},
     receiver::queue_of,
 };
 
@@ -25,11 +26,12 @@ impl Store {
     /// Adds a storage.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when there is one with this id, or its folder is another tenant's.
+    /// [`StoreError::Conflict`] when there is one with this id, or its folder is or was another
+    /// tenant's.
     pub async fn add_storage(&self, storage: &Storage) -> Result<()> {
         let row = row(storage, self.cipher())?;
         let write = self.begin().await?;
-        check_folder(&write.tx, storage).await?;
+        take_folder(&write.tx, storage).await?;
         let inserted = storage::Entity::insert(row).exec_without_returning(&write.tx).await;
         inserted.map_err(|error| match error.sql_err() {
             Some(SqlErr::UniqueConstraintViolation(_)) => {
@@ -77,11 +79,11 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when the tenant has none with this id, [`StoreError::Conflict`] when
-    /// its folder is another tenant's.
+    /// its folder is or was another tenant's.
     pub async fn update_storage(&self, storage: &Storage) -> Result<()> {
         let row = row(storage, self.cipher())?;
         let mut write = self.begin().await?;
-        check_folder(&write.tx, storage).await?;
+        take_folder(&write.tx, storage).await?;
         find(&write.tx, &storage.tenant, &storage.id, Some(LockType::Update)).await?;
         storage::Entity::update_many()
             .set(storage::ActiveModel { id: NotSet, created: NotSet, ..row })
@@ -176,27 +178,33 @@ pub(crate) async fn find(
     query.one(database).await?.ok_or_else(|| StoreError::NotFound(format!("there is no storage `{id}`")))
 }
 
-/// Where the store of a storage is, as it was given; empty: the vendor's own place.
-pub(crate) fn endpoint(row: &storage::Model) -> Result<String> {
-    Ok(column::from_json::<Spec>("storage.spec", &row.spec)?.endpoint)
+/// The service that a bucket is in, as far as the URIs of its objects do not say: the endpoint as it
+/// was given (empty: the vendor's own) and, at Azure, where containers of one name are in many
+/// accounts, the account.
+pub(crate) fn service(row: &storage::Model, cipher: &Cipher) -> Result<String> {
+    let Spec { kind, endpoint, .. } = column::from_json("storage.spec", &row.spec)?;
+    if kind != StorageType::Azblob {
+        return Ok(endpoint);
+    }
+    let account = cipher.open("storage_ak", &row.id, &row.storage_ak)?;
+    Ok(format!("{:x}@{endpoint}", Sha256::digest(account.expose())))
 }
 
-/// The folder of a storage on this server; none where the store itself tells customers apart.
-fn folder(storage: &Storage) -> Option<&str> {
-    (storage.kind == StorageType::File).then_some(storage.bucket.as_str())
-}
-
-/// Refuses a folder that another tenant has: nobody else would keep them apart.
-async fn check_folder(database: &impl ConnectionTrait, storage: &Storage) -> Result<()> {
-    let Some(folder) = folder(storage) else { return Ok(()) };
-    let others = storage::Entity::find()
-        .filter(storage::Column::Folder.eq(folder))
-        .filter(storage::Column::TenantId.ne(storage.tenant.as_str()))
-        .count(database)
+/// Takes the folder of a storage on this server for its tenant, for good: what lies in it is theirs
+/// when the storage is deleted. Where the store itself tells customers apart there is none.
+async fn take_folder(database: &impl ConnectionTrait, storage: &Storage) -> Result<()> {
+    if storage.kind != StorageType::File {
+        return Ok(());
+    }
+    let (bucket, tenant) = (storage.bucket.as_str(), storage.tenant.as_str());
+    let taken = folder::ActiveModel { name: Set(bucket.to_owned()), tenant_id: Set(tenant.to_owned()) };
+    folder::Entity::insert(taken)
+        .on_conflict(OnConflict::column(folder::Column::Name).do_nothing().to_owned())
+        .exec_without_returning(database)
         .await?;
-    match others {
-        0 => Ok(()),
-        _ => Err(StoreError::Conflict(format!("the bucket `{folder}` is taken; give another name"))),
+    match folder::Entity::find_by_id(bucket).one(database).await? {
+        Some(folder) if folder.tenant_id == tenant => Ok(()),
+        _ => Err(StoreError::Conflict(format!("the bucket `{bucket}` is taken; give another name"))),
     }
 }
 
@@ -247,7 +255,6 @@ fn row(storage: &Storage, cipher: &Cipher) -> Result<storage::ActiveModel> {
         id: Set(id.to_owned()),
         tenant_id: Set(storage.tenant.to_string()),
         spec: Set(column::to_json("storage.spec", &spec)?),
-        folder: Set(folder(storage).map(str::to_owned)),
         storage_ak: Set(cipher.seal("storage_ak", id, &storage.storage_ak)?),
         storage_sk: Set(cipher.seal("storage_sk", id, &storage.storage_sk)?),
         notify_secret: Set(cipher.seal("notify_secret", id, &storage.notify_secret)?),

@@ -44,11 +44,11 @@ impl Store {
         storage: &storage::Model,
         tasks: &[Task],
     ) -> Result<()> {
-        let endpoint = storages::endpoint(storage)?;
+        let service = storages::service(storage, self.cipher())?;
         self.use_uploads(write, tasks).await?;
         let access_key = self.counts_for();
         let row =
-            |task| Ok(task::ActiveModel { access_key: Set(access_key.clone()), ..row(task, &endpoint)? });
+            |task| Ok(task::ActiveModel { access_key: Set(access_key.clone()), ..row(task, &service)? });
         let rows = tasks.iter().map(row).collect::<Result<Vec<_>>>()?;
         let inserted = task::Entity::insert_many(rows).exec_without_returning(&write.tx).await;
         inserted.map_err(|error| clash(error, tasks))?;
@@ -205,7 +205,7 @@ fn clash(error: sea_orm::DbErr, tasks: &[Task]) -> StoreError {
     }
 }
 
-fn row(task: &Task, endpoint: &str) -> Result<task::ActiveModel> {
+fn row(task: &Task, service: &str) -> Result<task::ActiveModel> {
     let spec = &task.spec;
     Ok(task::ActiveModel {
         id: Set(task.id.to_string()),
@@ -213,7 +213,7 @@ fn row(task: &Task, endpoint: &str) -> Result<task::ActiveModel> {
         batch_id: Set(task.batch_id.as_ref().map(BatchId::to_string)),
         storage_id: Set(spec.storage_id.to_string()),
         template_name: Set(spec.template.template_name.to_string()),
-        output_place: Set(column::text(&format!("{endpoint} {}", task.output_uri))),
+        output_place: Set(column::text(&format!("{service} {}", task.output_uri))),
         custom_info: Set(column::text(&spec.custom_info)),
         spec: Set(column::to_json("task.spec", spec)?),
         output_uri: Set(column::text(&task.output_uri)),

@@ -10,8 +10,6 @@ pub struct Model {
     pub tenant_id: String,
     /// Everything that is no secret, as JSON.
     pub spec: String,
-    /// The bucket, where it is a folder of this server: of one tenant only.
-    pub folder: Option<String>,
     pub storage_ak: Vec<u8>,
     pub storage_sk: Vec<u8>,
     pub notify_secret: Vec<u8>,

@@ -6,6 +6,7 @@ mod m0001_first;
 mod m0002_delivery;
 mod m0003_lists;
 mod m0004_clients;
+mod m0005_folders;
 
 pub(crate) struct Migrator;
 
@@ -17,6 +18,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0002_delivery::Migration),
             Box::new(m0003_lists::Migration),
             Box::new(m0004_clients::Migration),
+            Box::new(m0005_folders::Migration),
         ]
     }
 }

@@ -58,6 +58,20 @@ async fn a_folder_of_the_server_is_of_one_tenant(#[values(Kind::Sqlite, Kind::Po
 
 #[rstest]
 #[tokio::test]
+async fn a_folder_stays_its_tenants_when_no_storage_of_it_is_left(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let world = World::new(kind).await;
+    let of = |tenant: &TenantId| Storage { kind: StorageType::File, ..storage(tenant, world.now()) };
+    let first = of(&world.tenant);
+    world.store.add_storage(&first).await.expect("added");
+    world.store.delete_storage(&world.tenant, &first.id).await.expect("deleted");
+    is_conflict(world.store.add_storage(&of(&other_tenant())).await);
+    world.store.add_storage(&of(&world.tenant)).await.expect("its own again");
+}
+
+#[rstest]
+#[tokio::test]
 async fn the_last_administrator_stays(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
     let world = World::new(kind).await;
     let store = &world.store;

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use borealis_store::{Page, QueueDepth, TaskFilter, testing::Kind};
-use model::{BatchId, SourceFacts, Stage, Storage, Task, TaskId, TaskState, TaskStatus, TenantId};
+use model::{
+    BatchId, Secret, SourceFacts, Stage, Storage, StorageType, Task, TaskId, TaskState, TaskStatus, TenantId,
+};
 use rstest::rstest;
 
 use crate::world::{World, body, failed, is_conflict, is_fenced, is_not_found, is_wrong_state, succeeded};
@@ -127,6 +129,28 @@ async fn two_unfinished_tasks_never_write_to_one_output(#[values(Kind::Sqlite, K
     is_conflict(world.store.retry_task(&world.tenant, &first.id).await);
     world.store.cancel_task(&world.tenant, &again.id).await.expect("cancelled");
     world.store.retry_task(&world.tenant, &first.id).await.expect("free again");
+}
+
+#[rstest]
+#[tokio::test]
+async fn containers_of_one_name_in_two_accounts_are_two_places(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let world = World::new(kind).await;
+    let in_account = |account: &'static str| {
+        world.add_storage_with(move |storage| {
+            storage.kind = StorageType::Azblob;
+            storage.bucket = "videos".to_owned();
+            storage.storage_ak = Secret::new(account);
+        })
+    };
+    let create = async |storage: &Storage| {
+        let task = world.task_to(storage, TaskId::generate(world.now(), &mut rand::rng()), "a.mp4");
+        world.store.create_task(&task).await
+    };
+    create(&in_account("one").await).await.expect("created");
+    create(&in_account("other").await).await.expect("elsewhere");
+    is_conflict(create(&in_account("one").await).await);
 }
 
 #[rstest]
