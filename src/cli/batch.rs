@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{
     client::{Client, Connection},
     inputs::Inputs,
-    print::{Shown, Table, line},
+    print::{Shown, Table},
     task::{TASK_COLUMNS, follow_all},
     upload,
 };
@@ -33,6 +33,8 @@ enum BatchCommand {
         /// Show the progress and end with the tasks' outcome
         #[arg(long)]
         wait: bool,
+        #[command(flatten)]
+        shown: Shown,
     },
     /// Show the tasks of a batch, in their order
     Show {
@@ -53,17 +55,18 @@ struct Created {
 pub(super) async fn run(args: BatchArgs) -> super::Result {
     let client = Client::connect(&args.connection)?;
     match args.command {
-        BatchCommand::Create { inputs, wait } => {
+        BatchCommand::Create { inputs, wait, shown } => {
             let mut tasks = inputs.tasks()?;
             for task in &mut tasks {
                 upload::send_input(&client, task).await?;
             }
-            let created: Created = client.send("create_batch", &json!({"tasks": tasks})).await?;
+            let answer: Value = client.send("create_batch", &json!({"tasks": tasks})).await?;
+            let created: Created = serde_json::from_value(answer.clone())?;
             if !wait {
-                return line(&created.batch_id);
+                return shown.print(&answer, |_| created.batch_id);
             }
             eprintln!("batch {}", created.batch_id);
-            follow_all(&client, &created.task_ids).await
+            follow_all(&client, &created.task_ids, shown).await
         }
         BatchCommand::Show { batch_id, shown } => show(&client, &batch_id, shown).await,
     }

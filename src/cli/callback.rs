@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     client::{Client, Connection},
-    print::{Shown, Table, fields, line},
+    print::{Shown, Table, fields},
 };
 use crate::config::parse_duration;
 
@@ -36,6 +36,8 @@ enum CallbackCommand {
     Redeliver {
         /// The callback's id
         callback_id: CallbackId,
+        #[command(flatten)]
+        shown: Shown,
     },
     /// Send every callback of a storage again that failed since a time
     Recover {
@@ -44,6 +46,8 @@ enum CallbackCommand {
         /// How long ago the first of them became owed, such as 90m or 24h
         #[arg(long, value_name = "TIME", value_parser = parse_duration)]
         since: Duration,
+        #[command(flatten)]
+        shown: Shown,
     },
     /// Send a test callback to a storage's receiver, and say what it answered
     Ping {
@@ -89,12 +93,14 @@ pub(super) async fn run(args: CallbackArgs) -> super::Result {
             let callback: Value = client.get("query_callback", &query).await?;
             shown.print(&callback, |callback| with_attempts(callback.clone()))
         }
-        CallbackCommand::Redeliver { callback_id } => {
+        CallbackCommand::Redeliver { callback_id, shown } => {
             let query = [("callback_id", callback_id.as_str())];
             client.post::<Value>("redeliver_callback", &query).await?;
-            line(&format!("{callback_id} is sent again"))
+            shown.done("sent again:", "callback_id", callback_id.as_str())
         }
-        CallbackCommand::Recover { storage_id, since } => recover(&client, &storage_id, since).await,
+        CallbackCommand::Recover { storage_id, since, shown } => {
+            recover(&client, &storage_id, since, shown).await
+        }
         CallbackCommand::Ping { storage_id, shown } => ping(&client, &storage_id, shown).await,
         CallbackCommand::RotateSecret { storage_id, shown } => {
             let query = [("storage_id", storage_id.as_str())];
@@ -105,11 +111,11 @@ pub(super) async fn run(args: CallbackArgs) -> super::Result {
     }
 }
 
-async fn recover(client: &Client, storage_id: &StorageId, since: Duration) -> super::Result {
+async fn recover(client: &Client, storage_id: &StorageId, since: Duration, shown: Shown) -> super::Result {
     let since = SystemClock.now() - since;
     let body = json!({"storage_id": storage_id, "since": since.as_secs()});
     let recovered: Value = client.send("recover_callback", &body).await?;
-    line(&format!("{} callbacks are sent again", recovered["num"]))
+    shown.print(&recovered, |recovered| format!("{} callbacks are sent again", recovered["num"]))
 }
 
 /// Prints what the receiver answered; fails when it did not accept.

@@ -14,7 +14,7 @@ use url::Url;
 
 /// Inputs, and what is the same for all of them.
 #[derive(Args)]
-#[command(group(ArgGroup::new("what").required(true).multiple(true).args(["input", "list"])))]
+#[command(group(ArgGroup::new("what").required(true).multiple(true).args(["inputs", "list"])))]
 pub(super) struct Inputs {
     /// How to transcode: a template's name, see `borealis template list`
     #[arg(long, value_name = "NAME")]
@@ -22,10 +22,10 @@ pub(super) struct Inputs {
     /// Where the output goes: a storage's id, see `borealis storage list`
     #[arg(long, value_name = "ID")]
     storage: StorageId,
-    /// What to transcode: a URL, an object such as s3://bucket/key, or a file of this machine, which
-    /// is sent to the server; may be given several times
-    #[arg(long, value_name = "URL|FILE")]
-    input: Vec<String>,
+    /// What to transcode: URLs, objects such as s3://bucket/key, or files of this machine, which are
+    /// sent to the server
+    #[arg(value_name = "INPUT")]
+    inputs: Vec<String>,
     /// A file with an input on each line, and after a tab its output where it is another; - reads
     /// standard input
     #[arg(long, value_name = "FILE")]
@@ -33,7 +33,7 @@ pub(super) struct Inputs {
     /// The output's path below the storage's prefix, such as videos/a.mp4; {name} stands for the
     /// input's file name without its extension, {n} for its number
     #[arg(long, value_name = "PATH", default_value = "{name}")]
-    output: String,
+    to: String,
     /// A text that is handed back in the callback
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     custom_info: String,
@@ -49,14 +49,14 @@ impl Inputs {
     /// When the list cannot be read, or two have the same output.
     pub(super) fn tasks(&self) -> super::Result<Vec<Value>> {
         let listed = self.list.as_deref().map(read).transpose()?.unwrap_or_default();
-        let given = self.input.iter().map(|input| (input.clone(), None));
+        let given = self.inputs.iter().map(|input| (input.clone(), None));
         let mut outputs: HashMap<String, String> = HashMap::new();
         let mut tasks = Vec::new();
         for (index, (input, output)) in given.chain(lines(&listed)).enumerate() {
             let output = output.unwrap_or_else(|| self.output_of(&input, index + 1));
             if let Some(first) = outputs.insert(output.clone(), input.clone()) {
                 return Err(format!(
-                    "{first} and {input} would both be written to `{output}`; put {{n}} into --output"
+                    "{first} and {input} would both be written to `{output}`; put {{n}} into --to"
                 )
                 .into());
             }
@@ -73,7 +73,7 @@ impl Inputs {
     }
 
     fn output_of(&self, input: &str, number: usize) -> String {
-        self.output.replace("{name}", &name(input)).replace("{n}", &number.to_string())
+        self.to.replace("{name}", &name(input)).replace("{n}", &number.to_string())
     }
 }
 

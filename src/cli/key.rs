@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use model::{Role, TenantId};
 use serde_json::json;
 
-use super::print::{Shown, Table, fields, line};
+use super::print::{Shown, Table, fields};
 use crate::{
     app::App,
     config::{Flags, Settings},
@@ -48,6 +48,8 @@ enum KeyCommand {
         /// The public half of the key
         access_key: String,
         #[command(flatten)]
+        shown: Shown,
+        #[command(flatten)]
         flags: Box<Flags>,
     },
 }
@@ -72,9 +74,9 @@ pub(super) async fn run(args: KeyArgs) -> super::Result {
             let app = open(&flags).await?;
             list(&app, shown).await
         }
-        KeyCommand::Revoke { access_key, flags } => {
+        KeyCommand::Revoke { access_key, shown, flags } => {
             open(&flags).await?.store.delete_key(None, &access_key).await?;
-            line(&format!("revoked {access_key}"))
+            shown.done("revoked", "access_key", &access_key)
         }
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use chrono::DateTime;
 use clap::ValueEnum;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// How a result is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -34,6 +34,11 @@ impl Shown {
             Shape::Table => line(&table(data)),
             Shape::Json => line(&format!("{data:#}")),
         }
+    }
+
+    /// Says what was done to a thing: in words, or as an object with the name of its field.
+    pub(super) fn done(self, what: &str, field: &str, name: &str) -> super::Result {
+        self.print(&json!({field: name}), |_| format!("{what} {name}"))
     }
 }
 

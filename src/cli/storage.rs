@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     client::{Client, Connection},
-    print::{Shown, Table, fields, line},
+    print::{Shown, Table, fields},
     storage_add::AddArgs,
 };
 
@@ -49,6 +49,8 @@ enum StorageCommand {
     Delete {
         /// The storage's id
         storage_id: StorageId,
+        #[command(flatten)]
+        shown: Shown,
     },
 }
 
@@ -94,9 +96,9 @@ pub(super) async fn run(args: StorageArgs) -> super::Result {
                 list.collect::<Vec<_>>().join("\n")
             })
         }
-        StorageCommand::Delete { storage_id } => {
+        StorageCommand::Delete { storage_id, shown } => {
             client.delete("del_storage", &[("storage_id", storage_id.as_str())]).await?;
-            line(&format!("deleted {storage_id}"))
+            shown.done("deleted", "storage_id", storage_id.as_str())
         }
     }
 }

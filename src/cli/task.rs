@@ -9,14 +9,14 @@ use clap::{Args, Subcommand};
 use futures::future::join_all;
 use model::{BatchId, Clock as _, StorageId, SystemClock, TaskId, TaskStatus, TemplateName};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use url::Url;
 
 use super::{
     client::{Client, ClientError, Connection},
     follow::{Seen, follow},
     inputs::Inputs,
-    print::{Shown, Table, fields, line},
+    print::{Shape, Shown, Table, fields, line},
     progress::Board,
     upload,
 };
@@ -48,25 +48,13 @@ enum TaskCommand {
         to: PathBuf,
     },
     /// Show the progress of tasks until they end; ends with 1 unless all succeeded
-    Watch {
-        #[command(flatten)]
-        which: Which,
-    },
+    Watch(Which),
     /// Cancel tasks that have not ended
-    Cancel {
-        #[command(flatten)]
-        which: Which,
-    },
+    Cancel(Which),
     /// Run tasks that ended once more
-    Retry {
-        #[command(flatten)]
-        which: Which,
-    },
+    Retry(Which),
     /// Delete the records of tasks that ended; their outputs stay
-    Delete {
-        #[command(flatten)]
-        which: Which,
-    },
+    Delete(Which),
 }
 
 #[derive(Args)]
@@ -74,6 +62,8 @@ struct Which {
     /// The tasks' ids
     #[arg(required = true)]
     task_ids: Vec<TaskId>,
+    #[command(flatten)]
+    shown: Shown,
 }
 
 #[derive(Args)]
@@ -83,6 +73,8 @@ struct CreateArgs {
     /// Show the progress and end with the tasks' outcome
     #[arg(long)]
     wait: bool,
+    #[command(flatten)]
+    shown: Shown,
 }
 
 #[derive(Args)]
@@ -135,31 +127,33 @@ pub(super) async fn run(args: TaskArgs) -> super::Result {
     match args.command {
         TaskCommand::Create(args) => create(&client, args).await,
         TaskCommand::List(args) => list(&client, args).await,
-        TaskCommand::Show(args) => {
-            let task: Value = client.get("query_task", &[("task_id", args.task_id.as_str())]).await?;
-            args.shown.print(&task, fields)
-        }
+        TaskCommand::Show(args) => show(&client, args.task_id.as_str(), args.shown).await,
         TaskCommand::Download { task_id, to } => download(&client, &task_id, &to).await,
-        TaskCommand::Watch { which } => {
+        TaskCommand::Watch(which) => {
             let ids: Vec<String> = which.task_ids.iter().map(ToString::to_string).collect();
-            follow_all(&client, &ids).await
+            follow_all(&client, &ids, which.shown).await
         }
-        TaskCommand::Cancel { which } => {
+        TaskCommand::Cancel(which) => {
             each(&which, "cancelled", async |query| {
                 client.post::<Value>("cancel_task", query).await.map(drop)
             })
             .await
         }
-        TaskCommand::Retry { which } => {
+        TaskCommand::Retry(which) => {
             each(&which, "runs again:", async |query| {
                 client.post::<Value>("retry_task", query).await.map(drop)
             })
             .await
         }
-        TaskCommand::Delete { which } => {
+        TaskCommand::Delete(which) => {
             each(&which, "deleted", async |query| client.delete("del_task", query).await).await
         }
     }
+}
+
+async fn show(client: &Client, task_id: &str, shown: Shown) -> super::Result {
+    let task: Value = client.get("query_task", &[("task_id", task_id)]).await?;
+    shown.print(&task, fields)
 }
 
 /// Does the same with each of them; stops at the first that is refused.
@@ -170,7 +164,7 @@ async fn each(
 ) -> super::Result {
     for task_id in &which.task_ids {
         call(&[("task_id", task_id.as_str())]).await?;
-        line(&format!("{done} {task_id}"))?;
+        which.shown.done(done, "task_id", task_id.as_str())?;
     }
     Ok(())
 }
@@ -213,16 +207,16 @@ async fn create(client: &Client, args: CreateArgs) -> super::Result {
             before => format!("{}: {error}; {before} tasks were created before", task["input"]),
         })?;
         if !args.wait {
-            line(&task_id)?;
+            args.shown.print(&json!({"task_id": task_id}), |_| task_id.clone())?;
         }
         ids.push(task_id);
     }
-    if args.wait { follow_all(client, &ids).await } else { Ok(()) }
+    if args.wait { follow_all(client, &ids, args.shown).await } else { Ok(()) }
 }
 
 /// Shows the progress of tasks until all of them have ended; prints the outputs of those that
-/// succeeded.
-pub(super) async fn follow_all(client: &Client, ids: &[String]) -> super::Result {
+/// succeeded, or all that is known of each.
+pub(super) async fn follow_all(client: &Client, ids: &[String], shown: Shown) -> super::Result {
     let board = Board::new(|text| eprintln!("{text}"));
     let follow_one = async |id: &String| {
         if ids.len() == 1 {
@@ -230,12 +224,16 @@ pub(super) async fn follow_all(client: &Client, ids: &[String]) -> super::Result
         }
         // the end of an id is what tells tasks of one moment apart
         let label = &id[id.len().saturating_sub(8)..];
-        follow(client, id, &mut board.meter(label)).await?.succeeded()
+        follow(client, id, &mut board.meter(label)).await
     };
     let mut failures = Vec::new();
     for ended in join_all(ids.iter().map(follow_one)).await {
-        match ended {
-            Ok(Seen { output, .. }) => line(&output)?,
+        if let (Ok(Seen { task_id, .. }), Shape::Json) = (&ended, shown.shape) {
+            show(client, task_id, shown).await?;
+        }
+        match ended.and_then(Seen::succeeded) {
+            Ok(Seen { output, .. }) if shown.shape == Shape::Table => line(&output)?,
+            Ok(_) => {}
             Err(failure) => failures.push(failure.to_string()),
         }
     }

@@ -51,17 +51,23 @@ enum TemplateCommand {
         /// The files; - reads standard input
         #[arg(required = true)]
         files: Vec<PathBuf>,
+        #[command(flatten)]
+        shown: Shown,
     },
     /// Replace templates as a whole from files, JSON or YAML
     Update {
         /// The files; - reads standard input
         #[arg(required = true)]
         files: Vec<PathBuf>,
+        #[command(flatten)]
+        shown: Shown,
     },
     /// Delete a template; tasks that were made with it keep their copy
     Delete {
         /// The template's name
         name: TemplateName,
+        #[command(flatten)]
+        shown: Shown,
     },
 }
 
@@ -90,27 +96,31 @@ pub(super) async fn run(args: TemplateArgs) -> super::Result {
             let template: Value = client.get("query_template", &[("template_name", name.as_str())]).await?;
             export(template, &to)
         }
-        TemplateCommand::Add { files } => {
+        TemplateCommand::Add { files, shown } => {
             for file in files {
                 let template = read(&file)?;
                 client.send::<Value>("add_template", &template).await?;
-                line(&format!("added {}", template["template_name"].as_str().unwrap_or_default()))?;
+                shown.done("added", "template_name", name_in(&template))?;
             }
             Ok(())
         }
-        TemplateCommand::Update { files } => {
+        TemplateCommand::Update { files, shown } => {
             for file in files {
                 let template = read(&file)?;
                 client.replace("update_template", &template).await?;
-                line(&format!("replaced {}", template["template_name"].as_str().unwrap_or_default()))?;
+                shown.done("replaced", "template_name", name_in(&template))?;
             }
             Ok(())
         }
-        TemplateCommand::Delete { name } => {
+        TemplateCommand::Delete { name, shown } => {
             client.delete("del_template", &[("template_name", name.as_str())]).await?;
-            line(&format!("deleted {name}"))
+            shown.done("deleted", "template_name", name.as_str())
         }
     }
+}
+
+fn name_in(template: &Value) -> &str {
+    template["template_name"].as_str().unwrap_or_default()
 }
 
 fn read(file: &Path) -> super::Result<Value> {

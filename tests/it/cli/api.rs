@@ -1,5 +1,7 @@
 //! Subcommands that ask a server.
 
+use serde_json::{Value, json};
+
 use crate::program::{Server, borealis, run};
 
 /// A server that runs no tasks, so that they stay as they are.
@@ -54,9 +56,8 @@ async fn a_task_is_created_shown_cancelled_and_run_again() {
         "mp4-720p",
         "--storage",
         &storage,
-        "--input",
         "http://127.0.0.1:9/a.mp4",
-        "--output",
+        "--to",
         "a.mp4",
         "--custom-info",
         "mine",
@@ -75,6 +76,56 @@ async fn a_task_is_created_shown_cancelled_and_run_again() {
     server.ask(&["task", "cancel", &id]).await.printed();
     let again = server.ask(&["task", "cancel", &id]).await.failed();
     assert!(again.contains("code 1005"), "{again}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_key_is_made_listed_and_revoked_beside_the_server() {
+    let server = idle_server().await;
+    let folder = server.data.path().to_str().expect("a text").to_owned();
+    let of_server = |words: &[&str]| {
+        let same = ["--data-dir", &folder, "--output", "json"];
+        let words = [&["key"], words, &same[..]].concat();
+        let command = borealis(&words);
+        async { serde_json::from_str::<Value>(&run(command).await.printed()).expect("JSON") }
+    };
+    let made = of_server(&["create", "--tenant", "other", "--role", "read"]).await;
+    let text = |field: &str| made[field].as_str().expect("a text").to_owned();
+    let (access_key, secret_key) = (text("access_key"), text("secret_key"));
+    let as_new = |words: &[&str]| {
+        let mut command = server.command(words);
+        command.env("BOREALIS_ACCESS_KEY", &access_key).env("BOREALIS_SECRET_KEY", &secret_key);
+        run(command)
+    };
+    as_new(&["task", "list"]).await.printed();
+    let refused = as_new(&["storage", "add", "--bucket", "b"]).await.failed();
+    assert!(refused.contains("code 1006"), "{refused}");
+
+    let listed = of_server(&["list"]).await;
+    assert_eq!((&listed["num"], &listed["list"][0]["access_key"]), (&json!(2), &json!(access_key)));
+    assert!(!listed.to_string().contains(&secret_key), "{listed}");
+    assert_eq!(of_server(&["revoke", &access_key]).await, json!({"access_key": access_key}));
+    let refused = as_new(&["task", "list"]).await.failed();
+    assert!(refused.contains("code 1002"), "{refused}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_was_done_is_told_as_json() {
+    let server = idle_server().await;
+    let (storage, _) = server.add_storage("media", "").await;
+    let create = ["create", "http://127.0.0.1:9/a.mp4", "--template", "mp4-720p", "--storage", &storage];
+    let task = server.data(&[&["task"], &create[..]].concat()).await;
+    let id = task["task_id"].as_str().expect("an id");
+    for call in ["cancel", "retry", "cancel", "delete"] {
+        assert_eq!(server.data(&["task", call, id]).await, json!({"task_id": id}), "{call}");
+    }
+    let batch = server.data(&[&["batch"], &create[..]].concat()).await;
+    let id = batch["task_ids"][0].as_str().expect("an id");
+    assert_eq!(server.data(&["task", "show", id]).await["status"], "pending");
+    server.data(&["task", "cancel", id]).await;
+    let done = server.data(&["storage", "delete", &storage]).await;
+    assert_eq!(done, json!({"storage_id": storage}));
     server.stop().await;
 }
 

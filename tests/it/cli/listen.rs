@@ -30,9 +30,8 @@ async fn a_callback_is_verified_printed_and_failed_as_asked() {
         "mp4-720p",
         "--storage",
         &storage,
-        "--input",
         "http://127.0.0.1:9/a.mp4",
-        "--output",
+        "--to",
         "a.mp4",
     ];
     let task = server.ask(&create).await.printed().trim_end().to_owned();

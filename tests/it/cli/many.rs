@@ -52,7 +52,7 @@ async fn many_inputs_become_tasks_or_a_batch() {
     let list = list.to_str().expect("a text").to_owned();
     let same = ["--template", "mp4-720p", "--storage", &storage, "--list", &list];
 
-    let one_more = ["--input", "https://8.8.8.8/c.mov?x=1", "--output", "out/{n}-{name}"];
+    let one_more = ["https://8.8.8.8/c.mov?x=1", "--to", "out/{n}-{name}"];
     let created = server.ask(&[&["task", "create"], &same[..], &one_more].concat()).await.printed();
     let ids: Vec<&str> = created.lines().collect();
     let mut outputs = Vec::new();
@@ -70,11 +70,11 @@ async fn many_inputs_become_tasks_or_a_batch() {
     assert!(shown.contains("file://media/a.mp4") && shown.ends_with("2 pending\n"), "{shown}");
     assert_eq!(server.data(&["task", "list", "--batch", batch.trim()]).await["total"], 2);
 
-    let clash = [&["task", "create"], &same[..], &["--output", "same"]].concat();
+    let clash = [&["task", "create"], &same[..], &["--to", "same"]].concat();
     std::fs::write(server.data.path().join("list"), "https://8.8.8.8/a.mov\nhttps://8.8.8.8/b.mov\n")
         .expect("written");
     let refused = server.ask(&clash).await.failed();
-    assert!(refused.contains("would both be written to `same`; put {n} into --output"), "{refused}");
+    assert!(refused.contains("would both be written to `same`; put {n} into --to"), "{refused}");
     server.stop().await;
 }
 

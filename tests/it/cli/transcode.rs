@@ -100,9 +100,8 @@ async fn waiting_ends_with_the_tasks_outcome() {
             "mp4-720p",
             "--storage",
             &storage,
-            "--input",
             &input,
-            "--output",
+            "--to",
             output,
         ])
     };

@@ -16,3 +16,4 @@ mod secrets;
 mod session;
 mod store_faults;
 mod stores;
+mod uploads;
