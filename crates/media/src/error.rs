@@ -1,6 +1,11 @@
 //! What goes wrong with media, as the customer's code and sentence, and the tool's words for the log.
 
+use std::io;
+
 use model::{ErrorCode, Failure};
+
+/// The customer's sentence for a disk that is full.
+pub(crate) const DISK_FULL: &str = "the server's disk is full";
 
 /// A failure of one of the four steps. None of them passes by itself: only [`ErrorCode::Internal`]
 /// is worth another try.
@@ -19,6 +24,16 @@ impl MediaError {
     /// A failure with its sentence.
     pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
         Self { code, detail: detail.into(), log: String::new() }
+    }
+
+    /// What became of a file in the work folder; `otherwise` unless the disk is full.
+    pub(crate) fn of_disk(error: &io::Error, otherwise: Self) -> Self {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Self::new(ErrorCode::EncodingOverLimit, DISK_FULL)
+            }
+            _ => otherwise,
+        }
     }
 
     /// The same with the tool's own words.

@@ -310,7 +310,7 @@ fn program(folder: &Path, line: &str) -> PathBuf {
 #[case::packager_dies("exit 3", ErrorCode::EncodingFailed, "packager ended with an error")]
 #[case::packager_says_why(
     "echo 'E1125 file.cc:1] No space left on device' >&2; exit 1",
-    ErrorCode::Internal,
+    ErrorCode::EncodingOverLimit,
     "the server's disk is full"
 )]
 #[case::packager_stands_still("exec sleep 1000", ErrorCode::Internal, "packager got no further for 1 s")]

@@ -20,6 +20,10 @@ const PIPE: [&str; 3] = ["-f", "mp4", "-movflags"];
 pub(super) fn arguments(plan: &Plan, gains: &[Option<Gain>], input: &Path, work: &Path) -> Vec<OsString> {
     let mut arguments = general("warning");
     arguments.extend(position(plan));
+    if plan.picture.is_some() {
+        // a graph made anew would begin at 0 again
+        arguments.extend(words(&["-reinit_filter:v", "0"]));
+    }
     arguments.extend(input::opened(input, false));
     arguments.extend(logo::input(plan, work));
     let graphs = filters::picture(plan).into_iter();

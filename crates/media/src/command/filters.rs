@@ -11,7 +11,7 @@ pub(super) fn picture(plan: &Plan) -> Option<String> {
     let picture = plan.picture.as_ref()?;
     let top = plan.videos.first()?;
     let one_rate = plan.videos.iter().all(|video| video.rate == top.rate);
-    let mut common = vec![tagged(&picture.given)];
+    let mut common = vec![tagged(&picture.given), same_size(picture)];
     common.extend(fields(picture));
     if one_rate {
         common.extend(rate(plan, picture, top));
@@ -92,6 +92,16 @@ pub(super) fn heard(plan: &Plan, audio: &AudioPlan, gain: Option<Gain>) -> Strin
         ));
     }
     graph
+}
+
+/// Frames of a source whose size changes on the way are scaled to the size that it was planned with; the
+/// others pass as they are.
+fn same_size(picture: &PictureFilter) -> String {
+    let (width, height) = match picture.turn.quarters % 2 {
+        0 => (picture.width, picture.height),
+        _ => (picture.height, picture.width),
+    };
+    format!("scale=w={width}:h={height}")
 }
 
 fn fields(picture: &PictureFilter) -> Vec<String> {

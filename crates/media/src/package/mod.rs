@@ -41,7 +41,8 @@ pub(crate) async fn put_right(plan: &Plan, dir: &Path) -> Result<(), MediaError>
         })
     });
     done.await.unwrap_or_else(|lost| Err(io::Error::other(lost))).map_err(|error| {
-        MediaError::new(ErrorCode::EncodingFailed, format!("the playlists cannot be read: {error}"))
+        let detail = format!("the playlists cannot be read: {error}");
+        MediaError::of_disk(&error, MediaError::new(ErrorCode::EncodingFailed, detail))
     })
 }
 

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     described::{self, Described},
     packets::Packets,
+    report,
 };
 use crate::{
     Light, Media, MediaError, Program,
@@ -54,20 +55,22 @@ impl Prober<'_> {
     }
 
     /// Walks over all packets of all streams.
-    pub(super) async fn packets(&self) -> Result<Packets, MediaError> {
-        self.walk(&[]).await
+    pub(super) async fn packets(&self, described: &Described) -> Result<Packets, MediaError> {
+        let steps = report::counts_from_its_streams(described);
+        let none = if steps { Packets::of_steps(described) } else { Packets::default() };
+        self.walk(none, &[]).await
     }
 
     /// Walks over the first packets of one stream.
     pub(super) async fn first_packets(&self, stream: u32) -> Result<Packets, MediaError> {
         let interval = format!("%+#{RATE_PACKETS}");
-        self.walk(&["-select_streams", &stream.to_string(), "-read_intervals", &interval]).await
+        self.walk(Packets::default(), &["-select_streams", &stream.to_string(), "-read_intervals", &interval])
+            .await
     }
 
-    async fn walk(&self, which: &[&str]) -> Result<Packets, MediaError> {
+    async fn walk(&self, mut packets: Packets, which: &[&str]) -> Result<Packets, MediaError> {
         let mut shown = which.to_vec();
         shown.extend(["-show_entries", Packets::ENTRIES, "-of", "csv=p=0"]);
-        let mut packets = Packets::default();
         let access = self.access();
         let limits = ChildLimits { deadline: LONGEST_WALK, stdout: MOST_LINES };
         let call = Call {

@@ -44,7 +44,7 @@ pub(crate) async fn probe(
     let described = prober.describe().await?;
     within_limits(&described, limits)?;
     let indexed = file.vouches_for(&described);
-    let packets = if indexed { Packets::default() } else { prober.packets().await? };
+    let packets = if indexed { Packets::default() } else { prober.packets(&described).await? };
     let picture = decodable_picture(&prober, &described, &packets).await?;
     let sounds = decodable_sounds(&prober, &described, picture).await?;
     if picture.is_none() && sounds.is_empty() {

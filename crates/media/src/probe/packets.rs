@@ -3,13 +3,20 @@
 
 use std::collections::BTreeMap;
 
+use super::described::Described;
+
 /// Time stamps of one stream that are kept to measure its rate by.
 const MOST_TIMES: usize = 20_000;
+/// Seconds forwards and back from which FFmpeg takes a step of a clock for a new clock.
+const STEP: f64 = 10.0;
+const STEP_BACK: f64 = 0.1;
 
 /// What the packets of a file say, by stream index.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Packets {
     pub streams: BTreeMap<u32, Track>,
+    /// Ticks of a second of each stream, where clocks may begin anew.
+    ticks: BTreeMap<u32, f64>,
 }
 
 /// The packets of one stream; times in ticks of its time base.
@@ -24,11 +31,34 @@ pub(super) struct Track {
     pub last: Option<i64>,
     /// The beginnings of the first packets.
     pub times: Vec<i64>,
+    /// By how much clocks that began anew are ahead of the first one.
+    ahead: i64,
+    /// When the next packet is decoded, by the first clock.
+    next: Option<i64>,
+}
+
+impl Track {
+    /// Follows a clock that steps, as FFmpeg does where it may: what is shown goes on.
+    fn follow(&mut self, decoded: i64, duration: i64, second: f64) {
+        let step = self.next.map_or(0, |next| decoded.saturating_sub(self.ahead).saturating_sub(next));
+        if step as f64 > STEP * second || (step as f64) < -STEP_BACK * second {
+            self.ahead = self.ahead.saturating_add(step);
+        }
+        self.next = Some(decoded.saturating_sub(self.ahead).saturating_add(duration));
+    }
 }
 
 impl Packets {
     /// The entries that ffprobe is asked for, in the order that it writes them in.
     pub(super) const ENTRIES: &'static str = "packet=stream_index,pts,dts,duration,size,flags";
+
+    /// None yet, of a file where clocks may begin anew.
+    pub(super) fn of_steps(described: &Described) -> Self {
+        let tick = |base: model::Rational| 1.0 / base.as_f64();
+        let streams = described.streams.iter();
+        let ticks = streams.filter_map(|stream| Some((stream.index, stream.time_base.map(tick)?)));
+        Self { ticks: ticks.collect(), ..Self::default() }
+    }
 
     /// Reads one line of ffprobe's CSV without section names; what is no such line is passed over.
     pub(super) fn read(&mut self, line: &[u8]) {
@@ -45,7 +75,12 @@ impl Packets {
         track.count += 1;
         track.bytes += size.parse().unwrap_or(0);
         let Ok(at) = pts.parse::<i64>().or_else(|_| dts.parse()) else { return };
-        let end = at.saturating_add(duration.parse().unwrap_or(0).max(0));
+        let duration = duration.parse().unwrap_or(0).max(0);
+        if let Some(second) = self.ticks.get(&stream) {
+            track.follow(dts.parse().unwrap_or(at), duration, *second);
+        }
+        let at = at.saturating_sub(track.ahead);
+        let end = at.saturating_add(duration);
         track.first = Some(track.first.map_or(at, |first| first.min(at)));
         track.last = Some(track.last.map_or(at, |last| last.max(at)));
         track.end = Some(track.end.map_or(end, |known| known.max(end)));
@@ -85,11 +120,24 @@ mod tests {
         assert_eq!((track.count, track.first), (2, Some(8)));
     }
 
+    /// In ticks of 1/1000 s: a step forwards, one back, and a pause that is none.
+    #[test]
+    fn a_new_clock_goes_on_where_the_old_one_was() {
+        let mut packets = Packets { ticks: [(0, 1000.0)].into(), ..Packets::default() };
+        for (dts, pts) in [(0, 40), (40, 80), (90_000, 90_040), (90_040, 90_080), (20, 60), (9000, 9040)] {
+            packets.read(format!("0,{pts},{dts},40,9,K__\n").as_bytes());
+        }
+        let track = &packets.streams[&0];
+        assert_eq!(track.times, [40, 80, 120, 160, 200, 9180]);
+        assert_eq!((track.first, track.end), (Some(40), Some(9220)));
+    }
+
     proptest! {
         #[test]
         fn any_line_is_read(line in prop::collection::vec(any::<u8>(), 0..60), fields in "[0-9,N/A-]{0,40}") {
-            let mut packets = Packets::default();
+            let mut packets = Packets { ticks: [(0, 1000.0), (1, 1e9)].into(), ..Packets::default() };
             packets.read(&line);
+            packets.read(fields.as_bytes());
             packets.read(fields.as_bytes());
         }
     }

@@ -104,8 +104,8 @@ impl Asked<'_> {
     }
 }
 
-/// Where time stamps may jump, FFmpeg counts from the first of the streams that are used, by itself.
-fn counts_from_its_streams(described: &Described) -> bool {
+/// Where clocks may begin anew, FFmpeg counts from the first of the streams that are used, by itself.
+pub(super) fn counts_from_its_streams(described: &Described) -> bool {
     matches!(described.container.as_str(), "mpegts" | "mpeg" | "ogg")
 }
 

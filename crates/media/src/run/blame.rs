@@ -4,7 +4,7 @@ use std::{os::unix::process::ExitStatusExt, process::ExitStatus};
 
 use model::ErrorCode;
 
-use crate::Program;
+use crate::{Program, error::DISK_FULL};
 
 /// Signal numbers of Linux (signal(7)) that tell of a limit.
 const KILL: i32 = 9;
@@ -14,9 +14,17 @@ const XFSZ: i32 = 25;
 /// What FFmpeg and the packager say, what it means, and whether the input is to blame. The first
 /// that is found counts: what stands higher explains what stands below.
 const WORDS: &[(&str, ErrorCode, &str)] = &[
-    ("No space left on device", ErrorCode::Internal, "the server's disk is full"),
-    ("Disk quota exceeded", ErrorCode::Internal, "the server's disk is full"),
+    ("No space left on device", ErrorCode::EncodingOverLimit, DISK_FULL),
+    ("Disk quota exceeded", ErrorCode::EncodingOverLimit, DISK_FULL),
+    // the packager is not told why a file was cut short
+    ("running out of disk space", ErrorCode::EncodingOverLimit, DISK_FULL),
     ("File too large", ErrorCode::EncodingOverLimit, "an output file got too large"),
+    // a size that no memory holds was read from the file
+    (
+        "Error during demuxing: Cannot allocate memory",
+        ErrorCode::InvalidInput,
+        "it cannot be read to its end",
+    ),
     ("Cannot allocate memory", ErrorCode::EncodingOverLimit, "it needs more memory than it may have"),
     ("pthread_create() failed", ErrorCode::EncodingOverLimit, "it needs more memory than it may have"),
     ("not on whitelist", ErrorCode::InputForbidden, "the input refers to other files"),
@@ -32,6 +40,16 @@ const WORDS: &[(&str, ErrorCode, &str)] = &[
 pub(super) struct Verdict {
     pub(super) code: ErrorCode,
     pub(super) detail: String,
+}
+
+/// FFmpeg makes a sound's graph anew when its rate or channels change, and the new one begins at 0 again:
+/// it goes on to the end, with time stamps that nobody can use.
+pub(super) fn starts_again(stderr: &str) -> Option<Verdict> {
+    let says = |line: &str| line.contains("[aost#") && line.contains("Non-monotonic DTS");
+    stderr.lines().any(says).then(|| Verdict {
+        code: ErrorCode::InvalidInput,
+        detail: "the rate or the channels of its sound change on the way".to_owned(),
+    })
 }
 
 /// Judges a tool that did not end well.
@@ -80,7 +98,12 @@ mod tests {
     #[case(
         228,
         "[out#0/mp4 @ 0x5638b2814580] Task finished with error code: -28 (No space left on device)",
-        ErrorCode::Internal
+        ErrorCode::EncodingOverLimit
+    )]
+    #[case(
+        2,
+        "E1127 16:08:24.062236   32050 demuxer.cc:370] Failed to process sample 256 5 (FILE_FAILURE): Cannot close file out/seg_00001.ts, possibly file permission issue or running out of disk space.",
+        ErrorCode::EncodingOverLimit
     )]
     #[case(
         183,
@@ -107,6 +130,17 @@ mod tests {
     #[case(1, "Unrecognized option 'foo'.", ErrorCode::EncodingFailed)]
     fn who_is_to_blame(#[case] code: i32, #[case] stderr: &str, #[case] blamed: ErrorCode) {
         assert_eq!(judge(Program::Ffmpeg, exit(code), stderr).code, blamed);
+    }
+
+    #[test]
+    fn sound_that_changes() {
+        let stderr = "[aac @ 0x5633761de7c0] Queue input is backward in time\n[aost#0:1/aac @ 0x56337618e540] \
+                      Non-monotonic DTS; previous: 97280, current: 240; changing to 97281.\n";
+        assert_eq!(starts_again(stderr).map(|verdict| verdict.code), Some(ErrorCode::InvalidInput));
+        assert_eq!(
+            starts_again("[in#0/mpegts @ 0x563376052e00] Packet corrupt (stream = 0, dts = 304490).\n"),
+            None
+        );
     }
 
     #[test]

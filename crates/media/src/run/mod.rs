@@ -83,6 +83,7 @@ pub(crate) async fn run(
     if let Some(watch) = &watch {
         watch.read(finished).map_err(|error| no_room(&error))?;
     }
+    has_begun(plan, &dir)?;
     package::put_right(plan, &dir).await?;
     progress(1.0);
     Ok(RunOutput { dir, log })
@@ -94,6 +95,28 @@ async fn told(watch: Option<&Watch>, finished: &(dyn Fn(&str) + Send + Sync)) ->
         Some(watch) => watch.follow(finished).await,
         None => std::future::pending().await,
     }
+}
+
+/// FFmpeg is content when nothing of a stream can be decoded as long as others can; the packager then
+/// writes no segment of it.
+fn has_begun(plan: &Plan, dir: &Path) -> Result<(), MediaError> {
+    let is_segment =
+        |entry: std::fs::DirEntry| entry.file_name().to_string_lossy().starts_with(formats::SEGMENT);
+    let begun = |name: &str| {
+        let folder = std::fs::read_dir(dir.join("files").join(name));
+        folder.is_ok_and(|entries| entries.flatten().any(is_segment))
+    };
+    let pictures = plan.videos.iter().map(|video| (&video.name, "picture"));
+    let mut streams = pictures.chain(plan.audios.iter().map(|audio| (&audio.name, "sound")));
+    match streams.find(|(name, _)| plan.segmenting.is_some() && !begun(name)) {
+        Some((_, what)) => Err(nothing_decoded(what)),
+        None => Ok(()),
+    }
+}
+
+/// The input is to blame for a stream without a frame.
+pub(crate) fn nothing_decoded(what: &str) -> MediaError {
+    MediaError::new(ErrorCode::InvalidInput, format!("no {what} in it could be decoded"))
 }
 
 /// Empties what an earlier try may have left, and makes the folders and pipes.
@@ -112,7 +135,8 @@ async fn prepare(plan: &Plan, dir: &Path, work: &Path, commands: &Commands) -> i
 }
 
 fn no_room(error: &io::Error) -> MediaError {
-    MediaError::new(ErrorCode::Internal, format!("the work folder could not be made ready: {error}"))
+    let detail = format!("the work folder could not be made ready: {error}");
+    MediaError::of_disk(error, MediaError::new(ErrorCode::Internal, detail))
 }
 
 /// The share of listening in the whole, where it is done at all.
@@ -251,10 +275,16 @@ const MOST_PACKAGER_SAYS: usize = 1 << 20;
 
 fn finished(program: Program, ended: Result<Ended, Trouble>) -> Result<String, MediaError> {
     match ended {
-        Ok(ended) if ended.status.success() => Ok(ended.stderr_tail),
-        Ok(ended) => {
-            let Verdict { code, detail } = blame::judge(program, ended.status, &ended.stderr_tail);
-            Err(MediaError::new(code, detail).with_log(ended.stderr_tail))
+        Ok(Ended { status, stderr_tail }) => {
+            let verdict = if status.success() {
+                blame::starts_again(&stderr_tail)
+            } else {
+                Some(blame::judge(program, status, &stderr_tail))
+            };
+            match verdict {
+                None => Ok(stderr_tail),
+                Some(Verdict { code, detail }) => Err(MediaError::new(code, detail).with_log(stderr_tail)),
+            }
         }
         Err(Trouble::Stalled(stall)) => {
             let code = match program {

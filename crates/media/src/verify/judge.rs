@@ -10,7 +10,7 @@ use super::{
     listing::{Listing, Planned, Track, Wrapping, wrong},
     streams,
 };
-use crate::{MediaError, Plan, Source};
+use crate::{MediaError, Plan, Source, run::nothing_decoded};
 
 /// Milliseconds are all that playlists tell.
 const LISTED: f64 = 0.001;
@@ -27,6 +27,9 @@ pub(super) struct Found<'a> {
 impl Found<'_> {
     /// Agrees, or says what is wrong.
     pub(super) fn judge(&self) -> Result<(), MediaError> {
+        if let Some((_, planned, ..)) = self.streams().find(|(_, _, stream, _)| stream.packets.count == 0) {
+            return Err(nothing_decoded(planned.what()));
+        }
         for (name, planned, stream, _) in self.streams() {
             streams::check(self.plan, name, planned, &stream.header)?;
         }
@@ -74,13 +77,7 @@ impl Found<'_> {
     /// A stream ends where the plan says; early where the source's duration was a mere hint.
     fn check_length(&self, name: &str, planned: Planned, stream: &StreamFacts) -> Result<(), MediaError> {
         let (got, wanted) = (stream.packets.seconds(), self.plan.duration);
-        let what = match planned {
-            Planned::Video(_) => "picture",
-            Planned::Audio(_) => "sound",
-        };
-        if stream.packets.count == 0 {
-            return Err(blame_input(format!("no {what} in it could be decoded")));
-        }
+        let what = planned.what();
         let allowed = f64::max(1.0, wanted * 0.02) + stream.packets.frame();
         let indexed = self.source.duration_is_indexed;
         if indexed && got < wanted - allowed {

@@ -50,6 +50,16 @@ pub(super) enum Planned {
     Audio(usize),
 }
 
+impl Planned {
+    /// In the customer's words.
+    pub(super) const fn what(self) -> &'static str {
+        match self {
+            Self::Video(_) => "picture",
+            Self::Audio(_) => "sound",
+        }
+    }
+}
+
 /// Everything that is listed.
 #[derive(Clone, Debug)]
 pub(super) struct Listing {

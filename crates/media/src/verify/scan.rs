@@ -12,6 +12,7 @@ use crate::{
     Media, MediaError, Plan, Program,
     media::Call,
     process::{Access, ChildLimits},
+    run::nothing_decoded,
 };
 
 const ENTRIES: &str = "packet=stream_index,pts_time,dts_time,size,pos,flags:stream=codec_type,codec_name,\
@@ -88,7 +89,7 @@ pub(super) fn words(words: &[&str]) -> Vec<OsString> {
 
 /// Takes in ffprobe's `compact` lines: packets, then streams.
 pub(super) struct Reader {
-    is_picture: Vec<bool>,
+    planned: Vec<Planned>,
     packets: Vec<Packets>,
     headers: Vec<Header>,
     init: usize,
@@ -117,7 +118,7 @@ impl Reader {
             Packets::new(frame, track.wrapping.tick(), ends.clone())
         };
         Self {
-            is_picture: track.planned.iter().map(|planned| matches!(planned, Planned::Video(_))).collect(),
+            planned: track.planned.clone(),
             packets: track.planned.iter().map(packets).collect(),
             headers: Vec::new(),
             init: usize::from(track.init.is_some()),
@@ -155,11 +156,19 @@ impl Reader {
             }
         }
         if let Some(packets) = self.packets.get_mut(stream) {
-            packets.add(packet, self.is_picture[stream]);
+            packets.add(packet, matches!(self.planned[stream], Planned::Video(_)));
         }
     }
 
     pub(super) fn streams(self, name: &str) -> Result<Vec<StreamFacts>, MediaError> {
+        let is_there = |planned: &Planned| {
+            let kind = if matches!(planned, Planned::Video(_)) { "video" } else { "audio" };
+            self.headers.iter().any(|header| header.kind == kind)
+        };
+        // muxers leave out what has no packet
+        if let Some(planned) = self.planned.iter().find(|planned| !is_there(planned)) {
+            return Err(nothing_decoded(planned.what()));
+        }
         if self.headers.len() != self.packets.len() {
             let (found, wanted) = (self.headers.len(), self.packets.len());
             return Err(wrong(format!("`{name}` has {found} streams, not {wanted}")));

@@ -271,6 +271,10 @@ fn is_redirect(status: StatusCode) -> bool {
 }
 
 fn disk(error: &io::Error) -> FetchError {
+    if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+        let detail = "the server's disk is full: it has no room for the input".to_owned();
+        return FetchError { code: ErrorCode::EncodingOverLimit, detail, retry: false };
+    }
     FetchError {
         code: ErrorCode::Internal,
         detail: format!("the input cannot be written to disk: {error}"),
