@@ -67,8 +67,18 @@ impl Bench {
         template: Value,
         wishes: Value,
     ) -> Result<Made, MediaError> {
+        self.make_in(self.work.path(), input, template, wishes).await
+    }
+
+    /// The same in another work folder.
+    pub(crate) async fn make_in(
+        &self,
+        work: &Path,
+        input: &Path,
+        template: Value,
+        wishes: Value,
+    ) -> Result<Made, MediaError> {
         let never = CancellationToken::new();
-        let work = self.work.path();
         let wishes: ExtraOptions = serde_json::from_value(wishes).expect("wishes");
         let source: Source = self.media.probe(input, work, &never).await?.clip(&wishes)?;
         let mut fields = template;
