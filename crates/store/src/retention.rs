@@ -2,19 +2,22 @@
 //! no write waits long.
 
 use model::Timestamp;
-use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _};
+use sea_orm::{
+    ColumnTrait as _, EntityTrait as _, ExprTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    sea_query::{Expr, Query},
+};
 
 use crate::{
     Result, Store,
-    entities::{callback, tenant},
+    entities::{attempt, callback, tenant},
 };
 
 /// Callbacks that one transaction removes.
 const PIECE: u64 = 500;
 
 impl Store {
-    /// Removes callbacks, with their attempts, that became owed before then and are not owed now.
-    /// Gives their number.
+    /// Removes callbacks, with their attempts, that are not owed now and were owed, and tried, only before
+    /// then. Gives their number.
     ///
     /// # Errors
     /// When the database fails.
@@ -34,12 +37,19 @@ impl Store {
 
     async fn forget_piece(&self, tenant: &str, before: Timestamp) -> Result<u64> {
         use callback::Column;
+        let tried_since = Query::select()
+            .expr(Expr::val(1))
+            .from(attempt::Entity)
+            .and_where(Expr::col(attempt::Column::CallbackId).equals((callback::Entity, Column::Id)))
+            .and_where(attempt::Column::Time.gte(before.as_millis()))
+            .take();
         let old: Vec<String> = callback::Entity::find()
             .select_only()
             .column(Column::Id)
             .filter(Column::TenantId.eq(tenant))
             .filter(Column::Created.lt(before.as_millis()))
             .filter(Column::NextAttempt.is_null())
+            .filter(Expr::exists(tried_since).not())
             .order_by_asc(Column::Created)
             .limit(PIECE)
             .into_tuple()
