@@ -6,15 +6,12 @@
 
 use model::{CallbackId, StorageId, TaskId};
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, IsolationLevel,
-    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+    DatabaseConnection, DatabaseTransaction, DbBackend, IsolationLevel, SqliteTransactionMode,
+    TransactionOptions, TransactionTrait,
 };
 use tokio::sync::MutexGuard;
 
-use crate::{
-    Result, Store,
-    wakeups::{self, Made},
-};
+use crate::{Result, Store, wakeups::Made};
 
 /// A callback that a transaction makes owed, for the log: its story begins with it.
 pub(crate) struct Owed {
@@ -46,12 +43,7 @@ impl Store {
     /// Begins a write transaction that a power cut may undo after it was committed, though never in
     /// part: it does not wait for the disk. For claims, which then are as if never made.
     pub(crate) async fn begin_unsynced(&self) -> Result<Write<'_>> {
-        let write = self.begin_on(self.writing(false)).await?;
-        if write.tx.get_database_backend() == DbBackend::Postgres {
-            let lazily = "SET LOCAL synchronous_commit TO off";
-            write.tx.execute_raw(Statement::from_string(DbBackend::Postgres, lazily)).await?;
-        }
-        Ok(write)
+        self.begin_on(self.writing(false)).await
     }
 
     /// Begins to read: what is read within it is of one moment.
@@ -102,13 +94,11 @@ impl Write<'_> {
 
     /// Makes it so, and wakes whoever waits for it.
     pub(crate) async fn commit(self) -> Result<()> {
-        if self.tx.get_database_backend() == DbBackend::Postgres {
-            wakeups::announce(&self.tx, self.store.wakeups(), &self.made).await?;
-        }
         self.tx.commit().await?;
         for Owed { callback, storage, task, tasks } in self.owed {
             tracing::info!(callback_id = %callback, storage_id = %storage, task_id = %task, tasks, "callback owed");
         }
+        self.store.wakeups().announce(&self.made);
         self.store.wakeups().wake(self.made);
         Ok(())
     }

@@ -7,7 +7,7 @@ use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, EntityTrait, RuntimeErr,
     Statement,
     sqlx::{
-        Connection as _, Sqlite,
+        Connection as _, Executor as _, Sqlite,
         pool::PoolOptions,
         sqlite::{SqliteJournalMode, SqliteSynchronous},
     },
@@ -30,6 +30,16 @@ use crate::{
 const BUSY: Duration = Duration::from_secs(15);
 
 const CONNECTIONS: u32 = 16;
+
+/// Connections to PostgreSQL whose commits do not wait for the disk.
+const UNSYNCED: u32 = 2;
+
+/// Rows that SQLite's thread reads ahead of who asked for them.
+const ROWS: usize = 1024;
+
+/// A connection that was idle for longer is tried before it is used: the server may have been
+/// restarted.
+const IDLE: Duration = Duration::from_secs(1);
 
 /// Held while the schema changes, so that two processes that start at once take turns; any number
 /// that is only ours.
@@ -60,8 +70,7 @@ pub struct Store {
 
 struct Shared {
     database: DatabaseConnection,
-    /// SQLite's connections for writing; none where any connection will do.
-    writing: Option<Writing>,
+    writing: Writing,
     writers: Mutex<()>,
     wakeups: Arc<Wakeups>,
     listener: Option<JoinHandle<()>>,
@@ -70,8 +79,9 @@ struct Shared {
     compose: Compose,
 }
 
-/// Writers of a process take turns, so one connection is enough; and as the pages that it has read
-/// stay true while nobody else writes, it need not read them again for each transaction.
+/// Connections for writing. SQLite's writers take turns, so one connection of each kind is enough; and as
+/// the pages that it has read stay true while nobody else writes, it need not read them again for each
+/// transaction.
 struct Writing {
     synced: DatabaseConnection,
     /// Its commits do not wait for the disk.
@@ -114,22 +124,23 @@ impl Store {
     }
 
     async fn connect(options: StoreOptions) -> Result<Self> {
-        let database = Database::connect(connect_options(&options.url, SqliteSynchronous::Full)).await?;
-        let wakeups = Arc::new(Wakeups::default());
-        let listener = match database.get_database_backend() {
-            DbBackend::Postgres => Some(
+        let postgres = DbBackend::Postgres.is_prefix_of(&options.url);
+        let database = connect(&options.url, true, CONNECTIONS).await?;
+        let writing = Writing {
+            synced: if postgres { database.clone() } else { connect(&options.url, true, 1).await? },
+            unsynced: connect(&options.url, false, if postgres { UNSYNCED } else { 1 }).await?,
+        };
+        let wakeups = Arc::new(match postgres {
+            true => Wakeups::announced(writing.unsynced.clone()),
+            false => Wakeups::default(),
+        });
+        let listener = match postgres {
+            true => Some(
                 wakeups::listen(&options.url, wakeups.clone())
                     .await
                     .map_err(|error| sea_orm::DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error))))?,
             ),
-            _ => None,
-        };
-        let writing = match database.get_database_backend() {
-            DbBackend::Sqlite => Some(Writing {
-                synced: one_connection(&options.url, SqliteSynchronous::Full).await?,
-                unsynced: one_connection(&options.url, SqliteSynchronous::Normal).await?,
-            }),
-            _ => None,
+            false => None,
         };
         Ok(Self {
             shared: Arc::new(Shared {
@@ -199,11 +210,7 @@ impl Store {
 
     /// For transactions that write, and whether their commits wait for the disk.
     pub(crate) fn writing(&self, synced: bool) -> &DatabaseConnection {
-        match &self.shared.writing {
-            Some(writing) if synced => &writing.synced,
-            Some(writing) => &writing.unsynced,
-            None => &self.shared.database,
-        }
+        if synced { &self.shared.writing.synced } else { &self.shared.writing.unsynced }
     }
 
     pub(crate) fn writers(&self) -> &Mutex<()> {
@@ -242,26 +249,31 @@ fn without_lost_transactions(pool: PoolOptions<Sqlite>) -> PoolOptions<Sqlite> {
     })
 }
 
-async fn one_connection(url: &str, synchronous: SqliteSynchronous) -> Result<DatabaseConnection> {
-    let mut options = connect_options(url, synchronous);
-    options.max_connections(1);
-    Ok(Database::connect(options).await?)
-}
-
-fn connect_options(url: &str, synchronous: SqliteSynchronous) -> ConnectOptions {
+/// So many connections; `synced`: their commits wait for the disk.
+async fn connect(url: &str, synced: bool, connections: u32) -> Result<DatabaseConnection> {
+    let synchronous = if synced { SqliteSynchronous::Full } else { SqliteSynchronous::Normal };
     let mut options = ConnectOptions::new(url);
-    // a file that is open stays so; PostgreSQL's connections are asked before they are used again
-    options.test_before_acquire(!options.get_url().starts_with("sqlite"));
-    options.map_sqlx_sqlite_pool_opts(without_lost_transactions);
-    options.max_connections(CONNECTIONS).acquire_timeout(BUSY).sqlx_logging(false).map_sqlx_sqlite_opts(
-        move |sqlite| {
+    options
+        .max_connections(connections)
+        .acquire_timeout(BUSY)
+        .sqlx_logging(false)
+        .test_before_acquire_if_idle_for(IDLE)
+        .map_sqlx_sqlite_pool_opts(without_lost_transactions)
+        .map_sqlx_sqlite_opts(move |sqlite| {
             sqlite
                 .create_if_missing(true)
                 .busy_timeout(BUSY)
+                .row_buffer_size(ROWS)
                 .journal_mode(SqliteJournalMode::Wal)
                 .synchronous(synchronous)
                 .foreign_keys(true)
-        },
-    );
-    options
+        });
+    if !synced {
+        options.map_sqlx_postgres_pool_opts(|pool| {
+            pool.after_connect(|connection, _| {
+                Box::pin(async move { connection.execute("SET synchronous_commit TO off").await.map(drop) })
+            })
+        });
+    }
+    Ok(Database::connect(options).await?)
 }

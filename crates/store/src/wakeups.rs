@@ -1,8 +1,9 @@
 //! Wake-ups: whoever waits for work is poked as soon as a transaction that made some is committed.
 //!
 //! A wake-up makes it quick, never certain: it may be lost or come for nothing, so its receivers
-//! poll as well and look for work until there is none. On PostgreSQL it crosses processes: `NOTIFY`
-//! goes with the transaction, and one connection listens.
+//! poll as well and look for work until there is none. On PostgreSQL it crosses processes: one connection
+//! listens, and what transactions made is announced after they are committed. `NOTIFY` within them would
+//! make them wait for each other's disk.
 
 use std::{
     collections::BTreeSet,
@@ -12,12 +13,15 @@ use std::{
 
 use model::TaskId;
 use rand::Rng as _;
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, Statement};
+use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, Statement};
+use serde::Serialize;
 use sqlx::postgres::{PgListener, PgNotification};
 use tokio::{
-    sync::{Notify, broadcast},
+    sync::{Notify, broadcast, mpsc},
     task::JoinHandle,
 };
+
+use crate::{StoreError, column};
 
 const JOBS: &str = "borealis_jobs";
 const CALLBACKS: &str = "borealis_callbacks";
@@ -43,8 +47,16 @@ pub(crate) struct Wakeups {
     pub(crate) callbacks_due: Notify,
     changes: broadcast::Sender<TaskId>,
     receivers: Mutex<BTreeSet<String>>,
+    /// What is told to other processes; none where there are none.
+    announcements: Option<mpsc::UnboundedSender<Announcement>>,
     /// Tells our own announcements from those of other processes.
     process: String,
+}
+
+#[derive(Serialize, PartialEq, Eq, PartialOrd, Ord)]
+struct Announcement {
+    channel: &'static str,
+    payload: String,
 }
 
 impl Default for Wakeups {
@@ -54,6 +66,7 @@ impl Default for Wakeups {
             callbacks_due: Notify::new(),
             changes: broadcast::Sender::new(CHANGES),
             receivers: Mutex::default(),
+            announcements: None,
             process: format!("{:016x}", rand::rng().next_u64()),
         }
     }
@@ -90,6 +103,13 @@ impl Made {
 }
 
 impl Wakeups {
+    /// Wake-ups of which the other processes on this database are told.
+    pub(crate) fn announced(database: DatabaseConnection) -> Self {
+        let (sender, announcements) = mpsc::unbounded_channel();
+        tokio::spawn(tell(database, announcements));
+        Self { announcements: Some(sender), ..Self::default() }
+    }
+
     /// The changes of tasks from now on.
     pub(crate) fn task_changes(&self) -> TaskChanges {
         TaskChanges(self.changes.subscribe())
@@ -111,6 +131,19 @@ impl Wakeups {
             }
             drop(receivers);
             poke(&self.callbacks_due);
+        }
+    }
+
+    /// Tells the other processes what a transaction made.
+    pub(crate) fn announce(&self, made: &Made) {
+        let Some(announcements) = &self.announcements else { return };
+        let jobs = made.jobs.then_some((JOBS, ANY));
+        let callbacks = made.callbacks.iter().map(|receiver| (CALLBACKS, receiver.as_str()));
+        for (channel, what) in jobs.into_iter().chain(callbacks) {
+            let what = if what.len() > LONGEST { ANY } else { what };
+            let payload = format!("{} {what}", self.process);
+            // it ends after all that announce
+            let _ = announcements.send(Announcement { channel, payload });
         }
     }
 
@@ -140,18 +173,24 @@ fn poke(notify: &Notify) {
     notify.notify_one();
 }
 
-/// Tells the other processes, when and only when the transaction is committed.
-pub(crate) async fn announce(tx: &DatabaseTransaction, wakeups: &Wakeups, made: &Made) -> Result<(), DbErr> {
-    let jobs = made.jobs.then_some((JOBS, ANY));
-    let callbacks = made.callbacks.iter().map(|receiver| (CALLBACKS, receiver.as_str()));
-    for (channel, what) in jobs.into_iter().chain(callbacks) {
-        let what = if what.len() > LONGEST { ANY } else { what };
-        let payload = format!("{} {what}", wakeups.process);
-        let notify = "SELECT pg_notify($1, $2)";
-        let values = [channel.into(), payload.into()];
-        tx.execute_raw(Statement::from_sql_and_values(tx.get_database_backend(), notify, values)).await?;
+/// Tells the other processes, as long as there is something that may be announced.
+async fn tell(database: DatabaseConnection, mut announcements: mpsc::UnboundedReceiver<Announcement>) {
+    const NOTIFY: &str = "SELECT pg_notify(channel, payload) \
+        FROM jsonb_to_recordset($1::jsonb) AS made(channel text, payload text)";
+    let mut made = Vec::new();
+    while announcements.recv_many(&mut made, MOST).await > 0 {
+        let different: BTreeSet<_> = made.drain(..).collect();
+        let told = match column::to_json("announcements", &different) {
+            Ok(json) => {
+                let notify = Statement::from_sql_and_values(DbBackend::Postgres, NOTIFY, [json.into()]);
+                database.execute_raw(notify).await.map(drop).map_err(StoreError::from)
+            }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = told {
+            tracing::warn!(%error, "other processes find out late that there is work");
+        }
     }
-    Ok(())
 }
 
 /// Listens until the handle is aborted.
