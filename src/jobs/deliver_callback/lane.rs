@@ -13,8 +13,9 @@ use store::CallbackClaim;
 
 use super::breaker::{Breaker, Pace};
 
-/// Claimed ahead for one receiver, at most.
-const WIDEST: usize = 256;
+/// Claimed ahead for one receiver, at most: enough that its slots do not wait for the next claim while
+/// records are written.
+const MOST: usize = 1024;
 
 /// When what was claimed lasts less long than this, more is claimed the next time; when it lasts longer
 /// than that, less. It must not lie until its lease runs out.
@@ -94,8 +95,8 @@ impl Lane {
         }
     }
 
-    /// How many to claim, of first attempts or of retries.
-    pub(super) fn wants(&self, retry: bool) -> usize {
+    /// How many to claim, of first attempts or of retries, when it may hold so many.
+    pub(super) fn wants(&self, retry: bool, widest: usize) -> usize {
         if !self.more[usize::from(retry)] {
             return 0;
         }
@@ -105,8 +106,9 @@ impl Lane {
             return usize::from(!probing);
         }
         let queued = if retry { self.retries.len() } else { self.firsts.len() };
+        let window = self.window.min(widest.max(self.slots));
         // not by ones: a claim costs the same for many
-        if queued * 2 > self.window { 0 } else { self.window - queued }
+        if queued * 2 > window { 0 } else { window - queued }
     }
 
     /// Takes what was claimed; `full`: as many as were wanted, so there may be more.
@@ -116,7 +118,7 @@ impl Lane {
             let lasted = self.filled.replace(now).map(|filled| now - filled);
             self.window = match lasted {
                 Some(lasted) if lasted > LONG => (self.window / 2).max(self.slots),
-                Some(lasted) if lasted < BRIEF && self.quick => (self.window * 2).min(WIDEST.max(self.slots)),
+                Some(lasted) if lasted < BRIEF && self.quick => (self.window * 2).min(MOST.max(self.slots)),
                 _ => self.window,
             };
         }

@@ -17,8 +17,11 @@ use store::{CallbackClaim, Ready, Want};
 
 use super::lane::Lane;
 
+/// Callbacks that lanes may claim ahead, shared out evenly, but to each what its slots need.
+const AHEAD: usize = 2048;
+
 /// Bytes that are claimed ahead, all lanes together.
-const AHEAD: usize = 16 << 20;
+const AHEAD_BYTES: usize = 16 << 20;
 
 /// Later retries are found by looking.
 const HORIZON: Duration = Duration::from_secs(60);
@@ -55,6 +58,7 @@ pub(super) struct Lanes {
     /// The lanes that lead to each receiver.
     beside: HashMap<String, Vec<String>>,
     total: usize,
+    /// Bytes.
     ahead: usize,
     /// When retries are due, soon.
     due: BinaryHeap<Reverse<(Timestamp, String)>>,
@@ -125,9 +129,10 @@ impl Lanes {
         {
             self.due(&queue, true);
         }
-        if self.ahead >= AHEAD {
+        if self.ahead >= AHEAD_BYTES {
             return Vec::new();
         }
+        let widest = AHEAD / self.lanes.len().max(1);
         let mut wants = Vec::new();
         for queue in &self.hungry {
             let Some(lane) = self.lanes.get_mut(queue) else { continue };
@@ -135,7 +140,7 @@ impl Lanes {
                 continue;
             }
             for retry in [false, true] {
-                let most = lane.wants(retry);
+                let most = lane.wants(retry, widest);
                 if most > 0 {
                     lane.more[usize::from(retry)] = false;
                     wants.push(Want { receiver: queue.clone(), retry, most: most as u32 });

@@ -1,6 +1,7 @@
 //! The recorder: writes what came of attempts, many in one transaction.
 //!
-//! Whatever ended while the last transaction was written is in the next one. A record that cannot be
+//! Whatever ended since the last transaction began is in the next one, and they do not follow each other
+//! at once: a transaction of one record costs nearly as much as one of a hundred. A record that cannot be
 //! written is written again, for as long as the process lives: a callback is never sent again because
 //! of that alone. Meanwhile nothing more is sent, so that little is unknown if the process dies.
 
@@ -14,13 +15,19 @@ use std::{
 
 use model::WorkerId;
 use store::Record;
-use tokio::sync::{Notify, mpsc};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::MissedTickBehavior,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 
 /// Records of one transaction, at most.
 const GROUP: usize = 512;
+
+/// From the beginning of one transaction to that of the next, at least.
+const PACE: Duration = Duration::from_millis(10);
 
 /// Attempts without a record beyond which nothing more is sent.
 const MOST: usize = 1024;
@@ -85,6 +92,8 @@ async fn write(
     stop: CancellationToken,
 ) {
     let mut group = Vec::with_capacity(GROUP);
+    let mut pace = tokio::time::interval(PACE);
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while records.recv_many(&mut group, GROUP).await > 0 {
         if !write_group(&app, &worker, &group, &state, &stop).await {
             return;
@@ -94,6 +103,7 @@ async fn write(
             state.written.notify_one();
         }
         group.clear();
+        pace.tick().await;
     }
 }
 
