@@ -2,8 +2,9 @@
 //!
 //! Lanes take turns. A receiver (scheme, host, port) has no more attempts in flight than its slots,
 //! and of them at most half are retries, whoever's lanes lead to it. So one that hangs keeps its own
-//! slots busy and nobody else's; when many hang, each keeps but one, and so
-//! does one of which nothing is known yet.
+//! slots busy and nobody else's. When many attempts are in flight, the lanes of receivers that answer
+//! have equal shares of what may be, so that none has more connections than it needs; one that
+//! hangs keeps but one, and so does one of which nothing is known yet.
 
 use std::{
     cmp::Reverse,
@@ -228,6 +229,7 @@ impl Lanes {
         needed: Duration,
     ) -> Option<CallbackClaim> {
         let crowded = self.total * 2 > self.bounds.total;
+        let share = (self.bounds.total / self.lanes.len().max(1)).max(1);
         let flying = self.flying.get(receiver(queue)).copied().unwrap_or_default();
         let lane = self.lanes.get_mut(queue)?;
         lane.in_round = false;
@@ -235,7 +237,11 @@ impl Lanes {
             self.held.insert((until, queue.to_owned()));
             return None;
         }
-        let own = if crowded && !lane.quick { 1 } else { lane.slots() };
+        let own = match lane.quick {
+            _ if !crowded => lane.slots(),
+            true => lane.slots().min(share),
+            false => 1,
+        };
         while lane.flying < own && flying.all < self.bounds.receiver {
             let claim = lane.take(flying.retries)?;
             self.ahead = self.ahead.saturating_sub(claim.body.len());

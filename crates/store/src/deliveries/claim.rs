@@ -10,7 +10,7 @@ use sea_orm::{
 use serde::Serialize;
 
 use super::rows::{Columns, HELD_BY, unfolded};
-use crate::{Result, Store, StoreError, begin::Write, column, entities::storage, storages};
+use crate::{Result, Store, StoreError, column, entities::storage, storages};
 
 const CLAIMED: &str =
     "id, storage_id, receiver, body, attempts, attempts_before, retry, created, next_attempt, fence";
@@ -79,8 +79,8 @@ impl Store {
     /// Takes callbacks that are due now, for each receiver the oldest first.
     ///
     /// # Errors
-    /// When the database fails. A callback that cannot be read is logged and left out; it stays
-    /// leased, so that it does not stand before all others.
+    /// When the database fails; what was claimed by then waits until its lease runs out. A callback that
+    /// cannot be read is logged and left out; it stays leased, so that it does not stand before all others.
     pub async fn claim_callbacks(
         &self,
         worker: &WorkerId,
@@ -88,18 +88,16 @@ impl Store {
         wants: &[Want],
     ) -> Result<Vec<CallbackClaim>> {
         let lease_until = self.now() + lease;
-        let write = self.begin_unsynced().await?;
-        let mut rows = match write.tx.get_database_backend() {
-            DbBackend::Postgres => self.claim_together(&write, worker, lease_until, wants).await?,
-            _ => self.claim_each(&write, worker, lease_until, wants).await?,
+        let mut rows = match self.database().get_database_backend() {
+            DbBackend::Postgres => self.claim_together(worker, lease_until, wants).await?,
+            _ => self.claim_each(worker, lease_until, wants).await?,
         };
         if rows.is_empty() {
             return Ok(Vec::new());
         }
         // RETURNING promises no order
         rows.sort_by(|a, b| (a.next_attempt, &a.id).cmp(&(b.next_attempt, &b.id)));
-        let storages = self.storages_of(&write.tx, &rows).await?;
-        write.commit().await?;
+        let storages = self.storages_of(&rows).await?;
         let mut claims = Vec::with_capacity(rows.len());
         for row in rows {
             let id = row.id.clone();
@@ -111,10 +109,9 @@ impl Store {
         Ok(claims)
     }
 
-    /// One statement for all receivers: a round trip costs more than the work.
+    /// One statement for all receivers, and no transaction around it: a round trip costs more than the work.
     async fn claim_together(
         &self,
-        write: &Write<'_>,
         worker: &WorkerId,
         lease_until: Timestamp,
         wants: &[Want],
@@ -135,13 +132,12 @@ impl Store {
             self.now().as_millis().into(),
             column::to_json("wants", &wants)?.into(),
         ];
-        rows(&write.tx, Statement::from_sql_and_values(DbBackend::Postgres, claim, values)).await
+        rows(self.writing(false), Statement::from_sql_and_values(DbBackend::Postgres, claim, values)).await
     }
 
     /// One statement for each receiver: SQLite cannot limit each of many, and there is no way to go.
     async fn claim_each(
         &self,
-        write: &Write<'_>,
         worker: &WorkerId,
         lease_until: Timestamp,
         wants: &[Want],
@@ -151,6 +147,7 @@ impl Store {
                 SELECT id FROM callback WHERE retry = $4 AND receiver = $5 AND worker IS NULL \
                 AND next_attempt <= $3 ORDER BY next_attempt, id LIMIT $6) RETURNING {CLAIMED}"
         );
+        let write = self.begin_unsynced().await?;
         let mut all = Vec::new();
         for want in wants {
             let values = [
@@ -164,19 +161,19 @@ impl Store {
             let claim = Statement::from_sql_and_values(DbBackend::Sqlite, claim.as_str(), values);
             all.extend(rows(&write.tx, claim).await?);
         }
+        if !all.is_empty() {
+            write.commit().await?;
+        }
         Ok(all)
     }
 
     /// Each storage once, however many of its callbacks were claimed.
-    async fn storages_of(
-        &self,
-        database: &impl ConnectionTrait,
-        claimed: &[Row],
-    ) -> Result<HashMap<String, Result<Arc<Storage>>>> {
+    async fn storages_of(&self, claimed: &[Row]) -> Result<HashMap<String, Result<Arc<Storage>>>> {
         let mut ids: Vec<&str> = claimed.iter().map(|row| row.storage_id.as_str()).collect();
         ids.sort_unstable();
         ids.dedup();
-        let rows = storage::Entity::find().filter(storage::Column::Id.is_in(ids)).all(database).await?;
+        let rows =
+            storage::Entity::find().filter(storage::Column::Id.is_in(ids)).all(self.database()).await?;
         let read = |row: storage::Model| (row.id.clone(), storages::read(row, self.cipher()).map(Arc::new));
         Ok(rows.into_iter().map(read).collect())
     }
