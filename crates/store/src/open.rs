@@ -37,8 +37,8 @@ const UNSYNCED: u32 = 2;
 /// Rows that SQLite's thread reads ahead of who asked for them.
 const ROWS: usize = 1024;
 
-/// A connection that was idle for longer is tried before it is used: the server may have been
-/// restarted.
+/// A connection that was idle for longer is tried before it is used, where not each is: the server may
+/// have been restarted.
 const IDLE: Duration = Duration::from_secs(1);
 
 /// Held while the schema changes, so that two processes that start at once take turns; any number
@@ -257,7 +257,6 @@ async fn connect(url: &str, synced: bool, connections: u32) -> Result<DatabaseCo
         .max_connections(connections)
         .acquire_timeout(BUSY)
         .sqlx_logging(false)
-        .test_before_acquire_if_idle_for(IDLE)
         .map_sqlx_sqlite_pool_opts(without_lost_transactions)
         .map_sqlx_sqlite_opts(move |sqlite| {
             sqlite
@@ -268,6 +267,10 @@ async fn connect(url: &str, synced: bool, connections: u32) -> Result<DatabaseCo
                 .synchronous(synchronous)
                 .foreign_keys(true)
         });
+    // who makes a call does not learn that the server was restarted; who claims tries again anyway
+    if !synced || DbBackend::Sqlite.is_prefix_of(url) {
+        options.test_before_acquire_if_idle_for(IDLE);
+    }
     if !synced {
         options.map_sqlx_postgres_pool_opts(|pool| {
             pool.after_connect(|connection, _| {
