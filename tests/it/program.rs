@@ -150,6 +150,16 @@ impl Server {
         Self::start_in(tempfile::tempdir().expect("a folder"), &starter, flags).await
     }
 
+    /// As [`Server::start`], with a disk of this size, such as `64m`, for work in progress: it is there for
+    /// the server alone, and goes with it. Root alone may do so.
+    pub(crate) async fn start_on_a_small_disk(size: &str, flags: &[&str]) -> Self {
+        let data = tempfile::tempdir().expect("a folder");
+        let work = data.path().join("work");
+        std::fs::create_dir(&work).expect("a folder");
+        let mount = format!("mount -t tmpfs -o size={size} tmpfs '{}' && exec \"$@\"", work.display());
+        Self::start_in(data, &["unshare", "--mount", "sh", "-c", &mount, "sh"], flags).await
+    }
+
     async fn start_in(data: TempDir, starter: &[&str], flags: &[&str]) -> Self {
         let log = Log::default();
         let (process, url, lines) = serve(starter, data.path(), flags, &log).await;

@@ -6,6 +6,7 @@ mod delivery;
 mod examples;
 mod failures;
 mod formats;
+mod full_disk;
 mod media_files;
 mod misbehaving;
 mod outage;
