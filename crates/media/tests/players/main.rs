@@ -54,7 +54,7 @@ async fn feed(bench: &Bench, folder: &Path, browsers: &mut [Browser]) -> Vec<Row
         "clip.mp4",
         &format!(
             "-f lavfi -i testsrc2=s=320x180:r=25:d={SECONDS} -f lavfi -i sine=440:r=48000:d={SECONDS} \
-             -c:v libx264 -preset ultrafast -pix_fmt yuv420p -c:a aac"
+             -af pan=5.1|c0=c0|c1=c0|c2=c0|c3=c0|c4=c0|c5=c0 -c:v libx264 -preset ultrafast -pix_fmt yuv420p -c:a aac"
         ),
     );
     let mut rows = Vec::new();
@@ -63,11 +63,10 @@ async fn feed(bench: &Bench, folder: &Path, browsers: &mut [Browser]) -> Vec<Row
         let made = bench.make(&input, output.template(), json!({})).await;
         let made = made.unwrap_or_else(|error| panic!("{name}: {error}"));
         fs::rename(&made.dir, folder.join(&name)).expect("moved");
-        let main = format!("{name}/main.{}", made.plan.format.extensions()[0]);
         for player in output.players().iter().copied() {
             let heights = if output.is_ladder() { &outputs::HEIGHTS[..] } else { &[] };
             let wish = json!({
-                "id": rows.len(), "main": main, "player": player, "types": output.types(player),
+                "id": rows.len(), "main": format!("{name}/{}", output.main(player)), "player": player, "types": output.types(player),
                 "seconds": SECONDS, "segment": outputs::SEGMENT, "heights": heights,
             });
             for browser in browsers.iter_mut() {

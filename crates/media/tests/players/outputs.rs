@@ -1,7 +1,9 @@
 //! What is made and played: for each kind of output that a template may ask for, every picture with the
-//! usual sound, every other sound with the usual picture, and every sound alone.
+//! usual sound, every other sound with the usual picture, every sound alone, the usual picture alone, and
+//! the usual two with sound in six channels; at last both manifests over one set of files.
 
-use model::{AudioCodec, CONTAINERS, Container, Format, VideoCodec};
+use borealis_media::SECOND_MANIFEST;
+use model::{AudioCodec, CONTAINERS, Container, Format, SegmentType, VideoCodec};
 use serde_json::{Value, json};
 
 /// Lines of the renditions of a ladder.
@@ -16,6 +18,10 @@ pub(crate) struct Output {
     pub(crate) container: &'static Container,
     pub(crate) picture: VideoCodec,
     pub(crate) sound: AudioCodec,
+    /// Of the sound.
+    pub(crate) channels: u32,
+    /// The format of a second manifest.
+    pub(crate) also: Option<Format>,
 }
 
 /// All of them, in the order of the table.
@@ -25,16 +31,25 @@ pub(crate) fn all() -> Vec<Output> {
         let pictures = container.pictures.iter().map(move |picture| (*picture, usual_sound));
         let sounds = container.sounds[1..].iter().map(move |sound| (usual_picture, *sound));
         let alone = container.sounds.iter().map(|sound| (VideoCodec::None, *sound));
-        let pairs = pictures.chain(sounds).chain(alone);
-        pairs.map(move |(picture, sound)| Output { container, picture, sound })
+        let picture_alone = (usual_picture, AudioCodec::None);
+        let pairs = pictures.chain(sounds).chain(alone).chain([picture_alone]);
+        let output = move |(picture, sound)| Output { container, picture, sound, channels: 2, also: None };
+        let surround = Output { channels: 6, ..output((usual_picture, usual_sound)) };
+        // FFmpeg says 5.1 in a way of its own in FLV, which mpegts.js does not know
+        pairs.map(output).chain([surround].into_iter().filter(|_| container.format != Format::Flv))
     };
-    CONTAINERS.iter().flat_map(of).collect()
+    let outputs: Vec<_> = CONTAINERS.iter().flat_map(of).collect();
+    let fragments = outputs.iter().find(|output| {
+        output.container.format == Format::Hls && output.container.segments == Some(SegmentType::Fmp4)
+    });
+    let both = fragments.map(|output| Output { also: Some(Format::Dash), ..*output });
+    outputs.iter().copied().chain(both).collect()
 }
 
 impl Output {
     /// The folder that it is put into.
     pub(crate) fn name(self) -> String {
-        self.cells().map(|cell| cell.replace(", ", "-")).join("_")
+        self.cells().map(|cell| cell.replace(", ", "-").replace(' ', "-")).join("_")
     }
 
     /// Its cells in the table: format, picture and sound.
@@ -43,7 +58,17 @@ impl Output {
             Some(segments) if self.container.format == Format::Hls => format!("hls, {segments}"),
             _ => self.container.format.to_string(),
         };
-        [format, self.picture.to_string(), self.sound.to_string()]
+        let format = self.also.map_or(format.clone(), |also| format!("{format}, also {also}"));
+        let sound = if self.channels == 6 { format!("{}, 5.1", self.sound) } else { self.sound.to_string() };
+        [format, self.picture.to_string(), sound]
+    }
+
+    /// What a player opens, in the output's folder.
+    pub(crate) fn main(self, player: &str) -> String {
+        match self.also {
+            Some(_) if player == "shaka-player" => format!("files/{SECOND_MANIFEST}"),
+            _ => format!("main.{}", self.container.format.extensions()[0]),
+        }
     }
 
     pub(crate) fn is_ladder(self) -> bool {
@@ -54,10 +79,20 @@ impl Output {
         self.picture != VideoCodec::None
     }
 
+    pub(crate) fn has_sound(self) -> bool {
+        self.sound != AudioCodec::None
+    }
+
     pub(crate) fn template(self) -> Value {
         let mut template = json!({
             "format": self.container.format, "vcodec": self.picture, "acodec": self.sound,
         });
+        if self.channels == 6 {
+            template["audio_channels"] = json!(6);
+        }
+        if let Some(also) = self.also {
+            template["also"] = json!(also);
+        }
         if let Some(segments) = self.container.segments {
             template["seg_type"] = json!(segments);
             template["seg_time"] = json!(SEGMENT);
@@ -72,6 +107,9 @@ impl Output {
         match self.container.format {
             Format::Mp4 => &["element"],
             Format::Flv => &["mpegts.js"],
+            Format::Hls if self.also.is_some() => &["hls.js", "shaka-player"],
+            // players take them apart alike
+            Format::Hls if self.channels == 6 || !self.has_sound() => &["hls.js"],
             Format::Hls => &["hls.js", "shaka-player", "element"],
             Format::Dash => &["shaka-player"],
         }
