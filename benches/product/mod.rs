@@ -9,10 +9,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::{Router, body::Bytes, extract::State, routing};
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::State,
+    http::header::CONTENT_LENGTH,
+    routing,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::mpsc};
+use tokio_util::io::ReaderStream;
 
 /// An input that never comes, which keeps the worker that waits for it busy.
 pub(crate) const NEVER: &str = "never";
@@ -142,14 +149,43 @@ impl Product {
         file: &str,
         output: &str,
     ) -> String {
+        self.create_task_with(storage, template, file, output, json!({})).await
+    }
+
+    /// The same, with wishes beyond the template.
+    pub(crate) async fn create_task_with(
+        &self,
+        storage: &str,
+        template: &str,
+        file: &str,
+        output: &str,
+        extra_options: Value,
+    ) -> String {
         let body = json!({
-            "template_name": template, "storage_id": storage,
+            "template_name": template, "storage_id": storage, "extra_options": extra_options,
             "input": format!("{}/{file}", self.files_url), "output": output,
         });
         self.call(reqwest::Method::POST, "create_task", body).await["task_id"]
             .as_str()
             .expect("an id")
             .to_owned()
+    }
+
+    /// Cancels a task, and waits until its worker has let go of it.
+    pub(crate) async fn cancel(&self, task: &str) {
+        self.call(reqwest::Method::POST, &format!("cancel_task?task_id={task}"), Value::Null).await;
+        let works = || {
+            let workers = std::fs::read_dir(self.data.path().join("work")).into_iter().flatten().flatten();
+            workers.map(|worker| worker.path().join(task)).any(|work| work.exists())
+        };
+        while works() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Where the objects of the storage lie.
+    pub(crate) fn objects(&self) -> PathBuf {
+        self.data.path().join("storage/bench")
     }
 
     /// Waits for the callback of a task, which must have succeeded; gives when it came.
@@ -221,7 +257,12 @@ pub(crate) fn median(mut values: Vec<Duration>) -> Duration {
 async fn serve_files(folder: PathBuf) -> String {
     let get = move |axum::extract::Path(name): axum::extract::Path<String>| {
         let path = folder.join(name);
-        async move { tokio::fs::read(path).await.map_err(|_| axum::http::StatusCode::NOT_FOUND) }
+        async move {
+            let file = tokio::fs::File::open(path).await.map_err(|_| axum::http::StatusCode::NOT_FOUND)?;
+            let size = file.metadata().await.map_err(|_| axum::http::StatusCode::NOT_FOUND)?.len();
+            let body = Body::from_stream(ReaderStream::with_capacity(file, 1 << 20));
+            Ok::<_, axum::http::StatusCode>(([(CONTENT_LENGTH, size.to_string())], body))
+        }
     };
     let router = Router::new().route("/{name}", routing::get(get));
     serve(router.route(&format!("/{NEVER}"), routing::get(std::future::pending::<&str>))).await

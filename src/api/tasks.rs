@@ -81,10 +81,10 @@ pub(super) async fn create_task(
 
 /// The task that is asked for, checked; it is not kept yet.
 pub(super) async fn new_task(app: &App, tenant: &TenantId, request: CreateTask) -> Result<Task, ApiError> {
-    request.extra_options.check()?;
     let priority = Priority::new(request.priority)?;
     let name = wanted("template", &request.template_name)?;
     let template = templates::resolve(app, tenant, &name).await?.into_template();
+    request.extra_options.check(template.format)?;
     let storage = app.store.storage(tenant, &wanted("storage", &request.storage_id)?).await?;
     let output = OutputPath::resolve(&request.output, &storage, template.format)?;
     addresses::check_input(app, &storage, "input", &request.input).await?;

@@ -51,6 +51,8 @@ pub async fn run(settings: Settings, parts: Parts) -> Result<(), StartError> {
     let mut running = JoinSet::new();
     let (sweeper, present, sweep_stop) = (Arc::clone(&app), Arc::clone(&presence), stop.clone());
     running.spawn(async move { jobs::sweep::sweep(&sweeper, &present, sweep_stop).await });
+    let (sweeper, sweep_stop) = (Arc::clone(&app), stop.clone());
+    running.spawn(async move { jobs::drafts::sweep(&sweeper, sweep_stop).await });
     let deliverer =
         jobs::deliver_callback::Deliverer::new(Arc::clone(&app), presence.id.clone(), stop.clone());
     running.spawn(deliverer.run(stop.clone()));

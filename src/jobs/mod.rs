@@ -1,7 +1,9 @@
 //! One file for each job: a list of steps, each a call into a library.
 
 pub(crate) mod deliver_callback;
+pub(crate) mod drafts;
 mod outgoing;
+mod put;
 pub(crate) mod sweep;
 pub(crate) mod transcode;
 mod uploaded;

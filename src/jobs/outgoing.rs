@@ -1,6 +1,6 @@
 //! The objects of an output on their way out: which file becomes which object.
 //!
-//! The main object points at all others, so it is the last.
+//! What points at others comes after them, and the main object, which points at all, is the last.
 
 use std::{
     fs, io,
@@ -32,7 +32,7 @@ impl Outgoing {
         let beside = folder.join(BESIDE);
         if beside.is_dir() {
             this.add_folder(output, format, &beside, "")?;
-            this.objects.sort();
+            this.objects.sort_by(|(one, _), (other, _)| (points(one), one).cmp(&(points(other), other)));
         }
         this.add(output.key().to_owned(), main)?;
         Ok(this)
@@ -77,5 +77,18 @@ impl Outgoing {
     /// Whether an object is one of these.
     pub(super) fn has(&self, key: &str) -> bool {
         self.objects().any(|(ours, _)| ours == key)
+    }
+}
+
+/// Whether an object points at others.
+fn points(key: &str) -> bool {
+    [".m3u8", ".mpd", ".vtt"].iter().any(|extension| key.ends_with(extension))
+}
+
+/// The key of a file by its path below the output's folder.
+pub(super) fn key_of(output: &OutputPath, format: Format, path: &str) -> String {
+    match path.strip_prefix(BESIDE).and_then(|path| path.strip_prefix('/')) {
+        Some(beside) => output.beside(format, beside),
+        None => output.key().to_owned(),
     }
 }

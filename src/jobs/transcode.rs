@@ -1,22 +1,23 @@
 //! Transcode: fetch, probe, plan, run, verify, put.
 //!
-//! Nothing of the output is in the storage before `verify` agreed, and the main object, which
-//! points at all others, is put last.
+//! Finished segments are put while others are still being made; what points at them is put when
+//! `verify` agreed, unless playlists that grow were asked for.
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
     time::Duration,
 };
 
-use media::{Measured, Media, MediaError, Plan, RunOutput, Source};
-use model::{ErrorCode, Failure, GroupFormat, Input, InputPlace, OutputFacts, OutputGroup, Stage, Storage};
-use storage::{
-    Bucket, StorageError,
-    transfer::{self, FetchError, FetchLimits},
-};
+use media::{Measured, Media, MediaError, Plan, Source};
+use model::{ErrorCode, Failure, GroupFormat, Input, InputPlace, OutputFacts, OutputGroup, Stage};
+use storage::transfer::{self, FetchError, FetchLimits};
+use tokio::sync::mpsc;
 
-use super::{outgoing::Outgoing, uploaded};
+use super::{
+    drafts,
+    put::{self, Putting},
+    uploaded,
+};
 use crate::{
     app::App,
     sources,
@@ -37,9 +38,13 @@ pub(crate) async fn transcode(app: &App, media: &Media, job: &JobContext) -> Res
 
     let deadline = MIN_DEADLINE.max(Duration::from_secs_f64(source.duration.max(0.0) * DEADLINE_FACTOR));
     let source = source.clip(&job.claim.task.spec.extra_options).map_err(|error| failed(job, error))?;
-    tokio::time::timeout(deadline, make(app, media, job, &input, &source))
+    let made = tokio::time::timeout(deadline, Box::pin(make(app, media, job, &input, &source)))
         .await
-        .unwrap_or_else(|_| Err(over_deadline(deadline)))
+        .unwrap_or_else(|_| Err(over_deadline(deadline)));
+    if let Err(JobError::Retry(_) | JobError::Final(_)) = &made {
+        drafts::take_back(app, job).await;
+    }
+    made
 }
 
 async fn make(
@@ -53,16 +58,33 @@ async fn make(
     if let Some(logo) = template.logo_path.as_ref().filter(|_| source.picture.is_some()) {
         fetch_logo(app, job, logo).await?;
     }
-    let plan =
+    let mut plan =
         media::plan(template, source, &media.settings.plan_settings()).map_err(|error| failed(job, error))?;
-    let progress = |done| job.progress.set(Stage::Running, done);
-    let output = media
-        .run(&plan, input, &job.work, &progress, &job.cancel)
-        .await
-        .map_err(|error| failed(job, error))?;
-    let measured =
-        media.verify(&plan, source, &output, &job.cancel).await.map_err(|error| failed(job, error))?;
-    let size = put(app, job, &output).await?;
+    let mut putting = Putting::begin(app, job).await?;
+    plan.early = putting.is_early() && job.claim.task.spec.extra_options.early_playlist == Some(true);
+    let (tell, finished) = mpsc::unbounded_channel();
+    let stop = job.cancel.child_token();
+    let mut made = std::pin::pin!(async {
+        let progress = |done| job.progress.set(Stage::Running, done);
+        let told = |path: &str| {
+            // nobody listens any more when the job is about to end
+            let _ = tell.send(path.to_owned());
+        };
+        let output = media.run_watched(&plan, input, &job.work, (&progress, &told), &stop).await?;
+        let measured = media.verify(&plan, source, &output, &stop).await?;
+        Ok((output, measured))
+    });
+    let (output, measured) = tokio::select! {
+        biased;
+        made = &mut made => made.map_err(|error| failed(job, error))?,
+        Err(error) = putting.follow(&plan, finished) => {
+            stop.cancel();
+            // its children are gone afterwards
+            let _ = made.await;
+            return Err(error);
+        }
+    };
+    let size = putting.finish(&output).await?;
     Ok(facts(job, &plan, measured, size))
 }
 
@@ -121,91 +143,11 @@ async fn fetch_from(
                 let detail = format!("{from}: no storage is this bucket any more");
                 JobError::Final(Failure::new(ErrorCode::InputUnreachable, detail))
             })?;
-            let bucket = open(app, job, &storage)?;
+            let bucket = put::open(app, job, &storage)?;
             transfer::fetch_object(&bucket, key, to, limits, progress).await.map_err(fetch_failed)?;
         }
     }
     Ok(())
-}
-
-/// A bucket that says in the task's progress when it has to be waited for.
-fn open(app: &App, job: &JobContext, storage: &Storage) -> Result<Bucket, JobError> {
-    let progress = Arc::clone(&job.progress);
-    app.storages.telling(Arc::new(move |why| progress.wait(why))).open(storage).map_err(put_failed)
-}
-
-/// Puts every object of the output, the main one last, and removes what an earlier output left
-/// beside it. Returns the bytes of all objects.
-async fn put(app: &App, job: &JobContext, output: &RunOutput) -> Result<u64, JobError> {
-    let spec = &job.claim.task.spec;
-    let storage =
-        app.store.storage(&job.claim.task.tenant, &spec.storage_id).await.map_err(JobError::store)?;
-    let bucket = open(app, job, &storage)?;
-    let files = Outgoing::collect(&spec.output, spec.template.format, &output.dir)
-        .map_err(|error| JobError::internal("could not read the output", error))?;
-    let mut written = Vec::new();
-    let result = put_all(job, &bucket, &files, &mut written).await;
-    match result {
-        Ok(size) => {
-            remove_leftovers(job, &bucket, &files).await;
-            Ok(size)
-        }
-        Err(error) => {
-            // who lost the task writes nothing more: what is there may be another worker's
-            if !matches!(error, JobError::Lost) {
-                take_back(app, &storage, written).await;
-            }
-            Err(error)
-        }
-    }
-}
-
-/// Removes what was put of an output that came to nothing. Without its main object nobody plays it,
-/// so a store that is away is not waited for.
-async fn take_back(app: &App, storage: &Storage, written: Vec<String>) {
-    let Ok(bucket) = app.storages.impatient().open(storage) else { return };
-    for key in written {
-        if let Err(error) = bucket.delete(&key).await {
-            tracing::warn!(%error, key, "could not remove an object of a failed output");
-            if error.retry {
-                return;
-            }
-        }
-    }
-}
-
-async fn put_all(
-    job: &JobContext,
-    bucket: &Bucket,
-    files: &Outgoing,
-    written: &mut Vec<String>,
-) -> Result<u64, JobError> {
-    let mut done = 0;
-    for (key, path) in files.objects() {
-        job.check()?;
-        written.push(key.to_owned());
-        let before = done;
-        let progress = |bytes: u64| {
-            job.progress.set(Stage::Uploading, (before + bytes) as f64 / files.bytes.max(1) as f64)
-        };
-        done += tokio::select! {
-            put = bucket.put_file(key, path, &progress) => put.map_err(put_failed)?,
-            () = job.cancel.cancelled() => return Err(job.interrupted_or(JobError::Lost)),
-        };
-    }
-    Ok(done)
-}
-
-async fn remove_leftovers(job: &JobContext, bucket: &Bucket, files: &Outgoing) {
-    let spec = &job.claim.task.spec;
-    let folder = format!("{}/", spec.output.folder(spec.template.format));
-    for key in bucket.list(&folder).await.unwrap_or_default() {
-        if !files.has(&key)
-            && let Err(error) = bucket.delete(&key).await
-        {
-            tracing::warn!(%error, key, "could not remove an object of an earlier output");
-        }
-    }
 }
 
 fn facts(job: &JobContext, plan: &Plan, measured: Measured, size: u64) -> OutputFacts {
@@ -274,11 +216,6 @@ fn failed(job: &JobContext, error: MediaError) -> JobError {
 }
 
 fn fetch_failed(error: FetchError) -> JobError {
-    let failure = Failure::new(error.code, error.detail);
-    if error.retry { JobError::Retry(failure) } else { JobError::Final(failure) }
-}
-
-fn put_failed(error: StorageError) -> JobError {
     let failure = Failure::new(error.code, error.detail);
     if error.retry { JobError::Retry(failure) } else { JobError::Final(failure) }
 }

@@ -77,7 +77,7 @@ impl Default for Priority {
 /// Wishes beyond the template, for one task.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ExtraOptions {
-    /// Playlists that grow from the start.
+    /// HLS playlists that grow from the start, so that it can be played while it is made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub early_playlist: Option<bool>,
     /// Where to begin, in seconds of the input; unset: at its start. At its end or after it, there is
@@ -95,18 +95,19 @@ pub struct ExtraOptions {
 const LONGEST_INPUT: f64 = 1e6;
 
 impl ExtraOptions {
-    /// Checks that all of it can be done.
+    /// Checks that all of it can be done for an output of this format.
     ///
     /// # Errors
     /// The first option that cannot.
-    pub fn check(&self) -> Result<(), FieldError> {
+    pub fn check(&self, format: Format) -> Result<(), FieldError> {
         within("extra_options.start", self.start, 0.0, LONGEST_INPUT)?;
         within("extra_options.duration", self.duration, 0.001, LONGEST_INPUT)?;
-        match self.early_playlist {
-            Some(_) => {
-                Err(FieldError::new("extra_options.early_playlist", "is not supported yet; leave it unset"))
-            }
-            None => Ok(()),
+        match (self.early_playlist, format) {
+            (Some(true), Format::Mp4 | Format::Flv | Format::Dash) => Err(FieldError::new(
+                "extra_options.early_playlist",
+                format!("is for `hls`, and the template makes `{format}`; leave it unset"),
+            )),
+            _ => Ok(()),
         }
     }
 }
@@ -450,12 +451,26 @@ mod tests {
     #[test]
     fn a_piece_lies_in_an_input() {
         let wishes = |start, duration| ExtraOptions { start, duration, ..ExtraOptions::default() };
-        assert_eq!(wishes(Some(0.5), Some(0.04)).check(), Ok(()));
+        assert_eq!(wishes(Some(0.5), Some(0.04)).check(Format::Mp4), Ok(()));
         assert_eq!(
-            wishes(Some(-1.0), None).check().expect_err("refused").to_string(),
+            wishes(Some(-1.0), None).check(Format::Mp4).expect_err("refused").to_string(),
             "extra_options.start: -1 is out of range; give 0 to 1000000"
         );
-        assert_eq!(wishes(None, Some(-1.0)).check().expect_err("refused").field, "extra_options.duration");
+        assert_eq!(
+            wishes(None, Some(-1.0)).check(Format::Hls).expect_err("refused").field,
+            "extra_options.duration"
+        );
+    }
+
+    #[test]
+    fn only_hls_has_playlists_that_grow() {
+        let early = |wish| ExtraOptions { early_playlist: Some(wish), ..ExtraOptions::default() };
+        assert_eq!(early(true).check(Format::Hls), Ok(()));
+        assert_eq!(early(false).check(Format::Mp4), Ok(()));
+        assert_eq!(
+            early(true).check(Format::Dash).expect_err("refused").to_string(),
+            "extra_options.early_playlist: is for `hls`, and the template makes `dash`; leave it unset"
+        );
     }
 
     #[test]

@@ -455,6 +455,11 @@ impl Template {
         }
     }
 
+    /// Whether an output may be more than its main object.
+    pub fn has_folder(&self) -> bool {
+        self.format.is_segmented() || self.thumbnail.is_some()
+    }
+
     /// Seconds of a segment, for segmented formats.
     pub fn segment_seconds(&self) -> u32 {
         self.seg_time.unwrap_or(if self.format == Format::Dash { 4 } else { 6 })

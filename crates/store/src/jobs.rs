@@ -91,7 +91,7 @@ impl Store {
             };
             if job.claims > MAX_CLAIMS {
                 let failure = Failure::new(ErrorCode::Internal, format!("it outlived {MAX_CLAIMS} workers"));
-                self.end_task(&mut write, task, TaskEnd::Failed(failure)).await?;
+                self.end_task(&mut write, task, TaskEnd::Failed(failure), None).await?;
                 write.commit().await?;
                 continue;
             }
@@ -135,6 +135,17 @@ impl Store {
         write.commit().await
     }
 
+    /// Says whether the claim still holds.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] when it was lost.
+    pub async fn check(&self, claim: &Claim) -> Result<()> {
+        match job::Entity::find().filter(held(claim)).count(self.database()).await? {
+            0 => Err(StoreError::Fenced),
+            _ => Ok(()),
+        }
+    }
+
     /// Says how far the task has come, and whom its worker waits for, if it does. Its progress (0 to
     /// 100) never goes back.
     ///
@@ -171,7 +182,7 @@ impl Store {
     pub async fn finish_task(&self, claim: &Claim, end: TaskEnd) -> Result<Task> {
         let mut write = self.begin().await?;
         let (_, task) = hold(&write, claim).await?;
-        let ended = self.end_task(&mut write, task, end).await?;
+        let ended = self.end_task(&mut write, task, end, None).await?;
         write.commit().await?;
         Ok(ended)
     }
@@ -306,7 +317,7 @@ fn held(claim: &Claim) -> Condition {
 }
 
 /// The job and the task of a claim, their rows locked for the rest of the transaction.
-async fn hold(write: &Write<'_>, claim: &Claim) -> Result<(job::Model, Task)> {
+pub(crate) async fn hold(write: &Write<'_>, claim: &Claim) -> Result<(job::Model, Task)> {
     let job = job::Entity::find().filter(held(claim)).lock_exclusive().one(&write.tx).await?;
     let job = job.ok_or(StoreError::Fenced)?;
     let task = tasks::locked_of(&write.tx, &job).await?;

@@ -76,13 +76,13 @@ impl Store {
     pub async fn cancel_task(&self, tenant: &TenantId, id: &TaskId) -> Result<Task> {
         let mut write = self.begin().await?;
         // locked before the task, as everywhere
-        job::Entity::find()
+        let job = job::Entity::find()
             .filter(job::Column::TaskId.eq(id.as_str()))
             .lock_exclusive()
             .one(&write.tx)
             .await?;
         let task = locked(&write.tx, tenant, id).await?;
-        let ended = self.end_task(&mut write, task, TaskEnd::Cancelled).await?;
+        let ended = self.end_task(&mut write, task, TaskEnd::Cancelled, job.as_ref()).await?;
         write.commit().await?;
         Ok(ended)
     }
@@ -140,8 +140,15 @@ impl Store {
     }
 
     /// The end of a task, and all that follows: no job, and a callback where its storage wants one.
-    /// The task's row is locked.
-    pub(crate) async fn end_task(&self, write: &mut Write<'_>, mut task: Task, end: TaskEnd) -> Result<Task> {
+    /// The task's row is locked. `busy` is its job, when a worker may still be at it.
+    pub(crate) async fn end_task(
+        &self,
+        write: &mut Write<'_>,
+        mut task: Task,
+        end: TaskEnd,
+        busy: Option<&job::Model>,
+    ) -> Result<Task> {
+        self.end_draft(write, &task, &end, busy).await?;
         task.state = task.state.end(end, self.now())?;
         save(write, &task).await?;
         job::Entity::delete_many().filter(job::Column::TaskId.eq(task.id.as_str())).exec(&write.tx).await?;

@@ -74,7 +74,8 @@ fn decodes_file(file: &Path, reading: &[&str]) {
     ffmpeg(&args.into_iter().map(String::from).collect::<Vec<_>>());
 }
 
-fn ffmpeg(args: &[String]) {
+/// Runs FFmpeg, which has nothing to say.
+pub(super) fn ffmpeg(args: &[String]) {
     let output = Command::new(tools().ffmpeg)
         .args(["-nostdin", "-y", "-v", "error"])
         .args(args)

@@ -17,4 +17,5 @@ mod secrets;
 mod session;
 mod store_faults;
 mod stores;
+mod streaming;
 mod uploads;

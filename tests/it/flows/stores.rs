@@ -11,10 +11,10 @@ use storage::{Storages, testing::Server};
 
 use super::{media_files::clip, receiver::Receiver, session::Session};
 
-const BUCKET: &str = "videos";
+pub(super) const BUCKET: &str = "videos";
 
 /// A client that may reach the servers of this test.
-fn net_client() -> Client {
+pub(super) fn net_client() -> Client {
     let loopback = IpNet::new(Ipv4Addr::LOCALHOST.into(), 8).expect("a network");
     Client::new(Arc::new(Guard::new(vec![loopback])), ClientOptions::default()).expect("a client")
 }
@@ -28,7 +28,7 @@ async fn start(kind: StorageType) -> Server {
 }
 
 /// The bucket, as the test itself sees it.
-fn storage_of(server: &Server, kind: StorageType) -> Storage {
+pub(super) fn storage_of(server: &Server, kind: StorageType) -> Storage {
     server.storage(Storage::new(
         "0123456789abcdef".parse().expect("an id"),
         TenantId::main(),
@@ -38,7 +38,7 @@ fn storage_of(server: &Server, kind: StorageType) -> Storage {
     ))
 }
 
-fn fields(server: &Server, kind: StorageType, notify: &str) -> Value {
+pub(super) fn fields(server: &Server, kind: StorageType, notify: &str) -> Value {
     json!({
         "type": kind, "bucket": BUCKET, "prefix": "out", "endpoint": server.endpoint, "notify": notify,
         "storage_ak": server.access_key, "storage_sk": server.secret_key,

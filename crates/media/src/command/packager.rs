@@ -14,6 +14,10 @@ use crate::{AudioPlan, Plan, Segmenting, VideoPlan, formats};
 /// Frames by which decoding may begin before the first picture is shown, with a reserve.
 const REORDERED: f64 = 3.0;
 
+/// Bytes that the packager reads at once where somebody waits for the first segment: of the usual 64 KiB
+/// it would wait for the last byte, which is seconds of sound.
+const EARLY_BLOCK: &str = "4096";
+
 pub(super) fn arguments(plan: &Plan, segmenting: Segmenting) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = Vec::new();
     for video in &plan.videos {
@@ -45,6 +49,9 @@ pub(super) fn arguments(plan: &Plan, segmenting: Segmenting) -> Vec<OsString> {
         for (flag, value) in formats::manifest(format, plan.early, &Path::new("out").join(file)) {
             add(flag, value);
         }
+    }
+    if plan.early {
+        add("io_block_size", EARLY_BLOCK.into());
     }
     arguments
 }

@@ -8,6 +8,7 @@ pub(crate) mod attempt;
 pub(crate) mod batch;
 pub(crate) mod callback;
 pub(crate) mod callback_task;
+pub(crate) mod draft;
 pub(crate) mod folder;
 pub(crate) mod job;
 pub(crate) mod storage;

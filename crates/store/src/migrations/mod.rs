@@ -7,6 +7,7 @@ mod m0002_delivery;
 mod m0003_lists;
 mod m0004_clients;
 mod m0005_folders;
+mod m0006_drafts;
 
 pub(crate) struct Migrator;
 
@@ -19,6 +20,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0003_lists::Migration),
             Box::new(m0004_clients::Migration),
             Box::new(m0005_folders::Migration),
+            Box::new(m0006_drafts::Migration),
         ]
     }
 }

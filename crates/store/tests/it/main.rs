@@ -4,6 +4,7 @@ mod batches;
 mod behalf;
 mod callbacks;
 mod customers;
+mod drafts;
 mod jobs;
 mod lists;
 mod protocol;

@@ -1,0 +1,247 @@
+//! Puts an output into its storage: segments as soon as they are finished, the rest when `verify`
+//! agreed, and what points at others after them.
+//!
+//! Segments go out early only where there is no earlier output, which would be harmed if the task
+//! failed; the draft is known to the database before the first of them. Playlists may go out early
+//! too, then name what is there, and grow. Who lost the task puts nothing more.
+
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    io,
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use media::{Plan, RunOutput};
+use model::{Stage, Storage};
+use storage::{Bucket, StorageError};
+use store::{Reserved, StoreError};
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::outgoing::{Outgoing, key_of};
+use crate::{
+    app::App,
+    worker::{JobContext, JobError},
+};
+
+/// How often it is asked whether somebody else is still at what an ended task left.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// An output on its way into its storage.
+pub(super) struct Putting<'a> {
+    app: &'a App,
+    job: &'a JobContext,
+    storage: Storage,
+    bucket: Bucket,
+    reserved: Reserved,
+    /// What was put, by its key, as its file was then.
+    there: HashMap<String, Version>,
+    /// The playlists that were put while they grew, by their keys.
+    shown: HashMap<String, String>,
+}
+
+/// Tells whether a file was written to since.
+#[derive(PartialEq, Eq)]
+struct Version {
+    modified: SystemTime,
+    bytes: u64,
+}
+
+impl Version {
+    fn of(file: &Path) -> io::Result<Self> {
+        let meta = std::fs::metadata(file)?;
+        Ok(Self { modified: meta.modified()?, bytes: meta.len() })
+    }
+}
+
+impl<'a> Putting<'a> {
+    /// Looks whether segments may go out early, and gets ready for them.
+    pub(super) async fn begin(app: &'a App, job: &'a JobContext) -> Result<Self, JobError> {
+        let (tenant, spec) = (&job.claim.task.tenant, &job.claim.task.spec);
+        let storage = app.store.storage(tenant, &spec.storage_id).await.map_err(JobError::store)?;
+        let bucket = open(app, job, &storage)?;
+        let (there, shown) = (HashMap::new(), HashMap::new());
+        let mut this = Self { app, job, storage, bucket, reserved: Reserved::Nothing, there, shown };
+        this.reserve().await?;
+        Ok(this)
+    }
+
+    /// Whether segments go out while others are still being made.
+    pub(super) fn is_early(&self) -> bool {
+        self.reserved == Reserved::Draft
+    }
+
+    /// Makes the output a draft of this task's, unless an earlier output is there or may be.
+    async fn reserve(&mut self) -> Result<(), JobError> {
+        if !self.job.claim.task.spec.template.has_folder() {
+            return Ok(());
+        }
+        let main = self.job.claim.task.spec.output.key();
+        let looked = match self.app.storages.impatient().open(&self.storage) {
+            Ok(bucket) => bucket.size(main).await,
+            Err(error) => Err(error),
+        };
+        let (is_there, begin) = match looked {
+            Ok(size) => (size.is_some(), size.is_none()),
+            Err(error) => {
+                tracing::info!(%error, "could not look for an earlier output");
+                (true, false)
+            }
+        };
+        self.reserved = self.app.store.reserve(&self.job.claim, begin).await.map_err(JobError::store)?;
+        if is_there && self.is_early() {
+            // it points at what is now written anew
+            self.bucket.delete(main).await.map_err(put_failed)?;
+        }
+        Ok(())
+    }
+
+    /// Puts what it is told of as finished, by paths below the folder of the output. It has no end of
+    /// its own.
+    pub(super) async fn follow(
+        &mut self,
+        plan: &Plan,
+        mut finished: UnboundedReceiver<String>,
+    ) -> Result<Infallible, JobError> {
+        let dir = self.job.work.join("out");
+        while let Some(path) = finished.recv().await {
+            if !self.is_early() {
+                continue;
+            }
+            if !path.ends_with(".m3u8") {
+                let key = self.key(&path);
+                self.put(&key, &dir.join(&path), &|_| {}).await?;
+            } else if plan.early {
+                self.show(plan, &dir, &path).await?;
+            }
+        }
+        std::future::pending().await
+    }
+
+    /// Shows how far a playlist has grown; the main one once, as soon as all that it names are there.
+    async fn show(&mut self, plan: &Plan, dir: &Path, path: &str) -> Result<(), JobError> {
+        let unreadable = |error| JobError::internal("could not read a playlist", error);
+        let (main, key) = (self.job.claim.task.spec.output.key(), self.key(path));
+        if key != main {
+            let is_there = |path: &str| self.there.contains_key(&self.key(path));
+            let text = media::early_media_playlist(plan, dir, path, is_there).map_err(unreadable)?;
+            if let Some(text) = text.filter(|text| self.shown.get(&key) != Some(text)) {
+                self.put_text(key, text).await?;
+            }
+        }
+        let videos = plan.videos.iter().map(|video| &video.name);
+        let mut streams = videos.chain(plan.audios.iter().map(|audio| &audio.name));
+        let is_shown = |name| self.shown.contains_key(&self.key(&format!("files/{name}/playlist.m3u8")));
+        if !self.shown.contains_key(main) && streams.all(is_shown) {
+            let folder = self.job.claim.task.spec.output.folder_name(plan.format);
+            if let Some(text) = media::early_main_playlist(plan, dir, &folder).map_err(unreadable)? {
+                self.put_text(main.to_owned(), text).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts all that is not there as it is now, the main object last, and removes what an earlier
+    /// output left beside it. Returns the bytes of all objects.
+    pub(super) async fn finish(mut self, output: &RunOutput) -> Result<u64, JobError> {
+        self.wait_for_place().await?;
+        let spec = &self.job.claim.task.spec;
+        let unreadable = |error| JobError::internal("could not read the output", error);
+        let files = Outgoing::collect(&spec.output, spec.template.format, &output.dir).map_err(unreadable)?;
+        let (mut done, progress) = (0, &self.job.progress);
+        for (key, path) in files.objects() {
+            let version = Version::of(path).map_err(unreadable)?;
+            if self.there.get(key) != Some(&version) {
+                let told = |bytes: u64| {
+                    progress.set(Stage::Uploading, (done + bytes) as f64 / files.bytes.max(1) as f64);
+                };
+                self.put(key, path, &told).await?;
+            }
+            done += version.bytes;
+        }
+        self.remove_leftovers(&files).await;
+        Ok(done)
+    }
+
+    /// Waits until nobody else is at what an earlier task left there.
+    async fn wait_for_place(&mut self) -> Result<(), JobError> {
+        while !self.is_early() {
+            self.reserve().await?;
+            let Reserved::Busy(until) = self.reserved else { break };
+            self.job.progress.wait("what an ended task left there is being removed");
+            // it may be sooner
+            let left = until.since(self.app.clock.now()).clamp(Duration::from_millis(100), ASK_AGAIN);
+            tokio::select! {
+                () = tokio::time::sleep(left) => self.job.progress.wait(""),
+                () = self.job.cancel.cancelled() => return Err(self.job.interrupted_or(JobError::Lost)),
+            }
+        }
+        Ok(())
+    }
+
+    async fn put(&mut self, key: &str, file: &Path, progress: &(dyn Fn(u64) + Sync)) -> Result<(), JobError> {
+        self.check().await?;
+        let version =
+            Version::of(file).map_err(|error| JobError::internal("could not read the output", error))?;
+        tokio::select! {
+            put = self.bucket.put_file(key, file, progress) => put.map_err(put_failed)?,
+            () = self.job.cancel.cancelled() => return Err(self.job.interrupted_or(JobError::Lost)),
+        };
+        self.there.insert(key.to_owned(), version);
+        Ok(())
+    }
+
+    async fn put_text(&mut self, key: String, text: String) -> Result<(), JobError> {
+        self.check().await?;
+        tokio::select! {
+            put = self.bucket.put_bytes(&key, text.clone().into()) => put.map_err(put_failed)?,
+            () = self.job.cancel.cancelled() => return Err(self.job.interrupted_or(JobError::Lost)),
+        };
+        self.shown.insert(key, text);
+        Ok(())
+    }
+
+    /// Ends the job here when the task is no longer its own: by then another may put the same objects.
+    async fn check(&self) -> Result<(), JobError> {
+        self.job.check()?;
+        match self.app.store.check(&self.job.claim).await {
+            Err(StoreError::Fenced) => Err(JobError::Lost),
+            // how long that may go on is for the lease to say
+            Err(error) => {
+                tracing::warn!(%error, "could not ask whether the task is still this worker's");
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    async fn remove_leftovers(&self, files: &Outgoing) {
+        let spec = &self.job.claim.task.spec;
+        let folder = format!("{}/", spec.output.folder(spec.template.format));
+        for key in self.bucket.list(&folder).await.unwrap_or_default() {
+            if !files.has(&key)
+                && let Err(error) = self.bucket.delete(&key).await
+            {
+                tracing::warn!(%error, key, "could not remove an object of an earlier output");
+            }
+        }
+    }
+
+    fn key(&self, path: &str) -> String {
+        let spec = &self.job.claim.task.spec;
+        key_of(&spec.output, spec.template.format, path)
+    }
+}
+
+/// A bucket that says in the task's progress when it has to be waited for.
+pub(super) fn open(app: &App, job: &JobContext, storage: &Storage) -> Result<Bucket, JobError> {
+    let progress = Arc::clone(&job.progress);
+    app.storages.telling(Arc::new(move |why| progress.wait(why))).open(storage).map_err(put_failed)
+}
+
+fn put_failed(error: StorageError) -> JobError {
+    let failure = model::Failure::new(error.code, error.detail);
+    if error.retry { JobError::Retry(failure) } else { JobError::Final(failure) }
+}

@@ -1,0 +1,404 @@
+//! Segments go into the storage while others are still being made, and nothing of them stays when the
+//! task comes to nothing.
+//!
+//! FFmpeg is given the first part of the input, and more when the test says so: what is seen in
+//! between is seen half-way, whatever the machine is at.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use model::StorageType;
+use rstest::rstest;
+use serde_json::{Value, json};
+use storage::{Storages, testing::Server};
+use tempfile::TempDir;
+use tokio::io::AsyncWriteExt as _;
+
+use super::{
+    media_files::{decodes, ffmpeg, tools},
+    receiver::Receiver,
+    session::Session,
+    stores,
+};
+
+/// Short, so that what a cancelled task left is soon nobody's.
+const LEASE: &str = "worker.lease=6s";
+
+/// The main object of every task here, and the folder of all others.
+const MAIN: &str = "cat/master.m3u8";
+const FOLDER: &str = "cat/master.hls";
+
+/// A server whose FFmpeg stops half-way.
+struct Halved {
+    session: Session,
+    receiver: Receiver,
+    storage: String,
+    flags: [String; 4],
+    gate: Gate,
+    /// What it is given after the first part.
+    rest: Vec<u8>,
+    _folder: TempDir,
+}
+
+impl Halved {
+    async fn start(storage: Value) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let clip = clip(folder.path());
+        let first = clip.len() / 2;
+        let gate = folder.path().join("gate");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &gate, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR)
+            .expect("made");
+        let tools = stopping_tools(folder.path(), first, &gate);
+        // inside the sandbox it could not see the gate
+        let flags = [
+            format!("media.tools={}", tools.display()),
+            "media.sandbox=off".to_owned(),
+            LEASE.to_owned(),
+            // FFmpeg waits for the test, however slow the machine is
+            "media.stall=1h".to_owned(),
+        ];
+        let rest = clip[first..].to_vec();
+        let set: Vec<&str> = flags.iter().flat_map(|flag| ["--set", flag]).collect();
+        let session = Session::start(&set, [("clip.mp4", clip)].into()).await;
+        let receiver = Receiver::start(200).await;
+        let mut fields = json!({"notify": receiver.url});
+        for (name, value) in storage.as_object().expect("fields") {
+            if name != "notify" {
+                fields[name] = value.clone();
+            }
+        }
+        let storage = session.add_storage(fields).await.id;
+        let streams = json!([{"resolution": "72p"}, {"resolution": "36p"}]);
+        let template =
+            json!({"template_name": "small", "format": "hls", "seg_time": 1, "adaptive_streams": streams});
+        session.post("add_template", template).await;
+        Self { session, receiver, storage, flags, gate: Gate(gate), rest, _folder: folder }
+    }
+
+    async fn create_task(&self, early: bool) -> String {
+        let body = json!({
+            "template_name": "small", "storage_id": self.storage, "input": self.session.url("clip.mp4"),
+            "output": "cat", "extra_options": {"early_playlist": early},
+        });
+        self.session.post("create_task", body).await["task_id"].as_str().expect("an id").to_owned()
+    }
+
+    /// What FFmpeg reads next, as soon as it waits for it.
+    async fn open_gate(&self) -> tokio::fs::File {
+        tokio::fs::OpenOptions::new().write(true).open(&self.gate.0).await.expect("it is a pipe")
+    }
+
+    /// Gives FFmpeg all of the rest.
+    async fn go_on(&self) {
+        self.open_gate().await.write_all(&self.rest).await.expect("it reads on");
+    }
+
+    /// Lets the input end here.
+    async fn cut_off(&self) {
+        drop(self.open_gate().await);
+    }
+
+    /// Waits for the callback of the next task that ended; gives what it says.
+    async fn told(&mut self) -> Value {
+        self.receiver.next().await.body()["data"][0].take()
+    }
+
+    /// The objects that are there, with their bytes.
+    fn objects(&self) -> BTreeMap<String, Vec<u8>> {
+        let bucket = self.session.server.data.path().join("storage/media");
+        let mut objects = BTreeMap::new();
+        collect(&bucket, &bucket, &mut objects);
+        objects
+    }
+
+    fn keys(&self) -> BTreeSet<String> {
+        self.objects().into_keys().collect()
+    }
+
+    /// An object as a text; none where it is not.
+    fn text(&self, key: &str) -> Option<String> {
+        fs::read_to_string(self.session.server.data.path().join("storage/media").join(key)).ok()
+    }
+
+    fn is_there(&self, key: &str) -> bool {
+        self.session.server.data.path().join("storage/media").join(key).is_file()
+    }
+
+    /// Waits until the objects are such.
+    async fn until(&self, are: impl Fn(&BTreeSet<String>) -> bool) -> BTreeSet<String> {
+        loop {
+            let keys = self.keys();
+            if are(&keys) {
+                return keys;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until it is half-way: segments of every stream are there.
+    async fn is_half_way(&self) -> BTreeSet<String> {
+        self.until(has_segments).await
+    }
+
+    /// Kills the server, and starts another with real tools and these flags.
+    async fn kill_and_restart(&mut self, flags: &[&str]) {
+        self.session.server.kill().await;
+        let flags = [&["--set", self.flags[2].as_str()], flags].concat();
+        self.session.server.restart(&flags).await;
+    }
+}
+
+/// The pipe through which FFmpeg gets the rest.
+struct Gate(PathBuf);
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        // what a killed server left may still wait at it
+        let _ = fs::OpenOptions::new().read(true).write(true).open(&self.0);
+    }
+}
+
+fn has_segments(keys: &BTreeSet<String>) -> bool {
+    ["72p", "36p", "audio"].iter().all(|stream| keys.contains(&format!("{FOLDER}/{stream}/seg_00002.ts")))
+}
+
+/// 24 s of noise, of which much comes out: the packager reads 64 KiB at once. The index is in front.
+fn clip(folder: &Path) -> Vec<u8> {
+    let file = folder.join("clip.mp4");
+    let words = "-f lavfi -i testsrc2=s=128x72:r=25:d=24,noise=alls=60:allf=t -f lavfi -i anoisesrc=d=24:a=0.5 \
+                 -c:v libx264 -preset ultrafast -pix_fmt yuv420p -c:a aac -b:a 192k -movflags +faststart";
+    let words = words.split_whitespace().map(String::from).chain([file.display().to_string()]);
+    ffmpeg(&words.collect::<Vec<_>>());
+    fs::read(file).expect("readable")
+}
+
+/// The media tools, but an FFmpeg that encodes reads so many bytes of its input, and then the gate.
+fn stopping_tools(folder: &Path, first: usize, gate: &Path) -> PathBuf {
+    let (tools, real) = (folder.join("tools"), tools());
+    fs::create_dir(&tools).expect("made");
+    for (name, program) in [("ffprobe", &real.ffprobe), ("packager", &real.packager)] {
+        std::os::unix::fs::symlink(program.canonicalize().expect("there"), tools.join(name)).expect("made");
+    }
+    let (real, gate) = (real.ffmpeg.canonicalize().expect("there"), gate.display());
+    let script = format!(
+        "#!/bin/sh\nPATH=/usr/bin:/bin\n\
+         case \" $* \" in *' -progress '*) ;; *) exec '{real}' \"$@\" ;; esac\n\
+         for word do\n shift\n case $word in file:*/input) input=${{word#file:}} word=pipe:0 ;; esac\n set -- \"$@\" \"$word\"\ndone\n\
+         {{ head -c {first} \"$input\"; cat '{gate}'; }} | '{real}' \"$@\"\n",
+        real = real.display()
+    );
+    let file = tools.join("ffmpeg");
+    fs::write(&file, script).expect("written");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("ours");
+    tools
+}
+
+/// Every file below a folder, by its key; what is still being written is no object.
+fn collect(bucket: &Path, folder: &Path, objects: &mut BTreeMap<String, Vec<u8>>) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if entry.file_name() == ".writing" {
+            continue;
+        }
+        if path.is_dir() {
+            collect(bucket, &path, objects);
+        } else if let Ok(bytes) = fs::read(&path) {
+            let key = path.strip_prefix(bucket).expect("below").to_str().expect("text");
+            objects.insert(key.to_owned(), bytes);
+        }
+    }
+}
+
+/// The playlists among the objects.
+fn playlists(keys: &BTreeSet<String>) -> Vec<&String> {
+    keys.iter().filter(|key| key.ends_with(".m3u8")).collect()
+}
+
+/// What a playlist names.
+fn uris(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter_map(|line| match line.split_once("URI=\"") {
+        Some((_, uri)) => uri.split('"').next(),
+        None => Some(line).filter(|line| !line.is_empty() && !line.starts_with('#')),
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn segments_are_there_before_the_encoder_is_done() {
+    let mut halved = Halved::start(json!({})).await;
+    let id = halved.create_task(false).await;
+    let half = halved.is_half_way().await;
+    // which is written once a second
+    while halved.session.task(&id).await["status"] == "downloading" {}
+    assert_eq!(halved.session.task(&id).await["status"], "running");
+    assert_eq!(playlists(&half), Vec::<&String>::new());
+    assert!(!half.contains(&format!("{FOLDER}/72p/seg_00024.ts")), "{half:?}");
+
+    halved.go_on().await;
+    let told = halved.told().await;
+    assert_eq!(told["status"], "succeeded", "{told}");
+    let objects = halved.objects();
+    decodes(&halved.session.object(told["output"].as_str().expect("a URI")));
+    let bytes: usize = objects.values().map(Vec::len).sum();
+    assert_eq!(told["output_size"], bytes, "{told}");
+    halved.session.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn early_playlists_grow_and_name_only_what_is_there() {
+    let mut halved = Halved::start(json!({})).await;
+    halved.create_task(true).await;
+    halved.until(|keys| keys.contains(MAIN)).await;
+    let main = halved.text(MAIN).expect("there");
+    let renditions: Vec<String> = uris(&main).map(|uri| format!("cat/{uri}")).collect();
+    assert_eq!(renditions.iter().collect::<BTreeSet<_>>().len(), 3, "{main}");
+
+    let read = || {
+        let mut read = Vec::new();
+        for playlist in &renditions {
+            let (text, folder) = (halved.text(playlist).expect("there"), playlist.rsplit_once('/'));
+            let folder = folder.expect("a folder").0;
+            assert!(text.contains("#EXT-X-PLAYLIST-TYPE:EVENT\n") && !text.contains("ENDLIST"), "{text}");
+            for segment in uris(&text) {
+                assert!(halved.is_there(&format!("{folder}/{segment}")), "{playlist}: {text}");
+            }
+            read.push(text);
+        }
+        read
+    };
+    let first = read();
+    let (mut gate, more) = (halved.open_gate().await, halved.rest.len() / 2);
+    gate.write_all(&halved.rest[..more]).await.expect("it reads on");
+    let grown = loop {
+        let now = read();
+        assert!(now.iter().zip(&first).all(|(now, first)| now.starts_with(first.as_str())), "{now:?}");
+        if now.iter().zip(&first).all(|(now, first)| now.len() > first.len()) {
+            break now;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    gate.write_all(&halved.rest[more..]).await.expect("it reads on");
+    drop(gate);
+    let told = halved.told().await;
+    assert_eq!(told["status"], "succeeded", "{told}");
+    for (playlist, grown) in renditions.iter().zip(grown) {
+        let whole = halved.text(playlist).expect("there");
+        assert!(whole.starts_with(&grown.replace("EVENT", "VOD")), "{whole}");
+        assert!(whole.ends_with("#EXT-X-ENDLIST\n"), "{whole}");
+    }
+    decodes(&halved.session.object(told["output"].as_str().expect("a URI")));
+    halved.session.server.stop().await;
+}
+
+#[rstest]
+#[case::segments(false)]
+#[case::playlists_too(true)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_stays_of_what_failed_half_way(#[case] early: bool) {
+    let mut halved = Halved::start(json!({})).await;
+    halved.create_task(early).await;
+    halved.is_half_way().await;
+    if early {
+        halved.until(|keys| keys.contains(MAIN)).await;
+    }
+    halved.cut_off().await;
+    let told = halved.told().await;
+    assert_eq!((&told["status"], &told["error_code"]), (&json!("failed"), &json!(1003)), "{told}");
+    assert_eq!(halved.keys(), BTreeSet::new());
+    halved.session.server.stop().await;
+}
+
+#[rstest]
+#[case::segments(false)]
+#[case::playlists_too(true)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_stays_of_what_was_cancelled_half_way(#[case] early: bool) {
+    let mut halved = Halved::start(json!({})).await;
+    let id = halved.create_task(early).await;
+    halved.is_half_way().await;
+    halved.session.post(&format!("cancel_task?task_id={id}"), Value::Null).await;
+    assert_eq!(halved.told().await["error_code"], 1401);
+    halved.session.call(reqwest::Method::DELETE, &format!("del_task?task_id={id}"), Value::Null).await;
+    halved.until(BTreeSet::is_empty).await;
+    halved.session.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_half_way_it_ends_well_and_nothing_stray_stays() {
+    let mut halved = Halved::start(json!({})).await;
+    halved.create_task(true).await;
+    halved.is_half_way().await;
+    // as if the first try had come farther than the output is long
+    let stray = halved.session.object(&format!("file://media/{FOLDER}/72p/seg_99999.ts"));
+    fs::write(&stray, "left").expect("written");
+    halved.kill_and_restart(&[]).await;
+    let told = halved.told().await;
+    assert_eq!(told["status"], "succeeded", "{told}");
+    assert!(!stray.exists());
+    let bytes: usize = halved.objects().values().map(Vec::len).sum();
+    assert_eq!(told["output_size"], bytes, "{told}");
+    decodes(&halved.session.object(told["output"].as_str().expect("a URI")));
+    halved.session.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_half_way_and_cancelled_nothing_stays() {
+    let mut halved = Halved::start(json!({})).await;
+    let id = halved.create_task(true).await;
+    halved.until(|keys| keys.contains(MAIN)).await;
+    halved.kill_and_restart(&["--no-worker"]).await;
+    assert!(halved.keys().contains(MAIN), "a task that is tried again keeps what it has");
+    halved.session.post(&format!("cancel_task?task_id={id}"), Value::Null).await;
+    halved.until(BTreeSet::is_empty).await;
+    halved.session.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_earlier_output_stays_as_it_is_when_the_next_task_fails() {
+    let mut halved = Halved::start(json!({})).await;
+    halved.create_task(false).await;
+    halved.go_on().await;
+    assert_eq!(halved.told().await["status"], "succeeded");
+    let before = halved.objects();
+
+    halved.create_task(true).await;
+    halved.cut_off().await;
+    assert_eq!(halved.told().await["status"], "failed");
+    assert!(halved.objects() == before, "{:?}", halved.keys());
+
+    // and is replaced when it succeeds
+    halved.create_task(true).await;
+    halved.go_on().await;
+    assert_eq!(halved.told().await["status"], "succeeded");
+    assert_eq!(halved.keys(), before.into_keys().collect());
+    halved.session.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_is_the_same_in_an_object_store() {
+    let (folder, net) = (tempfile::tempdir().expect("a folder"), stores::net_client());
+    let server = Server::s3(&net, &[stores::BUCKET]).await;
+    let storage = stores::storage_of(&server, StorageType::S3);
+    let bucket = Storages::new(folder.path().join("storage"), net).open(&storage).expect("the bucket opens");
+    let mut halved = Halved::start(stores::fields(&server, StorageType::S3, "")).await;
+    halved.create_task(true).await;
+    let listed = async || bucket.list("out/").await.expect("listed").into_iter().collect::<BTreeSet<_>>();
+    while !listed().await.contains(&format!("out/{MAIN}")) {}
+    let half = listed().await;
+    assert!(half.iter().any(|key| key.ends_with("/seg_00001.ts")), "{half:?}");
+    halved.cut_off().await;
+    assert_eq!(halved.told().await["status"], "failed");
+    assert_eq!(listed().await, BTreeSet::new());
+
+    halved.create_task(true).await;
+    halved.go_on().await;
+    let told = halved.told().await;
+    assert_eq!(told["status"], "succeeded", "{told}");
+    let main = bucket.read(&format!("out/{MAIN}")).await.expect("there");
+    assert!(!media::is_unfinished(&String::from_utf8_lossy(&main)));
+    halved.session.server.stop().await;
+}
