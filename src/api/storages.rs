@@ -209,6 +209,14 @@ pub(super) struct StorageDetails {
     endpoint: String,
     /// Whether the bucket stands in the path instead of the host name.
     path_style: bool,
+    /// The vendor's word for the storage class of each object; empty: the bucket's usual one.
+    storage_class: String,
+    /// The vendor's word for the access list of each object; empty: the bucket's usual one.
+    acl: String,
+    /// How the store encrypts each object; empty: as the bucket says.
+    encryption: String,
+    /// The vendor's id of the key that it encrypts with; empty: the vendor's own.
+    encryption_key: String,
     /// Attempts of a callback at most.
     notify_attempts: u32,
     /// Seconds from one attempt to the next.
@@ -277,6 +285,10 @@ impl StorageDetails {
             name: storage.name.clone(),
             endpoint: storage.endpoint.clone(),
             path_style: storage.path_style,
+            storage_class: storage.objects.storage_class.clone(),
+            acl: storage.objects.acl.clone(),
+            encryption: storage.objects.encryption.clone(),
+            encryption_key: storage.objects.encryption_key.clone(),
             notify_attempts: attempts,
             notify_interval: interval.as_secs(),
             notify_policy: policy,

@@ -115,7 +115,7 @@ async fn recover(client: &Client, storage_id: &StorageId, since: Duration, shown
     let since = SystemClock.now() - since;
     let body = json!({"storage_id": storage_id, "since": since.as_secs()});
     let recovered: Value = client.send("recover_callback", &body).await?;
-    shown.print(&recovered, |recovered| format!("{} callbacks are sent again", recovered["num"]))
+    shown.print(&recovered, |recovered| format!("callbacks sent again: {}", recovered["num"]))
 }
 
 /// Prints what the receiver answered; fails when it did not accept.

@@ -31,7 +31,10 @@ impl Shown {
     /// Prints the answer itself, or what `table` makes of it.
     pub(super) fn print(self, data: &Value, table: impl FnOnce(&Value) -> String) -> super::Result {
         match self.shape {
-            Shape::Table => line(&table(data)),
+            Shape::Table => match table(data) {
+                nothing if nothing.is_empty() => Ok(()),
+                text => line(&text),
+            },
             Shape::Json => line(&format!("{data:#}")),
         }
     }
@@ -92,12 +95,12 @@ impl fmt::Display for Table {
     }
 }
 
-/// Every field that says something, one a line; warnings were told already.
+/// Every field that says something, one a line: 0 is "not set", warnings were told already.
 pub(super) fn fields(data: &Value) -> String {
     let mut table = Table { rows: Vec::new() };
     for (name, value) in data.as_object().into_iter().flatten() {
         let shown = text(name, value);
-        if !shown.is_empty() && name != "warnings" {
+        if !shown.is_empty() && value.as_f64() != Some(0.0) && name != "warnings" {
             table.row([name.clone(), shown]);
         }
     }
@@ -113,13 +116,16 @@ fn text(field: &str, value: &Value) -> String {
             Some(0) | None => String::new(),
             Some(seconds) => moment(seconds),
         },
-        Value::Array(items) if items.is_empty() => String::new(),
+        Value::Array(items) if items.iter().all(Value::is_string) => {
+            items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
+        }
         other => other.to_string(),
     }
 }
 
 fn is_time(field: &str) -> bool {
-    (field.ends_with("_time") && field != "spend_time" && field != "seg_time")
+    field.ends_with("_until")
+        || (field.ends_with("_time") && field != "spend_time" && field != "seg_time")
         || ["created_at", "time"].contains(&field)
 }
 
@@ -153,7 +159,11 @@ mod tests {
 
     #[test]
     fn fields_that_say_nothing_are_left_out() {
-        let data = json!({"task_id": "1", "message": "", "code": 0, "spend_time": 2.5, "output_groups": []});
-        assert_eq!(fields(&data), "task_id     1\ncode        0\nspend_time  2.5\n");
+        let data = json!({"task_id": "1", "message": "", "code": 0, "duration": 0.0, "spend_time": 2.5, "output_groups": [],
+            "task_ids": ["1", "2"], "old_secret_until": 1_650_453_342});
+        assert_eq!(
+            fields(&data),
+            "task_id           1\nspend_time        2.5\ntask_ids          1, 2\nold_secret_until  2022-04-20 11:15:42\n"
+        );
     }
 }

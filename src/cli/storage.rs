@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{
     client::{Client, Connection},
     print::{Shown, Table, fields},
-    storage_add::AddArgs,
+    storage_add::{self, AddArgs},
 };
 
 /// The arguments of `borealis storage`.
@@ -25,6 +25,24 @@ enum StorageCommand {
     Add(Box<AddArgs>),
     /// List storages, newest first
     List {
+        #[command(flatten)]
+        shown: Shown,
+    },
+    /// Show everything about a storage but its keys and secrets
+    Show {
+        /// The storage's id
+        storage_id: StorageId,
+        #[command(flatten)]
+        shown: Shown,
+    },
+    /// Change fields of a storage; keys that are in BOREALIS_STORAGE_AK and BOREALIS_STORAGE_SK too
+    Update {
+        /// The storage's id
+        storage_id: StorageId,
+        /// Fields with their new values, such as notify=https://example.com/notify; what is empty is
+        /// as if it had never been given
+        #[arg(value_name = "FIELD=VALUE", value_parser = pair)]
+        fields: Vec<(String, String)>,
         #[command(flatten)]
         shown: Shown,
     },
@@ -80,6 +98,14 @@ pub(super) async fn run(args: StorageArgs) -> super::Result {
                 Table::of(&storages["list"], &columns).to_string()
             })
         }
+        StorageCommand::Show { storage_id, shown } => {
+            let storage: Value = client.get("query_storage", &[("storage_id", storage_id.as_str())]).await?;
+            shown.print(&storage, fields)
+        }
+        StorageCommand::Update { storage_id, fields, shown } => {
+            update(&client, &storage_id, fields).await?;
+            shown.done("changed", "storage_id", storage_id.as_str())
+        }
         StorageCommand::Check { storage_id, shown } => {
             let checked: Value = client.post("check_storage", &[("storage_id", storage_id.as_str())]).await?;
             shown.print(&checked, |checked| {
@@ -100,5 +126,35 @@ pub(super) async fn run(args: StorageArgs) -> super::Result {
             client.delete("del_storage", &[("storage_id", storage_id.as_str())]).await?;
             shown.done("deleted", "storage_id", storage_id.as_str())
         }
+    }
+}
+
+/// Replaces a storage by itself with other fields: the call takes the whole.
+async fn update(client: &Client, storage_id: &StorageId, changes: Vec<(String, String)>) -> super::Result {
+    let mut storage: Value = client.get("query_storage", &[("storage_id", storage_id.as_str())]).await?;
+    for answered in ["created_time", "warnings"] {
+        storage.as_object_mut().and_then(|fields| fields.shift_remove(answered));
+    }
+    let keys = storage_add::keys();
+    if changes.is_empty() && keys.is_empty() {
+        return Err(
+            "nothing is to be changed; give FIELD=VALUE, such as notify=https://example.com/notify".into()
+        );
+    }
+    for (field, value) in changes.into_iter().chain(keys) {
+        storage[&field] = match &storage[&field] {
+            Value::Number(_) | Value::Bool(_) => {
+                serde_json::from_str(&value).unwrap_or_else(|_| value.into())
+            }
+            _ => value.into(),
+        };
+    }
+    Ok(client.replace("update_storage", &storage).await?)
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((field, value)) if !field.is_empty() => Ok((field.to_owned(), value.to_owned())),
+        _ => Err("is not FIELD=VALUE".to_owned()),
     }
 }

@@ -19,6 +19,12 @@ use super::print::Shown;
 const ACCESS_KEY: &str = "BOREALIS_STORAGE_AK";
 const SECRET_KEY: &str = "BOREALIS_STORAGE_SK";
 
+/// The keys that the environment has, with the names of their fields.
+pub(super) fn keys() -> Vec<(String, String)> {
+    let key = |field: &str, name| env::var(name).ok().map(|value| (field.to_owned(), value));
+    [key("storage_ak", ACCESS_KEY), key("storage_sk", SECRET_KEY)].into_iter().flatten().collect()
+}
+
 #[derive(Args)]
 pub(super) struct AddArgs {
     /// The kind of object store

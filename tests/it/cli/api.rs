@@ -20,6 +20,15 @@ async fn storages_are_added_listed_and_deleted() {
     assert_eq!([row[0], row[1], row[2]], [&id, "file", "media"]);
     assert!(!listed.contains(&secret), "{listed}");
 
+    let change = ["notify_attempts=7", "name=12", "notify=", "notify_policy=never"];
+    server.ask(&[&["storage", "update", &id], &change[..]].concat()).await.failed();
+    server.ask(&[&["storage", "update", &id], &change[..3]].concat()).await.printed();
+    let shown = server.data(&["storage", "show", &id]).await;
+    assert_eq!((&shown["notify_attempts"], &shown["name"]), (&json!(7), &json!("12")));
+    assert_eq!((&shown["notify"], &shown["bucket"]), (&json!(""), &json!("media")));
+    let nothing = server.ask(&["storage", "update", &id]).await.failed();
+    assert!(nothing.contains("give FIELD=VALUE"), "{nothing}");
+
     server.ask(&["storage", "delete", &id]).await.printed();
     assert_eq!(server.data(&["storage", "list"]).await["num"], 0);
     server.stop().await;
