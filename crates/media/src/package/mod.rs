@@ -2,7 +2,7 @@
 //! files end up in. For manifests see [`mpd`]; of HLS playlists:
 //!
 //! - the default sound is the one of a language, if any, not the first of the plan;
-//! - target durations are rounded up instead of to the nearest second;
+//! - target durations are rounded up instead of to the nearest second, and differ between renditions;
 //! - without picture, each language is a variant, between which players would switch by bandwidth;
 //! - the level of VP9 is guessed;
 //! - frame rates of transport streams are those of a clock of 90 kHz;
@@ -17,7 +17,10 @@ mod refer;
 mod storyboard;
 mod vp9;
 
-use std::{fs, io, path::Path};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use model::{ErrorCode, Format};
 
@@ -54,10 +57,17 @@ fn put_dash_right(plan: &Plan, manifest: &Path) -> io::Result<()> {
 fn put_hls_right(plan: &Plan, dir: &Path) -> io::Result<()> {
     let master = dir.join(formats::main_file(Format::Hls));
     let text = fs::read_to_string(&master)?;
-    for uri in uris(&text) {
-        let path = dir.join(uri);
-        let text = fs::read_to_string(&path)?;
-        fs::write(&path, media_playlist(&early::complete(&text), least_target(plan)))?;
+    let playlists: Vec<(PathBuf, String)> = uris(&text)
+        .into_iter()
+        .map(|uri| {
+            let path = dir.join(uri);
+            let text = fs::read_to_string(&path)?;
+            Ok((path, early::complete(&text)))
+        })
+        .collect::<io::Result<_>>()?;
+    let target = target(playlists.iter().map(|(_, text)| text.as_str())).max(least_target(plan));
+    for (path, text) in &playlists {
+        fs::write(path, media_playlist(text, target))?;
     }
     let measure = |uri: &str| measure(&dir.join(uri));
     fs::write(&master, master_playlist(&text, &Truth::of(plan), measure)?)
@@ -111,14 +121,20 @@ fn least_target(plan: &Plan) -> u64 {
     if plan.early { early::target(plan) } else { 1 }
 }
 
-/// A media playlist with a target duration that holds (RFC 8216, 4.3.3.1), and with the tables of its
-/// transport stream as the initialization of I-frames (4.3.3.6): they stand before the first one.
-fn media_playlist(text: &str, least: u64) -> String {
-    let target = text.lines().filter_map(lines::extinf).map(|seconds| seconds.round() as u64).max();
+/// Whole seconds that no segment of any of these playlists lasts longer than (RFC 8216, 4.3.3.1): renditions
+/// have all the same (6.2.4).
+fn target<'a>(playlists: impl Iterator<Item = &'a str>) -> u64 {
+    let seconds = playlists.flat_map(str::lines).filter_map(lines::extinf);
+    seconds.map(|seconds| seconds.round() as u64).max().unwrap_or(1)
+}
+
+/// A media playlist with this target duration, and with the tables of its transport stream as the
+/// initialization of I-frames (RFC 8216, 4.3.3.6): they stand before the first one.
+fn media_playlist(text: &str, target: u64) -> String {
     let mut tables = tables(text);
     let rewrite = |line: &str| {
         if line.starts_with("#EXT-X-TARGETDURATION:") {
-            return format!("#EXT-X-TARGETDURATION:{}", target.unwrap_or(1).max(least));
+            return format!("#EXT-X-TARGETDURATION:{target}");
         }
         match tables.take_if(|_| line.starts_with("#EXTINF:")) {
             Some(tables) => format!("{tables}\n{line}"),

@@ -62,15 +62,17 @@ files/audio_2/main.m3u8
 #[test]
 fn target_durations_hold_and_i_frames_come_with_their_tables() {
     let text = "#EXTM3U\n#EXT-X-TARGETDURATION:3\n#EXT-X-I-FRAMES-ONLY\n#EXTINF:2.002,\n#EXT-X-BYTERANGE:8460@376\n1.ts\n#EXTINF:0.3,\n#EXT-X-BYTERANGE:10152@376\n2.ts\n#EXT-X-ENDLIST\n";
-    let right = media_playlist(text, 1);
+    let longer = "#EXTM3U\n#EXTINF:2.499,\n1.ts\n#EXTINF:3.5,\n2.ts\n";
+    assert_eq!((target([text].into_iter()), target([text, longer].into_iter())), (2, 4));
+    let right = media_playlist(text, 2);
     assert!(right.contains("#EXT-X-TARGETDURATION:2\n"), "{right}");
     let begins =
         "#EXT-X-MAP:URI=\"1.ts\",BYTERANGE=\"376@0\"\n#EXTINF:2.002,\n#EXT-X-BYTERANGE:8460@376\n1.ts";
     assert!(right.contains(begins), "{right}");
-    assert_eq!(media_playlist(&right, 1), right);
+    assert_eq!(media_playlist(&right, 2), right);
     let fragmented =
         text.replace("#EXT-X-I-FRAMES-ONLY", "#EXT-X-I-FRAMES-ONLY\n#EXT-X-MAP:URI=\"init.mp4\"");
-    assert_eq!(media_playlist(&fragmented, 1).matches("#EXT-X-MAP").count(), 1);
+    assert_eq!(media_playlist(&fragmented, 2).matches("#EXT-X-MAP").count(), 1);
 }
 
 #[test]

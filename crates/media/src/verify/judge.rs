@@ -46,6 +46,7 @@ impl Found<'_> {
                 self.check_segments(name, planned, stream, track)?;
             }
         }
+        self.check_targets()?;
         self.check_presentation()
     }
 
@@ -180,6 +181,16 @@ impl Found<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Renditions have one target duration (RFC 8216, 6.2.4).
+    fn check_targets(&self) -> Result<(), MediaError> {
+        let mut each = self.listing.tracks.iter().map(|track| track.claims.target);
+        let first = each.next().flatten();
+        match each.find(|target| *target != first) {
+            Some(_) => Err(wrong("the media playlists do not have the same target duration")),
+            None => Ok(()),
+        }
     }
 
     fn check_presentation(&self) -> Result<(), MediaError> {

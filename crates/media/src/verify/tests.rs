@@ -318,6 +318,7 @@ fn wrong_headers_are_refused(#[case] change: fn(&mut Output), #[case] words: &st
 #[case::whole_group(|o: &mut Output| o.listing.tracks[0].i_frames[1].length = 50 * FRAME, "I-frames of `360p`")]
 #[case::listed_length(|o: &mut Output| o.listing.tracks[0].segments[1].seconds = Some(1.9), "listed with another length")]
 #[case::target(|o: &mut Output| o.listing.tracks[0].claims.target = Some(1.0), "longer than the target duration")]
+#[case::targets(|o: &mut Output| o.listing.tracks[1].claims.target = Some(3.0), "the same target duration")]
 #[case::place(|o: &mut Output| o.listing.tracks[0].segments[1].start = Some(3.0), "is listed elsewhere")]
 #[case::whole(|o: &mut Output| o.listing.seconds = Some(6.0), "the manifest says 6.000 s")]
 fn untrue_claims_are_refused(#[case] change: fn(&mut Output), #[case] words: &str) {
