@@ -1,7 +1,12 @@
 //! A disk that gets full in the midst of a task: the task says so, nothing of it stays, and the next one
 //! is worked on.
 
-use std::{collections::HashMap, fs, path::Path, process::Command};
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use model::TaskId;
 use rstest::rstest;
@@ -72,7 +77,9 @@ async fn a_task_that_fills_the_disk_fails_alone(
     );
 
     let stored = session.server.data.path().join("storage/media");
-    assert!(!names(&stored).iter().any(|name| name.starts_with("large")), "{:?}", names(&stored));
+    let objects = files_below(&stored);
+    let large = stored.join("large").display().to_string();
+    assert!(!objects.iter().any(|object| object.display().to_string().starts_with(&large)), "{objects:?}");
     // the disk is there for the server alone
     let root = format!("/proc/{}/root", session.server.pid().as_raw_nonzero());
     let work = format!("{root}{}", session.server.data.path().join("work").display());
@@ -80,6 +87,15 @@ async fn a_task_that_fills_the_disk_fails_alone(
     let left: Vec<_> = workers.iter().flat_map(|worker| names(&Path::new(&work).join(worker))).collect();
     assert!(!left.iter().any(|name| name.parse::<TaskId>().is_ok()), "{left:?}");
     session.server.stop().await;
+}
+
+/// The objects: an empty folder is none.
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let below = |name| {
+        let path = folder.join(name);
+        if path.is_dir() { files_below(&path) } else { vec![path] }
+    };
+    names(folder).into_iter().flat_map(below).collect()
 }
 
 fn names(folder: &Path) -> Vec<String> {
