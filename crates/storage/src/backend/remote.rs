@@ -72,7 +72,11 @@ impl Remote {
             StorageType::Gcs => gcs::tokens_of(&endpoint),
             _ => None,
         };
-        let transport = Transport::new(way.clone(), storage.uri(""), detour.clone());
+        let parts = match storage.kind {
+            StorageType::S3 => s3::part_signer(&account, &endpoint)?,
+            _ => None,
+        };
+        let transport = Transport::new(way.clone(), storage.uri(""), detour.clone(), parts);
         let context = OperationContext::new().with_http_transport(HttpTransporter::new(transport));
         Ok(Self { operator: operator.with_context(context), signing, detour })
     }

@@ -7,20 +7,35 @@ use opendal::{Operator, services};
 use url::Url;
 
 use super::account::{Account, text, wrong};
-use crate::StorageError;
+use crate::{StorageError, transport::PartSigner};
 
 /// The region of services that have none.
 const NO_REGION: &str = "us-east-1";
 
+/// How a store encrypts
+/// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/serv-side-encryption.html>).
+const ENCRYPTIONS: &[&str] = &["AES256", "aws:kms", "aws:kms:dsse"];
+
 pub(super) fn operator(account: &Account<'_>) -> Result<(Operator, Url), StorageError> {
     let endpoint = account.endpoint(|| Ok(endpoint(account.wanted_region("eu-central-1")?)))?;
-    let region = match account.region {
-        "" => region_of(&endpoint).unwrap_or(NO_REGION),
-        region => region,
-    };
-    let builder = builder(account, &endpoint, region)?;
+    let builder = builder(account, &endpoint, region(account, &endpoint))?;
     let builder = if account.has_endpoint() { builder } else { builder.checksum_algorithm("crc32c") };
     Ok((finish(builder)?, endpoint))
+}
+
+/// Who signs the parts of objects, where they are not signed well.
+pub(super) fn part_signer(account: &Account<'_>, endpoint: &Url) -> Result<Option<PartSigner>, StorageError> {
+    let secret_key = account.secret_word()?;
+    let encrypts = account.encryption(ENCRYPTIONS)?.is_some();
+    let signer = || PartSigner::new(account.access_key, secret_key, region(account, endpoint));
+    Ok(encrypts.then(signer))
+}
+
+fn region<'a>(account: &Account<'a>, endpoint: &'a Url) -> &'a str {
+    match account.region {
+        "" => region_of(endpoint).unwrap_or(NO_REGION),
+        region => region,
+    }
 }
 
 /// For whatever speaks S3.
@@ -45,7 +60,7 @@ pub(super) fn builder(
         None => builder,
         Some(acl) => builder.default_acl(acl),
     };
-    let builder = match account.encryption(&["AES256", "aws:kms", "aws:kms:dsse"])? {
+    let builder = match account.encryption(ENCRYPTIONS)? {
         None => builder,
         Some((word, None)) => builder.server_side_encryption(word),
         Some((word, Some(key))) => {

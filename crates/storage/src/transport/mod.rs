@@ -5,6 +5,7 @@
 //! take back what was sent. A store is never waited for longer than the patience says. Redirects
 //! are not followed: a signature is for one host.
 
+mod parts;
 mod refusal;
 mod streams;
 mod trouble;
@@ -23,7 +24,7 @@ use reqwest::{
 use tokio::time::{Instant, sleep};
 use url::Url;
 
-pub(crate) use self::trouble::Trouble;
+pub(crate) use self::{parts::PartSigner, trouble::Trouble};
 use self::{
     refusal::Refusal,
     streams::{Pulse, body_of, read_all, sliced, within},
@@ -73,6 +74,7 @@ pub(crate) struct Transport {
     /// `s3://bucket/`, for people.
     bucket: String,
     detour: Option<Detour>,
+    parts: Option<PartSigner>,
 }
 
 /// Another way than opendal takes for one host: what is asked of it goes elsewhere.
@@ -98,8 +100,8 @@ impl Detour {
 }
 
 impl Transport {
-    pub(crate) fn new(way: Way, bucket: String, detour: Option<Detour>) -> Self {
-        Self { way, bucket, detour }
+    pub(crate) fn new(way: Way, bucket: String, detour: Option<Detour>, parts: Option<PartSigner>) -> Self {
+        Self { way, bucket, detour, parts }
     }
 
     fn tell(&self, why: &str) {
@@ -224,7 +226,11 @@ impl Asked {
 
 impl HttpTransport for Transport {
     async fn fetch(&self, request: http::Request<Buffer>) -> opendal::Result<Response<HttpBody>> {
-        let mut asked = Asked::new(request.into_parts(), self.detour.as_ref())?;
+        let (mut head, body) = request.into_parts();
+        if let Some(parts) = &self.parts {
+            parts.put_right(&mut head).await?;
+        }
+        let mut asked = Asked::new((head, body), self.detour.as_ref())?;
         loop {
             let trouble = match self.once(&asked).await {
                 Ok(response) => {

@@ -16,7 +16,7 @@ use borealis_storage::{
     testing::Server,
     transfer::{FetchLimits, fetch_object},
 };
-use model::StorageType;
+use model::{ObjectSettings, Storage, StorageType};
 use reqwest::{Method, Request};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -154,6 +154,24 @@ async fn a_connection_cut_in_the_middle_of_a_part_costs_that_part_alone() {
     let is_told = |why: &String| why.is_empty() || why.starts_with("waiting for s3://bkt/: ");
     assert!(waited.iter().all(is_told), "{waited:?}");
     assert_eq!(waited.last().map(String::as_str), Some(""), "{waited:?}");
+}
+
+/// The server checks every request's signature, those that are signed a second time too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_object_that_the_store_encrypts_is_sent_in_parts() {
+    let bound = Bound::to(StorageType::S3).await;
+    let encrypted = Storage {
+        objects: ObjectSettings { encryption: "AES256".to_owned(), ..ObjectSettings::default() },
+        ..bound.server.storage(storage(StorageType::S3, "bkt"))
+    };
+    let bucket = bound.storages.open(&encrypted).expect("the bucket opens");
+    let local = bound.local(20 << 20);
+    assert_eq!(bucket.put_file("a b+é.mp4", &local, &|_| ()).await, Ok(20 << 20));
+    assert!(bucket.read("a b+é.mp4").await.expect("read") == fs::read(&local).expect("a file"));
+    let url = bucket.sign("a b+é.mp4", Duration::from_secs(60)).await.expect("signed").expect("a URL");
+    bound.server.trust_everybody(&client()).await;
+    let answer = client().send(Request::new(Method::HEAD, url.parse().expect("a URL"))).await;
+    assert_eq!(answer.expect("an answer").response.headers()["x-amz-server-side-encryption"], "AES256");
 }
 
 /// Keys of the uploads that S3 has begun and not ended.

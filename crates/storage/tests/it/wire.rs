@@ -241,6 +241,17 @@ async fn s3_is_told_what_is_wished_for_each_object() {
             assert_eq!(request.headers[name], value, "{}", request.url);
         }
     }
+    // of these Amazon refuses it
+    let later =
+        requests.iter().filter(|request| request.url.query().unwrap_or_default().contains("uploadId="));
+    let later: Vec<_> = later.collect();
+    assert_eq!(later.len(), 3, "two parts and the end");
+    for request in later {
+        let encrypts = |name: &str| name.contains("server-side-encryption");
+        assert!(!request.headers.keys().any(|name| encrypts(name.as_str())), "{request:?}");
+        let signed = request.headers["authorization"].to_str().expect("text");
+        assert!(signed.contains("SignedHeaders=") && !encrypts(signed), "{signed}");
+    }
 }
 
 /// How each type is refused what its store is not asked for here.
