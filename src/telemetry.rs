@@ -77,7 +77,9 @@ where
     let lines = fmt()
         .with_env_filter(EnvFilter::new(filter))
         .with_writer(writer)
-        .with_ansi(io::stderr().is_terminal());
+        .with_ansi(io::stderr().is_terminal())
+        // it would go to the standard error itself, and panic where nobody reads that
+        .log_internal_errors(false);
     match format {
         LogFormat::Text => Box::new(lines.finish().with(filter_fn(keeps_secrets))),
         LogFormat::Json => Box::new(lines.json().flatten_event(true).finish().with(filter_fn(keeps_secrets))),

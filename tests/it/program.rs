@@ -75,7 +75,7 @@ impl Said {
 pub(crate) struct Staying {
     child: Child,
     pub(crate) stdout: Lines<BufReader<ChildStdout>>,
-    pub(crate) stderr: Lines<BufReader<ChildStderr>>,
+    stderr: Option<Lines<BufReader<ChildStderr>>>,
 }
 
 impl Staying {
@@ -84,17 +84,23 @@ impl Staying {
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
         let stdout = BufReader::new(child.stdout.take().expect("it is piped")).lines();
         let stderr = BufReader::new(child.stderr.take().expect("it is piped")).lines();
-        Self { child, stdout, stderr }
+        Self { child, stdout, stderr: Some(stderr) }
     }
 
     /// Reads standard error up to the first line that holds `word`.
     pub(crate) async fn says(&mut self, word: &str) -> String {
         loop {
-            let line = self.stderr.next_line().await.expect("readable").expect("it did not end");
+            let stderr = self.stderr.as_mut().expect("it is open");
+            let line = stderr.next_line().await.expect("readable").expect("it did not end");
             if line.contains(word) {
                 return line;
             }
         }
+    }
+
+    /// Its standard error is at an end: nobody reads what it says any more.
+    pub(crate) fn close_stderr(&mut self) {
+        self.stderr = None;
     }
 
     /// The next line on standard output.

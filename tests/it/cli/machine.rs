@@ -47,6 +47,26 @@ async fn the_doctor_says_what_keeps_a_server_from_working() {
 }
 
 #[tokio::test]
+async fn a_server_whose_log_nobody_reads_goes_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().to_str().expect("a text");
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--data-dir", data, "--log-format", "json"];
+    let mut server = Staying::start(borealis(&serve));
+    let line: serde_json::Value = serde_json::from_str(&server.says("listening").await).expect("JSON");
+    server.close_stderr();
+    let mut add = borealis(&[
+        "storage",
+        "list",
+        "--server",
+        &format!("http://{}", line["address"].as_str().expect("an address")),
+    ]);
+    add.env("BOREALIS_ACCESS_KEY", "nobody").env("BOREALIS_SECRET_KEY", "nobody");
+    let said = run(add).await.failed();
+    assert!(said.contains("key"), "{said}");
+    assert_eq!(server.stop().await.0, Some(0));
+}
+
+#[tokio::test]
 async fn the_first_key_is_printed_once() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().to_str().expect("a text");

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, ffi::OsString, path::PathBuf};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    decode::COUNTED,
     facts::{Header, Packet, Packets, StreamFacts},
     listing::{Planned, Track, Wrapping, wrong},
 };
@@ -30,7 +31,7 @@ pub(super) async fn scan(
     let mut reader = Reader::new(plan, track);
     let mut args = words(&["-v", "error", "-of", "compact", "-show_entries", ENTRIES]);
     if decode {
-        args.extend(words(&["-count_frames", "-threads", "2"]));
+        args.extend(words(&COUNTED));
     }
     let input = Input::of(track, track.pieces().map(|piece| piece.path.clone()).collect());
     let ended = input.probe(media, args, cancel, |line| reader.line(line)).await?;
