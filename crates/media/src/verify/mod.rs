@@ -108,7 +108,7 @@ pub(crate) async fn verify(
         }
     });
     let decodes: Vec<_> = decodes.collect();
-    stream::iter(decodes).buffered(AT_ONCE).try_collect::<()>().await?;
+    stream::iter(decodes).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
     measure(&found, output).await
 }
 
