@@ -13,13 +13,17 @@ use super::{
     account::{Account, text, wrong},
     s3,
 };
-use crate::{StorageError, transport::Detour};
+use crate::{
+    StorageError,
+    transport::{Detour, Tokens},
+};
 
 const ENDPOINT: &str = "https://storage.googleapis.com";
 
 /// Where a service account gets its tokens. A key file says it too; another address in it would be
 /// asked with a signed text in hand.
 const TOKEN_URI: &str = "https://oauth2.googleapis.com/token";
+const TOKEN_HOST: &str = "oauth2.googleapis.com";
 
 /// Whether a secret key is a whole key file.
 pub(super) fn is_key_file(secret: &str) -> bool {
@@ -27,10 +31,15 @@ pub(super) fn is_key_file(secret: &str) -> bool {
 }
 
 /// Who is asked for tokens instead of Google: a service that only speaks its protocol, for itself.
-pub(super) fn tokens_of(endpoint: &Url) -> Option<Detour> {
+pub(super) fn detour(endpoint: &Url) -> Option<Detour> {
     let host = endpoint.host_str().unwrap_or_default();
     let is_google = host == "googleapis.com" || host.ends_with(".googleapis.com");
-    (!is_google).then(|| Detour { from: "oauth2.googleapis.com".to_owned(), to: endpoint.clone() })
+    (!is_google).then(|| Detour { from: TOKEN_HOST.to_owned(), to: endpoint.clone() })
+}
+
+/// The tokens of one bucket.
+pub(super) fn tokens() -> Tokens {
+    Tokens::of(TOKEN_HOST)
 }
 
 pub(super) fn operator(account: &Account<'_>) -> Result<(Operator, Url), StorageError> {
@@ -85,7 +94,7 @@ mod tests {
     #[case("https://googleapis.com.evil.example/", false)]
     #[case("http://127.0.0.1:4443", false)]
     fn tokens_come_from_who_takes_them(#[case] endpoint: Url, #[case] from_google: bool) {
-        assert_eq!(tokens_of(&endpoint).is_none(), from_google);
+        assert_eq!(detour(&endpoint).is_none(), from_google);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use super::{account::Account, azblob, cos, gcs, obs, oss, s3};
 use crate::{
     StorageError,
-    transport::{Detour, Transport, Way, strictly_encoded},
+    transport::{Detour, Habits, Transport, Way, strictly_encoded},
 };
 
 /// The smallest part of an upload, in bytes; every vendor takes 5 MiB and more.
@@ -69,14 +69,16 @@ impl Remote {
             .map_err(|problem| StorageError::lasting(ErrorCode::BadParam, format!("endpoint: {problem}")))?;
         let detour = match storage.kind {
             StorageType::Obs => Some(obs::detour(&storage.bucket, &endpoint)?),
-            StorageType::Gcs => gcs::tokens_of(&endpoint),
+            StorageType::Gcs => gcs::detour(&endpoint),
             _ => None,
         };
         let parts = match storage.kind {
             StorageType::S3 => s3::part_signer(&account, &endpoint)?,
             _ => None,
         };
-        let transport = Transport::new(way.clone(), storage.uri(""), detour.clone(), parts);
+        let tokens = matches!(signing, Signing::OperatorEncoded).then(gcs::tokens);
+        let habits = Habits { detour: detour.clone(), parts, tokens };
+        let transport = Transport::new(way.clone(), storage.uri(""), habits);
         let context = OperationContext::new().with_http_transport(HttpTransporter::new(transport));
         Ok(Self { operator: operator.with_context(context), signing, detour })
     }

@@ -8,6 +8,7 @@
 mod parts;
 mod refusal;
 mod streams;
+mod tokens;
 mod trouble;
 
 use std::{sync::Arc, time::Duration};
@@ -24,7 +25,7 @@ use reqwest::{
 use tokio::time::{Instant, sleep};
 use url::Url;
 
-pub(crate) use self::{parts::PartSigner, trouble::Trouble};
+pub(crate) use self::{parts::PartSigner, tokens::Tokens, trouble::Trouble};
 use self::{
     refusal::Refusal,
     streams::{Pulse, body_of, read_all, sliced, within},
@@ -73,8 +74,15 @@ pub(crate) struct Transport {
     way: Way,
     /// `s3://bucket/`, for people.
     bucket: String,
-    detour: Option<Detour>,
-    parts: Option<PartSigner>,
+    habits: Habits,
+}
+
+/// What is done otherwise than opendal does it, for the sake of some stores.
+#[derive(Default)]
+pub(crate) struct Habits {
+    pub(crate) detour: Option<Detour>,
+    pub(crate) parts: Option<PartSigner>,
+    pub(crate) tokens: Option<Tokens>,
 }
 
 /// Another way than opendal takes for one host: what is asked of it goes elsewhere.
@@ -100,8 +108,8 @@ impl Detour {
 }
 
 impl Transport {
-    pub(crate) fn new(way: Way, bucket: String, detour: Option<Detour>, parts: Option<PartSigner>) -> Self {
-        Self { way, bucket, detour, parts }
+    pub(crate) fn new(way: Way, bucket: String, habits: Habits) -> Self {
+        Self { way, bucket, habits }
     }
 
     fn tell(&self, why: &str) {
@@ -157,6 +165,37 @@ impl Transport {
             HttpBody::new(futures::stream::iter([Ok(Buffer::from(bytes))]), Some(size))
         };
         Ok(response.map(|()| body))
+    }
+
+    /// Asks until there is an answer, or patience is at its end.
+    async fn ask(&self, request: http::Request<Buffer>) -> opendal::Result<Response<HttpBody>> {
+        let (mut head, body) = request.into_parts();
+        if let Some(parts) = &self.habits.parts {
+            parts.put_right(&mut head).await?;
+        }
+        let mut asked = Asked::new((head, body), self.habits.detour.as_ref())?;
+        loop {
+            let trouble = match self.once(&asked).await {
+                Ok(response) => {
+                    if asked.tries > 0 {
+                        tracing::info!(bucket = self.bucket, tries = asked.tries, "the store answers again");
+                        self.tell("");
+                    }
+                    return Ok(response);
+                }
+                Err(trouble) => trouble,
+            };
+            let Some(pause) = self.pause(&asked, &trouble) else { return Err(trouble.into()) };
+            asked.tries += 1;
+            if !pause.is_zero() {
+                tracing::warn!(
+                    bucket = self.bucket, %trouble, tries = asked.tries, again_in = ?pause,
+                    "the store did not do what it was asked; trying again"
+                );
+                self.tell(&format!("waiting for {}: {trouble}", self.bucket));
+            }
+            sleep(pause).await;
+        }
     }
 
     /// How long to wait before the next try; none when it is of no use, or patience is at its end.
@@ -226,32 +265,9 @@ impl Asked {
 
 impl HttpTransport for Transport {
     async fn fetch(&self, request: http::Request<Buffer>) -> opendal::Result<Response<HttpBody>> {
-        let (mut head, body) = request.into_parts();
-        if let Some(parts) = &self.parts {
-            parts.put_right(&mut head).await?;
-        }
-        let mut asked = Asked::new((head, body), self.detour.as_ref())?;
-        loop {
-            let trouble = match self.once(&asked).await {
-                Ok(response) => {
-                    if asked.tries > 0 {
-                        tracing::info!(bucket = self.bucket, tries = asked.tries, "the store answers again");
-                        self.tell("");
-                    }
-                    return Ok(response);
-                }
-                Err(trouble) => trouble,
-            };
-            let Some(pause) = self.pause(&asked, &trouble) else { return Err(trouble.into()) };
-            asked.tries += 1;
-            if !pause.is_zero() {
-                tracing::warn!(
-                    bucket = self.bucket, %trouble, tries = asked.tries, again_in = ?pause,
-                    "the store did not do what it was asked; trying again"
-                );
-                self.tell(&format!("waiting for {}: {trouble}", self.bucket));
-            }
-            sleep(pause).await;
+        match &self.habits.tokens {
+            Some(tokens) if tokens.are_asked_by(&request) => tokens.kept_or(self.ask(request)).await,
+            _ => self.ask(request).await,
         }
     }
 }
