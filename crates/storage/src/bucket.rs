@@ -138,8 +138,12 @@ impl Bucket {
     pub async fn delete(&self, key: &str) -> Result<(), StorageError> {
         let path = self.path(key).await?;
         match self.backend.operator().delete(&path).await.map_err(|error| self.error(key, &error)) {
-            Err(error) if error.is_missing() => Ok(()),
-            deleted => deleted,
+            Err(error) if error.is_missing() => {}
+            deleted => deleted?,
+        }
+        match &self.backend {
+            Backend::File(file) => file.tidy(key).await,
+            Backend::Remote(_) => Ok(()),
         }
     }
 

@@ -1,5 +1,5 @@
-//! Object-store servers for tests, as real programs: moto and rclone for S3, with the signature of
-//! every request verified, and Azurite for Azure. `scripts/test-servers.sh` fetches them.
+//! Object-store servers for tests, as real programs: moto, rclone and s3s-fs for S3, with the
+//! signature of every request verified, and Azurite for Azure. `scripts/test-servers.sh` fetches them.
 
 use std::{
     io::{BufRead as _, BufReader, Read},
@@ -76,6 +76,20 @@ impl Server {
             .args(["--config", "/dev/null"]);
         let mut server = Self::start_in(command, "Starting s3 server on [", StorageType::S3, buckets);
         server.endpoint = server.endpoint.trim_end_matches("/]").to_owned();
+        (server.access_key, server.secret_key) = (access_key.to_owned(), secret_key.to_owned());
+        server
+    }
+
+    /// s3s-fs, with these buckets as folders: a third program, by others again.
+    ///
+    /// # Panics
+    /// When it is not installed or does not start.
+    pub fn s3s(buckets: &[&str]) -> Self {
+        let (access_key, secret_key) = ("s3s-access", "s3s-planted-secret");
+        let mut command = Command::new(installed("s3s-fs-").join("bin/s3s-fs"));
+        command.args(["--host", "127.0.0.1", "--port", "0", "--access-key", access_key]);
+        command.args(["--secret-key", secret_key, "."]).env("RUST_LOG", "info").env("NO_COLOR", "1");
+        let mut server = Self::start_in(command, "server is running at ", StorageType::S3, buckets);
         (server.access_key, server.secret_key) = (access_key.to_owned(), secret_key.to_owned());
         server
     }

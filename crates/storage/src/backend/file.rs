@@ -18,6 +18,9 @@ use tokio::{runtime::Handle, task};
 
 use crate::{StorageError, key};
 
+/// How often a folder is made again that others remove.
+const RIVALS: usize = 100;
+
 /// A bucket that is a folder.
 #[derive(Clone)]
 pub(crate) struct File {
@@ -55,10 +58,19 @@ impl Staged {
 
     fn move_into_place(&mut self) -> io::Result<()> {
         let folder = self.object.parent().ok_or(io::ErrorKind::InvalidFilename)?;
-        fs::create_dir_all(folder)?;
-        fs::rename(&self.file, &self.object)?;
-        self.moved = true;
-        fs::File::open(folder)?.sync_all()
+        // what is deleted meanwhile may take its folder with it
+        for _ in 0..RIVALS {
+            fs::create_dir_all(folder)?;
+            match fs::rename(&self.file, &self.object) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound && self.file.exists() => {}
+                moved => {
+                    moved?;
+                    self.moved = true;
+                    return fs::File::open(folder)?.sync_all();
+                }
+            }
+        }
+        Err(io::ErrorKind::ResourceBusy.into())
     }
 }
 
@@ -132,6 +144,18 @@ impl File {
         let path = format!("{}/{}/{:032x}", self.bucket, Self::WRITING, rand::rng().random::<u128>());
         let file = self.root.join(&path);
         Ok(Staged { path, file, object, uri: self.uri(key), moved: false })
+    }
+
+    /// Removes the folders that a deleted object leaves empty: in other stores there are none.
+    pub(crate) async fn tidy(&self, key: &str) -> Result<(), StorageError> {
+        let (object, depth) = (self.confine(key).await?, key.matches('/').count());
+        off_the_runtime(move || {
+            let folders = object.ancestors().skip(1).take(depth);
+            // one that is not empty ends it, and those above are not empty either
+            folders.map(fs::remove_dir).take_while(Result::is_ok).for_each(drop);
+        })
+        .await;
+        Ok(())
     }
 
     /// The file of a key, after a look that no symbolic link takes it out of the bucket.

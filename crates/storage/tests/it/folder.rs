@@ -58,6 +58,37 @@ async fn a_removed_bucket_is_made_again(folder: Folder) {
 }
 
 #[rstest]
+#[tokio::test]
+async fn what_is_deleted_takes_its_empty_folders_along(folder: Folder) {
+    let bucket = folder.bucket();
+    for key in ["a/b/c/1.ts", "a/b/2.ts"] {
+        bucket.put_bytes(key, Bytes::from_static(b"film")).await.expect("put");
+    }
+    bucket.delete("a/b/c/1.ts").await.expect("deleted");
+    assert!(folder.path("bkt/a/b").is_dir() && !folder.path("bkt/a/b/c").exists());
+    bucket.delete("a/b/2.ts").await.expect("deleted");
+    assert!(folder.path("bkt").is_dir() && !folder.path("bkt/a").exists());
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_folder_that_is_taken_along_is_made_again_for_others(folder: Folder) {
+    let comes_and_goes = |key: &'static str| {
+        let bucket = folder.bucket();
+        tokio::spawn(async move {
+            for _ in 0..100 {
+                bucket.put_bytes(key, Bytes::from_static(b"film")).await.expect("put");
+                bucket.delete(key).await.expect("deleted");
+            }
+        })
+    };
+    let (one, other) = (comes_and_goes("a/b/1.ts"), comes_and_goes("a/b/2.ts"));
+    one.await.expect("no panic");
+    other.await.expect("no panic");
+    assert!(!folder.path("bkt/a").exists());
+}
+
+#[rstest]
 #[case::a_link_to_a_folder("link/a.mp4")]
 #[case::a_link_to_a_file("file.mp4")]
 #[case::a_link_to_nothing("nothing")]
