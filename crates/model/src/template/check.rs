@@ -1,0 +1,121 @@
+//! What the fields of a template say together, and what can be done at all.
+
+use std::{fmt, num::NonZeroU32};
+
+use super::{AudioCodec, Format, SegmentType, Template, TransMode, VideoCodec};
+use crate::{FieldError, field::within};
+
+impl Template {
+    /// Checks what the fields say together, and that all of it can be done.
+    ///
+    /// # Errors
+    /// The first field that is wrong, with what would be accepted.
+    pub fn check(&self) -> Result<(), FieldError> {
+        self.check_ranges()?;
+        self.check_support()?;
+        self.check_combinations()
+    }
+
+    fn check_ranges(&self) -> Result<(), FieldError> {
+        within("quality", self.quality, 1.0, 10.0)?;
+        within("framerate", self.framerate.map(NonZeroU32::get), 1, 240)?;
+        within("video_bitrate", self.video_bitrate, 10, 200_000)?;
+        within("audio_bitrate", self.audio_bitrate, 8, 640)?;
+        within("gop_size", self.gop_size, 1, 1200)?;
+        within("gop_seconds", self.gop_seconds, 1, 60)?;
+        within("seg_time", self.seg_time, 1, 60)?;
+        for (index, rendition) in self.adaptive_streams.iter().flatten().enumerate() {
+            let field = |name: &str| format!("adaptive_streams[{index}].{name}");
+            within(&field("quality"), rendition.quality, 1.0, 10.0)?;
+            within(&field("framerate"), rendition.framerate.map(NonZeroU32::get), 1, 240)?;
+            within(&field("video_bitrate"), rendition.video_bitrate, 10, 200_000)?;
+            within(&field("audio_bitrate"), rendition.audio_bitrate, 8, 640)?;
+        }
+        if let Some(wish) = &self.thumbnail {
+            let set = |value: u32| Some(value).filter(|value| *value > 0);
+            within("thumbnail.number", set(wish.number), 1, 10_000)?;
+            within("thumbnail.width", set(wish.width), 16, 4096)?;
+            within("thumbnail.height", set(wish.height), 16, 4096)?;
+        }
+        match self.audio_channels {
+            None | Some(1 | 2 | 6) => Ok(()),
+            Some(other) => {
+                Err(FieldError::new("audio_channels", format!("{other} is not supported; give 1, 2 or 6")))
+            }
+        }
+    }
+
+    fn check_support(&self) -> Result<(), FieldError> {
+        let not_yet = |field: &str, value: &dyn fmt::Display, accepted: &str| {
+            Err(FieldError::new(field, format!("`{value}` is not supported yet; {accepted}")))
+        };
+        if self.video_codec() == VideoCodec::Copy {
+            return not_yet("vcodec", &VideoCodec::Copy, "give `h264`");
+        }
+        if self.audio_codec() == AudioCodec::Copy {
+            return not_yet("acodec", &AudioCodec::Copy, "give `aac`");
+        }
+        if let Some(other) = self.trans_mode.filter(|mode| *mode != TransMode::Standard) {
+            return not_yet("trans_mode", &other, "give `standard`");
+        }
+        match self.encryption {
+            Some(_) => Err(FieldError::new("encryption", "is not supported yet; leave it unset")),
+            None => Ok(()),
+        }
+    }
+
+    fn check_combinations(&self) -> Result<(), FieldError> {
+        let wrong = |field: &str, problem: String| Err(FieldError::new(field, problem));
+        if self.video_codec() == VideoCodec::None {
+            if self.audio_codec() == AudioCodec::None {
+                return wrong("acodec", "`none` beside vcodec `none` leaves nothing to make".to_owned());
+            }
+            if self.adaptive_streams.is_some() {
+                return wrong("adaptive_streams", "has renditions beside vcodec `none`".to_owned());
+            }
+            if self.thumbnail.is_some() {
+                return wrong("thumbnail", "cannot be taken beside vcodec `none`".to_owned());
+            }
+            if self.logo_path.is_some() {
+                return wrong("logo_path", "has nothing to be laid over beside vcodec `none`".to_owned());
+            }
+        }
+        if self.loudness.is_some() && matches!(self.audio_codec(), AudioCodec::None | AudioCodec::Copy) {
+            return wrong("loudness", format!("cannot be set beside acodec `{}`", self.audio_codec()));
+        }
+        for (field, set) in
+            [("logo_size", self.logo_size.is_some()), ("logo_offset", self.logo_offset.is_some())]
+        {
+            if set && self.logo_path.is_none() {
+                return wrong(field, "is set without a `logo_path`".to_owned());
+            }
+        }
+        if self.adaptive_streams.is_some() && !self.format.is_segmented() {
+            return wrong(
+                "adaptive_streams",
+                format!("cannot be put into {}; give format `hls` or `dash`", self.format),
+            );
+        }
+        for (field, codec) in self.video_codecs() {
+            let in_ladder = self.adaptive_streams.is_some();
+            if in_ladder && matches!(codec, VideoCodec::Copy | VideoCodec::None) {
+                return wrong(&field, format!("`{codec}` cannot be one of the renditions; give a codec"));
+            }
+        }
+        match (self.format, self.also) {
+            (_, None) | (Format::Hls, Some(Format::Dash)) => {}
+            (format, Some(also)) => {
+                let problem =
+                    format!("`{also}` cannot be had beside {format}; give `dash` with format `hls`");
+                return wrong("also", problem);
+            }
+        }
+        if self.adaptive_streams.as_ref().is_some_and(|streams| streams.len() > 10) {
+            return wrong("adaptive_streams", "has more than 10 renditions".to_owned());
+        }
+        if (self.format == Format::Dash || self.also.is_some()) && self.seg_type == Some(SegmentType::Ts) {
+            return wrong("seg_type", "`ts` cannot be used with dash; give `fmp4`".to_owned());
+        }
+        crate::container::check(self)
+    }
+}
