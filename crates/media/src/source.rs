@@ -27,6 +27,8 @@ pub struct Source {
     pub picture: Option<Picture>,
     /// The sound that is taken for single-track outputs, first; then all others that decode.
     pub sounds: Vec<AudioStream>,
+    /// What it has and nobody here can decode.
+    pub undecoded: Undecoded,
     /// The container's title; may be empty.
     pub title: String,
     /// Whether it is divided into chapters.
@@ -35,6 +37,15 @@ pub struct Source {
     pub clip: Option<Clip>,
     /// Bit rates and names as the customer sees them.
     pub facts: SourceFacts,
+}
+
+/// What cannot be decoded where nothing else of its kind can be: its codec, or how the file names that.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Undecoded {
+    /// Of the picture.
+    pub picture: Option<String>,
+    /// Of the sound.
+    pub sound: Option<String>,
 }
 
 /// A piece of an input: all times of its source count from where it begins.

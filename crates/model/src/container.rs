@@ -167,6 +167,11 @@ fn check_sound(template: &Template, codec: AudioCodec) -> Result<(), FieldError>
         return Err(FieldError::new("audio_sample_rate", problem));
     }
     match template.audio_channels {
+        // FFmpeg tells of more of them in a way that mpegts.js, which browsers play it with, does not know
+        Some(channels) if channels > 2 && template.format == Format::Flv => Err(FieldError::new(
+            "audio_channels",
+            format!("{channels} cannot be had in flv; give 1 or 2, or another format"),
+        )),
         Some(channels) if channels > codec.most_channels() => Err(FieldError::new(
             "audio_channels",
             format!("{channels} cannot be had as `{codec}`; give 1 or 2, or acodec `aac`, `opus` or `ac3`"),
@@ -212,6 +217,7 @@ mod tests {
     #[case(json!({"format": "dash", "acodec": "mp3"}), "acodec: `mp3` cannot be put into dash; give `aac`, `opus` or `ac3`")]
     #[case(json!({"format": "mp4", "acodec": "mp3", "audio_channels": 6}),
         "audio_channels: 6 cannot be had as `mp3`; give 1 or 2, or acodec `aac`, `opus` or `ac3`")]
+    #[case(json!({"format": "flv", "audio_channels": 6}), "audio_channels: 6 cannot be had in flv; give 1 or 2, or another format")]
     #[case(json!({"format": "mp4", "hdr": "keep"}), "hdr: `keep` cannot be had with vcodec `h264`; give vcodec `h265` or `av1`")]
     #[case(json!({"format": "mp4", "acodec": "opus", "audio_sample_rate": "44100"}),
         "audio_sample_rate: 44100 Hz cannot be had as `opus`; give one of [48000]")]

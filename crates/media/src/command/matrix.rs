@@ -3,7 +3,7 @@
 
 use std::{fmt::Write, path::Path};
 
-use model::{AudioCodec, CONTAINERS, Template, VideoCodec};
+use model::{AudioCodec, CONTAINERS, Format, Template, VideoCodec};
 use serde_json::json;
 
 use super::commands;
@@ -40,13 +40,14 @@ fn line(template: &Template) -> String {
 fn everything_that_can_be_put_together() {
     let mut text = String::new();
     for container in CONTAINERS {
+        let channels = if container.format == Format::Flv { 2 } else { 6 };
         for picture in VideoCodec::ALL {
             for sound in
                 [AudioCodec::Aac, AudioCodec::Mp3, AudioCodec::Opus, AudioCodec::Ac3, AudioCodec::None]
             {
                 for hdr in ["", "keep"] {
                     let mut fields = json!({"format": container.format, "vcodec": picture, "acodec": sound,
-                        "resolution": "360p", "audio_channels": 6, "hdr": hdr});
+                        "resolution": "360p", "audio_channels": channels, "hdr": hdr});
                     if let Some(segments) = container.segments {
                         fields["seg_type"] = json!(segments);
                         fields["adaptive_streams"] = json!([]);

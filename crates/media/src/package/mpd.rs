@@ -1,6 +1,7 @@
 //! DASH manifests: the packager leaves a short last segment out of a representation's bandwidth, which
-//! is then below the average of a short one; and it takes the duration from one of them, so that the
-//! end of a longer one would not be played.
+//! is then below the average of a short one; it takes the duration from one of them, so that the end of
+//! a longer one would not be played; and of pictures it does not say that segments begin with a picture
+//! that stands alone, which is so with every plan, and verified.
 
 use std::{fs, io, ops::Range, path::Path};
 
@@ -9,8 +10,8 @@ use roxmltree::{Document, Node};
 use super::{bandwidth::Bandwidth, vp9};
 use crate::VideoPlan;
 
-/// A manifest whose bandwidths are measured on the files below `dir`, and whose duration is that of the
-/// longest representation.
+/// A manifest whose bandwidths are measured on the files below `dir`, whose duration is that of the
+/// longest representation, and whose adaptation sets say how segments begin.
 pub(crate) fn put_right(text: &str, dir: &Path, videos: &[VideoPlan]) -> io::Result<String> {
     let document = Document::parse(text).map_err(io::Error::other)?;
     let mut changes: Vec<(Range<usize>, String)> = Vec::new();
@@ -25,6 +26,12 @@ pub(crate) fn put_right(text: &str, dir: &Path, videos: &[VideoPlan]) -> io::Res
         if let Some(attribute) = node.attribute_node("bandwidth") {
             let peak = Bandwidth::of(&segments).peak.ceil() as u64;
             changes.push((attribute.range_value(), peak.to_string()));
+        }
+    }
+    for set in document.descendants().filter(|node| node.tag_name().name() == "AdaptationSet") {
+        if set.attribute("startWithSAP").is_none() {
+            let after_name = set.range().start + "<AdaptationSet".len();
+            changes.push((after_name..after_name, r#" startWithSAP="1""#.to_owned()));
         }
     }
     if let Some(attribute) = document.root_element().attribute_node("mediaPresentationDuration") {
@@ -124,8 +131,9 @@ mod tests {
         for (name, bytes) in [("1.m4s", 36_730), ("2.m4s", 7_828)] {
             fs::write(folder.path().join("files/v").join(name), vec![0; bytes]).expect("written");
         }
-        let text = r#"<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" mediaPresentationDuration="PT2.0S"><Representation id="0" bandwidth="146920" codecs="avc1.42c014"><SegmentTemplate timescale="15360" media="files/v/$Number$.m4s" startNumber="1"><SegmentTimeline><S t="0" d="30720"/><S t="30720" d="512"/></SegmentTimeline></SegmentTemplate></Representation></MPD>"#;
+        let text = r#"<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" mediaPresentationDuration="PT2.0S"><AdaptationSet id="0"><Representation id="0" bandwidth="146920" codecs="avc1.42c014"><SegmentTemplate timescale="15360" media="files/v/$Number$.m4s" startNumber="1"><SegmentTimeline><S t="0" d="30720"/><S t="30720" d="512"/></SegmentTimeline></SegmentTemplate></Representation></AdaptationSet></MPD>"#;
         let right = put_right(text, folder.path(), &[]).expect("readable");
-        assert_eq!(right, text.replace("146920", "175311").replace("PT2.0S", "PT2.033S"));
+        let wanted = text.replace("146920", "175311").replace("PT2.0S", "PT2.033S");
+        assert_eq!(right, wanted.replace("<AdaptationSet id", "<AdaptationSet startWithSAP=\"1\" id"));
     }
 }

@@ -9,7 +9,7 @@ use model::{
 };
 
 use crate::{
-    Clip, FieldOrder, Light, MediaError, Source, Turn,
+    Clip, FieldOrder, Light, MediaError, Source, Turn, Undecoded,
     codecs::{PictureCodec, SoundCodec},
 };
 
@@ -227,10 +227,12 @@ pub struct AudioPlan {
 /// Decides what is made of a source.
 ///
 /// # Errors
-/// [`ErrorCode::NothingToTranscode`] when the streams that the template needs are absent.
+/// [`ErrorCode::NothingToTranscode`] when the streams that the template needs are absent;
+/// [`ErrorCode::InvalidInput`] when they are there and cannot be decoded.
 pub fn plan(template: &Template, source: &Source, settings: &PlanSettings) -> Result<Plan, MediaError> {
     let picture = source.picture.as_ref().filter(|_| template.video_codec() != VideoCodec::None);
     let sounds = sound::chosen(template, source);
+    all_decoded(template, source)?;
     if picture.is_none() && sounds.is_empty() {
         return Err(nothing(template, source));
     }
@@ -268,9 +270,26 @@ pub fn plan(template: &Template, source: &Source, settings: &PlanSettings) -> Re
     })
 }
 
+/// What a template takes of a source is not left out in silence.
+fn all_decoded(template: &Template, source: &Source) -> Result<(), MediaError> {
+    let Undecoded { picture, sound } = &source.undecoded;
+    let (shows, sounds) =
+        (template.video_codec() != VideoCodec::None, template.audio_codec() != AudioCodec::None);
+    let detail = match (picture, sound) {
+        (Some(codec), _) if shows => {
+            format!("its picture (`{codec}`) cannot be decoded; `vcodec` `none` would make its sound alone")
+        }
+        (_, Some(codec)) if sounds => {
+            format!("its sound (`{codec}`) cannot be decoded; `acodec` `none` would make its picture alone")
+        }
+        _ => return Ok(()),
+    };
+    Err(MediaError::new(ErrorCode::InvalidInput, detail))
+}
+
 fn nothing(template: &Template, source: &Source) -> MediaError {
     let has = match (&source.picture, source.sounds.is_empty()) {
-        (Some(_), true) => "a picture and no sound that can be decoded",
+        (Some(_), true) => "a picture alone",
         (Some(_), false) => "a picture and sound",
         (None, _) => "sound alone",
     };

@@ -9,6 +9,9 @@ use crate::{Picture, codecs::PictureCodec};
 
 /// Short sides of the usual ladder.
 const LADDER: [u32; 5] = [1080, 720, 540, 360, 234];
+/// Between two of these a source has a rung of its own when the next one below it has less than this
+/// share of its sides: else a third of the pixels and more would be lost.
+const NEAR: f64 = 0.8;
 /// `quality` when neither it nor a bit rate is given.
 const USUAL_QUALITY: f64 = 5.0;
 /// Bit rates grow more slowly than pixels, by this power.
@@ -71,12 +74,12 @@ fn ladder(template: &Template, shown: (f64, f64)) -> Vec<Rung> {
     let sides = LADDER.map(|side| size::scale(Resolution::ShortSide(side), shown));
     let cap = scale(template.resolution, shown);
     let mut scales: Vec<f64> = sides.into_iter().filter(|scale| !size::enlarges(*scale)).collect();
+    let below_the_ladder = size::enlarges(sides[0]);
     if template.resolution.is_some() && !size::enlarges(cap) {
         scales.retain(|scale| *scale < cap / 1.02);
         scales.insert(0, cap);
-    }
-    if scales.is_empty() {
-        scales.push(1.0);
+    } else if below_the_ladder && scales.first().is_none_or(|scale| *scale < NEAR) {
+        scales.insert(0, 1.0);
     }
     let top = scales[0];
     scales

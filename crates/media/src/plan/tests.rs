@@ -67,6 +67,7 @@ pub(crate) fn source(picture: Option<Picture>, sounds: Vec<AudioStream>) -> Sour
         duration_is_indexed: true,
         picture,
         sounds,
+        undecoded: crate::Undecoded::default(),
         title: String::new(),
         has_chapters: false,
         clip: None,
@@ -125,6 +126,9 @@ fn square_pixels() {
 #[rstest]
 #[case::full_hd((1920, 1080), "", &["1080p=1920x1080", "720p=1280x720", "540p=960x540", "360p=640x360", "234p=416x234"])]
 #[case::between_two((1280, 800), "", &["720p=1152x720", "540p=864x540", "360p=576x360", "234p=374x234"])]
+#[case::far_above_360((854, 480), "", &["480p=854x480", "360p=640x360", "234p=416x234"])]
+#[case::far_above_234((320, 568), "", &["320p=320x568", "234p=234x416"])]
+#[case::far_above_them_all((3840, 2160), "", &["1080p=1920x1080", "720p=1280x720", "540p=960x540", "360p=640x360", "234p=416x234"])]
 #[case::nearly_720((1276, 718), "", &["718p=1276x718", "540p=960x540", "360p=640x360", "234p=416x234"])]
 #[case::below_all((320, 180), "", &["180p=320x180"])]
 #[case::portrait((1080, 1920), "", &["1080p=1080x1920", "720p=720x1280", "540p=540x960", "360p=360x640", "234p=234x416"])]
@@ -321,6 +325,33 @@ fn nothing_to_transcode(
 ) {
     let error = plan(&template(fields), &source(picture, sounds), &settings()).expect_err("nothing");
     assert_eq!(error.code, ErrorCode::NothingToTranscode);
+}
+
+#[rstest]
+#[case(json!({"format": "mp4"}), Some("vvc"), None, Some("its picture (`vvc`)"))]
+#[case(json!({"format": "mp4"}), None, Some("ac4"), Some("its sound (`ac4`)"))]
+#[case(json!({"format": "mp4", "vcodec": "none"}), Some("vvc"), None, None)]
+#[case(json!({"format": "mp4", "acodec": "none"}), None, Some("ac4"), None)]
+fn what_cannot_be_decoded_is_not_left_out_in_silence(
+    #[case] fields: Value,
+    #[case] no_picture: Option<&str>,
+    #[case] no_sound: Option<&str>,
+    #[case] words: Option<&str>,
+) {
+    let has = |without: Option<&str>| without.is_none();
+    let picture = has(no_picture).then(|| picture(640, 360, "25"));
+    let sounds = has(no_sound).then(|| sound(1, 2, "")).into_iter().collect();
+    let undecoded =
+        crate::Undecoded { picture: no_picture.map(str::to_owned), sound: no_sound.map(str::to_owned) };
+    let source = Source { undecoded, ..source(picture, sounds) };
+    match (plan(&template(fields), &source, &settings()), words) {
+        (Ok(_), None) => {}
+        (Err(error), Some(words)) => {
+            assert_eq!(error.code, ErrorCode::InvalidInput);
+            assert!(error.detail.starts_with(words), "{}", error.detail);
+        }
+        (outcome, _) => panic!("{outcome:?}"),
+    }
 }
 
 #[test]

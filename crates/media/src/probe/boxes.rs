@@ -185,11 +185,11 @@ impl<'a> Chunks<'a> {
     }
 }
 
-fn child<'a>(body: &'a [u8], kind: &[u8; 4]) -> Option<&'a [u8]> {
+pub(crate) fn child<'a>(body: &'a [u8], kind: &[u8; 4]) -> Option<&'a [u8]> {
     children(body).find(|(found, _)| *found == kind).map(|(_, body)| body)
 }
 
-fn children(mut rest: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+pub(crate) fn children(mut rest: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     std::iter::from_fn(move || {
         let size = match number32(rest, 0)? as usize {
             0 => rest.len(),
@@ -202,12 +202,12 @@ fn children(mut rest: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     })
 }
 
-fn number32(bytes: &[u8], at: usize) -> Option<u32> {
+pub(crate) fn number32(bytes: &[u8], at: usize) -> Option<u32> {
     let bytes = bytes.get(at..at.checked_add(4)?)?;
     Some(u32::from_be_bytes(bytes.try_into().ok()?))
 }
 
-fn number64(bytes: &[u8], at: usize) -> Option<u64> {
+pub(crate) fn number64(bytes: &[u8], at: usize) -> Option<u64> {
     let bytes = bytes.get(at..at.checked_add(8)?)?;
     Some(u64::from_be_bytes(bytes.try_into().ok()?))
 }

@@ -61,6 +61,13 @@ fn is_known(stream: &Stream) -> bool {
     !matches!(stream.codec.as_str(), "" | "none" | "unknown")
 }
 
+/// What a file has of a kind, `video` or `audio`, where none of it was chosen: the codec, else what the
+/// container calls it.
+pub(super) fn undecoded(described: &Described, kind: &str) -> Option<String> {
+    let stream = described.streams.iter().find(|stream| stream.kind == kind && !stream.is_still)?;
+    Some(if is_known(stream) { stream.codec.clone() } else { stream.tag.clone() })
+}
+
 /// What shows a picture upright, from where its display matrix puts the axes (ISO/IEC 14496-12,
 /// 8.3.2): (x, y) goes to (a·x + c·y, b·x + d·y), y pointing down.
 pub(super) fn turn(matrix: Option<[i64; 4]>) -> Turn {
@@ -134,6 +141,16 @@ mod tests {
         };
         assert_eq!(indices(&sounds(&described, Some(&described.streams[0]))), [2, 1]);
         assert_eq!(indices(&sounds(&described, None)), [2, 3, 1]);
+    }
+
+    #[test]
+    fn what_is_not_known_goes_by_its_tag() {
+        let strange = Stream { codec: String::new(), tag: "ovc1".to_owned(), ..picture(1, 640, 10) };
+        let cover = Stream { is_still: true, ..picture(0, 640, 1) };
+        let described = Described { streams: vec![cover, strange], ..Described::default() };
+        assert_eq!(pictures(&described, &Packets::default()), [] as [&Stream; 0]);
+        assert_eq!(undecoded(&described, "video").as_deref(), Some("ovc1"));
+        assert_eq!(undecoded(&described, "audio"), None);
     }
 
     #[rstest]

@@ -32,6 +32,8 @@ pub(super) struct Stream {
     /// `video`, `audio`, `subtitle`, `data`, `attachment`.
     pub kind: String,
     pub codec: String,
+    /// What the container calls the codec.
+    pub tag: String,
     pub width: u32,
     pub height: u32,
     pub sample_aspect: Option<Rational>,
@@ -107,6 +109,7 @@ impl Stream {
             index: number(value, "index").unwrap_or(0),
             kind: text(value, "codec_type"),
             codec: text(value, "codec_name"),
+            tag: text(value, "codec_tag_string"),
             width: number(value, "width").unwrap_or(0),
             height: number(value, "height").unwrap_or(0),
             sample_aspect: rate("sample_aspect_ratio"),

@@ -9,7 +9,7 @@ use super::{
     packets::Track,
     rate::{self, Measured},
 };
-use crate::{AudioStream, FieldOrder, Light, MediaError, Picture, Source};
+use crate::{AudioStream, FieldOrder, Light, MediaError, Picture, Source, Undecoded};
 
 /// Times are given to the microsecond: less is the noise of the arithmetic.
 const STEPS: f64 = 1e6;
@@ -66,6 +66,11 @@ pub(super) async fn source(
     };
     let sounds: Vec<_> =
         sounds.iter().zip(&sound_spans).map(|(sound, span)| sound_of(sound, *span, base)).collect();
+    let none_of = |chosen: bool, kind| if chosen { None } else { choose::undecoded(asked.described, kind) };
+    let undecoded = Undecoded {
+        picture: none_of(picture.is_some(), "video"),
+        sound: none_of(!sounds.is_empty(), "audio"),
+    };
     let lead = if counts_from_its_streams(asked.described) { 0.0 } else { base - asked.described.start };
     Ok(Source {
         container: asked.described.container.clone(),
@@ -73,6 +78,7 @@ pub(super) async fn source(
         duration,
         lead: if lead < 0.001 { 0.0 } else { rounded(lead) },
         duration_is_indexed: asked.indexed || is_declared(asked.described),
+        undecoded,
         title: asked.described.title.clone(),
         has_chapters: asked.described.chapters > 0,
         clip: None,

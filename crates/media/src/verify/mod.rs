@@ -2,13 +2,15 @@
 //!
 //! What the output says of itself ([`listing`], read by [`hls`], [`dash`] and [`single`]), what is
 //! really there packet by packet ([`scan`] into [`facts`]), and the plan have to agree ([`judge`],
-//! [`streams`], [`claims`]); both ends of everything are decoded ([`decode`]). Any disagreement is a
+//! [`streams`], [`claims`]); every segment has to begin as players need it ([`ts`], [`fragments`]); both
+//! ends of everything are decoded ([`decode`]). Any disagreement is a
 //! failure: nothing is repaired here.
 
 mod claims;
 mod dash;
 mod decode;
 mod facts;
+mod fragments;
 mod hls;
 mod judge;
 mod light;
@@ -19,13 +21,14 @@ mod stills;
 mod streams;
 #[cfg(test)]
 mod tests;
+mod ts;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use model::{ErrorCode, Format, OutputFacts, OutputGroup};
 use tokio_util::sync::CancellationToken;
 
 use judge::Found;
-use listing::Listing;
+use listing::{Listing, Planned, Wrapping, wrong};
 
 use crate::{Media, MediaError, Plan, RunOutput, Source, formats, run::bytes_below};
 
@@ -97,6 +100,7 @@ pub(crate) async fn verify(
         found.judge()?;
         claims::check(&found)?;
     }
+    check_segments(plan, &listing).await?;
     let decodes = listing.tracks.iter().zip(&facts).map(|(track, facts)| async move {
         light::check(media, plan, track, cancel).await?;
         if decode::needs_ffmpeg(plan, track) {
@@ -112,6 +116,35 @@ pub(crate) async fn verify(
     measure(&found, output).await
 }
 
+/// Segments begin as players need it that join there.
+async fn check_segments(plan: &Plan, listing: &Listing) -> Result<(), MediaError> {
+    let pictures = plan.videos.iter().map(|video| video.codec).collect::<Vec<_>>();
+    let tracks = listing.tracks.clone();
+    off_the_runtime(move || {
+        tracks.iter().try_for_each(|track| {
+            let picture = track.planned.iter().find_map(|planned| match *planned {
+                Planned::Video(number) => Some(pictures[number]),
+                Planned::Audio(_) => None,
+            });
+            let checked = match track.wrapping {
+                Wrapping::Ts => ts::check(track, picture.is_some()),
+                Wrapping::Fragments => fragments::check(track, picture),
+                Wrapping::Mp4 | Wrapping::Flv => Ok(()),
+            };
+            checked.map_err(|problem| wrong(format!("`{}`: {problem}", track.name)))
+        })
+    })
+    .await
+}
+
+/// Reads files where it holds up nothing else.
+async fn off_the_runtime<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, MediaError> + Send + 'static,
+) -> Result<T, MediaError> {
+    let lost = |lost| MediaError::new(ErrorCode::Internal, format!("the output was not read: {lost}"));
+    tokio::task::spawn_blocking(read).await.map_err(lost)?
+}
+
 /// What the main file lists, and what a second manifest does.
 async fn read_listings(
     plan: &Plan,
@@ -120,7 +153,7 @@ async fn read_listings(
 ) -> Result<(Listing, Option<Listing>), MediaError> {
     let (plan, dir) = (plan.clone(), output.dir.clone());
     let source = source.clone();
-    let read = tokio::task::spawn_blocking(move || {
+    off_the_runtime(move || {
         stills::check(&plan, &source, &dir)?;
         let listing = |format: Format, file: &str| match format {
             Format::Mp4 | Format::Flv => single::read(&plan, &dir),
@@ -130,9 +163,8 @@ async fn read_listings(
         let second = formats::manifests(&plan).into_iter().nth(1);
         let main = listing(plan.format, &formats::main_file(plan.format))?;
         Ok((main, second.map(|(format, file)| listing(format, &file)).transpose()?))
-    });
-    read.await
-        .map_err(|lost| MediaError::new(ErrorCode::Internal, format!("the output was not read: {lost}")))?
+    })
+    .await
 }
 
 /// What the customer is told of an output that is right.

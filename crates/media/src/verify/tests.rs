@@ -25,7 +25,7 @@ struct Output {
     facts: Vec<Vec<StreamFacts>>,
 }
 
-fn plan() -> Plan {
+pub(super) fn plan() -> Plan {
     let colour = Colour::bt709();
     Plan {
         format: Format::Hls,
@@ -246,6 +246,7 @@ fn source() -> Source {
         has_chapters: false,
         picture: None,
         sounds: Vec::new(),
+        undecoded: crate::Undecoded::default(),
         title: String::new(),
         facts: model::SourceFacts::default(),
     }

@@ -41,6 +41,33 @@ async fn a_file_without_its_index() {
     assert!(error.detail.contains("moov"), "{error}");
 }
 
+/// What nobody here can decode is told, and left out only where the template wants it so.
+#[rstest]
+#[case::picture("avc1", "zzz1", "picture (`zzz1`)", json!({"vcodec": "none"}))]
+#[case::sound("alac", "zzz2", "sound (`zzz2`)", json!({"acodec": "none"}))]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_without_a_decoder(
+    #[case] known: &str,
+    #[case] strange: &str,
+    #[case] words: &str,
+    #[case] without: Value,
+) {
+    let Some(bench) = Bench::find().await else { return };
+    let input = bench.clip("a.mp4", &CLIP.replace("-c:a aac", "-c:a alac"));
+    let mut bytes = fs::read(&input).expect("readable");
+    let entry = format!("{known}\0\0\0\0\0\0\0\x01");
+    let entry = bytes.windows(12).position(|name| name == entry.as_bytes()).expect("a sample entry");
+    bytes[entry..entry + 4].copy_from_slice(strange.as_bytes());
+    fs::write(&input, &bytes).expect("written");
+    let error = bench.make(&input, json!({"format": "mp4"}), json!({})).await.expect_err("refused");
+    assert_eq!(error.code, ErrorCode::InvalidInput);
+    assert!(error.detail.contains(words), "{error}");
+    let mut template = json!({"format": "mp4"});
+    template.as_object_mut().expect("an object").extend(without.as_object().expect("an object").clone());
+    let made = bench.make(&input, template, json!({})).await.expect("made");
+    assert_eq!(bench.streams(&made.main()).len(), 1);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_with_its_index_at_the_end() {
     let Some(bench) = Bench::find().await else { return };

@@ -1,0 +1,203 @@
+//! The packets of transport streams (ISO/IEC 13818-1): what a player relies on that joins at any
+//! segment (RFC 8216, 3.2). Read from the bytes; flags of keyframes are not believed.
+
+use std::{fs::File, io::Read as _};
+
+use super::listing::{Piece, Track};
+
+/// Bytes of a packet.
+const PACKET: usize = 188;
+/// Bytes in which the tables, the clock and the start of the first picture have to be.
+const START: u64 = 1000 * PACKET as u64;
+/// The kind of stream that H.264 is (ISO/IEC 13818-1, table 2-34).
+const H264: u8 = 0x1b;
+
+/// Looks at the start of every segment of a track; says what is wrong.
+pub(super) fn check(track: &Track, is_picture: bool) -> Result<(), String> {
+    for (index, segment) in track.segments.iter().enumerate() {
+        begins_well(&segment.piece, is_picture)
+            .map_err(|problem| format!("segment {} {problem}", index + 1))?;
+    }
+    Ok(())
+}
+
+fn begins_well(piece: &Piece, is_picture: bool) -> Result<(), String> {
+    if !piece.bytes.is_multiple_of(PACKET as u64) {
+        return Err(format!("has {} bytes, which are not whole packets", piece.bytes));
+    }
+    let mut start = Vec::new();
+    File::open(&piece.path)
+        .and_then(|file| file.take(START).read_to_end(&mut start))
+        .map_err(|error| format!("cannot be read: {error}"))?;
+    let packets: Option<Vec<_>> = start.chunks_exact(PACKET).map(Packet::read).collect();
+    let packets = packets.ok_or("loses the packets' sync byte")?;
+    let programme = packets.first().filter(|packet| packet.pid == 0).and_then(|packet| packet.section());
+    let map = programme.and_then(first_map).ok_or("does not begin with a PAT")?;
+    let map = packets.get(1).filter(|packet| packet.pid == map).and_then(|packet| packet.section());
+    let map = map.ok_or("has no PMT after its PAT")?;
+    let (clock, streams) = streams(map).ok_or("has a PMT that cannot be read")?;
+    let stream = match streams[..] {
+        [(kind, pid)] if !is_picture || kind == H264 => pid,
+        _ => return Err("has a PMT that does not name its one stream".to_owned()),
+    };
+    if !packets.iter().any(|packet| packet.pid == clock && packet.has_clock) {
+        return Err("does not have the clock (PCR) that its PMT names".to_owned());
+    }
+    let mut of_it = packets.iter().filter(|packet| packet.pid == stream);
+    let first = of_it.next().filter(|packet| packet.starts).ok_or("does not begin with a whole frame")?;
+    if is_picture {
+        let rest = of_it.take_while(|packet| !packet.starts);
+        let picture: Vec<u8> =
+            [first].into_iter().chain(rest).flat_map(|packet| packet.payload).copied().collect();
+        stands_alone(&picture)?;
+    }
+    Ok(())
+}
+
+/// A transport packet.
+struct Packet<'a> {
+    pid: u16,
+    /// Whether a frame or a table starts in it.
+    starts: bool,
+    has_clock: bool,
+    payload: &'a [u8],
+}
+
+impl<'a> Packet<'a> {
+    fn read(bytes: &'a [u8]) -> Option<Self> {
+        let [0x47, high, low, flags, rest @ ..] = bytes else { return None };
+        let (has_adaptation, has_payload) = (flags & 0x20 != 0, flags & 0x10 != 0);
+        let adaptation = if has_adaptation { usize::from(*rest.first()?) + 1 } else { 0 };
+        let has_clock = adaptation > 1 && rest.get(1)? & 0x10 != 0;
+        let payload = if has_payload { rest.get(adaptation..)? } else { &[] };
+        let pid = u16::from_be_bytes([high & 0x1f, *low]);
+        Some(Self { pid, starts: high & 0x40 != 0, has_clock, payload })
+    }
+
+    /// The table that starts here, without its header of 8 bytes and its checksum of 4.
+    fn section(&self) -> Option<&'a [u8]> {
+        let table = self.payload.get(1 + usize::from(*self.payload.first().filter(|_| self.starts)?)..)?;
+        let length = usize::from(u16::from_be_bytes([table.get(1)? & 0x0f, *table.get(2)?]));
+        table.get(8..(3 + length).checked_sub(4)?)
+    }
+}
+
+/// The PID of the first programme's map.
+fn first_map(table: &[u8]) -> Option<u16> {
+    table.chunks_exact(4).find(|entry| entry[..2] != [0, 0]).map(|entry| pid(&entry[2..]))
+}
+
+/// The PID with the clock, then kind and PID of each stream.
+fn streams(table: &[u8]) -> Option<(u16, Vec<(u8, u16)>)> {
+    let clock = pid(table.get(..2)?);
+    let mut rest = table.get(4 + length(table.get(2..4)?)..)?;
+    let mut streams = Vec::new();
+    while !rest.is_empty() {
+        streams.push((rest[0], pid(rest.get(1..3)?)));
+        rest = rest.get(5 + length(rest.get(3..5)?)..)?;
+    }
+    Some((clock, streams))
+}
+
+fn pid(bytes: &[u8]) -> u16 {
+    u16::from_be_bytes([bytes[0] & 0x1f, bytes[1]])
+}
+
+fn length(bytes: &[u8]) -> usize {
+    usize::from(u16::from_be_bytes([bytes[0] & 0x0f, bytes[1]]))
+}
+
+/// The parameter sets come before the first slice, and that is of an IDR picture (ITU-T H.264, table
+/// 7-1).
+fn stands_alone(picture: &[u8]) -> Result<(), String> {
+    let units = picture.windows(4).filter(|window| window[..3] == [0, 0, 1]).map(|window| window[3] & 0x1f);
+    let mut sets = [false; 2];
+    for kind in units {
+        match kind {
+            7 => sets[0] = true,
+            8 => sets[1] = true,
+            5 if sets == [true; 2] => return Ok(()),
+            5 => return Err("does not have its parameter sets before its first picture".to_owned()),
+            1..=4 => break,
+            _ => {}
+        }
+    }
+    Err("does not begin with a picture that can be decoded alone".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    const PMT: u16 = 0x20;
+    const STREAM: u16 = 0x50;
+
+    fn packet(pid: u16, starts: bool, clock: bool, payload: &[u8]) -> Vec<u8> {
+        let [high, low] = pid.to_be_bytes();
+        // what is left over is stuffed
+        let adaptation = PACKET - 4 - payload.len();
+        let mut bytes = vec![0x47, high | u8::from(starts) << 6, low, 0x30];
+        let mut stuffing = vec![0xff; adaptation];
+        stuffing[0] = u8::try_from(adaptation - 1).expect("small");
+        stuffing[1] = u8::from(clock) << 4;
+        bytes.extend(stuffing);
+        bytes.extend(payload);
+        bytes
+    }
+
+    fn table(id: u8, body: &[u8]) -> Vec<u8> {
+        let length = u8::try_from(5 + body.len() + 4).expect("small");
+        [&[0, id, 0xb0, length, 0, 1, 0xc1, 0, 0][..], body, &[0; 4]].concat()
+    }
+
+    fn with(pid: u16) -> [u8; 2] {
+        (0xe000 | pid).to_be_bytes()
+    }
+
+    fn programme() -> Vec<u8> {
+        packet(0, true, false, &table(0, &[&[0, 1][..], &with(PMT)].concat()))
+    }
+
+    fn map(kind: u8) -> Vec<u8> {
+        let body = [&with(STREAM)[..], &[0xf0, 0, kind], &with(STREAM), &[0xf0, 0]].concat();
+        packet(PMT, true, false, &table(2, &body))
+    }
+
+    const PES: [u8; 9] = [0, 0, 1, 0xe0, 0, 0, 0x80, 0, 0];
+
+    fn frame(units: &[u8]) -> Vec<u8> {
+        let units = units.iter().flat_map(|kind| [0, 0, 1, *kind, 0xff]);
+        packet(STREAM, true, true, &PES.into_iter().chain(units).collect::<Vec<_>>())
+    }
+
+    fn check(packets: &[Vec<u8>], is_picture: bool) -> Result<(), String> {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let bytes = packets.concat();
+        std::fs::write(file.path(), &bytes).expect("written");
+        begins_well(&Piece { path: file.path().to_owned(), bytes: bytes.len() as u64 }, is_picture)
+    }
+
+    #[test]
+    fn what_is_right_is_agreed_to() {
+        assert_eq!(check(&[programme(), map(H264), frame(&[9, 0x67, 0x68, 6, 0x65])], true), Ok(()));
+        assert_eq!(check(&[programme(), map(0x0f), frame(&[])], false), Ok(()));
+    }
+
+    #[rstest]
+    #[case::part_of_a_packet(vec![programme(), vec![0x47]], "not whole packets")]
+    #[case::sync(vec![programme(), vec![0; PACKET]], "sync byte")]
+    #[case::no_programme(vec![map(H264), frame(&[0x67, 0x68, 0x65])], "does not begin with a PAT")]
+    #[case::no_map(vec![programme(), frame(&[0x67, 0x68, 0x65])], "no PMT after its PAT")]
+    #[case::another_kind(vec![programme(), map(0x24), frame(&[0x67, 0x68, 0x65])], "does not name its one stream")]
+    #[case::no_clock(vec![programme(), map(H264), packet(STREAM, true, false, &PES)], "the clock (PCR)")]
+    #[case::part_of_a_frame(vec![programme(), map(H264), packet(STREAM, false, true, &[0])], "a whole frame")]
+    #[case::no_key(vec![programme(), map(H264), frame(&[0x67, 0x68, 0x41])], "decoded alone")]
+    #[case::no_sets(vec![programme(), map(H264), frame(&[0x67, 0x65])], "parameter sets")]
+    #[case::late_key(vec![programme(), map(H264), frame(&[9]), frame(&[0x67, 0x68, 0x65])], "decoded alone")]
+    fn what_is_wrong_is_refused(#[case] packets: Vec<Vec<u8>>, #[case] words: &str) {
+        let problem = check(&packets, true).expect_err("refused");
+        assert!(problem.contains(words), "{problem}");
+    }
+}
