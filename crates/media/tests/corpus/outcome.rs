@@ -295,8 +295,9 @@ fn check_picture(video: &Value, (width, height): (f64, f64), is_ladder: bool) ->
     let side = |name: &str| video[name].as_f64().unwrap_or(0.0);
     let (is_width, is_height) = (side("width"), side("height"));
     let short = width.min(height);
-    // of a ladder the rungs above the source are left out, down to the last one
-    let rung = if is_ladder && (234.0..360.0).contains(&short) { 234.0 } else { 360.0 };
+    // of a ladder the rungs above the source are left out, down to the last one; where that is far below,
+    // there is one of the source's own size
+    let rung = if is_ladder && (234.0..234.0 / 0.8).contains(&short) { 234.0 } else { 360.0 };
     let scale = f64::min(1.0, rung / short);
     // even sides move the shape of a small picture by a pixel
     let near = |is: f64, of_source: f64| (is - (of_source * scale).max(2.0)).abs() <= 1.5;
