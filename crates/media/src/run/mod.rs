@@ -261,7 +261,11 @@ pub(crate) async fn bytes_below(dir: &Path) -> io::Result<u64> {
         let mut bytes = 0;
         for entry in std::fs::read_dir(dir)? {
             let entry = entry?;
-            let meta = entry.metadata()?;
+            let meta = match entry.metadata() {
+                // the packager has files for a moment
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                meta => meta?,
+            };
             bytes += if meta.is_dir() { sum(&entry.path())? } else { meta.len() };
         }
         Ok(bytes)
