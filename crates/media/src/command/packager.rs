@@ -46,7 +46,8 @@ pub(super) fn arguments(plan: &Plan, segmenting: Segmenting) -> Vec<OsString> {
         }
     }
     for (format, file) in formats::manifests(plan) {
-        for (flag, value) in formats::manifest(format, plan.early, &Path::new("out").join(file)) {
+        let file = Path::new("out").join(file);
+        for (flag, value) in formats::manifest(format, plan.early, segmenting.seconds.as_f64(), &file) {
             add(flag, value);
         }
     }

@@ -45,12 +45,17 @@ pub(crate) fn muxer(format: Format) -> &'static [&'static str] {
 }
 
 /// The packager's flags for a main playlist or manifest; none for what it does not write. `early`
-/// playlists grow from the start.
-pub(crate) fn manifest(format: Format, early: bool, file: &Path) -> Vec<(&'static str, OsString)> {
+/// playlists grow from the start; `segment` is the length of segments in seconds.
+pub(crate) fn manifest(
+    format: Format,
+    early: bool,
+    segment: f64,
+    file: &Path,
+) -> Vec<(&'static str, OsString)> {
     let file = file.as_os_str().to_owned();
     match format {
         Format::Hls => hls::flags(file, early),
-        Format::Dash => dash::flags(file),
+        Format::Dash => dash::flags(file, segment),
         Format::Mp4 | Format::Flv => Vec::new(),
     }
 }

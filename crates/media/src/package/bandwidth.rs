@@ -14,9 +14,10 @@ pub(crate) struct Bandwidth {
 }
 
 impl Bandwidth {
-    /// Of segments, each with its bytes and seconds.
-    pub(crate) fn of(segments: &[(u64, f64)]) -> Self {
-        let target = segments.iter().map(|(_, seconds)| seconds.round()).fold(1.0, f64::max);
+    /// Of segments, each with its bytes and seconds. Without a target duration it is that of the longest.
+    pub(crate) fn of(segments: &[(u64, f64)], target: Option<f64>) -> Self {
+        let longest = segments.iter().map(|(_, seconds)| seconds.round()).fold(1.0, f64::max);
+        let target = target.unwrap_or(longest);
         let average = rate(segments).1;
         // What is shorter than half a target duration has no run at all: its peak is the whole.
         let mut peak = average;
@@ -27,6 +28,13 @@ impl Bandwidth {
             peak = long_enough.map(|(_, bits)| bits).fold(peak, f64::max);
         }
         Self { peak, average }
+    }
+
+    /// The peak, or more where one needs more to have any segment whole once so many seconds have been buffered: at this
+    /// rate a player that begins at any of them never waits again (ISO/IEC 23009-1, 5.3.5.4).
+    pub(crate) fn behind_a_buffer(segments: &[(u64, f64)], buffer: f64) -> f64 {
+        let rates = segments.iter().map(|(bytes, _)| *bytes as f64 * 8.0 / buffer.max(0.001));
+        rates.fold(Self::of(segments, None).peak, f64::max)
     }
 
     /// The larger of both, each for itself.
@@ -58,8 +66,9 @@ pub(super) fn measure(playlist: &Path) -> io::Result<Bandwidth> {
     let text = fs::read_to_string(playlist)?;
     let folder = playlist.parent().unwrap_or(playlist);
     let mut segments = Vec::new();
-    let (mut seconds, mut range) = (0.0, None);
+    let (mut seconds, mut range, mut target) = (0.0, None, None);
     for line in text.lines() {
+        target = lines::target_duration(line).or(target);
         seconds = lines::extinf(line).unwrap_or(seconds);
         range = lines::byte_range(line).or(range);
         if let Some(uri) = lines::uri(line) {
@@ -70,5 +79,5 @@ pub(super) fn measure(playlist: &Path) -> io::Result<Bandwidth> {
             segments.push((bytes, seconds));
         }
     }
-    Ok(Bandwidth::of(&segments))
+    Ok(Bandwidth::of(&segments, target))
 }

@@ -69,6 +69,11 @@ pub(crate) fn uri(line: &str) -> Option<&str> {
     Some(line.trim()).filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
+/// The seconds of an `EXT-X-TARGETDURATION`.
+pub(crate) fn target_duration(line: &str) -> Option<f64> {
+    line.strip_prefix("#EXT-X-TARGETDURATION:")?.trim().parse().ok()
+}
+
 /// The seconds of an `EXTINF`.
 pub(crate) fn extinf(line: &str) -> Option<f64> {
     line.strip_prefix("#EXTINF:")?.split(',').next()?.trim().parse().ok()

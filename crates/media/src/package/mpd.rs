@@ -16,6 +16,8 @@ pub(crate) fn put_right(text: &str, dir: &Path, videos: &[VideoPlan]) -> io::Res
     let document = Document::parse(text).map_err(io::Error::other)?;
     let mut changes: Vec<(Range<usize>, String)> = Vec::new();
     let mut longest = 0.0_f64;
+    let buffer = document.root_element().attribute("minBufferTime").and_then(seconds);
+    let buffer = buffer.ok_or_else(|| io::Error::other("the manifest has no `minBufferTime`"))?;
     for node in document.descendants().filter(|node| node.tag_name().name() == "Representation") {
         let segments = segments(node, dir)?;
         longest = longest.max(segments.iter().map(|(_, seconds)| seconds).sum());
@@ -24,8 +26,8 @@ pub(crate) fn put_right(text: &str, dir: &Path, videos: &[VideoPlan]) -> io::Res
             changes.push((attribute.range_value(), vp9::named(attribute.value(), video)));
         }
         if let Some(attribute) = node.attribute_node("bandwidth") {
-            let peak = Bandwidth::of(&segments).peak.ceil() as u64;
-            changes.push((attribute.range_value(), peak.to_string()));
+            let needed = Bandwidth::behind_a_buffer(&segments, buffer).ceil() as u64;
+            changes.push((attribute.range_value(), needed.to_string()));
         }
     }
     for set in document.descendants().filter(|node| node.tag_name().name() == "AdaptationSet") {
@@ -106,6 +108,23 @@ pub(crate) fn numbered(media: &str, number: u64) -> Option<String> {
     Some(format!("{before}{number:0width$}{after}"))
 }
 
+/// An ISO 8601 duration of hours, minutes and seconds.
+pub(crate) fn seconds(duration: &str) -> Option<f64> {
+    let mut rest = duration.strip_prefix("PT")?;
+    let mut sum = 0.0;
+    while let Some(end) = rest.find(|c: char| c.is_ascii_alphabetic()) {
+        let unit = match &rest[end..=end] {
+            "H" => 3600.0,
+            "M" => 60.0,
+            "S" => 1.0,
+            _ => return None,
+        };
+        sum += rest[..end].parse::<f64>().ok()? * unit;
+        rest = &rest[end + 1..];
+    }
+    rest.is_empty().then_some(sum)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,13 +144,20 @@ mod tests {
     }
 
     #[test]
+    fn durations() {
+        assert_eq!(seconds("PT11.011S"), Some(11.011));
+        assert_eq!(seconds("PT1H2M3S"), Some(3723.0));
+        assert_eq!(seconds("P1D"), None);
+    }
+
+    #[test]
     fn short_last_segments_count() {
         let folder = tempfile::tempdir().expect("a folder");
         fs::create_dir_all(folder.path().join("files/v")).expect("made");
         for (name, bytes) in [("1.m4s", 36_730), ("2.m4s", 7_828)] {
             fs::write(folder.path().join("files/v").join(name), vec![0; bytes]).expect("written");
         }
-        let text = r#"<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" mediaPresentationDuration="PT2.0S"><AdaptationSet id="0"><Representation id="0" bandwidth="146920" codecs="avc1.42c014"><SegmentTemplate timescale="15360" media="files/v/$Number$.m4s" startNumber="1"><SegmentTimeline><S t="0" d="30720"/><S t="30720" d="512"/></SegmentTimeline></SegmentTemplate></Representation></AdaptationSet></MPD>"#;
+        let text = r#"<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" mediaPresentationDuration="PT2.0S" minBufferTime="PT2S"><AdaptationSet id="0"><Representation id="0" bandwidth="146920" codecs="avc1.42c014"><SegmentTemplate timescale="15360" media="files/v/$Number$.m4s" startNumber="1"><SegmentTimeline><S t="0" d="30720"/><S t="30720" d="512"/></SegmentTimeline></SegmentTemplate></Representation></AdaptationSet></MPD>"#;
         let right = put_right(text, folder.path(), &[]).expect("readable");
         let wanted = text.replace("146920", "175311").replace("PT2.0S", "PT2.033S");
         assert_eq!(right, wanted.replace("<AdaptationSet id", "<AdaptationSet startWithSAP=\"1\" id"));

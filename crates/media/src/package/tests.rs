@@ -78,10 +78,15 @@ fn target_durations_hold_and_i_frames_come_with_their_tables() {
 #[test]
 fn a_short_last_segment_is_no_peak_of_its_own() {
     let segments = [(100_000, 2.0), (120_000, 2.0), (30_000, 0.1)];
-    let bandwidth = Bandwidth::of(&segments);
+    let bandwidth = Bandwidth::of(&segments, None);
     assert!((bandwidth.peak - 150_000.0 * 8.0 / 2.1).abs() < 1.0, "{bandwidth:?}");
     assert!((bandwidth.average - 250_000.0 * 8.0 / 4.1).abs() < 1.0, "{bandwidth:?}");
-    assert!(Bandwidth::of(&[]).peak.abs() < f64::EPSILON);
+    let longer = Bandwidth::of(&segments, Some(5.0));
+    assert!((longer.peak - longer.average).abs() < 1.0, "{longer:?}");
+    for (buffer, rate) in [(2.0, bandwidth.peak), (1.0, 120_000.0 * 8.0)] {
+        assert!((Bandwidth::behind_a_buffer(&segments, buffer) - rate).abs() < 1.0, "{buffer}");
+    }
+    assert!(Bandwidth::of(&[], None).peak.abs() < f64::EPSILON);
 }
 
 const MPD: &str = r#"<SegmentTemplate timescale="30000" initialization="files/v1/init.mp4" media="files/v1/$Number$.m4s" startNumber="1">"#;

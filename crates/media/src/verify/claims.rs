@@ -1,15 +1,15 @@
 //! Holds what a playlist or manifest says of a track to what was found.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Debug};
 
 use model::Format;
 
 use super::{
     facts::StreamFacts,
-    judge::Found,
+    judge::{Found, LISTED},
     listing::{Planned, Segment, Track, wrong},
 };
-use crate::{MediaError, VideoPlan, codecs::Named, package::Bandwidth};
+use crate::{AudioPlan, MediaError, VideoPlan, codecs::Named, package::Bandwidth};
 
 /// Bit rates are told to within so much of themselves.
 const BIT_RATES: f64 = 0.01;
@@ -25,23 +25,22 @@ pub(super) fn check(found: &Found<'_>) -> Result<(), MediaError> {
     let hls = found.listing.format == Format::Hls;
     let each = || found.listing.tracks.iter().zip(found.facts);
     let sounds = each().filter(|(track, _)| matches!(track.planned[..], [Planned::Audio(_)]));
-    let rate = |(track, _): (&Track, _)| bandwidth(track);
+    let buffer = found.listing.buffer;
+    let rate = |(track, _): (&Track, _)| bandwidth(track, buffer);
     let loudest = sounds.map(rate).fold(Bandwidth::default(), Bandwidth::larger);
     for (track, facts) in each() {
         let Some(stream) = facts.first() else { continue };
-        let of_it = bandwidth(track);
+        let of_it = bandwidth(track, buffer);
         match track.planned[..] {
             [Planned::Video(number)] => {
                 let sound = found.plan.audios.first().filter(|_| hls).map(|audio| audio.codec.claim());
                 let video = &found.plan.videos[number];
                 check_codecs(track, Some((video, stream)), sound)?;
                 let size = (u64::from(video.width), u64::from(video.height));
-                if track.claims.size != Some(size) {
-                    return Err(untrue(track, "size"));
-                }
+                is_said(track, "size", track.claims.size.as_ref(), &size)?;
                 let rate = video.rate.as_f64();
                 if track.claims.rate.is_none_or(|claimed| (claimed - rate).abs() > FRAME_RATES) {
-                    return Err(untrue(track, "frame rate"));
+                    return Err(untrue(track, "frame rate", track.claims.rate, rate));
                 }
                 check_bandwidth(track, if hls { of_it.plus(loudest) } else { of_it }, hls)?;
                 if hls {
@@ -50,20 +49,19 @@ pub(super) fn check(found: &Found<'_>) -> Result<(), MediaError> {
                         "arib-std-b67" => "HLG",
                         _ => "SDR",
                     };
-                    if track.claims.range.as_deref().unwrap_or("SDR") != range {
-                        return Err(untrue(track, "range of the picture"));
-                    }
+                    let said = track.claims.range.as_deref().unwrap_or("SDR");
+                    is_said(track, "range of the picture", Some(&said), &range)?;
                     check_i_frames(track, stream)?;
                 }
             }
             [Planned::Audio(number)] => {
                 let audio = &found.plan.audios[number];
-                if track.claims.channels != Some(audio.channels.into()) {
-                    return Err(untrue(track, "number of channels"));
+                is_said(track, "number of channels", track.claims.channels.as_ref(), &audio.channels.into())?;
+                if !hls {
+                    let said = track.claims.sample_rate.as_ref();
+                    is_said(track, "sample rate", said, &audio.sample_rate.into())?;
                 }
-                if track.claims.sample_rate.is_some_and(|rate| rate != u64::from(audio.sample_rate)) {
-                    return Err(untrue(track, "sample rate"));
-                }
+                check_language(track, audio)?;
                 if track.claims.bandwidth.is_some() {
                     check_codecs(track, None, Some(audio.codec.claim()))?;
                     check_bandwidth(track, if hls { loudest } else { of_it }, hls)?;
@@ -75,26 +73,58 @@ pub(super) fn check(found: &Found<'_>) -> Result<(), MediaError> {
     Ok(())
 }
 
-fn untrue(track: &Track, what: &str) -> MediaError {
-    wrong(format!("what is said of the {what} of `{}` is not true", track.name))
+/// What is said, if anything, and what was found.
+fn untrue(track: &Track, what: &str, said: Option<impl Debug>, found: impl Debug) -> MediaError {
+    let said = said.map_or_else(|| "nothing".to_owned(), |said| format!("{said:?}"));
+    let name = &track.name;
+    wrong(format!("what is said of the {what} of `{name}` is not true: {said}, and it is {found:?}"))
 }
 
-/// Measured on the segments as they are; how long they last was judged before.
-fn bandwidth(track: &Track) -> Bandwidth {
+fn is_said<T: PartialEq + Debug>(
+    track: &Track,
+    what: &str,
+    said: Option<&T>,
+    found: &T,
+) -> Result<(), MediaError> {
+    if said == Some(found) { Ok(()) } else { Err(untrue(track, what, said, found)) }
+}
+
+/// A sound's language is named with two letters, where there are two, or with three (RFC 5646, 2.2.1). Of the codes with
+/// two forms of three letters (`ger`, `deu`) only one is known here.
+fn check_language(track: &Track, audio: &AudioPlan) -> Result<(), MediaError> {
+    let (said, long) = (track.claims.language.as_deref().unwrap_or_default(), audio.language.as_str());
+    let known = isolang::Language::from_639_3(long);
+    let is_short = known.is_some_and(|language| language.to_639_1() == Some(said));
+    let is_other = known.is_none() && !long.is_empty() && !said.is_empty();
+    if said == long || is_short || is_other {
+        return Ok(());
+    }
+    Err(untrue(track, "language", track.claims.language.as_ref(), long))
+}
+
+/// Measured on the segments as they are; how long they last was judged before. With a buffer, the peak is
+/// what DASH calls one.
+fn bandwidth(track: &Track, buffer: Option<f64>) -> Bandwidth {
     let listed = |segment: &Segment| (segment.piece.bytes, segment.seconds.unwrap_or_default());
-    Bandwidth::of(&track.segments.iter().map(listed).collect::<Vec<_>>())
+    let listed: Vec<_> = track.segments.iter().map(listed).collect();
+    let found = Bandwidth::of(&listed, track.claims.target);
+    let peak = buffer.map_or(found.peak, |buffer| Bandwidth::behind_a_buffer(&listed, buffer));
+    Bandwidth { peak, ..found }
+}
+
+/// Whether a bit rate is told as it was measured.
+pub(super) fn is_rate(claimed: f64, found: f64) -> bool {
+    (claimed - found).abs() <= BIT_RATES * found + 1.0
 }
 
 /// HLS claims an average too.
 fn check_bandwidth(track: &Track, found: Bandwidth, with_average: bool) -> Result<(), MediaError> {
-    let is_true = |claimed: Option<f64>, found: f64| {
-        claimed.is_some_and(|claimed| (claimed - found).abs() <= BIT_RATES * found + 1.0)
-    };
+    let is_true = |claimed: Option<f64>, found| claimed.is_some_and(|claimed| is_rate(claimed, found));
     if !is_true(track.claims.bandwidth, found.peak) {
-        return Err(untrue(track, "bandwidth"));
+        return Err(untrue(track, "bandwidth", track.claims.bandwidth, found.peak));
     }
     if with_average && !is_true(track.claims.average, found.average) {
-        return Err(untrue(track, "average bandwidth"));
+        return Err(untrue(track, "average bandwidth", track.claims.average, found.average));
     }
     Ok(())
 }
@@ -123,11 +153,14 @@ fn check_codecs(
     if is_sound(heard) && is_picture(shown) && claimed.is_empty() {
         Ok(())
     } else {
-        Err(untrue(track, "codec"))
+        let found: Vec<&str> =
+            picture.map(|(video, _)| video.codec.sample_entry()).into_iter().chain(sound).collect();
+        Err(untrue(track, "codec", track.claims.codecs.as_ref(), found))
     }
 }
 
-/// A player that fetches the listed range of a segment has the whole picture, and no more.
+/// A player that fetches the listed range of a segment has the whole picture, and no more; it is shown
+/// until the next one (RFC 8216, 4.3.3.6).
 fn check_i_frames(track: &Track, stream: &StreamFacts) -> Result<(), MediaError> {
     let mut begin = track.init.as_ref().map_or(0, |init| init.bytes);
     let mut begins = BTreeMap::new();
@@ -135,20 +168,25 @@ fn check_i_frames(track: &Track, stream: &StreamFacts) -> Result<(), MediaError>
         begins.insert(segment.piece.path.as_path(), begin);
         begin += segment.piece.bytes;
     }
-    let keyframes = &stream.packets.keyframes;
+    let packets = &stream.packets;
+    let keyframes = &packets.keyframes;
     if keyframes.len() != track.i_frames.len() {
         let (listed, found) = (track.i_frames.len(), keyframes.len());
         return Err(wrong(format!("`{}` lists {listed} I-frames and has {found}", track.name)));
     }
-    for (range, key) in track.i_frames.iter().zip(keyframes) {
-        let Some(begin) = begins.get(range.path.as_path()) else {
-            return Err(untrue(track, "I-frames"));
-        };
-        let (from, to) = (begin + range.offset, begin + range.offset + range.length);
+    let ends = keyframes.iter().skip(1).map(|key| key.index).chain([packets.frames]);
+    for ((range, key), end) in track.i_frames.iter().zip(keyframes).zip(ends) {
+        let said = begins.get(range.path.as_path()).map(|begin| begin + range.offset);
+        let (from, to) = (said.unwrap_or(u64::MAX), said.unwrap_or_default() + range.length);
         // Packets of transport streams have headers of their own, 4 bytes of 188 and some more.
         let most = key.size + key.size / 20 + 1024;
         if from > key.at || to < key.at + key.size || to > key.at + most {
-            return Err(untrue(track, "I-frames"));
+            let said = said.map(|from| from..to);
+            return Err(untrue(track, "bytes of an I-frame", said, key.at..key.at + key.size));
+        }
+        let seconds = (end - key.index) as f64 * packets.frame();
+        if (range.seconds - seconds).abs() > LISTED {
+            return Err(untrue(track, "length of an I-frame", Some(range.seconds), seconds));
         }
     }
     Ok(())

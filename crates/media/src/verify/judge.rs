@@ -13,7 +13,7 @@ use super::{
 use crate::{MediaError, Plan, Source, run::nothing_decoded};
 
 /// Milliseconds are all that playlists tell.
-const LISTED: f64 = 0.001;
+pub(super) const LISTED: f64 = 0.001;
 
 /// An output as it was found: each track with its streams, in the order of the listing.
 #[derive(Clone, Copy)]
@@ -46,6 +46,7 @@ impl Found<'_> {
                 self.check_segments(name, planned, stream, track)?;
             }
         }
+        self.check_ends()?;
         self.check_targets()?;
         self.check_presentation()
     }
@@ -92,20 +93,24 @@ impl Found<'_> {
         Ok(())
     }
 
+    /// Frames by which a stream may begin beside 0.
+    fn frames_before_zero(&self, planned: Planned) -> u32 {
+        match planned {
+            Planned::Video(_) => 1,
+            Planned::Audio(number) => {
+                let audio = &self.plan.audios[number];
+                audio.codec.frames_before_zero(audio.sample_rate)
+            }
+        }
+    }
+
     /// Everything begins together, and at 0 where the format can say so.
     fn check_starts(&self) -> Result<(), MediaError> {
         let origin = self.origin();
         for (name, planned, stream, _) in self.streams() {
             let packets = &stream.packets;
-            let before = match planned {
-                Planned::Video(_) => 1,
-                Planned::Audio(number) => {
-                    let audio = &self.plan.audios[number];
-                    audio.codec.frames_before_zero(audio.sample_rate)
-                }
-            };
             let off = (packets.start - origin).abs();
-            if off > f64::from(before) * packets.frame() + packets.tolerance() {
+            if off > f64::from(self.frames_before_zero(planned)) * packets.frame() + packets.tolerance() {
                 let start = packets.start - origin;
                 return Err(wrong(format!("`{name}` begins at {start:.3} s instead of 0")));
             }
@@ -146,6 +151,7 @@ impl Found<'_> {
             // Sound is cut between its own frames.
             Planned::Audio(_) => packets.frame() + LISTED,
         };
+        let before = f64::from(self.frames_before_zero(planned)) * packets.frame();
         let last = track.segments.len() - 1;
         if let Some(bad) = packets.held.iter().position(|held| held.packets == 0 || !held.begins_with_key) {
             return Err(wrong(format!("segment {} of `{name}` does not begin with a keyframe", bad + 1)));
@@ -160,6 +166,10 @@ impl Found<'_> {
                     "{} lasts {seconds:.3} s instead of {planned_seconds:.3} s",
                     at()
                 )));
+            }
+            let (place, due) = (held.start - self.origin(), index as f64 * planned_seconds);
+            if (place - due).abs() > slack + before {
+                return Err(wrong(format!("{} begins at {place:.3} s instead of {due:.3} s", at())));
             }
             // The last frame of a sound may be longer than what was left of the sound.
             let exact = if index == last { slack } else { LISTED + packets.tolerance() };
@@ -176,8 +186,21 @@ impl Found<'_> {
                     held.start
                 )));
             }
-            if track.claims.target.is_some_and(|target| segment.seconds.unwrap_or(seconds).round() > target) {
-                return Err(wrong(format!("{} lasts longer than the target duration", at())));
+        }
+        Ok(())
+    }
+
+    /// Renditions end within a frame of each other; that they are cut at the same times follows from the plan, which
+    /// has one length of segments for all (RFC 8216, 6.2.4; ISO/IEC 23009-1, 5.3.3.2).
+    fn check_ends(&self) -> Result<(), MediaError> {
+        let mut pictures = self.streams().filter(|(_, planned, ..)| matches!(planned, Planned::Video(_)));
+        let Some((first, _, one, _)) = pictures.next() else { return Ok(()) };
+        for (name, _, other, _) in pictures {
+            let (one, other) = (&one.packets, &other.packets);
+            let (ends, wanted) = (other.seconds(), one.seconds());
+            let rounded = one.tolerance() + other.tolerance();
+            if (ends - wanted).abs() > f64::max(one.frame(), other.frame()) + rounded {
+                return Err(wrong(format!("`{name}` lasts {ends:.3} s, and `{first}` {wanted:.3} s")));
             }
         }
         Ok(())

@@ -69,6 +69,8 @@ pub(super) struct Listing {
     pub tracks: Vec<Track>,
     /// Seconds of the whole presentation, where that is listed.
     pub seconds: Option<f64>,
+    /// Seconds that a player buffers before it begins, for which bandwidths hold, where that is listed.
+    pub buffer: Option<f64>,
 }
 
 impl Listing {
@@ -151,7 +153,7 @@ pub(super) struct Segment {
 }
 
 /// A range of bytes in a segment.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Range {
     /// The segment's file.
     pub path: PathBuf,
@@ -159,6 +161,8 @@ pub(super) struct Range {
     pub offset: u64,
     /// Bytes.
     pub length: u64,
+    /// Seconds that it is shown.
+    pub seconds: f64,
 }
 
 /// What a playlist or manifest claims of a track; nothing is claimed of single files.
@@ -182,6 +186,10 @@ pub(super) struct Claims {
     pub target: Option<f64>,
     /// `PQ`, `HLG` or `SDR`; absent for the latter.
     pub range: Option<String>,
+    /// RFC 5646, such as `en`; absent where it is not known.
+    pub language: Option<String>,
+    /// Ticks a second of its timeline.
+    pub timescale: Option<u64>,
 }
 
 /// What comes out wrong is never the customer's fault.

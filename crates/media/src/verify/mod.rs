@@ -2,9 +2,9 @@
 //!
 //! What the output says of itself ([`listing`], read by [`hls`], [`dash`] and [`single`]), what is
 //! really there packet by packet ([`scan`] into [`facts`]), and the plan have to agree ([`judge`],
-//! [`streams`], [`claims`]); every segment has to begin as players need it ([`ts`], [`fragments`]); both
-//! ends of everything are decoded ([`decode`]). Any disagreement is a
-//! failure: nothing is repaired here.
+//! [`streams`], [`claims`]); every segment has to begin as players need it ([`segments`]: [`ts`],
+//! [`fragments`]); both ends of everything are decoded ([`decode`]). Any disagreement is a failure: nothing
+//! is repaired here. docs/verify.md lists the rules with their sources.
 
 mod claims;
 mod dash;
@@ -16,6 +16,7 @@ mod judge;
 mod light;
 mod listing;
 mod scan;
+mod segments;
 mod single;
 mod stills;
 mod streams;
@@ -28,7 +29,7 @@ use model::{ErrorCode, Format, OutputFacts, OutputGroup};
 use tokio_util::sync::CancellationToken;
 
 use judge::Found;
-use listing::{Listing, Planned, Wrapping, wrong};
+use listing::Listing;
 
 use crate::{Media, MediaError, Plan, RunOutput, Source, formats, run::bytes_below};
 
@@ -100,7 +101,7 @@ pub(crate) async fn verify(
         found.judge()?;
         claims::check(&found)?;
     }
-    check_segments(plan, &listing).await?;
+    check_segments(plan, listing.clone(), second).await?;
     let decodes = listing.tracks.iter().zip(&facts).map(|(track, facts)| async move {
         light::check(media, plan, track, cancel).await?;
         if decode::needs_ffmpeg(plan, track) {
@@ -116,25 +117,10 @@ pub(crate) async fn verify(
     measure(&found, output).await
 }
 
-/// Segments begin as players need it that join there.
-async fn check_segments(plan: &Plan, listing: &Listing) -> Result<(), MediaError> {
-    let pictures = plan.videos.iter().map(|video| video.codec).collect::<Vec<_>>();
-    let tracks = listing.tracks.clone();
-    off_the_runtime(move || {
-        tracks.iter().try_for_each(|track| {
-            let picture = track.planned.iter().find_map(|planned| match *planned {
-                Planned::Video(number) => Some(pictures[number]),
-                Planned::Audio(_) => None,
-            });
-            let checked = match track.wrapping {
-                Wrapping::Ts => ts::check(track, picture.is_some()),
-                Wrapping::Fragments => fragments::check(track, picture),
-                Wrapping::Mp4 | Wrapping::Flv => Ok(()),
-            };
-            checked.map_err(|problem| wrong(format!("`{}`: {problem}", track.name)))
-        })
-    })
-    .await
+/// Of two lists of the same files, the manifest says more.
+async fn check_segments(plan: &Plan, listing: Listing, second: Option<Listing>) -> Result<(), MediaError> {
+    let plan = plan.clone();
+    off_the_runtime(move || segments::check(&plan, second.as_ref().unwrap_or(&listing))).await
 }
 
 /// Reads files where it holds up nothing else.

@@ -195,7 +195,7 @@ impl Output {
         let rate = |segments: &[Segment]| {
             let of_it: Vec<_> =
                 segments.iter().map(|s| (s.piece.bytes, s.seconds.unwrap_or_default())).collect();
-            crate::package::Bandwidth::of(&of_it)
+            crate::package::Bandwidth::of(&of_it, None)
         };
         let both = rate(&shown).plus(rate(&heard));
         let claims = Claims {
@@ -210,6 +210,7 @@ impl Output {
             path: segment.piece.path.clone(),
             offset: TABLES,
             length: FRAME + 100,
+            seconds: segment.seconds.unwrap_or_default(),
         };
         let i_frames = shown.iter().map(i_frame).collect();
         let pictures = Track { i_frames, ..track("360p", Planned::Video(0), shown, claims) };
@@ -218,7 +219,12 @@ impl Output {
         Self {
             plan: plan(),
             source: source(),
-            listing: Listing { format: Format::Hls, tracks: vec![pictures, sounds], seconds: None },
+            listing: Listing {
+                format: Format::Hls,
+                tracks: vec![pictures, sounds],
+                seconds: None,
+                buffer: None,
+            },
             facts,
         }
     }
@@ -311,14 +317,18 @@ fn wrong_headers_are_refused(#[case] change: fn(&mut Output), #[case] words: &st
 #[case::size(|o: &mut Output| o.listing.tracks[0].claims.size = Some((360, 640)), "size of `360p`")]
 #[case::rate(|o: &mut Output| o.listing.tracks[0].claims.rate = Some(24.97), "frame rate of `360p`")]
 #[case::no_rate(|o: &mut Output| o.listing.tracks[0].claims.rate = None, "frame rate of `360p`")]
-#[case::bandwidth(|o: &mut Output| o.listing.tracks[0].claims.bandwidth = Some(1e5), "the bandwidth of `360p`")]
+#[case::bandwidth(|o: &mut Output| o.listing.tracks[0].claims.bandwidth = Some(1e5), "the bandwidth of `360p` is not true: 100000.0, and it is 581008.0")]
+#[case::buffer(|o: &mut Output| o.listing.buffer = Some(1.0), "the bandwidth of `360p` is not true: ")]
 #[case::average(|o: &mut Output| o.listing.tracks[0].claims.average = None, "average bandwidth of `360p`")]
 #[case::channels(|o: &mut Output| o.listing.tracks[1].claims.channels = Some(6), "number of channels of `audio`")]
 #[case::i_frames(|o: &mut Output| { o.listing.tracks[0].i_frames.pop(); }, "lists 2 I-frames and has 3")]
-#[case::part_of_i_frame(|o: &mut Output| o.listing.tracks[0].i_frames[1].length = FRAME / 2, "I-frames of `360p`")]
-#[case::whole_group(|o: &mut Output| o.listing.tracks[0].i_frames[1].length = 50 * FRAME, "I-frames of `360p`")]
+#[case::part_of_i_frame(|o: &mut Output| o.listing.tracks[0].i_frames[1].length = FRAME / 2, "bytes of an I-frame of `360p`")]
+#[case::whole_group(|o: &mut Output| o.listing.tracks[0].i_frames[1].length = 50 * FRAME, "bytes of an I-frame of `360p` is not true: ")]
+#[case::length_of_i_frame(|o: &mut Output| o.listing.tracks[0].i_frames[1].seconds = 1.0, "length of an I-frame of `360p` is not true: 1.0, and it is 2.0")]
+#[case::language(|o: &mut Output| o.listing.tracks[1].claims.language = Some("en".to_owned()), "language of `audio` is not true: \"en\", and it is \"\"")]
+#[case::no_language(|o: &mut Output| o.plan.audios[0].language = "deu".to_owned(), "language of `audio` is not true: nothing, and it is \"deu\"")]
+#[case::another_language(|o: &mut Output| { o.plan.audios[0].language = "deu".to_owned(); o.listing.tracks[1].claims.language = Some("en".to_owned()); }, "language of `audio`")]
 #[case::listed_length(|o: &mut Output| o.listing.tracks[0].segments[1].seconds = Some(1.9), "listed with another length")]
-#[case::target(|o: &mut Output| o.listing.tracks[0].claims.target = Some(1.0), "longer than the target duration")]
 #[case::targets(|o: &mut Output| o.listing.tracks[1].claims.target = Some(3.0), "the same target duration")]
 #[case::place(|o: &mut Output| o.listing.tracks[0].segments[1].start = Some(3.0), "is listed elsewhere")]
 #[case::whole(|o: &mut Output| o.listing.seconds = Some(6.0), "the manifest says 6.000 s")]
@@ -340,6 +350,39 @@ fn refused(change: fn(&mut Output), code: ErrorCode, words: &str) {
     let error = output.judge().expect_err("refused");
     assert_eq!(error.code, code);
     assert!(error.detail.contains(words), "{}", error.detail);
+}
+
+#[test]
+fn a_rendition_that_ends_before_the_other_is_refused() {
+    let mut output = Output::right();
+    output.plan.videos.push(VideoPlan { name: "shorter".to_owned(), ..output.plan.videos[0].clone() });
+    let mut track = output.listing.tracks[0].clone();
+    (track.name, track.planned) = ("shorter".to_owned(), vec![Planned::Video(1)]);
+    output.listing.tracks.push(track);
+    output.facts.push(output.facts[0].clone());
+    let mut shorter_by = |frames: u64| {
+        output.facts[2][0].packets.frames = 125 - frames;
+        output.listing.tracks[2].segments[2].seconds = Some(1.0 - frames as f64 * PICTURE);
+        let Output { plan, source, listing, facts } = &output;
+        Found { plan, source, listing, facts }.judge()
+    };
+    shorter_by(0).expect("right");
+    shorter_by(1).expect("rates may differ");
+    let error = shorter_by(2).expect_err("refused");
+    assert_eq!(error.detail, "`shorter` lasts 4.920 s, and `360p` 5.000 s");
+}
+
+#[rstest]
+#[case("deu", Some("de"))]
+#[case("deu", Some("deu"))]
+#[case("ger", Some("de"))]
+#[case("hbs", Some("sh"))]
+#[case("", None)]
+fn languages_may_have_two_letters(#[case] long: &str, #[case] said: Option<&str>) {
+    let mut output = Output::right();
+    output.plan.audios[0].language = long.to_owned();
+    output.listing.tracks[1].claims.language = said.map(str::to_owned);
+    output.judge().expect("right");
 }
 
 #[test]

@@ -1,27 +1,79 @@
 //! The packets of transport streams (ISO/IEC 13818-1): what a player relies on that joins at any
 //! segment (RFC 8216, 3.2). Read from the bytes; flags of keyframes are not believed.
 
-use std::{fs::File, io::Read as _};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{BufReader, Read as _},
+};
 
-use super::listing::{Piece, Track};
+use super::{
+    listing::{Piece, Track},
+    segments::Wanted,
+};
+use crate::{PictureCodec, SoundCodec};
 
 /// Bytes of a packet.
 const PACKET: usize = 188;
 /// Bytes in which the tables, the clock and the start of the first picture have to be.
 const START: u64 = 1000 * PACKET as u64;
-/// The kind of stream that H.264 is (ISO/IEC 13818-1, table 2-34).
-const H264: u8 = 0x1b;
+/// Bytes that are read at once.
+const READ: usize = 1000 * PACKET;
 
-/// Looks at the start of every segment of a track; says what is wrong.
-pub(super) fn check(track: &Track, is_picture: bool) -> Result<(), String> {
+/// Looks at the start of every segment of a track, and at the counters of all its packets; says what is
+/// wrong.
+pub(super) fn check(track: &Track, wanted: Wanted) -> Result<(), String> {
+    let mut counters = Counters::default();
     for (index, segment) in track.segments.iter().enumerate() {
-        begins_well(&segment.piece, is_picture)
+        begins_well(&segment.piece, wanted)
+            .and_then(|()| continues(&segment.piece, &mut counters))
             .map_err(|problem| format!("segment {} {problem}", index + 1))?;
     }
     Ok(())
 }
 
-fn begins_well(piece: &Piece, is_picture: bool) -> Result<(), String> {
+/// The kind of stream that a PMT should name (ISO/IEC 13818-1, table 2-34; ATSC A/53-3 for AC-3); none for what is never
+/// in transport streams.
+fn kind(wanted: Wanted) -> Option<u8> {
+    match wanted {
+        Wanted::Picture(PictureCodec::H264) => Some(0x1b),
+        Wanted::Sound(SoundCodec::Aac) => Some(0x0f),
+        Wanted::Sound(SoundCodec::Ac3) => Some(0x81),
+        _ => None,
+    }
+}
+
+/// The last counter of each stream of packets (ISO/IEC 13818-1, 2.4.3.3).
+#[derive(Default)]
+struct Counters(BTreeMap<u16, u8>);
+
+impl Counters {
+    /// Counters grow by one with each packet that carries something, over all segments: none is lost.
+    fn advance(&mut self, packet: &Packet<'_>) -> Result<(), String> {
+        let Packet { pid, counter, .. } = *packet;
+        let grows = u8::from(!packet.payload.is_empty());
+        match self.0.insert(pid, counter) {
+            Some(last) if counter != (last + grows) & 0x0f => {
+                Err(format!("goes on with packet {counter} of stream {pid} after {last}"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn continues(piece: &Piece, counters: &mut Counters) -> Result<(), String> {
+    let unreadable = |error| format!("cannot be read: {error}");
+    let mut file = BufReader::with_capacity(READ, File::open(&piece.path).map_err(unreadable)?);
+    let mut packet = [0; PACKET];
+    for _ in 0..piece.bytes / PACKET as u64 {
+        file.read_exact(&mut packet).map_err(unreadable)?;
+        counters.advance(&Packet::read(&packet).ok_or("loses the packets' sync byte")?)?;
+    }
+    Ok(())
+}
+
+/// Tables, clock, and a picture that stands alone come first (RFC 8216, 3.2).
+fn begins_well(piece: &Piece, wanted: Wanted) -> Result<(), String> {
     if !piece.bytes.is_multiple_of(PACKET as u64) {
         return Err(format!("has {} bytes, which are not whole packets", piece.bytes));
     }
@@ -37,15 +89,15 @@ fn begins_well(piece: &Piece, is_picture: bool) -> Result<(), String> {
     let map = map.ok_or("has no PMT after its PAT")?;
     let (clock, streams) = streams(map).ok_or("has a PMT that cannot be read")?;
     let stream = match streams[..] {
-        [(kind, pid)] if !is_picture || kind == H264 => pid,
-        _ => return Err("has a PMT that does not name its one stream".to_owned()),
+        [(found, pid)] if Some(found) == kind(wanted) => pid,
+        _ => return Err(format!("has a PMT with {streams:x?}, and {wanted:?} alone was planned")),
     };
     if !packets.iter().any(|packet| packet.pid == clock && packet.has_clock) {
         return Err("does not have the clock (PCR) that its PMT names".to_owned());
     }
     let mut of_it = packets.iter().filter(|packet| packet.pid == stream);
     let first = of_it.next().filter(|packet| packet.starts).ok_or("does not begin with a whole frame")?;
-    if is_picture {
+    if matches!(wanted, Wanted::Picture(_)) {
         let rest = of_it.take_while(|packet| !packet.starts);
         let picture: Vec<u8> =
             [first].into_iter().chain(rest).flat_map(|packet| packet.payload).copied().collect();
@@ -60,6 +112,8 @@ struct Packet<'a> {
     /// Whether a frame or a table starts in it.
     starts: bool,
     has_clock: bool,
+    /// Of the packets of this stream.
+    counter: u8,
     payload: &'a [u8],
 }
 
@@ -71,7 +125,7 @@ impl<'a> Packet<'a> {
         let has_clock = adaptation > 1 && rest.get(1)? & 0x10 != 0;
         let payload = if has_payload { rest.get(adaptation..)? } else { &[] };
         let pid = u16::from_be_bytes([high & 0x1f, *low]);
-        Some(Self { pid, starts: high & 0x40 != 0, has_clock, payload })
+        Some(Self { pid, starts: high & 0x40 != 0, has_clock, counter: flags & 0x0f, payload })
     }
 
     /// The table that starts here, without its header of 8 bytes and its checksum of 4.
@@ -172,17 +226,31 @@ mod tests {
         packet(STREAM, true, true, &PES.into_iter().chain(units).collect::<Vec<_>>())
     }
 
-    fn check(packets: &[Vec<u8>], is_picture: bool) -> Result<(), String> {
+    const PICTURE: Wanted = Wanted::Picture(PictureCodec::H264);
+    const H264: u8 = 0x1b;
+
+    fn check(packets: &[Vec<u8>], wanted: Wanted) -> Result<(), String> {
         let file = tempfile::NamedTempFile::new().expect("a file");
         let bytes = packets.concat();
         std::fs::write(file.path(), &bytes).expect("written");
-        begins_well(&Piece { path: file.path().to_owned(), bytes: bytes.len() as u64 }, is_picture)
+        let piece = Piece { path: file.path().to_owned(), bytes: bytes.len() as u64 };
+        begins_well(&piece, wanted).and_then(|()| continues(&piece, &mut Counters::default()))
+    }
+
+    /// More of the stream, with this counter.
+    fn counted(counter: u8) -> Vec<u8> {
+        let mut packet = packet(STREAM, false, false, &[0]);
+        packet[3] |= counter;
+        packet
     }
 
     #[test]
     fn what_is_right_is_agreed_to() {
-        assert_eq!(check(&[programme(), map(H264), frame(&[9, 0x67, 0x68, 6, 0x65])], true), Ok(()));
-        assert_eq!(check(&[programme(), map(0x0f), frame(&[])], false), Ok(()));
+        let picture = [programme(), map(H264), frame(&[9, 0x67, 0x68, 6, 0x65]), counted(1), counted(2)];
+        assert_eq!(check(&picture, PICTURE), Ok(()));
+        for (codec, kind) in [(SoundCodec::Aac, 0x0f), (SoundCodec::Ac3, 0x81)] {
+            assert_eq!(check(&[programme(), map(kind), frame(&[])], Wanted::Sound(codec)), Ok(()));
+        }
     }
 
     #[rstest]
@@ -190,14 +258,16 @@ mod tests {
     #[case::sync(vec![programme(), vec![0; PACKET]], "sync byte")]
     #[case::no_programme(vec![map(H264), frame(&[0x67, 0x68, 0x65])], "does not begin with a PAT")]
     #[case::no_map(vec![programme(), frame(&[0x67, 0x68, 0x65])], "no PMT after its PAT")]
-    #[case::another_kind(vec![programme(), map(0x24), frame(&[0x67, 0x68, 0x65])], "does not name its one stream")]
+    #[case::another_kind(vec![programme(), map(0x24), frame(&[0x67, 0x68, 0x65])], "has a PMT with [(24, 50)], and Picture(H264) alone was planned")]
     #[case::no_clock(vec![programme(), map(H264), packet(STREAM, true, false, &PES)], "the clock (PCR)")]
     #[case::part_of_a_frame(vec![programme(), map(H264), packet(STREAM, false, true, &[0])], "a whole frame")]
     #[case::no_key(vec![programme(), map(H264), frame(&[0x67, 0x68, 0x41])], "decoded alone")]
     #[case::no_sets(vec![programme(), map(H264), frame(&[0x67, 0x65])], "parameter sets")]
+    #[case::lost_packet(vec![programme(), map(H264), frame(&[0x67, 0x68, 0x65]), counted(2)], "goes on with packet 2 of stream 80 after 0")]
+    #[case::packet_twice(vec![programme(), map(H264), frame(&[0x67, 0x68, 0x65]), counted(1), counted(1)], "packet 1 of stream 80 after 1")]
     #[case::late_key(vec![programme(), map(H264), frame(&[9]), frame(&[0x67, 0x68, 0x65])], "decoded alone")]
     fn what_is_wrong_is_refused(#[case] packets: Vec<Vec<u8>>, #[case] words: &str) {
-        let problem = check(&packets, true).expect_err("refused");
+        let problem = check(&packets, PICTURE).expect_err("refused");
         assert!(problem.contains(words), "{problem}");
     }
 }

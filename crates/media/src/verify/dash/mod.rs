@@ -1,0 +1,127 @@
+//! What a DASH output says of itself (ISO/IEC 23009-1), as far as this kind of manifest goes: static,
+//! one period, one representation for each rendition and sound, each with a timeline of segments.
+
+mod rules;
+#[cfg(test)]
+mod tests;
+
+use std::{fs, path::Path};
+
+use model::{Format, Rational};
+use roxmltree::{Document, Node};
+
+use super::listing::{Claims, Listing, Piece, Planned, Segment, Track, Wrapping, wrong};
+use crate::{
+    MediaError, Plan,
+    package::mpd::{children, entries, numbered, seconds},
+};
+
+/// Counts channels, up to six of them (ISO/IEC 23009-1, 5.8.5.4; ISO/IEC 23003-3).
+const CHANNELS: &str = "urn:mpeg:dash:23003:3:audio_channel_configuration:2011";
+
+/// Reads the manifest `file` in `dir`, which names files beside it or below `files/`.
+pub(super) fn read(plan: &Plan, dir: &Path, file: &str) -> Result<Listing, MediaError> {
+    let (dir, below) = match file.rsplit_once('/') {
+        Some((folder, _)) => (dir.join(folder), ""),
+        None => (dir.to_owned(), "files/"),
+    };
+    let name = file.rsplit('/').next().unwrap_or(file);
+    let text = fs::read_to_string(dir.join(name))
+        .map_err(|error| wrong(format!("the manifest cannot be read: {error}")))?;
+    let document =
+        Document::parse(&text).map_err(|error| wrong(format!("the manifest cannot be read: {error}")))?;
+    let mpd = document.root_element();
+    rules::manifest(mpd)?;
+    let representations: Vec<_> = children(mpd, "Period")
+        .flat_map(|period| children(period, "AdaptationSet"))
+        .flat_map(|set| children(set, "Representation").map(move |one| Representation { set, one }))
+        .collect();
+    rules::representations(plan, &representations)?;
+    let videos = plan.videos.iter().enumerate().map(|(n, video)| (&video.name, Planned::Video(n)));
+    let audios = plan.audios.iter().enumerate().map(|(n, audio)| (&audio.name, Planned::Audio(n)));
+    let track = |(name, planned): (&String, Planned)| {
+        let found = representations.iter().find(|one| one.is_in(below, name));
+        let found = found.ok_or_else(|| wrong(format!("the manifest does not name `{name}`")))?;
+        rules::set(plan, found, name, planned)?;
+        found.track(&dir, name, planned)
+    };
+    let tracks = videos.chain(audios).map(track).collect::<Result<Vec<_>, _>>()?;
+    let time = |name: &str| mpd.attribute(name).and_then(seconds);
+    let (seconds, buffer) = (time("mediaPresentationDuration"), time("minBufferTime"));
+    rules::lasts_as_long_as_its_longest(seconds, &tracks)?;
+    Ok(Listing { format: Format::Dash, tracks, seconds, buffer })
+}
+
+/// A representation in its adaptation set, which may hold attributes for all of them.
+struct Representation<'a, 'd> {
+    set: Node<'a, 'd>,
+    one: Node<'a, 'd>,
+}
+
+impl Representation<'_, '_> {
+    fn attribute(&self, name: &str) -> Option<&str> {
+        self.one.attribute(name).or_else(|| self.set.attribute(name))
+    }
+
+    fn number<T: std::str::FromStr>(&self, name: &str) -> Option<T> {
+        self.attribute(name)?.parse().ok()
+    }
+
+    fn template(&self) -> Option<Node<'_, '_>> {
+        children(self.one, "SegmentTemplate").next()
+    }
+
+    fn is_in(&self, below: &str, name: &str) -> bool {
+        let media = self.template().and_then(|template| template.attribute("media"));
+        media.is_some_and(|media| media.starts_with(&format!("{below}{name}/")))
+    }
+
+    fn track(&self, dir: &Path, name: &str, planned: Planned) -> Result<Track, MediaError> {
+        let lacks = |what: &str| wrong(format!("`{name}` has no {what} in the manifest"));
+        let template = self.template().ok_or_else(|| lacks("template"))?;
+        let init = template.attribute("initialization").ok_or_else(|| lacks("initialization segment"))?;
+        let media = template.attribute("media").ok_or_else(|| lacks("segments"))?;
+        let number = |name: &str| template.attribute(name).and_then(|value| value.parse::<u64>().ok());
+        let timescale = number("timescale").filter(|scale| *scale > 0).unwrap_or(1);
+        let scale = timescale as f64;
+        let first = number("startNumber").unwrap_or(1);
+        let timeline = children(template, "SegmentTimeline").next().ok_or_else(|| lacks("timeline"))?;
+        let listed = entries(timeline);
+        rules::timeline(name, template, &listed)?;
+        let segment = |(index, (start, ticks)): (usize, (u64, u64))| {
+            let uri = numbered(media, first + index as u64).ok_or_else(|| lacks("numbered segments"))?;
+            let piece = Piece::find(dir, &uri)?;
+            let (start, seconds) = (start as f64 / scale, ticks as f64 / scale);
+            Ok(Segment { piece, seconds: Some(seconds), start: Some(start) })
+        };
+        let segments: Vec<_> =
+            listed.into_iter().enumerate().map(segment).collect::<Result<_, MediaError>>()?;
+        if segments.is_empty() {
+            return Err(lacks("segments"));
+        }
+        Ok(Track {
+            name: name.to_owned(),
+            planned: vec![planned],
+            wrapping: Wrapping::Fragments,
+            init: Some(Piece::find(dir, init)?),
+            segments,
+            claims: Claims { timescale: Some(timescale), ..self.claims() },
+            i_frames: Vec::new(),
+        })
+    }
+
+    fn claims(&self) -> Claims {
+        let of_it = |node: &Node<'_, '_>| node.attribute("schemeIdUri") == Some(CHANNELS);
+        let channels = children(self.one, "AudioChannelConfiguration").find(of_it);
+        Claims {
+            codecs: self.attribute("codecs").map(str::to_owned),
+            size: self.number("width").zip(self.number("height")),
+            rate: self.number("frameRate").map(Rational::as_f64),
+            bandwidth: self.number("bandwidth"),
+            channels: channels.and_then(|node| node.attribute("value")).and_then(|value| value.parse().ok()),
+            sample_rate: self.number("audioSamplingRate"),
+            language: self.attribute("lang").map(str::to_owned),
+            ..Claims::default()
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The boxes of fragmented MP4 (ISO/IEC 14496-12) as CMAF (ISO/IEC 23000-19, 7.3) cuts them: what a player
+//! relies on that joins at any segment. Read from the bytes; flags of keyframes are not believed.
+
+mod header;
+mod moof;
+mod pictures;
+mod sidx;
+#[cfg(test)]
+mod tests;
+
+use std::{fs::File, os::unix::fs::FileExt as _, path::Path};
+
+use header::Header;
+use moof::Fragment;
+use sidx::Index;
+
+use super::{listing::Track, segments::Wanted};
+use crate::{PictureCodec, probe::boxes::number32};
+
+/// Bytes of a box that is read into memory: a movie's, or a fragment's with a sample for each frame.
+const MOST_BOX: u64 = 64 << 20;
+/// Boxes of one file that are looked at.
+const MOST_BOXES: usize = 10_000;
+
+/// Looks at every segment of a track; says what is wrong.
+pub(super) fn check(track: &Track, wanted: Wanted) -> Result<(), String> {
+    let picture = match wanted {
+        Wanted::Picture(codec) => Some(codec),
+        Wanted::Sound(_) => None,
+    };
+    let Some(init) = &track.init else { return Err("has no initialization segment".to_owned()) };
+    let header = Boxes::open(&init.path, init.bytes).and_then(|boxes| {
+        let header = header::read(&boxes, picture)?;
+        has_the_listed_clock(&header, track.claims.timescale)?;
+        Ok(header)
+    });
+    let header = header.map_err(|problem| format!("its initialization segment {problem}"))?;
+    let mut clock = Clock::default();
+    for (index, segment) in track.segments.iter().enumerate() {
+        Boxes::open(&segment.piece.path, segment.piece.bytes)
+            .and_then(|boxes| boxes.segment(&header, &mut clock, picture))
+            .map_err(|problem| format!("segment {} {problem}", index + 1))?;
+    }
+    Ok(())
+}
+
+/// A timeline counts as the track does (DASH-IF IOP, 3.2).
+fn has_the_listed_clock(header: &Header, listed: Option<u64>) -> Result<(), String> {
+    let found = header.timescale;
+    match listed.filter(|listed| *listed != u64::from(found)) {
+        Some(listed) => Err(format!("has {found} ticks a second, and {listed} are listed")),
+        None => Ok(()),
+    }
+}
+
+/// Where a track stands after the fragments so far.
+#[derive(Default)]
+struct Clock {
+    /// The number of the last fragment.
+    number: Option<u32>,
+    /// Ticks at which the next one begins.
+    next: u64,
+}
+
+impl Clock {
+    /// Fragments are numbered upwards (ISO/IEC 14496-12, 8.8.5), and each begins at the tick at which the
+    /// one before it ends, the first at 0 (8.8.12; CMAF, 7.3).
+    fn advance(&mut self, fragment: &Fragment) -> Result<(), String> {
+        let Fragment { number, begins, lasts, .. } = *fragment;
+        if let Some(last) = self.number.filter(|last| number <= *last) {
+            return Err(format!("has fragment {number} after {last}"));
+        }
+        if self.next != begins {
+            return Err(format!("begins at {begins} ticks, and what is before it ends at {}", self.next));
+        }
+        (self.number, self.next) = (Some(number), begins + lasts);
+        Ok(())
+    }
+}
+
+/// A top box: its kind, where it begins, and bytes with its header.
+#[derive(Clone, Copy)]
+struct Entry {
+    kind: [u8; 4],
+    at: u64,
+    size: u64,
+}
+
+/// The top boxes of a file, and the file.
+struct Boxes {
+    file: File,
+    top: Vec<Entry>,
+}
+
+impl Boxes {
+    fn open(path: &Path, length: u64) -> Result<Self, String> {
+        let unreadable = |error| format!("cannot be read: {error}");
+        let file = File::open(path).map_err(unreadable)?;
+        let (mut top, mut at) = (Vec::new(), 0);
+        while at < length && top.len() < MOST_BOXES {
+            let mut head = [0; 8];
+            file.read_exact_at(&mut head, at).map_err(unreadable)?;
+            let size = u64::from(number32(&head, 0).unwrap_or_default());
+            if size < 8 || at + size > length {
+                return Err(format!("has a box at byte {at} that does not end in it"));
+            }
+            top.push(Entry { kind: [head[4], head[5], head[6], head[7]], at, size });
+            at += size;
+        }
+        Ok(Self { file, top })
+    }
+
+    fn find(&self, kind: &[u8; 4]) -> Option<Entry> {
+        self.top.iter().copied().find(|entry| entry.kind == *kind)
+    }
+
+    fn body(&self, Entry { kind, at, size }: Entry) -> Result<Vec<u8>, String> {
+        let name = String::from_utf8_lossy(&kind).into_owned();
+        if size > MOST_BOX {
+            return Err(format!("has a `{name}` of {size} bytes"));
+        }
+        let mut body = vec![0; usize::try_from(size - 8).unwrap_or_default()];
+        self.file.read_exact_at(&mut body, at + 8).map_err(|error| format!("cannot be read: {error}"))?;
+        Ok(body)
+    }
+
+    /// Each `moof` is followed by its `mdat`, and nothing else is there but what may be (CMAF, 7.3); pictures begin with
+    /// one that can be decoded without any other.
+    fn segment(
+        &self,
+        header: &Header,
+        clock: &mut Clock,
+        picture: Option<PictureCodec>,
+    ) -> Result<(), String> {
+        let mut fragments = Vec::new();
+        for (index, &entry) in self.top.iter().enumerate() {
+            match &entry.kind {
+                b"moof" => {}
+                b"mdat" if index > 0 && &self.top[index - 1].kind == b"moof" => continue,
+                b"styp" | b"sidx" | b"emsg" | b"prft" | b"free" => continue,
+                other => return Err(format!("has a `{}` out of place", String::from_utf8_lossy(other))),
+            }
+            let data = self.top.get(index + 1).filter(|next| &next.kind == b"mdat");
+            let data = data.ok_or("has a `moof` without its `mdat`")?;
+            let fragment = moof::read(&self.body(entry)?, header)
+                .ok_or("has a `moof` that is not one track's with its time (`traf`, `tfdt`, `trun`)")?;
+            clock.advance(&fragment)?;
+            fragment.fills(entry, *data)?;
+            if let Some(codec) = picture
+                && !pictures::stands_alone(&self.file, codec, entry.at + fragment.first_sample)
+            {
+                return Err("does not begin with a picture that can be decoded alone".to_owned());
+            }
+            fragments.push(fragment);
+        }
+        if fragments.is_empty() {
+            return Err("has no `moof`".to_owned());
+        }
+        match self.find(b"sidx") {
+            Some(entry) => {
+                let index = Index::read(&self.body(entry)?).ok_or("has a `sidx` that cannot be read")?;
+                let length = self.top.iter().map(|entry| entry.size).sum::<u64>();
+                index.is_true(length - entry.at - entry.size, &fragments)
+            }
+            None => Ok(()),
+        }
+    }
+}

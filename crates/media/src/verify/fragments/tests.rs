@@ -1,0 +1,180 @@
+//! An output that is right, and the same with one thing wrong.
+
+use rstest::rstest;
+
+use super::*;
+use crate::verify::listing::{Claims, Piece, Planned, Segment, Wrapping};
+
+fn boxed(kind: &str, body: &[u8]) -> Vec<u8> {
+    let size = u32::try_from(body.len() + 8).expect("small");
+    [&size.to_be_bytes()[..], kind.as_bytes(), body].concat()
+}
+
+fn numbers(numbers: &[u32]) -> Vec<u8> {
+    numbers.iter().flat_map(|number| number.to_be_bytes()).collect()
+}
+
+/// A track of two segments with two samples of 100 ticks each, of which nothing is said in the second.
+#[derive(Clone)]
+struct Output {
+    init: Vec<u8>,
+    first: Vec<u8>,
+    second: Vec<u8>,
+}
+
+const AVC: &[u8] = &[1, 0x64, 0, 30, 0xff, 0xe1, 0, 2, 0x67, 0, 1, 0, 2, 0x68, 0];
+const HEVC: &[u8] = &[3, 32, 0, 1, 0, 2, 0x40, 1, 33, 0, 1, 0, 2, 0x42, 1, 34, 0, 1, 0, 2, 0x44, 1];
+
+/// An initialization segment for pictures that are described by this box.
+fn init(entry: &str, kind: &str, record: &[u8]) -> Vec<u8> {
+    let entry = boxed(entry, &[&[0; 78][..], &boxed(kind, record)].concat());
+    let table = [
+        boxed("stsd", &[numbers(&[0, 1]), entry].concat()),
+        boxed("stts", &numbers(&[0, 0])),
+        boxed("stsc", &numbers(&[0, 0])),
+        boxed("stsz", &numbers(&[0, 0, 0])),
+        boxed("stco", &numbers(&[0, 0])),
+    ];
+    let media =
+        [boxed("mdhd", &numbers(&[0, 0, 0, 1000, 0, 0])), boxed("minf", &boxed("stbl", &table.concat()))];
+    let track = [boxed("tkhd", &numbers(&[0, 0, 0, 1, 0])), boxed("mdia", &media.concat())];
+    let fragments = boxed("mvex", &boxed("trex", &numbers(&[0, 1, 1, 100, 6, 0])));
+    let movie = boxed("moov", &[boxed("trak", &track.concat()), fragments].concat());
+    [boxed("ftyp", b"iso6\0\0\0\0cmfc"), movie].concat()
+}
+
+/// A segment with this number, time, and first bytes of its first sample.
+fn segment(number: u32, begins: u32, sample: &[u8]) -> Vec<u8> {
+    let half = u32::try_from(sample.len()).expect("small") / 2;
+    let run = |offset: u32| match number {
+        1 => boxed("trun", &numbers(&[0x301, 2, offset, 100, half, 100, half])),
+        _ => boxed("trun", &numbers(&[1, 2, offset])),
+    };
+    let moof = |offset: u32| {
+        let header = boxed("tfhd", &numbers(&[0x2_0012, 1, 1, half]));
+        let track = [header, boxed("tfdt", &numbers(&[0, begins])), run(offset)];
+        boxed("moof", &[boxed("mfhd", &numbers(&[0, number])), boxed("traf", &track.concat())].concat())
+    };
+    let moof = moof(u32::try_from(moof(1).len() + 8).expect("small"));
+    let data = boxed("mdat", sample);
+    let bytes = u32::try_from(moof.len() + data.len()).expect("small");
+    let index = boxed("sidx", &numbers(&[0, 1, 1000, begins, 0, 1, bytes, 200, 0x9000_0000]));
+    [boxed("styp", b"msdh"), index, moof, data].concat()
+}
+
+const IDR: &[u8] = &[0, 0, 0, 2, 9, 0, 0, 0, 0, 2, 0x65, 0];
+
+impl Output {
+    fn right() -> Self {
+        Self { init: init("avc1", "avcC", AVC), first: segment(1, 0, IDR), second: segment(2, 200, IDR) }
+    }
+
+    fn check(&self, wanted: Wanted) -> Result<(), String> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let piece = |name: &str, bytes: &[u8]| {
+            std::fs::write(folder.path().join(name), bytes).expect("written");
+            Piece { path: folder.path().join(name), bytes: bytes.len() as u64 }
+        };
+        let segment = |piece| Segment { piece, seconds: None, start: None };
+        let track = Track {
+            name: "360p".to_owned(),
+            planned: vec![Planned::Video(0)],
+            wrapping: Wrapping::Fragments,
+            init: Some(piece("init.mp4", &self.init)),
+            segments: vec![segment(piece("1", &self.first)), segment(piece("2", &self.second))],
+            claims: Claims { timescale: Some(1000), ..Claims::default() },
+            i_frames: Vec::new(),
+        };
+        check(&track, wanted)
+    }
+}
+
+#[test]
+fn what_is_right_is_agreed_to() {
+    assert_eq!(Output::right().check(Wanted::Picture(PictureCodec::H264)), Ok(()));
+    assert_eq!(Output::right().check(Wanted::Sound(crate::SoundCodec::Aac)), Ok(()));
+}
+
+/// The bytes from the name of a box on, so many behind it, become others.
+fn changed(bytes: &mut [u8], name: &str, behind: usize, to: &[u8]) {
+    let at = bytes.windows(4).position(|kind| kind == name.as_bytes()).expect("it is there") + behind;
+    bytes[at..at + to.len()].copy_from_slice(to);
+}
+
+#[rstest]
+#[case::no_type(|o: &mut Output| changed(&mut o.init, "ftyp", 0, b"free"), "initialization segment does not begin with `ftyp`")]
+#[case::brand(|o: &mut Output| changed(&mut o.init, "cmfc", 0, b"iso8"), "does not name the brand `cmfc`")]
+#[case::no_movie(|o: &mut Output| changed(&mut o.init, "moov", 0, b"free"), "has no `moov`")]
+#[case::no_track(|o: &mut Output| changed(&mut o.init, "trak", 0, b"free"), "has 0 tracks, not 1")]
+#[case::two_tracks(|o: &mut Output| changed(&mut o.init, "mvex", 0, b"trak"), "has 2 tracks, not 1")]
+#[case::no_table(|o: &mut Output| changed(&mut o.init, "stbl", 0, b"free"), "a track without its table")]
+#[case::samples(|o: &mut Output| changed(&mut o.init, "stsz", 15, &[1]), "holds samples (`stsz`)")]
+#[case::chunks(|o: &mut Output| changed(&mut o.init, "stco", 11, &[1]), "holds samples (`stco`)")]
+#[case::data(|o: &mut Output| o.init.extend(boxed("mdat", b"x")), "initialization segment holds samples")]
+#[case::no_clock(|o: &mut Output| changed(&mut o.init, "mdhd", 0, b"free"), "a track without a clock")]
+#[case::clock(|o: &mut Output| changed(&mut o.init, "mdhd", 18, &[9]), "has 2536 ticks a second, and 1000 are listed")]
+#[case::not_continued(|o: &mut Output| changed(&mut o.init, "trex", 0, b"free"), "does not say that fragments follow")]
+#[case::another(|o: &mut Output| changed(&mut o.init, "trex", 11, &[2]), "continues track 2, and has another")]
+#[case::entry(|o: &mut Output| changed(&mut o.init, "avc1", 0, b"avc3"), "does not say in its `avc1` what a decoder needs")]
+#[case::no_sps(|o: &mut Output| changed(&mut o.init, "avcC", 9, &[0xe0]), "what a decoder needs first")]
+#[case::no_pps(|o: &mut Output| changed(&mut o.init, "avcC", 14, &[0]), "what a decoder needs first")]
+#[case::cut_off(|o: &mut Output| { o.second.pop(); }, "segment 2 has a box at byte")]
+#[case::no_fragment(|o: &mut Output| o.second = boxed("styp", b"msdh"), "segment 2 has no `moof`")]
+#[case::no_samples(|o: &mut Output| changed(&mut o.second, "mdat", 0, b"free"), "without its `mdat`")]
+#[case::a_movie(|o: &mut Output| changed(&mut o.second, "styp", 0, b"moov"), "has a `moov` out of place")]
+#[case::no_time(|o: &mut Output| changed(&mut o.second, "tfdt", 0, b"free"), "is not one track's with its time")]
+#[case::track(|o: &mut Output| changed(&mut o.second, "tfhd", 11, &[2]), "is not one track's with its time")]
+#[case::number(|o: &mut Output| o.second = segment(1, 200, IDR), "segment 2 has fragment 1 after 1")]
+#[case::late(|o: &mut Output| o.first = segment(1, 1, IDR), "segment 1 begins at 1 ticks, and what is before it ends at 0")]
+#[case::gap(|o: &mut Output| o.second = segment(2, 201, IDR), "begins at 201 ticks, and what is before it ends at 200")]
+#[case::overlap(|o: &mut Output| o.second = segment(2, 199, IDR), "begins at 199 ticks")]
+#[case::sample_size(|o: &mut Output| changed(&mut o.second, "tfhd", 19, &[5]), "segment 2 has samples in bytes 156 to 166, and a `mdat` with 156 to 168")]
+#[case::sample_place(|o: &mut Output| changed(&mut o.second, "trun", 15, &[1]), "has samples in bytes 57 to 69, and a `mdat` with 156 to 168")]
+#[case::no_key(|o: &mut Output| o.second = segment(2, 200, &[0, 0, 0, 2, 0x41, 0]), "segment 2 does not begin with a picture that can be decoded alone")]
+#[case::index_bytes(|o: &mut Output| changed(&mut o.second, "sidx", 31, &[1]), "has an index of 1 bytes and 200 ticks, and is")]
+#[case::index_time(|o: &mut Output| changed(&mut o.second, "sidx", 35, &[1]), "bytes and 1 ticks, and is")]
+#[case::index_start(|o: &mut Output| changed(&mut o.second, "sidx", 36, &[0]), "does not list its fragments as points to begin at")]
+#[case::index_cut(|o: &mut Output| changed(&mut o.second, "sidx", 27, &[2]), "has a `sidx` that cannot be read")]
+fn what_is_wrong_is_refused(#[case] change: fn(&mut Output), #[case] words: &str) {
+    let mut output = Output::right();
+    change(&mut output);
+    let problem = output.check(Wanted::Picture(PictureCodec::H264)).expect_err("refused");
+    assert!(problem.contains(words), "{problem}");
+}
+
+#[rstest]
+#[case::idr(PictureCodec::H265, &[0, 0, 0, 2, 0x40, 1, 0, 0, 0, 2, 0x26, 1], true)]
+#[case::cra(PictureCodec::H265, &[0, 0, 0, 2, 0x2a, 1], false)]
+#[case::trail(PictureCodec::H265, &[0, 0, 0, 2, 0x02, 1], false)]
+#[case::key(PictureCodec::Av1, &[0x12, 0, 0x0a, 1, 0xff, 0x32, 1, 0x10], true)]
+#[case::no_sequence(PictureCodec::Av1, &[0x12, 0, 0x32, 2, 0x10, 0], false)]
+#[case::inter(PictureCodec::Av1, &[0x12, 0, 0x0a, 1, 0xff, 0x32, 1, 0x30], false)]
+#[case::shown_again(PictureCodec::Av1, &[0x12, 0, 0x0a, 1, 0xff, 0x1a, 1, 0x80], false)]
+#[case::key(PictureCodec::Vp9, &[0x82, 0], true)]
+#[case::inter(PictureCodec::Vp9, &[0x86, 0], false)]
+#[case::key_of_ten_bits(PictureCodec::Vp9, &[0x92, 0], true)]
+#[case::shown_again(PictureCodec::Vp9, &[0x88, 0], false)]
+fn pictures_that_stand_alone(#[case] codec: PictureCodec, #[case] sample: &[u8], #[case] alone: bool) {
+    let (kind, record) = match codec {
+        PictureCodec::H264 => ("avcC", AVC.to_vec()),
+        PictureCodec::H265 => ("hvcC", [&[0; 22], HEVC].concat()),
+        PictureCodec::Av1 => ("av1C", Vec::new()),
+        PictureCodec::Vp9 => ("vpcC", Vec::new()),
+    };
+    let init = init(codec.sample_entry(), kind, &record);
+    let output = Output { init, first: segment(1, 0, sample), second: segment(2, 200, sample) };
+    let checked = output.check(Wanted::Picture(codec));
+    assert_eq!(checked.is_ok(), alone, "{checked:?}");
+}
+
+#[rstest]
+#[case::vps(0)]
+#[case::sps(1)]
+#[case::pps(2)]
+fn sets_of_hevc_are_all_needed(#[case] missing: usize) {
+    let mut record = HEVC.to_vec();
+    record[1 + 7 * missing] = 39;
+    let output = Output { init: init("hvc1", "hvcC", &[&[0; 22][..], &record].concat()), ..Output::right() };
+    let problem = output.check(Wanted::Picture(PictureCodec::H265)).expect_err("refused");
+    assert!(problem.contains("does not say in its `hvc1`"), "{problem}");
+}

@@ -1,0 +1,100 @@
+//! What an HLS output says of itself, read with a parser that knows nothing of who wrote it.
+//!
+//! The rules of [`master`] and [`media`] playlists are those of RFC 8216 that can be seen in the text and in the
+//! names of files; whether it is true what they say is for [`super::judge`] and [`super::claims`].
+
+mod master;
+mod media;
+#[cfg(test)]
+mod tests;
+
+use std::{fs, path::Path};
+
+use m3u8_rs::{ExtTag, MediaSegment, VariantStream};
+use model::SegmentType;
+
+use super::listing::{Claims, Listing, Piece, Planned, Segment, Track, Wrapping, wrong};
+use crate::{MediaError, Plan};
+
+/// Reads the master playlist in `dir` and all that it names.
+pub(super) fn read(plan: &Plan, dir: &Path) -> Result<Listing, MediaError> {
+    let master = master::read(plan, dir)?;
+    let mut tracks = Vec::new();
+    for (number, video) in plan.videos.iter().enumerate() {
+        let variant = master::variant(&master, &video.name, false)?;
+        let mut track = track(plan, dir, &video.name, &variant.uri)?;
+        track.planned = vec![Planned::Video(number)];
+        track.claims = Claims { target: track.claims.target, ..claims(variant) };
+        let listed = master::variant(&master, &video.name, true)?;
+        track.i_frames = media::i_frames(dir, variant, listed, track.init.as_ref())?;
+        tracks.push(track);
+    }
+    for (number, audio) in plan.audios.iter().enumerate() {
+        let sound = master::sound(&master, &audio.name)?;
+        let mut track = track(plan, dir, &audio.name, sound.uri.as_deref().unwrap_or_default())?;
+        track.planned = vec![Planned::Audio(number)];
+        let channels = sound.channels.as_deref().and_then(|channels| channels.parse().ok());
+        let (target, language) = (track.claims.target, sound.language.clone());
+        let is_variant = plan.videos.is_empty() && number == 0;
+        let variant = is_variant.then(|| master::variant(&master, &audio.name, false)).transpose()?;
+        let said = variant.map(claims).unwrap_or_default();
+        track.claims = Claims { target, channels, language, ..said };
+        tracks.push(track);
+    }
+    Ok(Listing { format: model::Format::Hls, tracks, seconds: None, buffer: None })
+}
+
+fn claims(variant: &VariantStream) -> Claims {
+    Claims {
+        codecs: variant.codecs.clone(),
+        size: variant.resolution.map(|size| (size.width, size.height)),
+        rate: variant.frame_rate,
+        bandwidth: Some(variant.bandwidth as f64),
+        average: variant.average_bandwidth.map(|bits| bits as f64),
+        range: master::range(variant),
+        ..Claims::default()
+    }
+}
+
+/// A media playlist and its segments.
+fn track(plan: &Plan, dir: &Path, name: &str, uri: &str) -> Result<Track, MediaError> {
+    let playlist = media::read(dir, uri)?;
+    let folder = folder_of(uri);
+    let (wrapping, init) = match plan.segmenting.map(|segmenting| segmenting.kind) {
+        Some(SegmentType::Fmp4) => (Wrapping::Fragments, Some(media::init(&playlist, dir, uri)?)),
+        _ => (Wrapping::Ts, None),
+    };
+    let segment = |segment: &MediaSegment| {
+        if segment.discontinuity || segment.byte_range.is_some() {
+            return Err(wrong(format!("`{uri}` does not list whole segments that follow each other")));
+        }
+        let piece = Piece::find(dir, &format!("{folder}{}", segment.uri))?;
+        Ok(Segment { piece, seconds: Some(f64::from(segment.duration)), start: None })
+    };
+    Ok(Track {
+        name: name.to_owned(),
+        planned: Vec::new(),
+        wrapping,
+        init,
+        segments: playlist.segments.iter().map(segment).collect::<Result<_, _>>()?,
+        claims: Claims { target: Some(playlist.target_duration as f64), ..Claims::default() },
+        i_frames: Vec::new(),
+    })
+}
+
+/// Tags that are not as they should be are not read, and kept apart (RFC 8216, 4.1).
+fn all_are_known<'a>(uri: &str, mut unknown: impl Iterator<Item = &'a ExtTag>) -> Result<(), MediaError> {
+    match unknown.next() {
+        Some(tag) => Err(wrong(format!("`{uri}` has a tag that cannot be read: `{tag}`"))),
+        None => Ok(()),
+    }
+}
+
+/// With its slash; empty for what lies beside the master playlist.
+fn folder_of(uri: &str) -> &str {
+    uri.rfind('/').map_or("", |slash| &uri[..=slash])
+}
+
+fn read_text(path: &Path, what: &str) -> Result<Vec<u8>, MediaError> {
+    fs::read(path).map_err(|error| wrong(format!("`{what}` cannot be read: {error}")))
+}
