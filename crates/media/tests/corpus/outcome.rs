@@ -53,7 +53,7 @@ pub(crate) async fn of(media: &Media, entry: &Entry, number: usize) -> Result<Ro
     let mut words = String::new();
     for format in formats(entry, number) {
         let made = make(media, entry, &source, format).await.map_err(|error| said(&error))?;
-        made.keep(number);
+        made.keep(entry, number);
         let found =
             made.check(media, entry, &source, &facts).map_err(|wrong| format!("{format}: {wrong}"))?;
         if words.is_empty() {
@@ -117,11 +117,11 @@ async fn make(media: &Media, entry: &Entry, source: &Source, format: &str) -> Re
 
 impl Made {
     /// Puts an MP4 where `BOREALIS_KEEP_OUTPUTS` says, to be looked at.
-    fn keep(&self, number: usize) {
+    fn keep(&self, entry: &Entry, number: usize) {
         if let Some(folder) =
             std::env::var_os("BOREALIS_KEEP_OUTPUTS").filter(|_| self.plan.format == Format::Mp4)
         {
-            let to = Path::new(&folder).join(format!("{:03}.mp4", number + 1));
+            let to = Path::new(&folder).join(format!("{:03}_{}.mp4", number + 1, entry.title()));
             fs::copy(self.output.dir.join("main.mp4"), to).expect("copied");
         }
     }
