@@ -17,6 +17,10 @@ const NO_METADATA: [&str; 4] = ["-map_metadata:g", "-1", "-map_metadata:s", "-1"
 /// so that it can say how far before 0 decoding begins.
 const PIPE: [&str; 3] = ["-f", "mp4", "-movflags"];
 
+/// Microseconds of a fragment where somebody waits for the first segment: that one is only known to be
+/// complete when the next one's first picture comes, which would else wait for that segment's end.
+const EARLY_FRAGMENT: &str = "200000";
+
 pub(super) fn arguments(plan: &Plan, gains: &[Option<Gain>], input: &Path, work: &Path) -> Vec<OsString> {
     let mut arguments = general("warning");
     arguments.extend(position(plan));
@@ -151,6 +155,9 @@ fn video_pipe(plan: &Plan, video: &VideoPlan, number: usize, work: &Path) -> Vec
     arguments.extend(words(&["-map_chapters", "-1"]));
     arguments.extend(words(&PIPE));
     arguments.push("+frag_keyframe+delay_moov+default_base_moof".into());
+    if plan.early {
+        arguments.extend(words(&["-frag_duration", EARLY_FRAGMENT]));
+    }
     arguments.push(prefixed("file:", &pipe(work, &video.name)));
     arguments
 }
