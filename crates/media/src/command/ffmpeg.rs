@@ -3,7 +3,7 @@
 
 use std::{ffi::OsString, path::Path};
 
-use super::{FAR, FAR_PICTURES, Gain, METER, filters, input, logo, pipe, prefixed, stills, words};
+use super::{Gain, METER, filters, input, logo, pipe, prefixed, stills, words};
 use crate::{
     AudioPlan, Plan, VideoPlan,
     codecs::{picture_arguments, sound_arguments},
@@ -26,7 +26,7 @@ pub(super) fn arguments(plan: &Plan, gains: &[Option<Gain>], input: &Path, work:
     arguments.extend(position(plan));
     if plan.picture.is_some() {
         // a graph made anew would begin at 0 again
-        arguments.extend(words(&["-reinit_filter:v", "0", "-bsf:v", &true_times()]));
+        arguments.extend(words(&["-reinit_filter:v", "0"]));
     }
     arguments.extend(input::opened(input, false));
     arguments.extend(logo::input(plan, work));
@@ -104,20 +104,7 @@ fn position(plan: &Plan) -> Vec<OsString> {
     if offset < 0.0 {
         arguments.extend(words(&["-itsoffset", &format!("{offset:.6}")]));
     }
-    if !plan.audios.is_empty() {
-        arguments.extend(words(&["-bsf:a", &true_times()]));
-    }
     arguments
-}
-
-/// Takes away the time stamps that are surely wrong: those far after the next packet of their stream, and
-/// those of a picture that would be shown long after it is decoded. FFmpeg then goes by the packet's other
-/// one, or by the packet before. The prober leaves out the same ones.
-fn true_times() -> String {
-    let far = format!("{FAR}/TB");
-    let leaps = format!("gt(NEXT_DTS,NOPTS)*gt(DTS-NEXT_DTS,{far})");
-    let apart = format!("gt(DTS,NOPTS)*gt(abs(PTS-DTS),max({far},{FAR_PICTURES}*DURATION))");
-    format!("setts=dts='if({leaps},NOPTS,DTS)':pts='if({leaps}+{apart},NOPTS,PTS)'")
 }
 
 fn single_file(plan: &Plan, work: &Path) -> Vec<OsString> {

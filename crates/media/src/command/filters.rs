@@ -77,8 +77,7 @@ pub(super) fn heard(plan: &Plan, audio: &AudioPlan, gain: Option<Gain>) -> Strin
         -i64::from(before)
     );
     if audio.silence > 0.0 {
-        let whole = plan.duration + f64::from(before) / f64::from(audio.sample_rate);
-        graph.push_str(&format!(",apad=whole_dur={}", seconds(whole)));
+        graph.push_str(&format!(",apad=pad_dur={}", seconds(audio.silence)));
     }
     if plan.clip.is_some() {
         graph.push_str(&format!(",atrim=end={}", seconds(plan.duration)));
@@ -114,14 +113,13 @@ fn fields(picture: &PictureFilter) -> Vec<String> {
 }
 
 /// Frames at a constant rate from 0 on: the first one is shown from the start, the last one is held
-/// as long as the sound lasts, wherever it was itself. Frames are repeated or dropped here by reference, at
-/// no cost.
+/// as long as the sound lasts. Frames are repeated or dropped here by reference, at no cost.
 fn rate(plan: &Plan, picture: &PictureFilter, video: &VideoPlan) -> Vec<String> {
     let mut filters = vec![format!("fps=fps={}:start_time=0", video.rate)];
     if picture.hold > 0.0 {
-        filters.push("tpad=stop_mode=clone:stop=-1".to_owned());
+        filters.push(format!("tpad=stop_mode=clone:stop_duration={}", seconds(picture.hold)));
     }
-    if picture.hold > 0.0 || plan.clip.is_some() {
+    if plan.clip.is_some() {
         let frames = (plan.duration * video.rate.as_f64()).round().max(1.0);
         filters.push(format!("trim=end_frame={frames}"));
     }

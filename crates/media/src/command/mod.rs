@@ -43,11 +43,6 @@ pub(crate) struct Gain {
     pub ceiling: Option<f64>,
 }
 
-/// Seconds by which a time stamp has to be off to be surely wrong.
-pub(crate) const FAR: f64 = 10.0;
-/// Pictures are decoded before they are shown, by up to so many of them.
-pub(crate) const FAR_PICTURES: i64 = 16;
-
 /// The filter that measures loudness; each has the number of its sound for a name.
 pub(crate) const METER: &str = "ebur128";
 

@@ -56,8 +56,9 @@ impl Prober<'_> {
 
     /// Walks over all packets of all streams.
     pub(super) async fn packets(&self, described: &Described) -> Result<Packets, MediaError> {
-        let begins_anew = report::counts_from_its_streams(described);
-        self.walk(Packets::of(described, begins_anew), &[]).await
+        let steps = report::counts_from_its_streams(described);
+        let none = if steps { Packets::of_steps(described) } else { Packets::default() };
+        self.walk(none, &[]).await
     }
 
     /// Walks over the first packets of one stream.
@@ -80,7 +81,7 @@ impl Prober<'_> {
             limits,
         };
         self.media.lines(call, self.cancel, |line| packets.read(line)).await.map_err(too_slow)?;
-        Ok(packets.end())
+        Ok(packets)
     }
 
     /// Which of these streams give decoded frames within so many seconds of the file's start.

@@ -11,10 +11,6 @@ const KILL: i32 = 9;
 const XCPU: i32 = 24;
 const XFSZ: i32 = 25;
 
-/// Of some damage decoders say that it needs too much memory: what else they say of it tells.
-const DAMAGED: ([&str; 2], &str) =
-    (["Invalid data found when processing input", "Decode error rate"], "most of it cannot be decoded");
-
 /// What FFmpeg and the packager say, what it means, and whether the input is to blame. The first
 /// that is found counts: what stands higher explains what stands below.
 const WORDS: &[(&str, ErrorCode, &str)] = &[
@@ -34,7 +30,7 @@ const WORDS: &[(&str, ErrorCode, &str)] = &[
     ("not on whitelist", ErrorCode::InputForbidden, "the input refers to other files"),
     ("moov atom not found", ErrorCode::InvalidInput, "its index (`moov`) is missing; the file is cut off"),
     ("Error opening input", ErrorCode::InvalidInput, "it cannot be read"),
-    ("Decode error rate", ErrorCode::InvalidInput, DAMAGED.1),
+    ("Decode error rate", ErrorCode::InvalidInput, "most of it cannot be decoded"),
     ("Could not open encoder before EOF", ErrorCode::InvalidInput, "nothing in it can be decoded"),
     ("received no packets", ErrorCode::InvalidInput, "nothing in it can be decoded"),
 ];
@@ -58,11 +54,7 @@ pub(super) fn starts_again(stderr: &str) -> Option<Verdict> {
 
 /// Judges a tool that did not end well.
 pub(super) fn judge(program: Program, status: ExitStatus, stderr: &str) -> Verdict {
-    let words = |words: &str| stderr.contains(words);
-    if DAMAGED.0.iter().all(|part| words(part)) {
-        return Verdict { code: ErrorCode::InvalidInput, detail: DAMAGED.1.to_owned() };
-    }
-    if let Some((_, code, meaning)) = WORDS.iter().find(|(part, ..)| words(part)) {
+    if let Some((_, code, meaning)) = WORDS.iter().find(|(words, ..)| stderr.contains(words)) {
         return Verdict { code: *code, detail: (*meaning).to_owned() };
     }
     let over = |detail: &str| Verdict { code: ErrorCode::EncodingOverLimit, detail: detail.to_owned() };
@@ -122,19 +114,6 @@ mod tests {
         69,
         "[vist#0:0/vp9 @ 0x55b248a1ab40] [dec:vp9 @ 0x55b248a17400] Decode error rate 1 exceeds maximum 0.666667",
         ErrorCode::InvalidInput
-    )]
-    #[case(
-        69,
-        "[dec:libdav1d @ 0x55] Error submitting packet to decoder: Invalid data found when processing input\n\
-         [dec:libdav1d @ 0x55] Decoding error: Cannot allocate memory\n\
-         [dec:libdav1d @ 0x55] Decode error rate 0.947368 exceeds maximum 0.666667",
-        ErrorCode::InvalidInput
-    )]
-    #[case(
-        69,
-        "[dec:h264 @ 0x55] Decoding error: Cannot allocate memory\n\
-         [dec:h264 @ 0x55] Decode error rate 1 exceeds maximum 0.666667",
-        ErrorCode::EncodingOverLimit
     )]
     #[case(
         69,

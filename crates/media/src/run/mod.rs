@@ -261,11 +261,7 @@ pub(crate) async fn bytes_below(dir: &Path) -> io::Result<u64> {
         let mut bytes = 0;
         for entry in std::fs::read_dir(dir)? {
             let entry = entry?;
-            let meta = match entry.metadata() {
-                // the packager has files for a moment
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                meta => meta?,
-            };
+            let meta = entry.metadata()?;
             bytes += if meta.is_dir() { sum(&entry.path())? } else { meta.len() };
         }
         Ok(bytes)
