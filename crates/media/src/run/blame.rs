@@ -11,6 +11,8 @@ const KILL: i32 = 9;
 const XCPU: i32 = 24;
 const XFSZ: i32 = 25;
 
+const NO_MEMORY: &str = "Cannot allocate memory";
+
 /// What FFmpeg and the packager say, what it means, and whether the input is to blame. The first
 /// that is found counts: what stands higher explains what stands below.
 const WORDS: &[(&str, ErrorCode, &str)] = &[
@@ -25,7 +27,7 @@ const WORDS: &[(&str, ErrorCode, &str)] = &[
         ErrorCode::InvalidInput,
         "it cannot be read to its end",
     ),
-    ("Cannot allocate memory", ErrorCode::EncodingOverLimit, "it needs more memory than it may have"),
+    (NO_MEMORY, ErrorCode::EncodingOverLimit, "it needs more memory than it may have"),
     ("pthread_create() failed", ErrorCode::EncodingOverLimit, "it needs more memory than it may have"),
     ("not on whitelist", ErrorCode::InputForbidden, "the input refers to other files"),
     ("moov atom not found", ErrorCode::InvalidInput, "its index (`moov`) is missing; the file is cut off"),
@@ -34,6 +36,13 @@ const WORDS: &[(&str, ErrorCode, &str)] = &[
     ("Could not open encoder before EOF", ErrorCode::InvalidInput, "nothing in it can be decoded"),
     ("received no packets", ErrorCode::InvalidInput, "nothing in it can be decoded"),
 ];
+
+/// Decoders take some damage for a lack of memory, among much that they call damage.
+fn is_damage(stderr: &str) -> bool {
+    let complaints = |words: &str| stderr.matches(words).count();
+    stderr.contains("Decode error rate")
+        && complaints("Invalid data found when processing input") > complaints(NO_MEMORY)
+}
 
 /// A code and a sentence.
 #[derive(Debug, PartialEq, Eq)]
@@ -54,7 +63,9 @@ pub(super) fn starts_again(stderr: &str) -> Option<Verdict> {
 
 /// Judges a tool that did not end well.
 pub(super) fn judge(program: Program, status: ExitStatus, stderr: &str) -> Verdict {
-    if let Some((_, code, meaning)) = WORDS.iter().find(|(words, ..)| stderr.contains(words)) {
+    let is_damage = is_damage(stderr);
+    let said = |words: &str| stderr.contains(words) && !(is_damage && words == NO_MEMORY);
+    if let Some((_, code, meaning)) = WORDS.iter().find(|(words, ..)| said(words)) {
         return Verdict { code: *code, detail: (*meaning).to_owned() };
     }
     let over = |detail: &str| Verdict { code: ErrorCode::EncodingOverLimit, detail: detail.to_owned() };
@@ -114,6 +125,29 @@ mod tests {
         69,
         "[vist#0:0/vp9 @ 0x55b248a1ab40] [dec:vp9 @ 0x55b248a17400] Decode error rate 1 exceeds maximum 0.666667",
         ErrorCode::InvalidInput
+    )]
+    #[case(
+        69,
+        "[dec:libdav1d @ 0x55] Error submitting packet to decoder: Invalid data found when processing input\n\
+         [dec:libdav1d @ 0x55] Error submitting packet to decoder: Invalid data found when processing input\n\
+         [dec:libdav1d @ 0x55] Decoding error: Cannot allocate memory\n\
+         [dec:libdav1d @ 0x55] Decode error rate 0.947368 exceeds maximum 0.666667",
+        ErrorCode::InvalidInput
+    )]
+    #[case(
+        69,
+        "[dec:h264 @ 0x55] Error submitting packet to decoder: Invalid data found when processing input\n\
+         [dec:h264 @ 0x55] Decoding error: Cannot allocate memory\n\
+         [dec:h264 @ 0x55] Decoding error: Cannot allocate memory\n\
+         [dec:h264 @ 0x55] Decode error rate 1 exceeds maximum 0.666667",
+        ErrorCode::EncodingOverLimit
+    )]
+    #[case(
+        69,
+        "[dec:libdav1d @ 0x55] Error submitting packet to decoder: Invalid data found when processing input\n\
+         [out#0/mp4 @ 0x55] Error writing trailer: No space left on device\n\
+         [dec:libdav1d @ 0x55] Decode error rate 1 exceeds maximum 0.666667",
+        ErrorCode::EncodingOverLimit
     )]
     #[case(
         69,
