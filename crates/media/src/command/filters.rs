@@ -26,42 +26,66 @@ pub(super) fn picture(plan: &Plan) -> Option<String> {
 
     let branch = |number: usize, video: &VideoPlan| {
         let mut filters = Vec::new();
-        if !one_rate {
-            filters.extend(rate(plan, picture, video));
+        if scaled_from(plan, number).is_some() {
+            filters.extend([format!("scale=w={}:h={}", video.width, video.height), "setsar=1".to_owned()]);
+        } else {
+            if !one_rate {
+                filters.extend(rate(plan, picture, video));
+            }
+            if !one_look {
+                filters.extend(gamut(picture, video));
+            }
+            filters.extend(finish(picture, video, if one_look { top } else { video }));
         }
-        if !one_look {
-            filters.extend(gamut(picture, video));
+        let smaller = (number + 1..plan.videos.len()).filter(|one| scaled_from(plan, *one) == Some(number));
+        let smaller: Vec<_> = smaller.map(|one| format!("[s{one}]")).collect();
+        if !smaller.is_empty() {
+            filters.push(format!("split={}", smaller.len() + 1));
         }
-        filters.extend(finish(picture, video, if one_look { top } else { video }));
-        match &plan.logo {
-            None => format!("{}[v{number}]", filters.join(",")),
-            Some(logo) => format!("{}[b{number}]{}", filters.join(","), logo::over(logo, video, number)),
-        }
+        let (label, logo) = match &plan.logo {
+            None => ('v', String::new()),
+            Some(logo) => ('b', logo::over(logo, video, number)),
+        };
+        format!("{}[{label}{number}]{}{logo}", filters.join(","), smaller.concat())
     };
-    let mut branches: Vec<_> =
-        plan.videos.iter().enumerate().map(|(number, video)| branch(number, video)).collect();
+    let all = plan.videos.iter().enumerate().map(|(number, video)| (number, branch(number, video)));
+    let (mut branches, smaller): (Vec<_>, Vec<_>) =
+        all.partition(|(number, _)| scaled_from(plan, *number).is_none());
     if let Some(stills) = &plan.stills {
         let mut filters = if one_rate { Vec::new() } else { rate(plan, picture, top) };
         if !(one_look && is_linear(picture, top)) {
             filters.extend(gamut(picture, &plain(picture, top)));
         }
         filters.push(stills::graph(stills, top.rate.as_f64()));
-        branches.push(filters.join(","));
+        branches.push((plan.videos.len(), filters.join(",")));
     }
     let mut graph = format!("[0:{}]{}", picture.index, common.join(","));
-    if let [branch] = branches.as_slice() {
+    let labelled = |(number, branch): &(usize, String)| format!(";[s{number}]{branch}");
+    if let [(_, branch)] = branches.as_slice() {
         graph.push_str(&format!(",{branch}"));
     } else {
-        let labels: String = (0..branches.len()).map(|number| format!("[s{number}]")).collect();
+        let labels: String = branches.iter().map(|(number, _)| format!("[s{number}]")).collect();
         graph.push_str(&format!(",split={}{labels}", branches.len()));
-        for (number, branch) in branches.iter().enumerate() {
-            graph.push_str(&format!(";[s{number}]{branch}"));
-        }
+        graph.extend(branches.iter().map(labelled));
     }
+    graph.extend(smaller.iter().map(labelled));
     if plan.logo.is_some() {
         graph.push_str(&logo::split(plan.videos.len()));
     }
     Some(graph)
+}
+
+/// The rendition that this one is scaled from instead of from the source: the smallest that has twice its
+/// sides at least. Less is computed, and as little is lost (docs/decisions/0013).
+fn scaled_from(plan: &Plan, number: usize) -> Option<usize> {
+    let video = &plan.videos[number];
+    let serves = |larger: &VideoPlan| {
+        larger.width >= 2 * video.width
+            && larger.height >= 2 * video.height
+            && larger.rate == video.rate
+            && look(larger) == look(video)
+    };
+    plan.videos[..number].iter().rposition(serves)
 }
 
 /// The graph of a sound, which begins at 0 whatever its time stamps say: silence until it sets in.
