@@ -3,6 +3,7 @@
 
 use std::{
     fs,
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -53,7 +54,7 @@ pub(crate) async fn of(media: &Media, entry: &Entry, number: usize) -> Result<Ro
     let mut words = String::new();
     for format in formats(entry, number) {
         let made = make(media, entry, &source, format).await.map_err(|error| said(&error))?;
-        made.keep(entry, number);
+        made.keep(entry, number, format);
         let found =
             made.check(media, entry, &source, &facts).map_err(|wrong| format!("{format}: {wrong}"))?;
         if words.is_empty() {
@@ -116,14 +117,16 @@ async fn make(media: &Media, entry: &Entry, source: &Source, format: &str) -> Re
 }
 
 impl Made {
-    /// Puts an MP4 where `BOREALIS_KEEP_OUTPUTS` says, to be looked at.
-    fn keep(&self, entry: &Entry, number: usize) {
-        if let Some(folder) =
-            std::env::var_os("BOREALIS_KEEP_OUTPUTS").filter(|_| self.plan.format == Format::Mp4)
-        {
-            let to = Path::new(&folder).join(format!("{:03}_{}.mp4", number + 1, entry.title()));
-            fs::copy(self.output.dir.join("main.mp4"), to).expect("copied");
-        }
+    /// Puts the output where `BOREALIS_KEEP_OUTPUTS` says, to be looked at: in a folder of the file's, beside
+    /// a link to the file itself.
+    fn keep(&self, entry: &Entry, number: usize, format: &str) {
+        let Some(folder) = std::env::var_os("BOREALIS_KEEP_OUTPUTS") else { return };
+        let folder = Path::new(&folder).join(format!("{:03}_{}", number + 1, entry.title()));
+        fs::create_dir_all(&folder).expect("made");
+        // of two formats the first one has made it
+        let _ = symlink(fs::canonicalize(&entry.file).expect("there"), folder.join("source"));
+        let copied = Command::new("cp").arg("-r").arg(&self.output.dir).arg(folder.join(format)).status();
+        assert!(copied.expect("`cp` runs").success());
     }
 
     /// Agrees and says what it is, or says what is wrong.
@@ -259,6 +262,8 @@ fn same_colours(output: &Reel, source: &Reel, facts: &Facts) -> Result<(), Strin
 fn headers(media: &Media, main: &Path) -> Result<Value, String> {
     let mut command = Command::new(&media.tools.ffprobe);
     command.args(["-v", "error", "-of", "json", "-show_streams", "-show_format"]);
+    // captions are in the frames
+    command.args(["-analyze_frames", "-read_intervals", "%+2"]);
     if main.extension().is_some_and(|extension| extension == "m3u8") {
         command.args(["-allowed_extensions", "ALL"]);
     }
@@ -308,7 +313,8 @@ fn check_picture(video: &Value, (width, height): (f64, f64), is_ladder: bool) ->
     let tags = ["color_space", "color_transfer", "color_primaries", "color_range"];
     let untagged = tags.iter().find(|tag| video[**tag].as_str().is_none_or(|text| text == "unknown"));
     match (sar, untagged, &video["side_data_list"], video["pix_fmt"].as_str()) {
-        ("1:1", None, Value::Null, Some("yuv420p")) => Ok(()),
+        // playlists say that there are none
+        ("1:1", None, Value::Null, Some("yuv420p")) if video["closed_captions"] == 0 => Ok(()),
         _ => Err(format!("has the picture {video}")),
     }
 }
