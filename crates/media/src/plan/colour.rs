@@ -16,23 +16,47 @@ pub struct Colour {
     pub primaries: String,
 }
 
-const MATRICES: &[&str] =
-    &["bt709", "fcc", "bt470bg", "smpte170m", "smpte240m", "bt2020nc", "bt2020c", "ictcp"];
-const TRANSFERS: &[&str] = &[
-    "bt709",
-    "bt470m",
-    "bt470bg",
-    "smpte170m",
-    "smpte240m",
-    "linear",
-    "iec61966-2-1",
-    "bt2020-10",
-    "bt2020-12",
-    "smpte2084",
-    "arib-std-b67",
+/// Names with their code points (ISO/IEC 23091-2, 8).
+type Names = &'static [(&'static str, u32)];
+
+const MATRICES: Names = &[
+    ("bt709", 1),
+    ("fcc", 4),
+    ("bt470bg", 5),
+    ("smpte170m", 6),
+    ("smpte240m", 7),
+    ("bt2020nc", 9),
+    ("bt2020c", 10),
+    ("ictcp", 14),
 ];
-const PRIMARIES: &[&str] =
-    &["bt709", "bt470m", "bt470bg", "smpte170m", "smpte240m", "film", "bt2020", "smpte431", "smpte432"];
+const TRANSFERS: Names = &[
+    ("bt709", 1),
+    ("bt470m", 4),
+    ("bt470bg", 5),
+    ("smpte170m", 6),
+    ("smpte240m", 7),
+    ("linear", 8),
+    ("iec61966-2-1", 13),
+    ("bt2020-10", 14),
+    ("bt2020-12", 15),
+    ("smpte2084", 16),
+    ("arib-std-b67", 18),
+];
+const PRIMARIES: Names = &[
+    ("bt709", 1),
+    ("bt470m", 4),
+    ("bt470bg", 5),
+    ("smpte170m", 6),
+    ("smpte240m", 7),
+    ("film", 8),
+    ("bt2020", 9),
+    ("smpte431", 11),
+    ("smpte432", 12),
+];
+
+fn code_point(names: Names, name: &str) -> Option<u32> {
+    names.iter().find(|(known, _)| *known == name).map(|(_, code)| *code)
+}
 
 impl Colour {
     /// BT.709 as it is broadcast.
@@ -53,8 +77,8 @@ impl Colour {
     pub(crate) fn given(picture: &Picture) -> Self {
         let rgb = is_rgb(&picture.pixel_format);
         let usual = usual(picture);
-        let tag = |tag: &str, known: &[&str], usual: String| {
-            if known.contains(&tag) { tag.to_owned() } else { usual }
+        let tag = |tag: &str, known: Names, usual: String| {
+            if code_point(known, tag).is_some() { tag.to_owned() } else { usual }
         };
         let matrix = if rgb { "gbr".to_owned() } else { tag(&picture.color_space, MATRICES, usual.matrix) };
         let wide = matrix.starts_with("bt2020") || matrix == "ictcp";
@@ -91,6 +115,15 @@ impl Colour {
             || self.matrix == "ictcp"
             || matches!(self.primaries.as_str(), "bt2020" | "smpte431" | "smpte432")
             || self.is_hdr()
+    }
+
+    /// Code points of its matrix, transfer and primaries (ISO/IEC 23091-2, 8).
+    pub(crate) fn code_points(&self) -> [Option<u32>; 3] {
+        [
+            code_point(MATRICES, &self.matrix),
+            code_point(TRANSFERS, &self.transfer),
+            code_point(PRIMARIES, &self.primaries),
+        ]
     }
 
     /// Whether it is PQ or HLG.

@@ -44,14 +44,10 @@ pub(super) fn check(found: &Found<'_>) -> Result<(), MediaError> {
                 }
                 check_bandwidth(track, if hls { of_it.plus(loudest) } else { of_it }, hls)?;
                 if hls {
-                    let range = match video.colour.transfer.as_str() {
-                        "smpte2084" => "PQ",
-                        "arib-std-b67" => "HLG",
-                        _ => "SDR",
-                    };
-                    let said = track.claims.range.as_deref().unwrap_or("SDR");
-                    is_said(track, "range of the picture", Some(&said), &range)?;
+                    check_range(track, video)?;
                     check_i_frames(track, stream)?;
+                } else {
+                    check_colour(track, video)?;
                 }
             }
             [Planned::Audio(number)] => {
@@ -87,6 +83,30 @@ fn is_said<T: PartialEq + Debug>(
     found: &T,
 ) -> Result<(), MediaError> {
     if said == Some(found) { Ok(()) } else { Err(untrue(track, what, said, found)) }
+}
+
+/// What is not said to be PQ or HLG is SDR (draft-pantos-hls-rfc8216bis, 4.4.6.2).
+fn check_range(track: &Track, video: &VideoPlan) -> Result<(), MediaError> {
+    let range = match video.colour.transfer.as_str() {
+        "smpte2084" => "PQ",
+        "arib-std-b67" => "HLG",
+        _ => "SDR",
+    };
+    let said = track.claims.range.as_deref().unwrap_or("SDR");
+    is_said(track, "range of the picture", Some(&said), &range)
+}
+
+/// Of HDR everything is said of its colours, and of others what is said is true (ISO/IEC 23091-2, 8).
+fn check_colour(track: &Track, video: &VideoPlan) -> Result<(), MediaError> {
+    let is_hdr = video.colour.is_hdr();
+    let names = ["matrix", "transfer function", "primaries"];
+    let points = track.claims.colour.iter().zip(video.colour.code_points());
+    for (name, (said, found)) in names.into_iter().zip(points) {
+        if *said != found && (is_hdr || said.is_some()) {
+            return Err(untrue(track, name, said.as_ref(), found.unwrap_or_default()));
+        }
+    }
+    Ok(())
 }
 
 /// A sound's language is named with two letters, where there are two, or with three (RFC 5646, 2.2.1). Of the codes with

@@ -71,6 +71,8 @@ pub(super) struct Listing {
     pub seconds: Option<f64>,
     /// Seconds that a player buffers before it begins, for which bandwidths hold, where that is listed.
     pub buffer: Option<f64>,
+    /// The files that list: playlists or the manifest; none where a file is all there is.
+    pub lists: Vec<PathBuf>,
 }
 
 impl Listing {
@@ -186,6 +188,8 @@ pub(super) struct Claims {
     pub target: Option<f64>,
     /// `PQ`, `HLG` or `SDR`; absent for the latter.
     pub range: Option<String>,
+    /// Code points of the matrix, the transfer and the primaries (ISO/IEC 23091-2, 8), where they are said.
+    pub colour: [Option<u32>; 3],
     /// RFC 5646, such as `en`; absent where it is not known.
     pub language: Option<String>,
     /// Ticks a second of its timeline.

@@ -13,6 +13,7 @@ mod facts;
 mod fragments;
 mod hls;
 mod judge;
+mod leftover;
 mod light;
 mod listing;
 mod scan;
@@ -148,7 +149,10 @@ async fn read_listings(
         };
         let second = formats::manifests(&plan).into_iter().nth(1);
         let main = listing(plan.format, &formats::main_file(plan.format))?;
-        Ok((main, second.map(|(format, file)| listing(format, &file)).transpose()?))
+        let second = second.map(|(format, file)| listing(format, &file)).transpose()?;
+        let all: Vec<_> = std::iter::once(&main).chain(&second).collect();
+        leftover::check(&plan, &dir, &all)?;
+        Ok((main, second))
     })
     .await
 }

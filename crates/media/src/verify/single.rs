@@ -39,7 +39,7 @@ pub(super) fn read(plan: &Plan, dir: &Path) -> Result<Listing, MediaError> {
         claims: Claims::default(),
         i_frames: Vec::new(),
     };
-    Ok(Listing { format: plan.format, tracks: vec![track], seconds: None, buffer: None })
+    Ok(Listing { format: plan.format, tracks: vec![track], seconds: None, buffer: None, lists: Vec::new() })
 }
 
 /// Whether `moov` comes before `mdat` among the top boxes (ISO/IEC 14496-12).

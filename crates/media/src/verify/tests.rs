@@ -18,10 +18,10 @@ const SEGMENT: u64 = 2;
 const FRAME: u64 = 1000;
 
 /// Five seconds of 640x360 at 25 fps with stereo, as HLS in transport streams of 2 s.
-struct Output {
-    plan: Plan,
+pub(super) struct Output {
+    pub(super) plan: Plan,
     source: Source,
-    listing: Listing,
+    pub(super) listing: Listing,
     facts: Vec<Vec<StreamFacts>>,
 }
 
@@ -177,7 +177,7 @@ const SOUNDS: [u64; 3] = [94, 93, 47];
 
 impl Output {
     /// One that is right.
-    fn right() -> Self {
+    pub(super) fn right() -> Self {
         Self::with(|_| {}, |_| {})
     }
 
@@ -224,6 +224,7 @@ impl Output {
                 tracks: vec![pictures, sounds],
                 seconds: None,
                 buffer: None,
+                lists: Vec::new(),
             },
             facts,
         }
@@ -238,6 +239,34 @@ impl Output {
 
     fn picture(&mut self) -> &mut StreamFacts {
         &mut self.facts[0][0]
+    }
+
+    /// As a manifest would list it.
+    fn make_dash(&mut self) {
+        self.listing.format = Format::Dash;
+        let [shown, heard] = &mut self.listing.tracks[..] else { panic!("two tracks") };
+        shown.claims.codecs = Some("avc1.64001e".to_owned());
+        heard.claims.codecs = Some("mp4a.40.2".to_owned());
+        heard.claims.sample_rate = Some(48000);
+        for track in [shown, heard] {
+            let segments = track.segments.iter().map(|s| (s.piece.bytes, s.seconds.unwrap_or_default()));
+            let of_it: Vec<_> = segments.collect();
+            track.claims.bandwidth = Some(crate::package::Bandwidth::of(&of_it, None).peak);
+        }
+    }
+
+    /// PQ, of which nothing is said yet.
+    fn make_hdr(&mut self) {
+        let names = ["bt2020nc", "smpte2084", "bt2020"].map(str::to_owned);
+        self.picture().header.colour[1..].clone_from_slice(&names);
+        let [matrix, transfer, primaries] = names;
+        self.plan.videos[0].colour = Colour { matrix, transfer, primaries, full_range: false };
+    }
+
+    fn make_hdr_dash(&mut self, said: [Option<u32>; 3]) {
+        self.make_dash();
+        self.make_hdr();
+        self.listing.tracks[0].claims.colour = said;
     }
 }
 
@@ -256,6 +285,15 @@ fn source() -> Source {
         title: String::new(),
         facts: model::SourceFacts::default(),
     }
+}
+
+#[test]
+fn hdr_is_said_in_manifests() {
+    let mut output = Output::right();
+    output.make_dash();
+    output.judge().expect("right");
+    output.make_hdr_dash([Some(9), Some(16), Some(9)]);
+    output.judge().expect("right");
 }
 
 #[test]
@@ -320,6 +358,12 @@ fn wrong_headers_are_refused(#[case] change: fn(&mut Output), #[case] words: &st
 #[case::bandwidth(|o: &mut Output| o.listing.tracks[0].claims.bandwidth = Some(1e5), "the bandwidth of `360p` is not true: 100000.0, and it is 581008.0")]
 #[case::buffer(|o: &mut Output| o.listing.buffer = Some(1.0), "the bandwidth of `360p` is not true: ")]
 #[case::average(|o: &mut Output| o.listing.tracks[0].claims.average = None, "average bandwidth of `360p`")]
+#[case::range(|o: &mut Output| o.listing.tracks[0].claims.range = Some("PQ".to_owned()), "range of the picture of `360p` is not true: \"PQ\", and it is \"SDR\"")]
+#[case::no_range(|o: &mut Output| o.make_hdr(), "range of the picture of `360p` is not true: \"SDR\", and it is \"PQ\"")]
+#[case::no_colour(|o: &mut Output| o.make_hdr_dash([None; 3]), "the matrix of `360p` is not true: nothing, and it is 9")]
+#[case::transfer(|o: &mut Output| o.make_hdr_dash([Some(9), Some(18), Some(9)]), "the transfer function of `360p` is not true: 18, and it is 16")]
+#[case::no_primaries(|o: &mut Output| o.make_hdr_dash([Some(9), Some(16), None]), "the primaries of `360p` is not true: nothing, and it is 9")]
+#[case::wide(|o: &mut Output| { o.make_dash(); o.listing.tracks[0].claims.colour[2] = Some(9); }, "the primaries of `360p` is not true: 9, and it is 1")]
 #[case::channels(|o: &mut Output| o.listing.tracks[1].claims.channels = Some(6), "number of channels of `audio`")]
 #[case::i_frames(|o: &mut Output| { o.listing.tracks[0].i_frames.pop(); }, "lists 2 I-frames and has 3")]
 #[case::part_of_i_frame(|o: &mut Output| o.listing.tracks[0].i_frames[1].length = FRAME / 2, "bytes of an I-frame of `360p`")]

@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     listing::{Piece, Track},
-    segments::Wanted,
+    segments::{Heard, Wanted},
 };
 use crate::{PictureCodec, SoundCodec};
 
@@ -37,8 +37,8 @@ pub(super) fn check(track: &Track, wanted: Wanted) -> Result<(), String> {
 fn kind(wanted: Wanted) -> Option<u8> {
     match wanted {
         Wanted::Picture(PictureCodec::H264) => Some(0x1b),
-        Wanted::Sound(SoundCodec::Aac) => Some(0x0f),
-        Wanted::Sound(SoundCodec::Ac3) => Some(0x81),
+        Wanted::Sound(Heard { codec: SoundCodec::Aac, .. }) => Some(0x0f),
+        Wanted::Sound(Heard { codec: SoundCodec::Ac3, .. }) => Some(0x81),
         _ => None,
     }
 }
@@ -249,7 +249,8 @@ mod tests {
         let picture = [programme(), map(H264), frame(&[9, 0x67, 0x68, 6, 0x65]), counted(1), counted(2)];
         assert_eq!(check(&picture, PICTURE), Ok(()));
         for (codec, kind) in [(SoundCodec::Aac, 0x0f), (SoundCodec::Ac3, 0x81)] {
-            assert_eq!(check(&[programme(), map(kind), frame(&[])], Wanted::Sound(codec)), Ok(()));
+            let sound = Wanted::Sound(Heard { codec, channels: 2, sample_rate: 48_000 });
+            assert_eq!(check(&[programme(), map(kind), frame(&[])], sound), Ok(()));
         }
     }
 

@@ -97,6 +97,8 @@ async fn dash_beside_hls() {
 #[rstest]
 #[case::hls(json!({"format": "hls", "adaptive_streams": [
     {"vcodec": "h265", "resolution": "144p"}, {"vcodec": "av1", "resolution": "72p"}, {"vcodec": "h264", "resolution": "72p"}]}))]
+#[case::dash(json!({"format": "dash", "adaptive_streams": [
+    {"vcodec": "h265", "resolution": "144p"}, {"vcodec": "av1", "resolution": "72p"}, {"vcodec": "h264", "resolution": "72p"}]}))]
 #[case::mp4(json!({"format": "mp4", "vcodec": "av1"}))]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hdr_is_kept(#[case] mut template: Value) {

@@ -19,6 +19,13 @@ use crate::{
 /// Counts channels, up to six of them (ISO/IEC 23009-1, 5.8.5.4; ISO/IEC 23003-3).
 const CHANNELS: &str = "urn:mpeg:dash:23003:3:audio_channel_configuration:2011";
 
+/// Code points of the matrix, the transfer and the primaries (ISO/IEC 23091-2, 8).
+const COLOUR: [&str; 3] = [
+    "urn:mpeg:mpegB:cicp:MatrixCoefficients",
+    "urn:mpeg:mpegB:cicp:TransferCharacteristics",
+    "urn:mpeg:mpegB:cicp:ColourPrimaries",
+];
+
 /// Reads the manifest `file` in `dir`, which names files beside it or below `files/`.
 pub(super) fn read(plan: &Plan, dir: &Path, file: &str) -> Result<Listing, MediaError> {
     let (dir, below) = match file.rsplit_once('/') {
@@ -49,7 +56,7 @@ pub(super) fn read(plan: &Plan, dir: &Path, file: &str) -> Result<Listing, Media
     let time = |name: &str| mpd.attribute(name).and_then(seconds);
     let (seconds, buffer) = (time("mediaPresentationDuration"), time("minBufferTime"));
     rules::lasts_as_long_as_its_longest(seconds, &tracks)?;
-    Ok(Listing { format: Format::Dash, tracks, seconds, buffer })
+    Ok(Listing { format: Format::Dash, tracks, seconds, buffer, lists: vec![dir.join(name)] })
 }
 
 /// A representation in its adaptation set, which may hold attributes for all of them.
@@ -65,6 +72,15 @@ impl Representation<'_, '_> {
 
     fn number<T: std::str::FromStr>(&self, name: &str) -> Option<T> {
         self.attribute(name)?.parse().ok()
+    }
+
+    /// What a property of its, or of its set's, is said to be (5.8.4.8 and 5.8.4.9).
+    fn property(&self, scheme: &str) -> Option<u32> {
+        let kinds = ["EssentialProperty", "SupplementalProperty"];
+        let nodes = [self.one, self.set].into_iter().flat_map(|node| kinds.map(|kind| (node, kind)));
+        let mut all = nodes.flat_map(|(node, kind)| children(node, kind));
+        let found = all.find(|node| node.attribute("schemeIdUri") == Some(scheme))?;
+        found.attribute("value")?.parse().ok()
     }
 
     fn template(&self) -> Option<Node<'_, '_>> {
@@ -121,6 +137,7 @@ impl Representation<'_, '_> {
             channels: channels.and_then(|node| node.attribute("value")).and_then(|value| value.parse().ok()),
             sample_rate: self.number("audioSamplingRate"),
             language: self.attribute("lang").map(str::to_owned),
+            colour: COLOUR.map(|scheme| self.property(scheme)),
             ..Claims::default()
         }
     }

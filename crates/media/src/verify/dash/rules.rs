@@ -11,6 +11,9 @@ use crate::{
     verify::listing::{Planned, Track, wrong},
 };
 
+/// Of every name in a manifest (5.2.2).
+const NAMESPACE: &str = "urn:mpeg:dash:schema:mpd:2011";
+
 /// Segments of templates or lists, in ISO files (8.4).
 const PROFILE: &str = "urn:mpeg:dash:profile:isoff-live:2011";
 
@@ -20,8 +23,14 @@ const EVEN: f64 = 2.0;
 /// Seconds by which the duration may be rounded.
 const ROUNDED: f64 = 0.001;
 
-/// The whole is said to be complete, of a profile, and for a buffer of some length (5.3.1.2).
+/// The whole is a manifest, and said to be complete, of a profile, and for a buffer of some length (5.2.2 and 5.3.1.2).
 pub(super) fn manifest(mpd: Node<'_, '_>) -> Result<(), MediaError> {
+    let (root, namespace) = (mpd.tag_name().name(), mpd.tag_name().namespace().unwrap_or_default());
+    if (root, namespace) != ("MPD", NAMESPACE) {
+        return Err(wrong(format!(
+            "the manifest is a `{root}` of `{namespace}`, not a `MPD` of `{NAMESPACE}`"
+        )));
+    }
     if mpd.attribute("type") != Some("static") || children(mpd, "Period").count() != 1 {
         return Err(wrong("the manifest is not static with one period"));
     }

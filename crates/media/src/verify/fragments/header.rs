@@ -1,9 +1,10 @@
 //! Initialization segments: one track, of which nothing is there yet.
 
-use super::Boxes;
+use super::{Boxes, sound};
 use crate::{
     PictureCodec,
     probe::boxes::{child, children, number32},
+    verify::segments::{Heard, Wanted},
 };
 
 /// The brand of CMAF headers (CMAF, 7.2).
@@ -25,7 +26,7 @@ pub(super) struct Header {
 }
 
 /// `ftyp`, then `moov` with one track that is continued in fragments.
-pub(super) fn read(boxes: &Boxes, picture: Option<PictureCodec>) -> Result<Header, String> {
+pub(super) fn read(boxes: &Boxes, wanted: Wanted) -> Result<Header, String> {
     is_of_cmaf(boxes)?;
     if boxes.top.iter().any(|entry| matches!(&entry.kind, b"mdat" | b"moof")) {
         return Err("holds samples".to_owned());
@@ -36,8 +37,17 @@ pub(super) fn read(boxes: &Boxes, picture: Option<PictureCodec>) -> Result<Heade
     let table = [b"mdia", b"minf", b"stbl"].iter().try_fold(track, |body, kind| child(body, kind));
     let table = table.ok_or("has a track without its table (`stbl`)")?;
     has_no_samples(table)?;
-    if let Some(codec) = picture {
-        describes(table, codec)?;
+    match wanted {
+        Wanted::Picture(codec) => describes(table, codec)?,
+        Wanted::Sound(wanted) => {
+            let name = wanted.codec.sample_entry();
+            let found = entry(table, name).and_then(|entry| sound::read(wanted.codec, entry));
+            let found = found.ok_or_else(|| lacks(name))?;
+            if found != wanted {
+                let says = |heard: Heard| format!("{} channels at {} Hz", heard.channels, heard.sample_rate);
+                return Err(format!("says in its `{name}` {}, not {}", says(found), says(wanted)));
+            }
+        }
     }
     let clock = child(track, b"mdia").and_then(|media| child(media, b"mdhd"));
     let timescale = clock.and_then(|clock| number32(clock, if clock.first() == Some(&1) { 20 } else { 12 }));
@@ -75,15 +85,23 @@ fn has_no_samples(table: &[u8]) -> Result<(), String> {
 /// What a decoder needs before the first picture is in the header: sets of parameters (ISO/IEC 14496-15,
 /// 5.3.3.1.2 and 8.3.3.1.2), or the codec's own box.
 fn describes(table: &[u8], codec: PictureCodec) -> Result<(), String> {
-    let entry = child(table, b"stsd").and_then(|body| child(body.get(8..)?, kind(codec.sample_entry())?));
-    let boxes = entry.and_then(|entry| entry.get(ENTRY..));
+    let boxes = entry(table, codec.sample_entry()).and_then(|entry| entry.get(ENTRY..));
     let found = boxes.and_then(|boxes| match codec {
         PictureCodec::H264 => avc_sets(child(boxes, b"avcC")?),
         PictureCodec::H265 => hevc_sets(child(boxes, b"hvcC")?),
         PictureCodec::Av1 => child(boxes, b"av1C").map(|_| ()),
         PictureCodec::Vp9 => child(boxes, b"vpcC").map(|_| ()),
     });
-    found.ok_or_else(|| format!("does not say in its `{}` what a decoder needs first", codec.sample_entry()))
+    found.ok_or_else(|| lacks(codec.sample_entry()))
+}
+
+fn lacks(entry: &str) -> String {
+    format!("does not say in its `{entry}` what a decoder needs first")
+}
+
+/// The first entry of a table's `stsd`, if it has this name.
+fn entry<'b>(table: &'b [u8], name: &str) -> Option<&'b [u8]> {
+    child(child(table, b"stsd")?.get(8..)?, kind(name)?)
 }
 
 fn kind(name: &str) -> Option<&[u8; 4]> {

@@ -5,6 +5,7 @@ mod header;
 mod moof;
 mod pictures;
 mod sidx;
+mod sound;
 #[cfg(test)]
 mod tests;
 
@@ -30,7 +31,7 @@ pub(super) fn check(track: &Track, wanted: Wanted) -> Result<(), String> {
     };
     let Some(init) = &track.init else { return Err("has no initialization segment".to_owned()) };
     let header = Boxes::open(&init.path, init.bytes).and_then(|boxes| {
-        let header = header::read(&boxes, picture)?;
+        let header = header::read(&boxes, wanted)?;
         has_the_listed_clock(&header, track.claims.timescale)?;
         Ok(header)
     });

@@ -3,7 +3,13 @@
 use rstest::rstest;
 
 use super::*;
-use crate::verify::listing::{Claims, Piece, Planned, Segment, Wrapping};
+use crate::{
+    SoundCodec,
+    verify::{
+        listing::{Claims, Piece, Planned, Segment, Wrapping},
+        segments::Heard,
+    },
+};
 
 fn boxed(kind: &str, body: &[u8]) -> Vec<u8> {
     let size = u32::try_from(body.len() + 8).expect("small");
@@ -27,7 +33,16 @@ const HEVC: &[u8] = &[3, 32, 0, 1, 0, 2, 0x40, 1, 33, 0, 1, 0, 2, 0x42, 1, 34, 0
 
 /// An initialization segment for pictures that are described by this box.
 fn init(entry: &str, kind: &str, record: &[u8]) -> Vec<u8> {
-    let entry = boxed(entry, &[&[0; 78][..], &boxed(kind, record)].concat());
+    init_of(boxed(entry, &[&[0; 78][..], &boxed(kind, record)].concat()))
+}
+
+/// An initialization segment for a sound at 48 kHz that is described by this box.
+fn sound_init(entry: &str, kind: &str, record: &[u8]) -> Vec<u8> {
+    let head = [&[0; 24][..], &numbers(&[48_000 << 16])].concat();
+    init_of(boxed(entry, &[head, boxed(kind, record)].concat()))
+}
+
+fn init_of(entry: Vec<u8>) -> Vec<u8> {
     let table = [
         boxed("stsd", &[numbers(&[0, 1]), entry].concat()),
         boxed("stts", &numbers(&[0, 0])),
@@ -92,7 +107,6 @@ impl Output {
 #[test]
 fn what_is_right_is_agreed_to() {
     assert_eq!(Output::right().check(Wanted::Picture(PictureCodec::H264)), Ok(()));
-    assert_eq!(Output::right().check(Wanted::Sound(crate::SoundCodec::Aac)), Ok(()));
 }
 
 /// The bytes from the name of a box on, so many behind it, become others.
@@ -165,6 +179,55 @@ fn pictures_that_stand_alone(#[case] codec: PictureCodec, #[case] sample: &[u8],
     let output = Output { init, first: segment(1, 0, sample), second: segment(2, 200, sample) };
     let checked = output.check(Wanted::Picture(codec));
     assert_eq!(checked.is_ok(), alone, "{checked:?}");
+}
+
+/// Two channels of AAC-LC at 48 kHz: the descriptors of a stream, its decoder and what that one is told.
+const ESDS: &[u8] = &[
+    0, 0, 0, 0, 3, 0x80, 0x80, 0x80, 22, 0, 1, 0, 4, 17, 0x40, 0x15, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5, 2,
+    0x11, 0x90,
+];
+/// Two channels of Opus after 312 samples; six of AC-3 at 48 kHz.
+const DOPS: &[u8] = &[0, 2, 1, 0x38, 0, 0, 0xbb, 0x80, 0, 0, 0];
+const DAC3: &[u8] = &[0x10, 0x3d, 0xe0];
+
+fn heard(codec: SoundCodec, channels: u32) -> Heard {
+    Heard { codec, channels, sample_rate: 48_000 }
+}
+
+#[rstest]
+#[case::aac(heard(SoundCodec::Aac, 2), "esds", ESDS)]
+#[case::opus(heard(SoundCodec::Opus, 2), "dOps", DOPS)]
+#[case::ac3(heard(SoundCodec::Ac3, 6), "dac3", DAC3)]
+fn sounds_are_described_as_they_were_planned(
+    #[case] wanted: Heard,
+    #[case] kind: &str,
+    #[case] record: &[u8],
+) {
+    let name = wanted.codec.sample_entry();
+    let output = |record: &[u8]| Output { init: sound_init(name, kind, record), ..Output::right() };
+    assert_eq!(output(record).check(Wanted::Sound(wanted)), Ok(()));
+    for other in [Heard { channels: wanted.channels - 1, ..wanted }, Heard { sample_rate: 44_100, ..wanted }]
+    {
+        let problem = output(record).check(Wanted::Sound(other)).expect_err("refused");
+        let found = format!("says in its `{name}` {} channels at 48000 Hz, not", wanted.channels);
+        assert!(problem.contains(&found), "{problem}");
+    }
+    for cut in 0..record.len() {
+        // of Opus and AC-3, what is said first is enough
+        let problem = output(&record[..cut]).check(Wanted::Sound(wanted));
+        assert!(problem.is_err() || (kind == "dOps" && cut >= 2), "{kind} {cut}");
+    }
+}
+
+#[rstest]
+#[case::another_entry("mp4b", ESDS)]
+#[case::another_codec("mp4a", &[&ESDS[..14], &[0x6b], &ESDS[15..]].concat())]
+#[case::another_kind("mp4a", &[&ESDS[..29], &[0x29], &ESDS[30..]].concat())]
+#[case::no_config("mp4a", &[&ESDS[..27], &[6], &ESDS[28..]].concat())]
+fn sounds_that_are_not_described(#[case] entry: &str, #[case] record: &[u8]) {
+    let output = Output { init: sound_init(entry, "esds", record), ..Output::right() };
+    let problem = output.check(Wanted::Sound(heard(SoundCodec::Aac, 2))).expect_err("refused");
+    assert!(problem.contains("does not say in its `mp4a` what a decoder needs first"), "{problem}");
 }
 
 #[rstest]

@@ -11,15 +11,16 @@ mod tests;
 use std::{fs, path::Path};
 
 use m3u8_rs::{ExtTag, MediaSegment, VariantStream};
-use model::SegmentType;
+use model::{Format, SegmentType};
 
 use super::listing::{Claims, Listing, Piece, Planned, Segment, Track, Wrapping, wrong};
-use crate::{MediaError, Plan};
+use crate::{MediaError, Plan, formats};
 
 /// Reads the master playlist in `dir` and all that it names.
 pub(super) fn read(plan: &Plan, dir: &Path) -> Result<Listing, MediaError> {
     let master = master::read(plan, dir)?;
     let mut tracks = Vec::new();
+    let mut lists = vec![dir.join(formats::main_file(Format::Hls))];
     for (number, video) in plan.videos.iter().enumerate() {
         let variant = master::variant(&master, &video.name, false)?;
         let mut track = track(plan, dir, &video.name, &variant.uri)?;
@@ -27,11 +28,14 @@ pub(super) fn read(plan: &Plan, dir: &Path) -> Result<Listing, MediaError> {
         track.claims = Claims { target: track.claims.target, ..claims(variant) };
         let listed = master::variant(&master, &video.name, true)?;
         track.i_frames = media::i_frames(dir, variant, listed, track.init.as_ref())?;
+        lists.extend([&variant.uri, &listed.uri].map(|uri| dir.join(uri)));
         tracks.push(track);
     }
     for (number, audio) in plan.audios.iter().enumerate() {
         let sound = master::sound(&master, &audio.name)?;
-        let mut track = track(plan, dir, &audio.name, sound.uri.as_deref().unwrap_or_default())?;
+        let uri = sound.uri.as_deref().unwrap_or_default();
+        let mut track = track(plan, dir, &audio.name, uri)?;
+        lists.push(dir.join(uri));
         track.planned = vec![Planned::Audio(number)];
         let channels = sound.channels.as_deref().and_then(|channels| channels.parse().ok());
         let (target, language) = (track.claims.target, sound.language.clone());
@@ -41,7 +45,7 @@ pub(super) fn read(plan: &Plan, dir: &Path) -> Result<Listing, MediaError> {
         track.claims = Claims { target, channels, language, ..said };
         tracks.push(track);
     }
-    Ok(Listing { format: model::Format::Hls, tracks, seconds: None, buffer: None })
+    Ok(Listing { format: Format::Hls, tracks, seconds: None, buffer: None, lists })
 }
 
 fn claims(variant: &VariantStream) -> Claims {
