@@ -93,13 +93,19 @@ impl Asked<'_> {
         self.packets.streams.get(&stream.index)
     }
 
+    /// What is before the start that the file's streams are said to have is decoded and thrown away: what an encoder of
+    /// sound needs to begin with.
+    fn heard_from(&self, first: f64) -> f64 {
+        if counts_from_its_streams(self.described) { first } else { first.max(self.described.start) }
+    }
+
     fn span(&self, stream: &Stream, frame: f64) -> Span {
         let tick = stream.time_base.map_or(0.0, Rational::as_f64);
         let seconds = |ticks: i64| ticks as f64 * tick;
         match self.track(stream).and_then(|track| Some((track.first?, track.last?, track.end?))) {
             Some((first, last, end)) => {
                 let end = if end > last { seconds(end) } else { seconds(last) + frame };
-                Span { start: seconds(first), end }
+                Span { start: self.heard_from(seconds(first)).min(end), end }
             }
             None => {
                 let start = stream.start.unwrap_or(self.described.start);

@@ -83,6 +83,63 @@ async fn a_first_time_stamp_that_is_not_0(#[case] offset: &str, #[case] name: &s
     }
 }
 
+/// Encoders of sound put silence before 0, which is decoded and not heard: neither the sound nor the picture may be moved
+/// by it.
+#[rstest]
+#[case::aac("a.mkv", "-c:a aac", 0.0)]
+#[case::opus("a.mkv", "-c:a libopus", 0.0)]
+#[case::mp3("a.mkv", "-c:a libmp3lame", 0.0)]
+#[case::aac_by_edit_list("a.mp4", "-c:a aac", 0.0)]
+#[case::opus_by_edit_list("a.mp4", "-c:a libopus", 0.0)]
+#[case::mp3_by_edit_list("a.mp4", "-c:a libmp3lame", 0.0)]
+#[case::picture_later("a.mkv", "-c:a aac", 0.2)]
+#[case::picture_later_by_edit_list("a.mp4", "-c:a aac", 0.2)]
+#[case::sound_later("a.mkv", "-c:a aac", -0.2)]
+#[case::sound_later_by_edit_list("a.mp4", "-c:a aac", -0.2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sound_that_is_decoded_before_0(#[case] name: &str, #[case] encoded: &str, #[case] later: f64) {
+    let Some(bench) = Bench::find().await else { return };
+    let (picture_at, sound_at) = (f64::max(later, 0.0), f64::max(-later, 0.0));
+    let input = bench.clip(
+        name,
+        &format!(
+            "-itsoffset {picture_at} -f lavfi -i color=black:s=64x64:r=25:d=4,geq=lum='if(between(T,1.99,2.01),235,16)':\
+             cb=128:cr=128 -itsoffset {sound_at} -f lavfi -i aevalsrc='if(between(t,2,2.1),sin(880*PI*t),0)':s=48000:d=4 \
+             -c:v libx264 -preset ultrafast -pix_fmt yuv420p {encoded}"
+        ),
+    );
+    let never = tokio_util::sync::CancellationToken::new();
+    let source = bench.media.probe(&input, bench.work.path(), &never).await.expect("media");
+    let begins = [source.picture.expect("a picture").start, source.sounds[0].start];
+    // to the millisecond, but for a frame of sound before it is heard
+    assert!((begins[0] - picture_at).abs() < 0.002 && (begins[1] - sound_at).abs() < 0.026, "{begins:?}");
+    for template in [json!({"format": "mp4"}), json!({"format": "hls", "seg_type": "fmp4", "seg_time": 1})] {
+        let made = bench.make(&input, template, json!({})).await.expect("made");
+        let (flashes, beeps) = (flashes(&bench, &made), bench.onsets(&made.main()));
+        let [flash, beep] = [&flashes, &beeps].map(|times| *times.first().expect("one"));
+        assert!((flash - 2.0 - picture_at).abs() < 0.001, "{flash}");
+        assert!((beep - 2.0 - sound_at).abs() < 0.012, "{beep}");
+        let frames = 100 + (25.0 * later.abs()).round() as usize;
+        assert!(bench.lumas(&made.main()).len().abs_diff(frames) <= 1, "{}", bench.lumas(&made.main()).len());
+    }
+}
+
+/// A copy begins with a key frame, and what is before the cut is hidden by edit lists.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_that_is_cut_between_key_frames() {
+    let Some(bench) = Bench::find().await else { return };
+    let plain = bench.clip(
+        "plain.mp4",
+        "-f lavfi -i color=black:s=64x64:r=25:d=4,geq=lum='if(between(T,1.99,2.01),235,16)':cb=128:cr=128 \
+         -f lavfi -i aevalsrc='if(between(t,2,2.1),sin(880*PI*t),0)':s=48000:d=4 -c:v libx264 -bf 3 -g 50 \
+         -pix_fmt yuv420p -c:a aac",
+    );
+    let input = bench.clip("a.mp4", &format!("-ss 0.6 -i {} -c copy", plain.display()));
+    let made = bench.make(&input, json!({"format": "mp4"}), json!({})).await.expect("made");
+    let (flashes, beeps) = (flashes(&bench, &made), bench.onsets(&made.main()));
+    assert!((flashes[0] - 1.4).abs() < 0.001 && (beeps[0] - 1.4).abs() < 0.025, "{flashes:?} {beeps:?}");
+}
+
 /// No segment twice, nothing decoded before 0, and time goes on.
 fn check_segments(bench: &Bench, made: &Made, rendition: &str, stream: &str) {
     let playlist = made.playlist(rendition);
