@@ -37,6 +37,8 @@ pub use plan::{
 };
 pub use run::{RunOutput, Told};
 pub use settings::{Limits, MediaSettings, SandboxMode};
-pub use source::{AudioStream, Clip, FieldOrder, Light, Mastering, Picture, Source, Turn, Undecoded};
+pub use source::{
+    AudioStream, Clip, Correction, FieldOrder, Light, Mastering, Picture, Source, Turn, Undecoded,
+};
 pub use tools::{Program, Tools, ToolsError};
 pub use verify::Measured;

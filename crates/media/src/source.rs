@@ -33,10 +33,25 @@ pub struct Source {
     pub title: String,
     /// Whether it is divided into chapters.
     pub has_chapters: bool,
+    /// What puts its time stamps right, where others contradict them; of healthy files there are none.
+    pub corrections: Vec<Correction>,
     /// The piece of it that is taken; none: all of it.
     pub clip: Option<Clip>,
     /// Bit rates and names as the customer sees them.
     pub facts: SourceFacts,
+}
+
+/// How far the time stamps of a stream are ahead of what is true, from one of its packets on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Correction {
+    /// The stream's index in the file.
+    pub stream: u32,
+    /// The packet's number among those of its stream, from 0.
+    pub packet: u64,
+    /// Ticks of the stream's time base, more than before it.
+    pub ticks: i64,
+    /// Whether that is so only of when a packet is shown, not of when it is decoded.
+    pub shown_alone: bool,
 }
 
 /// What cannot be decoded where nothing else of its kind can be: its codec, or how the file names that.
@@ -90,7 +105,8 @@ impl Source {
             (sound.start, sound.end) = (shifted(sound.start), shifted(sound.end).min(end));
         }
         self.lead += start;
-        let seekable = SEEKABLE.contains(&self.container.as_str());
+        // corrections go by the numbers of packets
+        let seekable = SEEKABLE.contains(&self.container.as_str()) && self.corrections.is_empty();
         let read_from = if seekable { (self.lead - RUN_UP).max(0.0) } else { 0.0 };
         self.clip = Some(Clip { read_from });
         self.has_chapters = false;

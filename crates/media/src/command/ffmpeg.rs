@@ -1,11 +1,11 @@
 //! FFmpeg's argument list: one input, a graph for the picture and one for each sound, and one output
 //! for a single file, or one pipe for each stream of a segmented output.
 
-use std::{ffi::OsString, path::Path};
+use std::{collections::BTreeSet, ffi::OsString, path::Path};
 
 use super::{Gain, METER, filters, input, logo, pipe, prefixed, stills, words};
 use crate::{
-    AudioPlan, Plan, VideoPlan,
+    AudioPlan, Correction, Plan, VideoPlan,
     codecs::{picture_arguments, sound_arguments},
     formats,
 };
@@ -104,7 +104,25 @@ fn position(plan: &Plan) -> Vec<OsString> {
     if offset < 0.0 {
         arguments.extend(words(&["-itsoffset", &format!("{offset:.6}")]));
     }
+    arguments.extend(corrected(plan));
     arguments
+}
+
+/// Puts the time stamps of packets right before anything is decoded.
+fn corrected(plan: &Plan) -> Vec<OsString> {
+    let streams: BTreeSet<_> = plan.corrections.iter().map(|correction| correction.stream).collect();
+    let filter = |stream: u32| {
+        let sum = |name: &str, shown: bool| {
+            let own =
+                |correction: &&Correction| correction.stream == stream && (shown || !correction.shown_alone);
+            let term =
+                |correction: &Correction| format!("-({}*gte(N,{}))", correction.ticks, correction.packet);
+            let terms: String = plan.corrections.iter().filter(own).map(term).collect();
+            format!("'if(eq({name},NOPTS),NOPTS,{name}{terms})'")
+        };
+        format!("setts=pts={}:dts={}", sum("PTS", true), sum("DTS", false))
+    };
+    streams.into_iter().flat_map(|stream| words(&[&format!("-bsf:{stream}"), &filter(stream)])).collect()
 }
 
 fn single_file(plan: &Plan, work: &Path) -> Vec<OsString> {

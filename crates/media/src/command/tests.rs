@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    FieldOrder, Source, Turn,
+    Correction, FieldOrder, Source, Turn,
     plan::{self, tests as given},
 };
 
@@ -134,6 +134,32 @@ fn loudness_takes_two_passes() {
     insta::with_settings!({prepend_module_to_snapshot => false, omit_expression => true}, {
         insta::assert_snapshot!("loudness", format!("{}\n{}", shown(&first), shown(&second)));
     });
+}
+
+/// By the numbers of packets, so that the file is read from its start.
+#[test]
+fn time_stamps_are_put_right_where_they_are_wrong() {
+    let off = |stream, packet, ticks, shown_alone| Correction { stream, packet, ticks, shown_alone };
+    let corrections =
+        vec![off(1, 4, 900, false), off(0, 7, 90, true), off(1, 6, -900, false), off(9, 0, 1, false)];
+    let wishes = ExtraOptions { start: Some(10.0), ..ExtraOptions::default() };
+    let source = Source { corrections, ..full_hd() };
+    let source = source.clip(&wishes).expect("within");
+    let plan =
+        plan::plan(&given::template(json!({"format": "mp4"})), &source, &given::settings()).expect("a plan");
+    let expected = [
+        "-bsf:0",
+        "setts=pts='if(eq(PTS,NOPTS),NOPTS,PTS-(90*gte(N,7)))':dts='if(eq(DTS,NOPTS),NOPTS,DTS)'",
+        "-bsf:1",
+        "setts=pts='if(eq(PTS,NOPTS),NOPTS,PTS-(900*gte(N,4))-(-900*gte(N,6)))'\
+         :dts='if(eq(DTS,NOPTS),NOPTS,DTS-(900*gte(N,4))-(-900*gte(N,6)))'",
+    ];
+    let (input, work) = (Path::new("/job/input"), Path::new("/job"));
+    for arguments in [commands(&plan, &[], input, work).ffmpeg, listening(&plan, &[], input)] {
+        let before_input = arguments.split(|argument| argument == "-i").next().expect("its options");
+        assert!(before_input.windows(4).any(|words| words == expected), "{arguments:?}");
+        assert!(!before_input.contains(&"-ss".into()));
+    }
 }
 
 #[test]

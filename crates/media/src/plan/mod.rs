@@ -9,7 +9,7 @@ use model::{
 };
 
 use crate::{
-    Clip, FieldOrder, Light, MediaError, Source, Turn, Undecoded,
+    Clip, Correction, FieldOrder, Light, MediaError, Source, Turn, Undecoded,
     codecs::{PictureCodec, SoundCodec},
 };
 
@@ -67,6 +67,8 @@ pub struct Plan {
     /// Seconds by which the file's clock runs before the first stream or the piece that is taken; cut
     /// off.
     pub lead: f64,
+    /// What puts the time stamps of the streams that are taken right.
+    pub corrections: Vec<Correction>,
     /// The piece that is taken, which is cut off at `duration`; none: all there is.
     pub clip: Option<Clip>,
     /// The title that the output carries on; may be empty.
@@ -249,6 +251,10 @@ pub fn plan(template: &Template, source: &Source, settings: &PlanSettings) -> Re
     let videos = picture.map_or_else(Vec::new, |picture| {
         picture::renditions(template, settings, picture, &wishes, &rates, segmenting)
     });
+    let is_taken = |correction: &&Correction| {
+        let sounds = sounds.iter().map(|sound| sound.index);
+        picture.map(|picture| picture.index).into_iter().chain(sounds).any(|index| index == correction.stream)
+    };
     Ok(Plan {
         format: template.format,
         also: template.also,
@@ -264,6 +270,7 @@ pub fn plan(template: &Template, source: &Source, settings: &PlanSettings) -> Re
             .map(|_| LogoPlan { size: template.logo_size, offset: template.logo_offset.unwrap_or_default() }),
         duration,
         lead: source.lead,
+        corrections: source.corrections.iter().filter(is_taken).copied().collect(),
         clip: source.clip,
         title: source.title.clone(),
         chapters: source.has_chapters && template.format == Format::Mp4,

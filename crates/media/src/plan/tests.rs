@@ -70,6 +70,7 @@ pub(crate) fn source(picture: Option<Picture>, sounds: Vec<AudioStream>) -> Sour
         undecoded: crate::Undecoded::default(),
         title: String::new(),
         has_chapters: false,
+        corrections: Vec::new(),
         clip: None,
         facts: model::SourceFacts::default(),
     }

@@ -8,6 +8,8 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 /// An index is read into memory up to this many bytes.
 const MOST_INDEX: u64 = 256 << 20;
+/// Milliseconds by which two lengths of a track differ by more than carelessness.
+const FAR: u64 = 5000;
 /// Boxes at the top that are looked at.
 const MOST_BOXES: usize = 10_000;
 
@@ -22,6 +24,8 @@ pub(crate) struct Boxes {
     pub indexed: bool,
     /// Up to which byte of the file the index names data.
     pub reach: u64,
+    /// Milliseconds that a track lasts by its header, and by the times of its samples, where these are far more.
+    pub contradiction: Option<(u64, u64)>,
 }
 
 /// Walks a file; none when it is of another kind.
@@ -114,6 +118,33 @@ fn track(body: &[u8], boxes: &mut Boxes) {
         boxes.encrypted.get_or_insert(scheme);
     }
     boxes.reach = boxes.reach.max(reach(table).unwrap_or(0));
+    let lengths = child(media, b"mdhd").and_then(said).zip(child(table, b"stts").and_then(summed));
+    if let Some(((second, said), summed)) = lengths {
+        let milliseconds = |ticks: u64| (u128::from(ticks) * 1000 / u128::from(second)) as u64;
+        let (said, summed) = (milliseconds(said), milliseconds(summed));
+        let is_far = said > 0 && summed.saturating_sub(said) > said.max(FAR);
+        boxes.contradiction = boxes.contradiction.or(is_far.then_some((said, summed)));
+    }
+}
+
+/// Ticks of a second, and of the track, by a media header.
+fn said(header: &[u8]) -> Option<(u32, u64)> {
+    let (second, said) = match header.first()? {
+        1 => (number32(header, 20)?, number64(header, 24)?),
+        _ => (number32(header, 12)?, u64::from(number32(header, 16)?)),
+    };
+    (second > 0).then_some((second, said))
+}
+
+/// Ticks that all samples of a table last together; those that would be negative are not believed.
+fn summed(times: &[u8]) -> Option<u64> {
+    let count = (number32(times, 4)? as usize).min(times.len().saturating_sub(8) / 8);
+    let entry = |at: usize| Some((number32(times, 8 + at * 8)?, number32(times, 12 + at * 8)?));
+    let entries = (0..count).map_while(entry).filter(|(_, lasts)| i32::try_from(*lasts).is_ok());
+    Some(
+        entries
+            .fold(0_u64, |sum, (samples, lasts)| sum.saturating_add(u64::from(samples) * u64::from(lasts))),
+    )
 }
 
 /// The protection scheme of encrypted samples: `encv` and `enca` carry it in `sinf/schm`.
@@ -217,6 +248,7 @@ mod tests {
     use std::io::Write;
 
     use proptest::prelude::*;
+    use rstest::rstest;
 
     use super::*;
 
@@ -229,17 +261,24 @@ mod tests {
         numbers.iter().flat_map(|number| number.to_be_bytes()).collect()
     }
 
-    /// Two chunks of two samples each, at these offsets.
     fn movie_at(offsets: [u32; 2], entry: &[u8; 4]) -> Vec<u8> {
+        movie_of(offsets, entry, 100)
+    }
+
+    /// Two chunks of two samples each, at these offsets. Each lasts 100 ticks, which are a second; the last one
+    /// may do so longer than the header says.
+    fn movie_of(offsets: [u32; 2], entry: &[u8; 4], lasts: u32) -> Vec<u8> {
         let table = [
             boxed(b"stsd", &[numbers(&[0, 1]), boxed(entry, b"....schm\0\0\0\0cenc\0\0")].concat()),
+            boxed(b"stts", &numbers(&[0, 2, 3, 100, 1, lasts])),
             boxed(b"stsc", &numbers(&[0, 1, 1, 2, 1])),
             boxed(b"stsz", &numbers(&[0, 0, 4, 10, 20, 30, 40])),
             boxed(b"stco", &numbers(&[0, 2, offsets[0], offsets[1]])),
         ]
         .concat();
         let handler = boxed(b"hdlr", b"\0\0\0\0\0\0\0\0vide\0\0\0\0");
-        let media = [handler, boxed(b"minf", &boxed(b"stbl", &table))].concat();
+        let header = boxed(b"mdhd", &numbers(&[0, 0, 0, 100, 400, 0]));
+        let media = [handler, header, boxed(b"minf", &boxed(b"stbl", &table))].concat();
         boxed(b"moov", &boxed(b"trak", &boxed(b"mdia", &media)))
     }
 
@@ -253,7 +292,17 @@ mod tests {
     fn the_index_names_its_last_byte() {
         let file = [boxed(b"ftyp", b"isom"), movie_at([500, 100], b"avc1")].concat();
         let boxes = read_bytes(&file).expect("boxes");
-        assert_eq!(boxes, Boxes { encrypted: None, fragmented: false, indexed: true, reach: 530 });
+        assert_eq!(boxes, Boxes { indexed: true, reach: 530, ..Boxes::default() });
+    }
+
+    #[rstest]
+    #[case(500, None)]
+    #[case(800, Some((4000, 11_000)))]
+    #[case(102_400, Some((4000, 1_027_000)))]
+    #[case(u32::MAX, None)]
+    fn an_index_that_contradicts_its_header(#[case] lasts: u32, #[case] contradiction: Option<(u64, u64)>) {
+        let file = [boxed(b"ftyp", b"isom"), movie_of([0, 0], b"avc1", lasts)].concat();
+        assert_eq!(read_bytes(&file).expect("boxes").contradiction, contradiction);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     described::{self, Described},
-    packets::Packets,
+    packets::{Packets, Walk},
     report,
 };
 use crate::{
@@ -56,21 +56,20 @@ impl Prober<'_> {
 
     /// Walks over all packets of all streams.
     pub(super) async fn packets(&self, described: &Described) -> Result<Packets, MediaError> {
-        let steps = report::counts_from_its_streams(described);
-        let none = if steps { Packets::of_steps(described) } else { Packets::default() };
-        self.walk(none, &[]).await
+        let begins_anew = report::counts_from_its_streams(described);
+        self.walk(Walk::new(described, begins_anew), &[]).await
     }
 
     /// Walks over the first packets of one stream.
     pub(super) async fn first_packets(&self, stream: u32) -> Result<Packets, MediaError> {
         let interval = format!("%+#{RATE_PACKETS}");
-        self.walk(Packets::default(), &["-select_streams", &stream.to_string(), "-read_intervals", &interval])
+        self.walk(Walk::default(), &["-select_streams", &stream.to_string(), "-read_intervals", &interval])
             .await
     }
 
-    async fn walk(&self, mut packets: Packets, which: &[&str]) -> Result<Packets, MediaError> {
+    async fn walk(&self, mut walk: Walk, which: &[&str]) -> Result<Packets, MediaError> {
         let mut shown = which.to_vec();
-        shown.extend(["-show_entries", Packets::ENTRIES, "-of", "csv=p=0"]);
+        shown.extend(["-show_entries", Walk::ENTRIES, "-of", "csv=p=0"]);
         let access = self.access();
         let limits = ChildLimits { deadline: LONGEST_WALK, stdout: MOST_LINES };
         let call = Call {
@@ -80,8 +79,8 @@ impl Prober<'_> {
             feed: Vec::new(),
             limits,
         };
-        self.media.lines(call, self.cancel, |line| packets.read(line)).await.map_err(too_slow)?;
-        Ok(packets)
+        self.media.lines(call, self.cancel, |line| walk.read(line)).await.map_err(too_slow)?;
+        Ok(walk.end())
     }
 
     /// Which of these streams give decoded frames within so many seconds of the file's start.

@@ -16,7 +16,9 @@ use crate::{Limits, Media, MediaError, Source, sniff};
 
 pub(crate) mod boxes;
 mod choose;
+mod clock;
 mod described;
+mod follow;
 mod look;
 mod packets;
 mod rate;
@@ -109,7 +111,14 @@ fn sound(boxes: &Boxes, size: u64) -> Result<(), MediaError> {
             "it is truncated: its index names data up to byte {}, and the file has {size} bytes",
             boxes.reach
         )),
-        None => Ok(()),
+        None => match boxes.contradiction.filter(|_| !boxes.fragmented) {
+            Some((said, summed)) => invalid(format!(
+                "its index contradicts itself: a track lasts {:.1} s by its header, and {:.1} s by its samples",
+                said as f64 / 1e3,
+                summed as f64 / 1e3
+            )),
+            None => Ok(()),
+        },
     }
 }
 

@@ -3,61 +3,59 @@
 
 use std::collections::BTreeMap;
 
-use super::described::Described;
+use super::{
+    clock::{self, Clock, Kind, Track},
+    described::{Described, Stream},
+    follow::Follow,
+};
+use crate::Correction;
 
-/// Time stamps of one stream that are kept to measure its rate by.
-const MOST_TIMES: usize = 20_000;
-/// Seconds forwards and back from which FFmpeg takes a step of a clock for a new clock.
-const STEP: f64 = 10.0;
-const STEP_BACK: f64 = 0.1;
-
-/// What the packets of a file say, by stream index.
+/// What the packets of a file say.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Packets {
+    /// By index.
     pub streams: BTreeMap<u32, Track>,
-    /// Ticks of a second of each stream, where clocks may begin anew.
-    ticks: BTreeMap<u32, f64>,
+    /// What puts their time stamps right, where others contradict them.
+    pub corrections: Vec<Correction>,
 }
 
-/// The packets of one stream; times in ticks of its time base.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Track {
-    pub count: u64,
+/// What a packet says, in ticks and bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Packet {
+    pub pts: Option<i64>,
+    pub dts: Option<i64>,
+    pub duration: i64,
     pub bytes: u64,
-    pub first: Option<i64>,
-    /// The end of the latest packet, as far as packets say how long they last.
-    pub end: Option<i64>,
-    /// The latest beginning of a packet.
-    pub last: Option<i64>,
-    /// The beginnings of the first packets.
-    pub times: Vec<i64>,
-    /// By how much clocks that began anew are ahead of the first one.
-    ahead: i64,
-    /// When the next packet is decoded, by the first clock.
-    next: Option<i64>,
 }
 
-impl Track {
-    /// Follows a clock that steps, as FFmpeg does where it may: what is shown goes on.
-    fn follow(&mut self, decoded: i64, duration: i64, second: f64) {
-        let step = self.next.map_or(0, |next| decoded.saturating_sub(self.ahead).saturating_sub(next));
-        if step as f64 > STEP * second || (step as f64) < -STEP_BACK * second {
-            self.ahead = self.ahead.saturating_add(step);
-        }
-        self.next = Some(decoded.saturating_sub(self.ahead).saturating_add(duration));
-    }
+/// A walk that goes on.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Walk {
+    clocks: BTreeMap<u32, Clock>,
+    /// Where clocks may begin anew.
+    follow: Option<Follow>,
 }
 
-impl Packets {
+impl Walk {
     /// The entries that ffprobe is asked for, in the order that it writes them in.
     pub(super) const ENTRIES: &'static str = "packet=stream_index,pts,dts,duration,size,flags";
 
-    /// None yet, of a file where clocks may begin anew.
-    pub(super) fn of_steps(described: &Described) -> Self {
-        let tick = |base: model::Rational| 1.0 / base.as_f64();
-        let streams = described.streams.iter();
-        let ticks = streams.filter_map(|stream| Some((stream.index, stream.time_base.map(tick)?)));
-        Self { ticks: ticks.collect(), ..Self::default() }
+    /// The beginning, of a file where clocks may begin anew or not.
+    pub(super) fn new(described: &Described, begins_anew: bool) -> Self {
+        let kind = |stream: &Stream| match stream.kind.as_str() {
+            "subtitle" => Kind::Aside,
+            "video" if stream.is_still => Kind::Aside,
+            "audio" => Kind::Sound,
+            _ => Kind::Other,
+        };
+        let clock = |stream: &Stream| {
+            let second = 1.0 / stream.time_base?.as_f64();
+            Some((stream.index, Clock::new(second, kind(stream))))
+        };
+        Self {
+            clocks: described.streams.iter().filter_map(clock).collect(),
+            follow: begins_anew.then(|| Follow::new(described)),
+        }
     }
 
     /// Reads one line of ffprobe's CSV without section names; what is no such line is passed over.
@@ -67,25 +65,28 @@ impl Packets {
         let mut next = || fields.next().unwrap_or_default();
         let Ok(stream) = next().parse() else { return };
         let (pts, dts, duration, size, flags) = (next(), next(), next(), next(), next());
+        let clock = self.clocks.entry(stream).or_insert_with(|| Clock::new(f64::INFINITY, Kind::Other));
         // packets that an edit list cuts off are decoded and not shown
         if flags.contains('D') {
-            return;
+            return clock.hide();
         }
-        let track = self.streams.entry(stream).or_default();
-        track.count += 1;
-        track.bytes += size.parse().unwrap_or(0);
-        let Ok(at) = pts.parse::<i64>().or_else(|_| dts.parse()) else { return };
-        let duration = duration.parse().unwrap_or(0).max(0);
-        if let Some(second) = self.ticks.get(&stream) {
-            track.follow(dts.parse().unwrap_or(at), duration, *second);
-        }
-        let at = at.saturating_sub(track.ahead);
-        let end = at.saturating_add(duration);
-        track.first = Some(track.first.map_or(at, |first| first.min(at)));
-        track.last = Some(track.last.map_or(at, |last| last.max(at)));
-        track.end = Some(track.end.map_or(end, |known| known.max(end)));
-        if track.times.len() < MOST_TIMES {
-            track.times.push(at);
+        let packet = Packet {
+            pts: pts.parse().ok(),
+            dts: dts.parse().ok(),
+            duration: duration.parse().unwrap_or(0).max(0),
+            bytes: size.parse().unwrap_or(0),
+        };
+        clock.add(self.follow.as_mut().map_or(packet, |follow| follow.moved(stream, packet)));
+    }
+
+    /// The end.
+    pub(super) fn end(mut self) -> Packets {
+        clock::settle(&mut self.clocks);
+        let corrections = self.clocks.iter().flat_map(|(stream, clock)| clock.corrections(*stream));
+        let streams = self.clocks.iter().map(|(stream, clock)| (*stream, clock.track()));
+        Packets {
+            corrections: corrections.collect(),
+            streams: streams.filter(|(_, track)| track.count > 0).collect(),
         }
     }
 }
@@ -93,16 +94,44 @@ impl Packets {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use rstest::rstest;
 
     use super::*;
 
+    /// A walk over streams of these kinds, whose clocks tick in milliseconds; packets are index, pts, dts and
+    /// duration.
+    fn walk(kinds: &[&str], begins_anew: bool, packets: &[(u32, i64, i64, i64)]) -> Packets {
+        let stream = |(index, kind): (u32, &&str)| Stream {
+            index,
+            kind: (*kind).to_owned(),
+            time_base: model::Rational::new(1, 1000),
+            ..Stream::default()
+        };
+        let streams = (0..).zip(kinds).map(stream).collect();
+        let mut walk = Walk::new(&Described { streams, ..Described::default() }, begins_anew);
+        for (stream, pts, dts, duration) in packets {
+            walk.read(format!("{stream},{pts},{dts},{duration},9,K__\n").as_bytes());
+        }
+        walk.end()
+    }
+
+    /// Packets of a stream that last 40 ms and are shown when they are decoded.
+    fn at(stream: u32, times: &[i64]) -> Vec<(u32, i64, i64, i64)> {
+        times.iter().map(|at| (stream, *at, *at, 40)).collect()
+    }
+
+    fn off(stream: u32, packet: u64, ticks: i64, shown_alone: bool) -> Correction {
+        Correction { stream, packet, ticks, shown_alone }
+    }
+
     #[test]
     fn packets_are_summed_up() {
-        let mut packets = Packets::default();
+        let mut walk = Walk::default();
         for line in ["0,0,-2,40,900,K__\n", "0,80,-1,40,100,___\n", "0,40,0,N/A,50,___\n", "1,5,5,7,9,K__,\n"]
         {
-            packets.read(line.as_bytes());
+            walk.read(line.as_bytes());
         }
+        let packets = walk.end();
         let picture = &packets.streams[&0];
         assert_eq!((picture.count, picture.bytes), (3, 1050));
         assert_eq!((picture.first, picture.last, picture.end), (Some(0), Some(80), Some(120)));
@@ -112,33 +141,144 @@ mod tests {
 
     #[test]
     fn hidden_and_untimed_packets() {
-        let mut packets = Packets::default();
-        packets.read(b"0,0,0,40,900,KD_\n");
-        packets.read(b"0,N/A,N/A,40,900,K__\n");
-        packets.read(b"0,N/A,8,40,900,K__\n");
+        let mut walk = Walk::default();
+        walk.read(b"0,0,0,40,900,KD_\n");
+        walk.read(b"0,N/A,N/A,40,900,K__\n");
+        walk.read(b"0,N/A,8,40,900,K__\n");
+        let packets = walk.end();
         let track = &packets.streams[&0];
         assert_eq!((track.count, track.first), (2, Some(8)));
     }
 
-    /// In ticks of 1/1000 s: a step forwards, one back, and a pause that is none.
+    /// A step forwards, one back, and a pause that is none.
     #[test]
     fn a_new_clock_goes_on_where_the_old_one_was() {
-        let mut packets = Packets { ticks: [(0, 1000.0)].into(), ..Packets::default() };
-        for (dts, pts) in [(0, 40), (40, 80), (90_000, 90_040), (90_040, 90_080), (20, 60), (9000, 9040)] {
-            packets.read(format!("0,{pts},{dts},40,9,K__\n").as_bytes());
-        }
+        let times = [(0, 40), (40, 80), (90_000, 90_040), (90_040, 90_080), (20, 60), (9000, 9040)];
+        let packets = walk(&["video"], true, &times.map(|(dts, pts)| (0, pts, dts, 40)));
         let track = &packets.streams[&0];
         assert_eq!(track.times, [40, 80, 120, 160, 200, 9180]);
         assert_eq!((track.first, track.end), (Some(40), Some(9220)));
+        assert_eq!(packets.corrections, [], "FFmpeg does so by itself");
+    }
+
+    #[test]
+    fn a_clock_that_one_stream_sees_begin_anew_is_new_for_all() {
+        let times = [(0, 0), (1, 0), (1, 500), (0, 1000), (1, 0), (0, 1100)];
+        let packets = walk(&["video", "audio"], true, &times.map(|(stream, at)| (stream, at, at, 500)));
+        assert_eq!(packets.streams[&1].times, [0, 500, 1000]);
+        assert_eq!(packets.streams[&0].times, [0, 1000, 2100]);
+    }
+
+    /// What follows goes on from them, so that they are right.
+    #[rstest]
+    #[case::a_gap(&at(0, &[0, 180_000, 180_040]))]
+    #[case::a_still_at_the_end(&at(0, &[0, 40, 180_000]))]
+    #[case::a_little_back(&at(0, &[0, 40, 4_000, 80]))]
+    // the second is decoded before what is shown before it, and a still follows the third
+    #[case::reordered_beside_a_still(&[(0, 0, -80, 40), (0, 20_040, -40, 40), (0, 40, 0, 40), (0, 20_000, 40, 40),
+        (0, 20_120, 20_000, 40), (0, 20_080, 20_040, 40)])]
+    #[case::a_slow_picture(&[(0, 40_000, 0, 20_000), (0, 100_000, 20_000, 20_000), (0, 60_000, 40_000, 20_000)])]
+    #[case::the_end_is_reordered_beside_a_still(&[(0, 0, -40, 40), (0, 20_040, 0, 40), (0, 40, 40, 40)])]
+    fn a_time_stamp_that_nothing_contradicts_stays(#[case] packets: &[(u32, i64, i64, i64)]) {
+        let walked = walk(&["video"], false, packets);
+        assert_eq!(walked.corrections, []);
+        let mut times: Vec<_> = packets.iter().map(|(_, pts, ..)| *pts).collect();
+        times.sort_unstable();
+        let mut kept = walked.streams[&0].times.clone();
+        kept.sort_unstable();
+        assert_eq!(kept, times);
+    }
+
+    #[rstest]
+    #[case::leaps_and_comes_back(at(0, &[0, 40, 180_000, 180_040, 160, 200]),
+        &[off(0, 2, 179_920, false), off(0, 4, -179_920, false)], (0, 240))]
+    #[case::falls_and_comes_back(at(0, &[90_000, 90_040, 0, 90_120]),
+        &[off(0, 2, -90_080, false), off(0, 3, 90_080, false)], (90_000, 90_160))]
+    #[case::the_first_is_far_ahead(at(0, &[180_000, 0, 40, 80]),
+        &[off(0, 0, 180_040, false), off(0, 1, -180_040, false)], (-40, 120))]
+    #[case::is_shown_long_before_it_is_decoded(vec![(0, 0, 0, 40), (0, -99_960, 40, 40), (0, 80, 80, 40)],
+        &[off(0, 1, -100_000, true), off(0, 2, 100_000, true)], (0, 120))]
+    fn a_time_stamp_that_others_contradict_is_put_right(
+        #[case] packets: Vec<(u32, i64, i64, i64)>,
+        #[case] corrections: &[Correction],
+        #[case] (first, end): (i64, i64),
+    ) {
+        let packets = walk(&["video"], false, &packets);
+        assert_eq!(packets.corrections, corrections);
+        assert_eq!((packets.streams[&0].first, packets.streams[&0].end), (Some(first), Some(end)));
+    }
+
+    /// Where clocks may begin anew as well: it is decoded in its turn.
+    #[rstest]
+    fn a_picture_that_would_be_shown_when_nothing_near_is_decoded(#[values(true, false)] begins_anew: bool) {
+        let shown = |number: i64| if number == 3 { 180_000 } else { number * 40 };
+        let packets: Vec<_> = (0..30).map(|number| (0, shown(number), number * 40, 40)).collect();
+        let walked = walk(&["video"], begins_anew, &packets);
+        assert_eq!(walked.corrections, [off(0, 3, 179_880, true), off(0, 4, -179_880, true)]);
+        assert_eq!(walked.streams[&0].end, Some(1200));
+    }
+
+    #[test]
+    fn a_leap_to_where_no_other_stream_is_leads_nowhere() {
+        let mut packets = at(0, &[0, 40, 80, 120]);
+        packets.extend(at(1, &[0, 40, 174_000, 174_040, 999_000]));
+        let walked = walk(&["video", "audio"], false, &packets);
+        assert_eq!(walked.corrections, [off(1, 2, 173_920, false), off(1, 4, 824_920, false)]);
+        assert_eq!(walked.streams[&1].times, [0, 40, 80, 120, 160]);
+        let packets: Vec<_> = packets.into_iter().chain(at(0, &[999_040])).collect();
+        assert_eq!(walk(&["video", "audio"], false, &packets).corrections, [], "the picture is there too");
+    }
+
+    #[test]
+    fn subtitles_are_no_witness() {
+        let packets = [at(0, &[0, 40, 80, 20_000]), at(1, &[0, 40])].concat();
+        assert_eq!(walk(&["video", "subtitle"], false, &packets).corrections, []);
+        assert_eq!(walk(&["video", "data"], false, &packets).corrections, [off(0, 3, 19_880, false)]);
+    }
+
+    #[test]
+    fn a_leap_that_is_short_beside_all_else_is_believed() {
+        let times: Vec<_> = (0..1000).map(|number| number * 40).collect();
+        let (mut packets, mut late) = (at(0, &times), times.clone());
+        late.push(70_000);
+        packets.extend(at(1, &late));
+        assert_eq!(walk(&["audio", "video"], false, &packets).corrections, []);
+    }
+
+    #[test]
+    fn no_packet_of_sound_lasts_minutes() {
+        let times = [(0, 0), (1, 0), (1, 20)];
+        let packets = walk(&["video", "audio"], false, &times.map(|(stream, at)| (stream, at, at, 174_000)));
+        let ends = packets.streams.values().map(|track| track.end);
+        assert_eq!(ends.collect::<Vec<_>>(), [Some(174_000), Some(20)]);
+    }
+
+    #[test]
+    fn what_ends_is_what_begins_last() {
+        let packets = walk(&["video"], false, &[(0, 0, 0, 1_310_720), (0, 40, 40, 40)]);
+        assert_eq!(packets.streams[&0].end, Some(80));
     }
 
     proptest! {
         #[test]
-        fn any_line_is_read(line in prop::collection::vec(any::<u8>(), 0..60), fields in "[0-9,N/A-]{0,40}") {
-            let mut packets = Packets { ticks: [(0, 1000.0), (1, 1e9)].into(), ..Packets::default() };
-            packets.read(&line);
-            packets.read(fields.as_bytes());
-            packets.read(fields.as_bytes());
+        fn any_line_is_read(
+            line in prop::collection::vec(any::<u8>(), 0..60),
+            fields in prop::collection::vec("[01],-?[0-9]{1,20},-?[0-9]{1,20},[0-9]{1,20},9,K__", 0..40),
+            begins_anew in any::<bool>(),
+        ) {
+            let described = ["video", "audio"].map(|kind| Stream {
+                index: u32::from(kind == "audio"),
+                kind: kind.to_owned(),
+                time_base: model::Rational::new(1, 1000),
+                ..Stream::default()
+            });
+            let described = Described { streams: described.into(), ..Described::default() };
+            let mut walk = Walk::new(&described, begins_anew);
+            walk.read(&line);
+            for fields in fields {
+                walk.read(fields.as_bytes());
+            }
+            walk.end();
         }
     }
 }

@@ -4,9 +4,9 @@ use model::{ErrorCode, Rational, SourceFacts};
 
 use super::{
     Examined, Packets, SHORTFALL, choose,
+    clock::Track,
     described::{Described, Stream},
     look::Prober,
-    packets::Track,
     rate::{self, Measured},
 };
 use crate::{AudioStream, FieldOrder, Light, MediaError, Picture, Source, Undecoded};
@@ -81,6 +81,7 @@ pub(super) async fn source(
         undecoded,
         title: asked.described.title.clone(),
         has_chapters: asked.described.chapters > 0,
+        corrections: asked.packets.corrections.clone(),
         clip: None,
         facts: facts(asked, picture.as_ref(), &sounds, duration),
         picture,

@@ -25,6 +25,15 @@ fn an_index_that_names_more_than_there_is() {
 }
 
 #[test]
+fn an_index_that_contradicts_itself() {
+    let boxes = Boxes { indexed: true, contradiction: Some((3000, 1_024_000)), ..Boxes::default() };
+    let error = sound(&boxes, 9).expect_err("contradicts itself");
+    let said = "its index contradicts itself: a track lasts 3.0 s by its header, and 1024.0 s by its samples";
+    assert_eq!((error.code, error.detail.as_str()), (ErrorCode::InvalidInput, said));
+    assert!(sound(&Boxes { fragmented: true, ..boxes }, 9).is_ok(), "fragments say it themselves");
+}
+
+#[test]
 fn encryption_and_dolby_vision_without_base_are_named() {
     let boxes = Boxes { encrypted: Some("cbcs".to_owned()), ..Boxes::default() };
     assert_eq!(sound(&boxes, 1).expect_err("encrypted").detail, "it is encrypted (cbcs)");

@@ -11,13 +11,18 @@ use crate::bench::{Bench, Made};
 /// harmed sound and pictures are left out, held or filled.
 const SLACK: f64 = 0.5;
 
+/// Seconds by which frames do not follow each other: all that clips hold lasts three seconds, so that one that
+/// says so says nothing of how long it is, whatever FFmpeg makes of that.
+const LEAP: f64 = 5.0;
+
 /// What is wrong with an output; none when all is well.
 pub(crate) async fn wrong(bench: &Bench, made: &Made, input: &Path) -> Option<String> {
-    let (lasts, complaints) = decoded(bench, "error", &of_output(made)).await;
+    let (frames, complaints) = decoded(bench, "error", &of_output(made)).await;
     if !complaints.is_empty() {
         return Some(format!("cannot be read without errors: {complaints}"));
     }
-    let (wanted, _) = decoded(bench, "quiet", &of_input(made, input)).await;
+    let (input, _) = decoded(bench, "quiet", &of_input(made, input)).await;
+    let (lasts, wanted) = (seconds(&frames, f64::INFINITY), seconds(&input, LEAP));
     let off = (lasts - wanted).abs() > SLACK;
     off.then(|| format!("lasts {lasts:.2} s, and {wanted:.2} s of its input can be decoded"))
 }
@@ -59,8 +64,8 @@ fn of_input(made: &Made, input: &Path) -> Vec<String> {
     words
 }
 
-/// Seconds from the first decoded frame to the end of the last, and what FFmpeg complains of.
-async fn decoded(bench: &Bench, level: &str, words: &[String]) -> (f64, String) {
+/// A list of decoded frames, and what FFmpeg complains of.
+async fn decoded(bench: &Bench, level: &str, words: &[String]) -> (String, String) {
     let mut command = Command::new(&bench.media.tools.ffmpeg);
     command.args(["-nostdin", "-v", level]).args(words).args(["-fps_mode", "passthrough"]);
     command.args(["-c:v", "wrapped_avframe", "-c:a", "pcm_s16le", "-f", "framecrc", "-"]);
@@ -69,12 +74,14 @@ async fn decoded(bench: &Bench, level: &str, words: &[String]) -> (f64, String) 
     if level != "quiet" && !output.status.success() && complaints.is_empty() {
         complaints = output.status.to_string();
     }
-    (seconds(&String::from_utf8_lossy(&output.stdout)), complaints)
+    (String::from_utf8_lossy(&output.stdout).into_owned(), complaints)
 }
 
-/// Of a list of frames as `framecrc` writes it.
-fn seconds(frames: &str) -> f64 {
+/// Seconds from the first frame of a list as `framecrc` writes it to the end of the last. A frame that is a
+/// leap away from where the one before led to follows it.
+fn seconds(frames: &str, leap: f64) -> f64 {
     let mut ticks = BTreeMap::new();
+    let mut places: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
     let (mut first, mut end) = (f64::INFINITY, f64::NEG_INFINITY);
     for line in frames.lines() {
         if let Some((stream, base)) = line.strip_prefix("#tb ").and_then(|rest| rest.split_once(": ")) {
@@ -85,8 +92,14 @@ fn seconds(frames: &str) -> f64 {
             && let Some(tick) = ticks.get(stream)
             && let (Ok(shown), Ok(lasts)) = (shown.parse::<f64>(), lasts.parse::<f64>())
         {
-            first = first.min(shown * tick);
-            end = end.max((shown + lasts) * tick);
+            let (ahead, next) = places.entry(stream).or_default();
+            let step = shown * tick - *next;
+            if step.abs() > leap {
+                *ahead += step;
+            }
+            *next = (shown + lasts) * tick;
+            first = first.min(shown * tick - *ahead);
+            end = end.max(*next - *ahead);
         }
     }
     (end - first).max(0.0)
