@@ -84,7 +84,7 @@ pub(super) async fn new_task(app: &App, tenant: &TenantId, request: CreateTask) 
     let priority = Priority::new(request.priority)?;
     let name = wanted("template", &request.template_name)?;
     let template = templates::resolve(app, tenant, &name).await?.into_template();
-    request.extra_options.check(template.format)?;
+    request.extra_options.check(&template)?;
     let storage = app.store.storage(tenant, &wanted("storage", &request.storage_id)?).await?;
     let output = OutputPath::resolve(&request.output, &storage, template.format)?;
     addresses::check_input(app, &storage, "input", &request.input).await?;

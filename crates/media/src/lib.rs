@@ -32,8 +32,8 @@ pub use logo::{MAX_LOGO_BYTES, check_logo, logo_file};
 pub use media::Media;
 pub use package::{early_main_playlist, early_media_playlist, is_unfinished, refer_to};
 pub use plan::{
-    AudioPlan, Colour, LogoPlan, PictureFilter, Plan, PlanSettings, RateControl, Segmenting, Stills,
-    VideoPlan, plan,
+    AudioPlan, Coding, Colour, Encoding, LogoPlan, PictureFilter, Plan, PlanSettings, RateControl,
+    Segmenting, Stills, VideoPlan, plan,
 };
 pub use run::{RunOutput, Told};
 pub use settings::{Limits, MediaSettings, SandboxMode};

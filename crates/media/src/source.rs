@@ -158,6 +158,8 @@ pub struct Picture {
     pub index: u32,
     /// Such as `h264`.
     pub codec: String,
+    /// FFmpeg's name, such as `High`; empty when unknown.
+    pub profile: String,
     /// Coded pixels across, before turning and before square pixels.
     pub width: u32,
     /// Coded pixels down.
@@ -213,6 +215,8 @@ pub struct AudioStream {
     pub index: u32,
     /// Such as `aac`.
     pub codec: String,
+    /// FFmpeg's name, such as `LC`; empty when unknown.
+    pub profile: String,
     /// Channels.
     pub channels: u32,
     /// FFmpeg's name, such as `5.1(side)`; empty when unknown.

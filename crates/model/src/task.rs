@@ -95,17 +95,27 @@ pub struct ExtraOptions {
 const LONGEST_INPUT: f64 = 1e6;
 
 impl ExtraOptions {
-    /// Checks that all of it can be done for an output of this format.
+    /// Checks that all of it can be done with this template.
     ///
     /// # Errors
     /// The first option that cannot.
-    pub fn check(&self, format: Format) -> Result<(), FieldError> {
+    pub fn check(&self, template: &Template) -> Result<(), FieldError> {
         within("extra_options.start", self.start, 0.0, LONGEST_INPUT)?;
         within("extra_options.duration", self.duration, 0.001, LONGEST_INPUT)?;
-        match (self.early_playlist, format) {
-            (Some(true), Format::Mp4 | Format::Flv | Format::Dash) => Err(FieldError::new(
+        let early = self.early_playlist == Some(true);
+        let options = [
+            ("start", self.start.is_some()),
+            ("duration", self.duration.is_some()),
+            ("early_playlist", early),
+        ];
+        if let Some((name, _)) = options.iter().find(|(_, set)| *set && template.copies()) {
+            let problem = "cannot be had with `copy`; leave it unset, or use a template with codecs";
+            return Err(FieldError::new(format!("extra_options.{name}"), problem));
+        }
+        match template.format {
+            Format::Mp4 | Format::Flv | Format::Dash if early => Err(FieldError::new(
                 "extra_options.early_playlist",
-                format!("is for `hls`, and the template makes `{format}`; leave it unset"),
+                format!("is for `hls`, and the template makes `{}`; leave it unset", template.format),
             )),
             _ => Ok(()),
         }
@@ -437,6 +447,10 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_millis(1000);
 
+    fn template(format: Format) -> Template {
+        Template::new("t".parse().expect("a name"), format)
+    }
+
     #[test]
     fn a_task_ends_once() {
         let working = TaskState::Pending.start(NOW).expect("pending");
@@ -451,13 +465,14 @@ mod tests {
     #[test]
     fn a_piece_lies_in_an_input() {
         let wishes = |start, duration| ExtraOptions { start, duration, ..ExtraOptions::default() };
-        assert_eq!(wishes(Some(0.5), Some(0.04)).check(Format::Mp4), Ok(()));
+        let (mp4, hls) = (template(Format::Mp4), template(Format::Hls));
+        assert_eq!(wishes(Some(0.5), Some(0.04)).check(&mp4), Ok(()));
         assert_eq!(
-            wishes(Some(-1.0), None).check(Format::Mp4).expect_err("refused").to_string(),
+            wishes(Some(-1.0), None).check(&mp4).expect_err("refused").to_string(),
             "extra_options.start: -1 is out of range; give 0 to 1000000"
         );
         assert_eq!(
-            wishes(None, Some(-1.0)).check(Format::Hls).expect_err("refused").field,
+            wishes(None, Some(-1.0)).check(&hls).expect_err("refused").field,
             "extra_options.duration"
         );
     }
@@ -465,12 +480,28 @@ mod tests {
     #[test]
     fn only_hls_has_playlists_that_grow() {
         let early = |wish| ExtraOptions { early_playlist: Some(wish), ..ExtraOptions::default() };
-        assert_eq!(early(true).check(Format::Hls), Ok(()));
-        assert_eq!(early(false).check(Format::Mp4), Ok(()));
+        assert_eq!(early(true).check(&template(Format::Hls)), Ok(()));
+        assert_eq!(early(false).check(&template(Format::Mp4)), Ok(()));
         assert_eq!(
-            early(true).check(Format::Dash).expect_err("refused").to_string(),
+            early(true).check(&template(Format::Dash)).expect_err("refused").to_string(),
             "extra_options.early_playlist: is for `hls`, and the template makes `dash`; leave it unset"
         );
+    }
+
+    #[test]
+    fn what_is_copied_is_copied_whole() {
+        let mut copied = template(Format::Hls);
+        copied.acodec = Some(crate::AudioCodec::Copy);
+        for wish in [r#"{"start": 1}"#, r#"{"duration": 1}"#, r#"{"early_playlist": true}"#] {
+            let wishes: ExtraOptions = serde_json::from_str(wish).expect("wishes");
+            assert_eq!(wishes.check(&template(Format::Hls)), Ok(()), "{wish}");
+            let refused = wishes.check(&copied).expect_err("refused").to_string();
+            assert!(
+                refused.ends_with("cannot be had with `copy`; leave it unset, or use a template with codecs"),
+                "{refused}"
+            );
+        }
+        assert_eq!(ExtraOptions::default().check(&copied), Ok(()));
     }
 
     #[test]

@@ -67,6 +67,7 @@ async fn every_format_comes_out_as_its_template_says_and_is_told_once(#[case] ki
         with(newer("new-hls", "hls"), json!({"seg_type": "ts", "seg_time": 2, "adaptive_streams": ladder})),
         with(newer("new-hls-fmp4", "hls"), json!({"seg_type": "fmp4", "seg_time": 2, "resolution": "360p"})),
         with(older("old-dash", "dash"), json!({"seg_time": 2, "adaptive_streams": ladder})),
+        with(newer("new-copy", "hls"), json!({"vcodec": "copy", "acodec": "copy"})),
     ];
     let mut tasks = Vec::new();
     for template in templates {
@@ -156,6 +157,7 @@ fn is_as_asked(session: &Session, name: &str, entry: &Value) {
         "old-flv" => ("old-flv.flv", (640, 360), "25/1", ("48000", 1)),
         "new-hls" => ("new-hls/master.m3u8", (1280, 720), "50/1", ("48000", 1)),
         "new-hls-fmp4" => ("new-hls-fmp4/master.m3u8", (640, 360), "50/1", ("48000", 1)),
+        "new-copy" => ("new-copy/master.m3u8", (1280, 720), "50/1", ("44100", 1)),
         "old-dash" => ("old-dash/manifest.mpd", (1280, 720), "25/1", ("48000", 1)),
         other => panic!("no such template: {other}"),
     };

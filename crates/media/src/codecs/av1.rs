@@ -3,7 +3,7 @@
 use model::{Box2d, Rational};
 
 use super::{Named, options};
-use crate::{Mastering, RateControl, VideoPlan};
+use crate::{Encoding, Mastering, RateControl, VideoPlan};
 
 /// One row of the limits of levels (AV1 bitstream specification, A.3).
 struct Level {
@@ -67,9 +67,9 @@ pub(super) fn index(level: &str) -> i32 {
 }
 
 /// A constant quality is a whole number here, and an average takes no peak.
-pub(super) fn arguments(video: &VideoPlan, threads: u32) -> Vec<String> {
-    let mut arguments = options([("-c:v", "libsvtav1".to_owned()), ("-preset", video.preset.clone())]);
-    match video.rate_control {
+pub(super) fn arguments(video: &VideoPlan, encoding: &Encoding, threads: u32) -> Vec<String> {
+    let mut arguments = options([("-c:v", "libsvtav1".to_owned()), ("-preset", encoding.preset.clone())]);
+    match encoding.rate_control {
         RateControl::Crf { crf, cap } => {
             arguments.extend(options([("-crf", crf.round().to_string())]));
             if let Some(cap) = cap {
@@ -82,7 +82,7 @@ pub(super) fn arguments(video: &VideoPlan, threads: u32) -> Vec<String> {
         RateControl::Average(average) => arguments.extend(options([("-b:v", format!("{average}k"))])),
     }
     arguments
-        .extend(options([("-g", video.gop.to_string()), ("-svtav1-params", parameters(video, threads))]));
+        .extend(options([("-g", encoding.gop.to_string()), ("-svtav1-params", parameters(video, threads))]));
     arguments
 }
 
@@ -106,6 +106,8 @@ fn parameters(video: &VideoPlan, threads: u32) -> String {
 
 /// `av01.P.LLT.DD` and colours: profile Main, level, Main tier, and bits of a sample.
 pub(super) fn is_claimed(claim: &str, stream: &Named<'_>) -> bool {
-    let claim = claim.strip_prefix(&format!("av01.0.{:02}m.{:02}", stream.level, stream.depth));
+    let of_tier =
+        |tier: char| claim.strip_prefix(&format!("av01.0.{:02}{tier}.{:02}", stream.level, stream.depth));
+    let claim = of_tier('m').or_else(|| of_tier('h').filter(|_| stream.copied));
     stream.profile == "Main" && claim.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }

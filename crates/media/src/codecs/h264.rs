@@ -3,7 +3,7 @@
 use model::{Box2d, Rational};
 
 use super::{Named, options};
-use crate::{RateControl, VideoPlan};
+use crate::{Encoding, RateControl, VideoPlan};
 
 /// One row of the limits of levels (ITU-T H.264, table A-1).
 struct Level {
@@ -91,25 +91,25 @@ fn bounds(level: &str) -> (u64, u64) {
     found.map_or((0, 0), |level| (level.bitrate * 5 / 4, level.buffer * 5 / 4))
 }
 
-pub(super) fn arguments(video: &VideoPlan, fixed: bool) -> Vec<String> {
+pub(super) fn arguments(video: &VideoPlan, encoding: &Encoding, fixed: bool) -> Vec<String> {
     let mut arguments = options([
         ("-c:v", "libx264".to_owned()),
-        ("-preset", video.preset.clone()),
+        ("-preset", encoding.preset.clone()),
         ("-profile:v", video.profile.to_lowercase()),
         ("-level:v", video.level.clone()),
     ]);
-    match video.rate_control {
+    match encoding.rate_control {
         RateControl::Crf { crf, .. } => arguments.extend(options([("-crf", crf.to_string())])),
         RateControl::Average(average) => arguments.extend(options([("-b:v", format!("{average}k"))])),
     }
-    let asked = video.rate_control.peak().map(|(peak, buffer)| (peak.into(), buffer.into()));
+    let asked = encoding.rate_control.peak().map(|(peak, buffer)| (peak.into(), buffer.into()));
     let (peak, buffer) = asked.unwrap_or_else(|| bounds(&video.level));
     let exact =
-        if fixed { format!("keyint={0}:min-keyint={0}:scenecut=0:", video.gop) } else { String::new() };
+        if fixed { format!("keyint={0}:min-keyint={0}:scenecut=0:", encoding.gop) } else { String::new() };
     arguments.extend(options([
         ("-maxrate:v", format!("{peak}k")),
         ("-bufsize:v", format!("{buffer}k")),
-        ("-g", video.gop.to_string()),
+        ("-g", encoding.gop.to_string()),
         ("-x264-params", format!("{exact}open-gop=0")),
     ]));
     arguments

@@ -3,7 +3,7 @@
 use model::{Box2d, Rational};
 
 use super::{Named, options};
-use crate::{Mastering, RateControl, VideoPlan};
+use crate::{Encoding, Mastering, RateControl, VideoPlan};
 
 /// One row of the limits of levels in the Main tier (ITU-T H.265, tables A.8 and A.9).
 struct Level {
@@ -76,31 +76,31 @@ fn bounds(level: &str) -> (u32, u32) {
     (bitrate, bitrate)
 }
 
-pub(super) fn arguments(video: &VideoPlan, fixed: bool, threads: u32) -> Vec<String> {
+pub(super) fn arguments(video: &VideoPlan, encoding: &Encoding, fixed: bool, threads: u32) -> Vec<String> {
     let mut arguments = options([
         ("-c:v", "libx265".to_owned()),
-        ("-preset", video.preset.clone()),
+        ("-preset", encoding.preset.clone()),
         ("-profile:v", video.profile.to_lowercase().replace(' ', "")),
         ("-tag:v", "hvc1".to_owned()),
     ]);
-    match video.rate_control {
+    match encoding.rate_control {
         RateControl::Crf { crf, .. } => arguments.extend(options([("-crf", crf.to_string())])),
         RateControl::Average(average) => arguments.extend(options([("-b:v", format!("{average}k"))])),
     }
-    let (peak, buffer) = video.rate_control.peak().unwrap_or_else(|| bounds(&video.level));
+    let (peak, buffer) = encoding.rate_control.peak().unwrap_or_else(|| bounds(&video.level));
     arguments.extend(options([
         ("-maxrate:v", format!("{peak}k")),
         ("-bufsize:v", format!("{buffer}k")),
-        ("-g", video.gop.to_string()),
-        ("-x265-params", parameters(video, fixed, threads)),
+        ("-g", encoding.gop.to_string()),
+        ("-x265-params", parameters(video, encoding, fixed, threads)),
     ]));
     arguments
 }
 
-fn parameters(video: &VideoPlan, fixed: bool, threads: u32) -> String {
+fn parameters(video: &VideoPlan, encoding: &Encoding, fixed: bool, threads: u32) -> String {
     let mut parameters = format!("log-level=error:level-idc={}:high-tier=0:open-gop=0", video.level);
     if fixed {
-        parameters.push_str(&format!(":keyint={0}:min-keyint={0}:scenecut=0", video.gop));
+        parameters.push_str(&format!(":keyint={0}:min-keyint={0}:scenecut=0", encoding.gop));
     }
     if let Some(Mastering { chromaticities: [r, g, b, w], luminance: (max, min) }) = video.light.mastering {
         let point = |(x, y): (u32, u32)| format!("({x},{y})");
@@ -121,5 +121,6 @@ pub(super) fn is_claimed(claim: &str, stream: &Named<'_>) -> bool {
     let profile = if stream.profile == "Main 10" { "2" } else { "1" };
     let fields: Vec<&str> = claim.split('.').collect();
     matches!(fields[..], ["hvc1", found, _, tier, ..]
-        if found == profile && tier == format!("l{}", stream.level))
+        if found == profile && (tier == format!("l{}", stream.level)
+            || stream.copied && tier == format!("h{}", stream.level)))
 }

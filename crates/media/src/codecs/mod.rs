@@ -3,7 +3,7 @@
 
 use model::{AudioCodec, Box2d, Rational, VideoCodec};
 
-use crate::{AudioPlan, PlanSettings, RateControl, VideoPlan};
+use crate::{AudioPlan, Coding, PlanSettings, RateControl, VideoPlan};
 
 mod aac;
 mod ac3;
@@ -151,6 +151,18 @@ impl PictureCodec {
         }
     }
 
+    /// The units of a stream, by their numbers, that hold a picture which refers to none before it; none
+    /// where each key frame is one.
+    pub(crate) const fn units_alone(self) -> Option<&'static str> {
+        match self {
+            // IDR (ITU-T H.264, table 7-1)
+            Self::H264 => Some("5"),
+            // IDR and broken links (ITU-T H.265, table 7-1)
+            Self::H265 => Some("16-20"),
+            Self::Av1 | Self::Vp9 => None,
+        }
+    }
+
     /// The operator's preset of its encoder.
     pub(crate) fn preset(self, settings: &PlanSettings) -> String {
         match self {
@@ -173,16 +185,22 @@ pub(crate) struct Named<'a> {
     pub planned_level: &'a str,
     /// Bits of a sample.
     pub depth: u8,
+    /// Whether it was copied: its tier, which FFmpeg does not show, is then its own affair.
+    pub copied: bool,
 }
 
-/// The arguments of a rendition's encoder. `fixed` puts a keyframe exactly every `gop` frames and
-/// nowhere else; groups are closed, so each can be decoded alone.
+/// The arguments of a rendition's encoder, or of its copy. `fixed` puts a keyframe exactly every `gop`
+/// frames and nowhere else; groups are closed, so each can be decoded alone.
 pub(crate) fn picture_arguments(video: &VideoPlan, fixed: bool, threads: u32) -> Vec<String> {
+    let encoding = match &video.coding {
+        Coding::Encoded(encoding) => encoding,
+        Coding::Copied(_) => return options([("-c:v", "copy".to_owned())]),
+    };
     let mut arguments = match video.codec {
-        PictureCodec::H264 => h264::arguments(video, fixed),
-        PictureCodec::H265 => h265::arguments(video, fixed, threads),
-        PictureCodec::Av1 => av1::arguments(video, threads),
-        PictureCodec::Vp9 => vp9::arguments(video, fixed),
+        PictureCodec::H264 => h264::arguments(video, encoding, fixed),
+        PictureCodec::H265 => h265::arguments(video, encoding, fixed, threads),
+        PictureCodec::Av1 => av1::arguments(video, encoding, threads),
+        PictureCodec::Vp9 => vp9::arguments(encoding, fixed),
     };
     let own_threads = matches!(video.codec, PictureCodec::H265 | PictureCodec::Av1);
     if threads > 0 && !own_threads {
@@ -327,15 +345,16 @@ pub(crate) const fn layout(channels: u32) -> &'static str {
     }
 }
 
-/// The arguments of a sound's encoder.
+/// The arguments of a sound's encoder, or of its copy.
 pub(crate) fn sound_arguments(audio: &AudioPlan) -> Vec<String> {
+    let Some(bitrate) = audio.bitrate else { return options([("-c:a", "copy".to_owned())]) };
     let encoder = match audio.codec {
         SoundCodec::Aac => "aac",
         SoundCodec::Mp3 => "libmp3lame",
         SoundCodec::Opus => "libopus",
         SoundCodec::Ac3 => "ac3",
     };
-    options([("-c:a", encoder.to_owned()), ("-b:a", format!("{}k", audio.bitrate))])
+    options([("-c:a", encoder.to_owned()), ("-b:a", format!("{bitrate}k"))])
 }
 
 /// The nearest of some rates.

@@ -3,7 +3,7 @@
 use model::{Box2d, Rational};
 
 use super::{Named, options};
-use crate::{RateControl, VideoPlan};
+use crate::{Encoding, RateControl};
 
 /// One row of the limits of levels (VP9 levels, webmproject.org/vp9/levels): pixels of a frame and
 /// pixels a second.
@@ -55,24 +55,24 @@ pub(super) fn holds(width: u32, height: u32) -> bool {
 }
 
 /// A constant quality is a whole number here; a cap bounds its average.
-pub(super) fn arguments(video: &VideoPlan, fixed: bool) -> Vec<String> {
+pub(super) fn arguments(encoding: &Encoding, fixed: bool) -> Vec<String> {
     let mut arguments = options([
         ("-c:v", "libvpx-vp9".to_owned()),
         ("-deadline", "good".to_owned()),
-        ("-cpu-used", video.preset.clone()),
+        ("-cpu-used", encoding.preset.clone()),
         ("-row-mt", "1".to_owned()),
     ]);
-    match video.rate_control {
+    match encoding.rate_control {
         RateControl::Crf { crf, cap } => arguments
             .extend(options([("-crf", crf.round().to_string()), ("-b:v", format!("{}k", cap.unwrap_or(0)))])),
         RateControl::Average(average) => arguments.extend(options([("-b:v", format!("{average}k"))])),
     }
-    if let Some((peak, buffer)) = video.rate_control.peak() {
+    if let Some((peak, buffer)) = encoding.rate_control.peak() {
         arguments.extend(options([("-maxrate:v", format!("{peak}k")), ("-bufsize:v", format!("{buffer}k"))]));
     }
-    arguments.extend(options([("-g", video.gop.to_string())]));
+    arguments.extend(options([("-g", encoding.gop.to_string())]));
     if fixed {
-        arguments.extend(options([("-keyint_min", video.gop.to_string())]));
+        arguments.extend(options([("-keyint_min", encoding.gop.to_string())]));
     }
     arguments
 }

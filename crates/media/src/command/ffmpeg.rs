@@ -3,9 +3,11 @@
 
 use std::{collections::BTreeSet, ffi::OsString, path::Path};
 
+use model::Format;
+
 use super::{Gain, METER, filters, input, logo, pipe, prefixed, stills, words};
 use crate::{
-    AudioPlan, Correction, Plan, VideoPlan,
+    AudioPlan, Correction, Plan, SoundCodec, VideoPlan,
     codecs::{picture_arguments, sound_arguments},
     formats,
 };
@@ -32,6 +34,7 @@ pub(super) fn arguments(plan: &Plan, gains: &[Option<Gain>], input: &Path, work:
     arguments.extend(logo::input(plan, work));
     let graphs = filters::picture(plan).into_iter();
     let sounds = numbered(plan, gains)
+        .filter(|(_, audio, _)| !audio.is_copied())
         .map(|(number, audio, gain)| filters::heard(plan, audio, gain) + &format!("[a{number}]"));
     for graph in graphs.chain(sounds) {
         arguments.extend(words(&["-filter_complex", &graph]));
@@ -57,6 +60,54 @@ fn numbered<'p>(
 ) -> impl Iterator<Item = (usize, &'p AudioPlan, Option<Gain>)> {
     let gain = |number: usize| gains.get(number).copied().flatten();
     plan.audios.iter().enumerate().map(move |(number, audio)| (number, audio, gain(number)))
+}
+
+/// Lists the packets of all streams that are copied, renditions first, as they go into the output. The
+/// others stand behind them: of some files FFmpeg counts the time from the first stream that is used.
+pub(super) fn copied(plan: &Plan, input: &Path) -> Vec<OsString> {
+    let mut arguments = words(&["-nostdin", "-hide_banner", "-loglevel", "error", "-nostats"]);
+    arguments.extend(position(plan));
+    arguments.extend(input::opened(input, false));
+    for video in plan.videos.iter().filter(|video| video.copied().is_some()) {
+        arguments.extend(picture(plan, video, 0, false));
+    }
+    for audio in plan.audios.iter().filter(|audio| audio.is_copied()) {
+        arguments.extend(sound(audio, 0));
+    }
+    if plan.segmenting.is_some() {
+        for (number, audio) in plan.audios.iter().filter(|audio| audio.is_copied()).enumerate() {
+            arguments.extend(from_zero(audio, &format!("-bsf:a:{number}")));
+        }
+        for video in &plan.videos {
+            arguments.extend(alone(video));
+        }
+    }
+    let encoded = plan.audios.iter().filter(|audio| !audio.is_copied()).map(|audio| audio.index);
+    for index in plan.picture.iter().map(|picture| picture.index).chain(encoded) {
+        arguments.extend(words(&["-map", &format!("0:{index}")]));
+    }
+    arguments.extend(words(&["-c", "copy", "-f", "framecrc", "pipe:1"]));
+    arguments
+}
+
+/// A second time the picture that is copied, as the last stream: those of its packets that can be decoded
+/// alone, where not every key frame can.
+fn alone(video: &VideoPlan) -> Vec<OsString> {
+    match video.copied().zip(video.codec.units_alone()) {
+        Some((picture, units)) => words(&[
+            "-map",
+            &format!("0:{}", picture.index),
+            "-bsf:v:1",
+            &format!("filter_units=pass_types={units}"),
+        ]),
+        None => Vec::new(),
+    }
+}
+
+/// Drops what a sound has from before 0. Transport streams say in each frame of AAC what MP4 says once.
+fn from_zero(audio: &AudioPlan, option: &str) -> Vec<OsString> {
+    let before = if audio.is_copied() && audio.codec == SoundCodec::Aac { "aac_adtstoasc," } else { "" };
+    words(&[option, &format!("{before}noise=drop='lt(pts,0)'")])
 }
 
 /// Measures; what is heard goes nowhere.
@@ -128,12 +179,10 @@ fn corrected(plan: &Plan) -> Vec<OsString> {
 fn single_file(plan: &Plan, work: &Path) -> Vec<OsString> {
     let mut arguments = Vec::new();
     for (number, video) in plan.videos.iter().enumerate() {
-        arguments.extend(mapped('v', number));
-        arguments.extend(encoded(picture_arguments(video, false, plan.threads)));
+        arguments.extend(picture(plan, video, number, false));
     }
     for (number, audio) in plan.audios.iter().enumerate() {
-        arguments.extend(mapped('a', number));
-        arguments.extend(encoded(sound_arguments(audio)));
+        arguments.extend(sound(audio, number));
         for (name, value) in [("language", &audio.language), ("title", &audio.title)] {
             if !value.is_empty() {
                 arguments.extend(words(&[&format!("-metadata:s:a:{number}"), &format!("{name}={value}")]));
@@ -154,8 +203,7 @@ fn single_file(plan: &Plan, work: &Path) -> Vec<OsString> {
 }
 
 fn video_pipe(plan: &Plan, video: &VideoPlan, number: usize, work: &Path) -> Vec<OsString> {
-    let mut arguments = mapped('v', number);
-    arguments.extend(encoded(picture_arguments(video, true, plan.threads)));
+    let mut arguments = picture(plan, video, number, true);
     arguments.extend(words(&NO_METADATA));
     arguments.extend(words(&["-map_chapters", "-1"]));
     arguments.extend(words(&PIPE));
@@ -170,9 +218,8 @@ fn video_pipe(plan: &Plan, video: &VideoPlan, number: usize, work: &Path) -> Vec
 /// The encoder's first packets hold nothing but silence from before 0. They are dropped, so that the
 /// sound begins at 0 without an edit list, which not every player reads.
 fn audio_pipe(audio: &AudioPlan, number: usize, work: &Path) -> Vec<OsString> {
-    let mut arguments = mapped('a', number);
-    arguments.extend(encoded(sound_arguments(audio)));
-    arguments.extend(words(&["-bsf:a", "noise=drop='lt(pts,0)'"]));
+    let mut arguments = sound(audio, number);
+    arguments.extend(from_zero(audio, "-bsf:a"));
     arguments.extend(words(&NO_METADATA));
     arguments.extend(words(&["-map_chapters", "-1"]));
     arguments.extend(words(&PIPE));
@@ -181,10 +228,29 @@ fn audio_pipe(audio: &AudioPlan, number: usize, work: &Path) -> Vec<OsString> {
     arguments
 }
 
-fn mapped(kind: char, number: usize) -> Vec<OsString> {
-    words(&["-map", &format!("[{kind}{number}]")])
+/// A rendition: where it comes from, and how it is coded.
+fn picture(plan: &Plan, video: &VideoPlan, number: usize, fixed: bool) -> Vec<OsString> {
+    let mut arguments = match video.copied() {
+        None => mapped('v', number),
+        Some(picture) => words(&["-map", &format!("0:{}", picture.index)]),
+    };
+    arguments.extend(picture_arguments(video, fixed, plan.threads).into_iter().map(OsString::from));
+    if video.copied().is_some() && plan.format != Format::Flv {
+        arguments.extend(words(&["-tag:v", video.codec.sample_entry()]));
+    }
+    arguments
 }
 
-fn encoded(arguments: Vec<String>) -> impl Iterator<Item = OsString> {
-    arguments.into_iter().map(OsString::from)
+/// A sound: where it comes from, and how it is coded.
+fn sound(audio: &AudioPlan, number: usize) -> Vec<OsString> {
+    let mut arguments = match audio.is_copied() {
+        false => mapped('a', number),
+        true => words(&["-map", &format!("0:{}", audio.index)]),
+    };
+    arguments.extend(sound_arguments(audio).into_iter().map(OsString::from));
+    arguments
+}
+
+fn mapped(kind: char, number: usize) -> Vec<OsString> {
+    words(&["-map", &format!("[{kind}{number}]")])
 }

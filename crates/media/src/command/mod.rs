@@ -51,6 +51,11 @@ pub(crate) fn listening(plan: &Plan, gains: &[Option<Gain>], input: &Path) -> Ve
     ffmpeg::listening(plan, gains, input)
 }
 
+/// The arguments of an FFmpeg that lists every packet which a plan copies.
+pub(crate) fn copied(plan: &Plan, input: &Path) -> Vec<OsString> {
+    ffmpeg::copied(plan, input)
+}
+
 /// The commands of a plan.
 ///
 /// `gains` are those of the sounds, in their order; what is missing stays as it is.

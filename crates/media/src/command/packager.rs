@@ -9,10 +9,12 @@ use std::{ffi::OsString, path::Path};
 use model::{Format, Rational, SegmentType};
 
 use super::pipe;
-use crate::{AudioPlan, Plan, Segmenting, VideoPlan, formats};
+use crate::{AudioPlan, Coding, Plan, Segmenting, VideoPlan, formats};
 
 /// Frames by which decoding may begin before the first picture is shown, with a reserve.
 const REORDERED: f64 = 3.0;
+/// The same of a copy: as many as a decoder may hold back (ITU-T H.264, A.3.1).
+const REORDERED_COPIES: f64 = 16.0;
 
 /// Bytes that the packager reads at once where somebody waits for the first segment: of the usual 64 KiB
 /// it would wait for the last byte, which is seconds of sound.
@@ -108,8 +110,14 @@ fn field(fields: &mut OsString, key: &str, value: &str) {
     fields.push(format!(",{key}={value}"));
 }
 
+/// None of a copy, whose groups are as long as they are: its fragments are its segments.
 fn group_seconds(video: &VideoPlan) -> Option<Rational> {
-    Rational::new(u64::from(video.gop) * video.rate.den(), video.rate.num())
+    match &video.coding {
+        Coding::Encoded(encoding) => {
+            Rational::new(u64::from(encoding.gop) * video.rate.den(), video.rate.num())
+        }
+        Coding::Copied(_) => None,
+    }
 }
 
 /// Seconds as the packager should read them: it cuts `seconds × ticks a second` down to a whole
@@ -121,6 +129,9 @@ fn whole_ticks(seconds: Rational) -> String {
 /// Milliseconds by which time stamps in a transport stream are moved, all alike: decoding begins
 /// before 0, and there is nothing before 0.
 fn offset(videos: &[VideoPlan]) -> u64 {
-    let slowest = videos.iter().map(|video| video.rate.as_f64()).fold(f64::INFINITY, f64::min);
-    (REORDERED * 1000.0 / slowest).ceil().max(100.0) as u64
+    let before = |video: &VideoPlan| {
+        let frames = if video.copied().is_some() { REORDERED_COPIES } else { REORDERED };
+        frames * 1000.0 / video.rate.as_f64()
+    };
+    videos.iter().map(before).fold(100.0, f64::max).ceil() as u64
 }

@@ -55,6 +55,17 @@ fn screen() -> Source {
     given::source(Some(picture), vec![])
 }
 
+/// The same as a copy needs it: what it is in all detail.
+fn with_layouts(mut source: Source) -> Source {
+    for sound in &mut source.sounds {
+        sound.layout = crate::codecs::layout(sound.channels).to_owned();
+    }
+    if let Some(picture) = source.picture.as_mut().filter(|picture| picture.pixel_format == "yuv420p10le") {
+        (picture.codec, picture.profile) = ("hevc".to_owned(), "Main 10".to_owned());
+    }
+    source
+}
+
 fn sound_alone() -> Source {
     given::source(None, vec![given::sound(0, 2, "")])
 }
@@ -77,6 +88,11 @@ fn sound_alone() -> Source {
 #[case::hls_sound_alone("hls_sound_alone", json!({"format": "hls"}), sound_alone())]
 #[case::dash("dash", json!({"format": "dash", "resolution": "540p"}), full_hd())]
 #[case::dash_broadcast("dash_broadcast", json!({"format": "dash", "resolution": "360p"}), broadcast())]
+#[case::mp4_copy("mp4_copy", json!({"format": "mp4", "vcodec": "copy", "acodec": "copy"}), with_layouts(phone()))]
+#[case::mp4_copy_of_sound("mp4_copy_of_sound", json!({"format": "mp4", "acodec": "copy"}), with_layouts(full_hd()))]
+#[case::hls_copy("hls_copy", json!({"format": "hls", "seg_type": "ts", "vcodec": "copy", "acodec": "copy"}), with_layouts(full_hd()))]
+#[case::hls_copy_of_sound("hls_copy_of_sound", json!({"format": "hls", "resolution": "234p", "acodec": "copy"}), with_layouts(full_hd()))]
+#[case::flv_copy_of_picture("flv_copy_of_picture", json!({"format": "flv", "vcodec": "copy"}), full_hd())]
 fn command_lines(#[case] name: &str, #[case] fields: Value, #[case] source: Source) {
     let plan = plan::plan(&given::template(fields), &source, &given::settings()).expect("a plan");
     let commands = commands(&plan, &[], Path::new("/job/input"), Path::new("/job"));
@@ -120,6 +136,22 @@ fn command_lines_of_a_piece(#[case] name: &str, #[case] mut source: Source) {
     let commands = commands(&plan.expect("a plan"), &[], Path::new("/job/input"), Path::new("/job"));
     insta::with_settings!({prepend_module_to_snapshot => false, omit_expression => true}, {
         insta::assert_snapshot!(name, shown(&commands));
+    });
+}
+
+/// What is listed beforehand is what is copied afterwards.
+#[test]
+fn copies_are_listed_first() {
+    let mut source = with_layouts(full_hd());
+    source.lead = 1.25;
+    let listed = |format: &str| {
+        let template = given::template(json!({"format": format, "vcodec": "copy", "acodec": "copy"}));
+        let plan = plan::plan(&template, &source, &given::settings()).expect("a plan");
+        let ffmpeg = copied(&plan, Path::new("/job/input"));
+        shown(&Commands { ffmpeg, packager: None, pipes: Vec::new() })
+    };
+    insta::with_settings!({prepend_module_to_snapshot => false, omit_expression => true}, {
+        insta::assert_snapshot!("copies_listed", [listed("mp4"), listed("hls")].join("\n"));
     });
 }
 

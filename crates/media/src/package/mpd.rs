@@ -1,7 +1,8 @@
 //! DASH manifests: the packager leaves a short last segment out of a representation's bandwidth, which
 //! is then below the average of a short one; it takes the duration from one of them, so that the end of
 //! a longer one would not be played; and of pictures it does not say that segments begin with a picture
-//! that stands alone, which is so with every plan, and verified.
+//! that stands alone, which is so with every plan, and verified. Where a copy begins a little after 0, it moves
+//! some timelines by that and others not; and of the first frame alone it takes the rate of a copy.
 
 use std::{fs, io, ops::Range, path::Path};
 
@@ -20,10 +21,19 @@ pub(crate) fn put_right(text: &str, dir: &Path, videos: &[VideoPlan]) -> io::Res
     let buffer = buffer.ok_or_else(|| io::Error::other("the manifest has no `minBufferTime`"))?;
     for node in document.descendants().filter(|node| node.tag_name().name() == "Representation") {
         let segments = segments(node, dir)?;
-        longest = longest.max(segments.iter().map(|(_, seconds)| seconds).sum());
+        longest = longest.max(begins(node) + segments.iter().map(|(_, seconds)| seconds).sum::<f64>());
         let video = videos.iter().find(|video| is_of(node, &video.name));
         if let Some((video, attribute)) = video.zip(node.attribute_node("codecs")) {
             changes.push((attribute.range_value(), vp9::named(attribute.value(), video)));
+        }
+        let above = [Some(node), node.parent()].into_iter().flatten();
+        let rate = above.filter_map(|node| node.attribute_node("frameRate")).next();
+        if let Some((video, attribute)) = video.filter(|video| video.copied().is_some()).zip(rate) {
+            changes.push((attribute.range_value(), video.rate.to_string()));
+        }
+        let template = children(node, "SegmentTemplate").next();
+        if let Some(moved) = template.and_then(|node| node.attribute_node("presentationTimeOffset")) {
+            changes.push((moved.range_value(), "0".to_owned()));
         }
         if let Some(attribute) = node.attribute_node("bandwidth") {
             let needed = Bandwidth::behind_a_buffer(&segments, buffer).ceil() as u64;
@@ -52,6 +62,17 @@ fn is_of(representation: Node<'_, '_>, name: &str) -> bool {
     let template = children(representation, "SegmentTemplate").next();
     let media = template.and_then(|template| template.attribute("media")).unwrap_or_default();
     media.rsplit('/').nth(1) == Some(name)
+}
+
+/// Seconds at which the first segment begins.
+fn begins(representation: Node<'_, '_>) -> f64 {
+    let template = children(representation, "SegmentTemplate").next();
+    let first = template.and_then(|template| {
+        let (begins, _) = *entries(children(template, "SegmentTimeline").next()?).first()?;
+        let scale = template.attribute("timescale")?.parse::<f64>().ok()?;
+        Some(begins as f64 / scale.max(1.0))
+    });
+    first.unwrap_or_default()
 }
 
 /// Bytes and seconds of each segment.

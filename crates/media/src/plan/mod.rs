@@ -9,11 +9,12 @@ use model::{
 };
 
 use crate::{
-    Clip, Correction, FieldOrder, Light, MediaError, Source, Turn, Undecoded,
+    Clip, Correction, FieldOrder, Light, MediaError, Picture, Source, Turn, Undecoded,
     codecs::{PictureCodec, SoundCodec},
 };
 
 mod colour;
+mod copy;
 mod picture;
 mod rate;
 mod rungs;
@@ -50,7 +51,8 @@ pub struct Plan {
     pub also: Option<Format>,
     /// How it is cut; none for single files.
     pub segmenting: Option<Segmenting>,
-    /// What is done to the picture once, before it is scaled to each rendition; none without picture.
+    /// What is done to the picture once, before it is scaled to each rendition; none without picture, and
+    /// where it is copied.
     pub picture: Option<PictureFilter>,
     /// Renditions, best first; empty without picture.
     pub videos: Vec<VideoPlan>,
@@ -80,6 +82,12 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Whether anything of the source is taken untouched.
+    pub(crate) fn copies(&self) -> bool {
+        self.videos.iter().any(|video| video.copied().is_some())
+            || self.audios.iter().any(AudioPlan::is_copied)
+    }
+
     /// Whether its streams lie in MP4 or fragments of it.
     pub(crate) fn is_in_iso_files(&self) -> bool {
         match self.segmenting {
@@ -94,8 +102,17 @@ impl Plan {
 pub struct Segmenting {
     /// What segments are.
     pub kind: SegmentType,
-    /// Exact length of a segment in seconds: a whole number of frames of the picture.
+    /// Exact length of a segment in seconds: a whole number of frames of the picture. Copies are cut at
+    /// their own key frames, the first one after it.
     pub seconds: Rational,
+}
+
+impl Segmenting {
+    /// Seconds that a segment of a copy may last at most: players hold whole ones in memory, and seek by
+    /// them.
+    pub(crate) fn longest_copied(self) -> f64 {
+        f64::max(20.0, 1.5 * self.seconds.as_f64())
+    }
 }
 
 /// What is done to the picture once.
@@ -164,18 +181,14 @@ pub struct VideoPlan {
     pub name: String,
     /// What it is encoded as.
     pub codec: PictureCodec,
-    /// Even.
+    /// Even, unless it is copied.
     pub width: u32,
-    /// Even.
+    /// Even, unless it is copied.
     pub height: u32,
-    /// Constant.
+    /// Constant, unless it is copied.
     pub rate: Rational,
-    /// Frames from one keyframe to the next; fixed when the output is segmented, a maximum otherwise.
-    pub gop: u32,
-    /// How bits are spent.
-    pub rate_control: RateControl,
-    /// The encoder's preset.
-    pub preset: String,
+    /// How it comes about.
+    pub coding: Coding,
     /// FFmpeg's name, such as `High`; what the fastest presets write may demand less.
     pub profile: String,
     /// Such as `4.0`: the lowest level that fits.
@@ -195,6 +208,34 @@ impl VideoPlan {
     pub(crate) const fn pixel_format(&self) -> &'static str {
         if self.depth > 8 { "yuv420p10le" } else { "yuv420p" }
     }
+
+    /// The picture of the source that it is a copy of.
+    pub(crate) fn copied(&self) -> Option<&Picture> {
+        match &self.coding {
+            Coding::Copied(picture) => Some(picture),
+            Coding::Encoded(_) => None,
+        }
+    }
+}
+
+/// How a rendition comes about.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Coding {
+    /// By an encoder.
+    Encoded(Encoding),
+    /// The packets of this picture are taken as they are.
+    Copied(Box<Picture>),
+}
+
+/// What an encoder is told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Encoding {
+    /// Frames from one keyframe to the next; fixed when the output is segmented, a maximum otherwise.
+    pub gop: u32,
+    /// How bits are spent.
+    pub rate_control: RateControl,
+    /// The encoder's preset.
+    pub preset: String,
 }
 
 /// One sound track.
@@ -208,8 +249,8 @@ pub struct AudioPlan {
     pub index: u32,
     /// What it is encoded as.
     pub codec: SoundCodec,
-    /// kbit/s.
-    pub bitrate: u32,
+    /// kbit/s; none: the source's own packets are taken as they are.
+    pub bitrate: Option<u32>,
     /// Hz.
     pub sample_rate: u32,
     /// 1, 2 or 6.
@@ -226,10 +267,18 @@ pub struct AudioPlan {
     pub silence: f64,
 }
 
+impl AudioPlan {
+    /// Whether the source's own packets are taken.
+    pub(crate) const fn is_copied(&self) -> bool {
+        self.bitrate.is_none()
+    }
+}
+
 /// Decides what is made of a source.
 ///
 /// # Errors
-/// [`ErrorCode::NothingToTranscode`] when the streams that the template needs are absent;
+/// [`ErrorCode::NothingToTranscode`] when the streams that the template needs are absent, or cannot be
+/// copied;
 /// [`ErrorCode::InvalidInput`] when they are there and cannot be decoded.
 pub fn plan(template: &Template, source: &Source, settings: &PlanSettings) -> Result<Plan, MediaError> {
     let picture = source.picture.as_ref().filter(|_| template.video_codec() != VideoCodec::None);
@@ -243,14 +292,17 @@ pub fn plan(template: &Template, source: &Source, settings: &PlanSettings) -> Re
         .into_iter()
         .chain(sounds.iter().map(|sound| sound.end))
         .fold(0.0, f64::max);
-    let wishes = rungs::rungs(template, picture);
-    let rates = rate::renditions(template, picture, &wishes);
+    let encoded = picture.filter(|_| !copy::takes_picture(template));
+    let wishes = rungs::rungs(template, encoded);
+    let rates = rate::renditions(template, encoded, &wishes);
     let segmenting = template
         .segment_type()
         .map(|kind| Segmenting { kind, seconds: rate::segment(&rates, template.segment_seconds()) });
-    let videos = picture.map_or_else(Vec::new, |picture| {
-        picture::renditions(template, settings, picture, &wishes, &rates, segmenting)
-    });
+    let videos = match (encoded, picture) {
+        (Some(encoded), _) => picture::renditions(template, settings, encoded, &wishes, &rates, segmenting),
+        (None, Some(copied)) => vec![copy::picture(template, copied, duration)?],
+        (None, None) => Vec::new(),
+    };
     let is_taken = |correction: &&Correction| {
         let sounds = sounds.iter().map(|sound| sound.index);
         picture.map(|picture| picture.index).into_iter().chain(sounds).any(|index| index == correction.stream)
@@ -259,10 +311,10 @@ pub fn plan(template: &Template, source: &Source, settings: &PlanSettings) -> Re
         format: template.format,
         also: template.also,
         segmenting,
-        picture: picture.map(|picture| picture::filter(picture, &rates, duration)),
+        picture: encoded.map(|picture| picture::filter(picture, &rates, duration)),
         threads: rungs::threads(settings.threads, videos.len()),
         videos,
-        audios: sound::tracks(template, &sounds, duration),
+        audios: sound::tracks(template, &sounds, duration)?,
         stills: stills::stills(template, picture, duration),
         early: false,
         logo: picture

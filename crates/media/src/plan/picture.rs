@@ -3,7 +3,7 @@
 use model::{Hdr, Rational, Template};
 
 use super::{
-    Colour, PictureFilter, PlanSettings, Segmenting, VideoPlan,
+    Coding, Colour, Encoding, PictureFilter, PlanSettings, Segmenting, VideoPlan,
     rate::{self},
     rungs::Rung,
 };
@@ -55,9 +55,11 @@ pub(super) fn renditions(
                 width: rung.size.width,
                 height: rung.size.height,
                 rate: *rate,
-                gop,
-                rate_control: rung.rate_control,
-                preset: codec.preset(settings),
+                coding: Coding::Encoded(Encoding {
+                    gop,
+                    rate_control: rung.rate_control,
+                    preset: codec.preset(settings),
+                }),
                 profile: codec.profile(depth).to_owned(),
                 level: codec.level(rung.size, *rate, rung.rate_control).to_owned(),
                 depth,

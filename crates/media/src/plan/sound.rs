@@ -2,8 +2,8 @@
 
 use model::{AudioCodec, SampleRate, Template};
 
-use super::AudioPlan;
-use crate::{AudioStream, Source, codecs::SoundCodec};
+use super::{AudioPlan, copy};
+use crate::{AudioStream, MediaError, Source, codecs::SoundCodec};
 
 /// Hz unless asked.
 const USUAL_SAMPLE_RATE: u32 = 48_000;
@@ -20,36 +20,50 @@ pub(super) fn chosen<'s>(template: &Template, source: &'s Source) -> Vec<&'s Aud
     source.sounds.iter().take(most).collect()
 }
 
-/// What is made of each of them; all end together.
-pub(super) fn tracks(template: &Template, sounds: &[&AudioStream], duration: f64) -> Vec<AudioPlan> {
+/// What is made of each of them; all that are encoded end together.
+///
+/// # Errors
+/// When one of them cannot be copied.
+pub(super) fn tracks(
+    template: &Template,
+    sounds: &[&AudioStream],
+    duration: f64,
+) -> Result<Vec<AudioPlan>, MediaError> {
     let asked = template.audio_bitrate.or_else(|| {
         template.adaptive_streams.iter().flatten().filter_map(|stream| stream.audio_bitrate).max()
     });
-    let sample_rate = template.audio_sample_rate.map_or(USUAL_SAMPLE_RATE, |SampleRate(rate)| rate);
-    let codec = SoundCodec::asked(template.audio_codec()).unwrap_or(SoundCodec::Aac);
+    let wanted_rate = template.audio_sample_rate.map_or(USUAL_SAMPLE_RATE, |SampleRate(rate)| rate);
     let mut labels = Vec::new();
     sounds
         .iter()
         .enumerate()
         .map(|(number, sound)| {
-            let channels = channels(template.audio_channels, sound.channels);
+            let copied =
+                copy::takes_sound(template).then(|| copy::sound(template, sound, duration)).transpose()?;
+            let (codec, channels, sample_rate) = match copied {
+                Some(codec) => (codec, sound.channels, sound.sample_rate),
+                None => {
+                    let codec = SoundCodec::asked(template.audio_codec()).unwrap_or(SoundCodec::Aac);
+                    (codec, channels(template.audio_channels, sound.channels), wanted_rate)
+                }
+            };
             let label = unique(&label(sound, number), ' ', &labels);
             labels.push(label.clone());
             let left = duration - sound.end;
-            AudioPlan {
+            Ok(AudioPlan {
                 name: if number == 0 { "audio".to_owned() } else { format!("audio_{}", number + 1) },
                 label,
                 index: sound.index,
                 codec,
-                bitrate: codec.bitrate(asked, channels, sample_rate),
+                bitrate: copied.is_none().then(|| codec.bitrate(asked, channels, sample_rate)),
                 sample_rate,
                 channels,
                 language: sound.language.clone(),
                 title: sound.title.clone(),
                 loudness: template.loudness,
                 start: sound.start,
-                silence: if left > SLACK { left } else { 0.0 },
-            }
+                silence: if left > SLACK && copied.is_none() { left } else { 0.0 },
+            })
         })
         .collect()
 }

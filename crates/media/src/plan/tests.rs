@@ -25,6 +25,7 @@ pub(crate) fn picture(width: u32, height: u32, rate: &str) -> Picture {
     Picture {
         index: 0,
         codec: "h264".to_owned(),
+        profile: "High".to_owned(),
         width,
         height,
         sample_aspect: Rational::whole(1),
@@ -48,6 +49,7 @@ pub(crate) fn sound(index: u32, channels: u32, language: &str) -> AudioStream {
     AudioStream {
         index,
         codec: "aac".to_owned(),
+        profile: "LC".to_owned(),
         channels,
         layout: String::new(),
         sample_rate: 48_000,
@@ -78,6 +80,13 @@ pub(crate) fn source(picture: Option<Picture>, sounds: Vec<AudioStream>) -> Sour
 
 fn planned(fields: Value, source: &Source) -> Plan {
     plan(&template(fields), source, &settings()).expect("a plan")
+}
+
+fn encoding(video: &VideoPlan) -> &Encoding {
+    match &video.coding {
+        Coding::Encoded(encoding) => encoding,
+        Coding::Copied(_) => panic!("{} is copied", video.name),
+    }
 }
 
 fn sizes(plan: &Plan) -> Vec<String> {
@@ -152,11 +161,11 @@ fn asked_rungs() {
     ]);
     let plan = planned(json!({"format": "hls", "adaptive_streams": streams}), &video(1280, 720));
     assert_eq!(sizes(&plan), ["720p=1280x720", "720p_2=1280x720", "360p=640x360"]);
-    assert_eq!(plan.videos[0].rate_control, RateControl::Crf { crf: 19.0, cap: None });
-    assert_eq!(plan.videos[1].rate_control, RateControl::Average(3000));
+    assert_eq!(encoding(&plan.videos[0]).rate_control, RateControl::Crf { crf: 19.0, cap: None });
+    assert_eq!(encoding(&plan.videos[1]).rate_control, RateControl::Average(3000));
     let small = planned(json!({"format": "hls", "adaptive_streams": streams}), &video(320, 180));
     assert_eq!(sizes(&small), ["180p=320x180"]);
-    assert_eq!(small.videos[0].rate_control, RateControl::Average(700));
+    assert_eq!(encoding(&small.videos[0]).rate_control, RateControl::Average(700));
 }
 
 #[rstest]
@@ -166,13 +175,14 @@ fn asked_rungs() {
 #[case(json!({"video_bitrate": 2000}), RateControl::Average(2000))]
 fn bits(#[case] mut fields: Value, #[case] rate_control: RateControl) {
     fields["format"] = json!("mp4");
-    assert_eq!(planned(fields, &video(1280, 720)).videos[0].rate_control, rate_control);
+    let plan = planned(fields, &video(1280, 720));
+    assert_eq!(encoding(&plan.videos[0]).rate_control, rate_control);
 }
 
 #[test]
 fn a_bit_rate_for_the_ladder_is_the_top_rungs() {
     let plan = planned(json!({"format": "hls", "video_bitrate": 4000}), &video(1920, 1080));
-    let rates: Vec<_> = plan.videos.iter().map(|video| video.rate_control).collect();
+    let rates: Vec<_> = plan.videos.iter().map(|video| encoding(video).rate_control).collect();
     let expected = [4000, 2177, 1414, 770, 403].map(RateControl::Average);
     assert_eq!(rates, expected);
 }
@@ -209,7 +219,7 @@ fn segments(#[case] rate: &str, #[case] mut fields: Value, #[case] seconds: &str
     fields["format"] = json!("hls");
     let plan = planned(fields, &source(Some(picture(640, 360, rate)), vec![]));
     let segmenting = plan.segmenting.expect("segments");
-    assert_eq!((segmenting.seconds.to_string().as_str(), plan.videos[0].gop), (seconds, gop));
+    assert_eq!((segmenting.seconds.to_string().as_str(), encoding(&plan.videos[0]).gop), (seconds, gop));
 }
 
 #[test]
@@ -219,7 +229,8 @@ fn renditions_of_several_rates_have_their_keyframes_together() {
     ]);
     let fields = json!({"format": "hls", "adaptive_streams": streams});
     let plan = planned(fields, &source(Some(picture(1920, 1080, "60000/1001")), vec![]));
-    let rates: Vec<_> = plan.videos.iter().map(|video| (video.rate.to_string(), video.gop)).collect();
+    let rates: Vec<_> =
+        plan.videos.iter().map(|video| (video.rate.to_string(), encoding(video).gop)).collect();
     // 12 frames a second have no short common period with 59.94: a fifth of it is the most below
     assert_eq!(
         rates,
@@ -264,7 +275,7 @@ fn sounds(#[case] channels: u32, #[case] mut fields: Value, #[case] made: (u32, 
     fields["format"] = json!("mp4");
     let plan = planned(fields, &source(None, vec![sound(0, channels, "")]));
     let audio = &plan.audios[0];
-    assert_eq!((audio.channels, audio.bitrate, audio.sample_rate), made);
+    assert_eq!((audio.channels, audio.bitrate.expect("encoded"), audio.sample_rate), made);
 }
 
 #[test]
@@ -426,7 +437,7 @@ proptest! {
         prop_assert_eq!(names.len(), plan.videos.len());
         for video in &plan.videos {
             prop_assert!(video.width.is_multiple_of(2) && video.height.is_multiple_of(2));
-            prop_assert!(video.width > 0 && video.height > 0 && video.gop > 0);
+            prop_assert!(video.width > 0 && video.height > 0 && encoding(video).gop > 0);
             prop_assert!(f64::from(video.width) <= shown_width.max(1.0) + 1.0);
             prop_assert!(f64::from(video.height) <= shown_height.max(1.0) + 1.0);
             let (width, height) = (f64::from(video.width), f64::from(video.height));
@@ -439,7 +450,7 @@ proptest! {
             prop_assert!(kind == SegmentType::Fmp4 || plan.format == Format::Hls);
             let in_groups: Vec<_> = plan.videos.iter().map(|video| {
                 let frames = seconds.as_f64() * video.rate.as_f64();
-                (frames, frames / f64::from(video.gop))
+                (frames, frames / f64::from(encoding(video).gop))
             }).collect();
             for (frames, groups) in &in_groups {
                 prop_assert!((frames - frames.round()).abs() < 1e-6, "{frames} frames in a segment");
@@ -464,4 +475,63 @@ fn pictures_taken_out(#[case] thumbnail: Value, #[case] wanted: &str) {
         stills.start, stills.interval, stills.number, stills.size, stills.cell, stills.columns, stills.rows
     );
     assert_eq!(found, wanted);
+}
+
+/// A source with this picture and this sound, into this format.
+fn copied(format: &str, change: impl Fn(&mut Picture, &mut AudioStream)) -> Result<Plan, MediaError> {
+    let (mut shown, mut heard) = (picture(1280, 720, "25"), sound(1, 2, ""));
+    heard.layout = "stereo".to_owned();
+    change(&mut shown, &mut heard);
+    let fields = json!({"format": format, "vcodec": "copy", "acodec": "copy"});
+    plan(&template(fields), &source(Some(shown), vec![heard]), &settings())
+}
+
+#[rstest]
+#[case("mp4", |_: &mut Picture, _: &mut AudioStream| {})]
+#[case("flv", |_: &mut Picture, _: &mut AudioStream| {})]
+#[case("hls", |_: &mut Picture, _: &mut AudioStream| {})]
+#[case("dash", |p: &mut Picture, a: &mut AudioStream| (p.start, a.end) = (0.1, 29.0))]
+#[case("mp4", |p: &mut Picture, a: &mut AudioStream| (p.start, a.end) = (5.0, 6.0))]
+#[case("mp4", |p: &mut Picture, _: &mut AudioStream| p.turn.quarters = 1)]
+#[case("mp4", |p: &mut Picture, _: &mut AudioStream| p.profile = "Constrained Baseline".to_owned())]
+#[case("mp4", |p: &mut Picture, _: &mut AudioStream| (p.codec, p.profile, p.pixel_format) = ("hevc".to_owned(), "Main 10".to_owned(), "yuv420p10le".to_owned()))]
+#[case("mp4", |_: &mut Picture, a: &mut AudioStream| (a.codec, a.profile) = ("mp3".to_owned(), String::new()))]
+fn what_can_be_copied(#[case] format: &str, #[case] change: fn(&mut Picture, &mut AudioStream)) {
+    let plan = copied(format, change).expect("a plan");
+    assert!(plan.picture.is_none() && plan.videos.len() == 1 && plan.audios.len() == 1);
+    assert!(plan.videos[0].copied().is_some() && plan.audios[0].is_copied());
+}
+
+#[rstest]
+#[case::codec("mp4", |p: &mut Picture, _: &mut AudioStream| p.codec = "mpeg4".to_owned(),
+    "its picture is `mpeg4`, which cannot be copied into mp4; vcodec `h264` would encode it")]
+#[case::another_format("flv", |p: &mut Picture, _: &mut AudioStream| p.codec = "hevc".to_owned(),
+    "its picture is `hevc`, which cannot be copied into flv; vcodec `h264` would encode it")]
+#[case::profile("mp4", |p: &mut Picture, _: &mut AudioStream| (p.profile, p.pixel_format) = ("High 10".to_owned(), "yuv420p10le".to_owned()),
+    "its picture is `h264` of profile `High 10` in `yuv420p10le`, which cannot be copied into mp4; vcodec `h264` would encode it")]
+#[case::turned("flv", |p: &mut Picture, _: &mut AudioStream| p.turn.quarters = 1,
+    "its picture is turned by a matrix, which cannot be copied into flv; vcodec `h264` would encode it, or format `mp4` would copy it")]
+#[case::pixels("flv", |p: &mut Picture, _: &mut AudioStream| p.sample_aspect = "4:3".parse().expect("an aspect"), "its picture has pixels that are not square, ")]
+#[case::fields("mp4", |p: &mut Picture, _: &mut AudioStream| p.field_order = FieldOrder::Interlaced, "its picture is interlaced, ")]
+#[case::segments("hls", |p: &mut Picture, _: &mut AudioStream| p.codec = "mpeg4".to_owned(),
+    "its picture is `mpeg4`, which cannot be copied into hls with seg_type `fmp4`; vcodec `h264` would encode it")]
+#[case::turned_segments("dash", |p: &mut Picture, _: &mut AudioStream| p.turn.quarters = 2, "its picture is turned by a matrix, ")]
+#[case::late("hls", |p: &mut Picture, _: &mut AudioStream| p.start = 0.11,
+    "its picture begins 0.11 s late, which cannot be copied into hls with seg_type `fmp4`; vcodec `h264` would encode it, or format `mp4` would copy it")]
+#[case::late_sound("dash", |_: &mut Picture, a: &mut AudioStream| a.start = 0.5, "its sound begins 0.50 s late, ")]
+#[case::short_sound("hls", |_: &mut Picture, a: &mut AudioStream| a.end = 28.5, "its sound ends 1.50 s early, ")]
+#[case::sound("flv", |_: &mut Picture, a: &mut AudioStream| a.codec = "mp3".to_owned(),
+    "its sound is `mp3`, which cannot be copied into flv; acodec `aac` would encode it")]
+#[case::sound_profile("mp4", |_: &mut Picture, a: &mut AudioStream| a.profile = "HE-AAC".to_owned(), "its sound is `aac` of profile `HE-AAC`, ")]
+#[case::sound_rate("mp4", |_: &mut Picture, a: &mut AudioStream| a.sample_rate = 96_000, "its sound has 96000 Hz, ")]
+#[case::layout("mp4", |_: &mut Picture, a: &mut AudioStream| (a.channels, a.layout) = (6, "5.1(side)".to_owned()), "its sound has 6 channels (`5.1(side)`), ")]
+#[case::surround("flv", |_: &mut Picture, a: &mut AudioStream| (a.channels, a.layout) = (6, "5.1".to_owned()), "its sound has 6 channels (`5.1`), ")]
+fn what_cannot_be_copied(
+    #[case] format: &str,
+    #[case] change: fn(&mut Picture, &mut AudioStream),
+    #[case] words: &str,
+) {
+    let error = copied(format, change).expect_err("refused");
+    assert_eq!(error.code, ErrorCode::NothingToTranscode);
+    assert!(error.detail.starts_with(words), "{}", error.detail);
 }

@@ -32,6 +32,7 @@ pub(super) struct Stream {
     /// `video`, `audio`, `subtitle`, `data`, `attachment`.
     pub kind: String,
     pub codec: String,
+    pub profile: String,
     /// What the container calls the codec.
     pub tag: String,
     pub width: u32,
@@ -109,6 +110,7 @@ impl Stream {
             index: number(value, "index").unwrap_or(0),
             kind: text(value, "codec_type"),
             codec: text(value, "codec_name"),
+            profile: text(value, "profile"),
             tag: text(value, "codec_tag_string"),
             width: number(value, "width").unwrap_or(0),
             height: number(value, "height").unwrap_or(0),

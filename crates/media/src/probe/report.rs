@@ -219,6 +219,7 @@ fn picture_of(
     Picture {
         index: stream.index,
         codec: stream.codec.clone(),
+        profile: stream.profile.clone(),
         width: stream.width,
         height: stream.height,
         sample_aspect: choose::sample_aspect(stream),
@@ -242,6 +243,7 @@ fn sound_of(stream: &Stream, span: Span, base: f64) -> AudioStream {
     AudioStream {
         index: stream.index,
         codec: stream.codec.clone(),
+        profile: stream.profile.clone(),
         channels: stream.channels,
         layout: stream.layout.clone(),
         sample_rate: stream.sample_rate,

@@ -4,6 +4,7 @@
 //! Whichever of the two fails first has the true cause; the other one is killed and not asked.
 
 mod blame;
+mod copied;
 mod listen;
 mod pipes;
 mod watch;
@@ -28,16 +29,19 @@ use crate::{
     process::{Access, Child, Ended, Progress, Trouble},
 };
 use blame::Verdict;
+pub(crate) use copied::{Original, Originals};
 use pipes::Pipes;
 use watch::Watch;
 
 /// What a run left behind.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RunOutput {
     /// The folder with `main.<extension>` and, for segmented formats, `files/…`.
     pub dir: PathBuf,
     /// The end of what FFmpeg said; for the server's log.
     pub log: String,
+    /// What was copied.
+    pub(crate) originals: Originals,
 }
 
 /// Who is told while it goes on: of the share that is done, 0 to 1, and of every file that is finished,
@@ -53,6 +57,7 @@ pub(crate) async fn run(
     cancel: &CancellationToken,
 ) -> Result<RunOutput, MediaError> {
     let (listened, encoded) = shares(plan, progress);
+    let originals = copied::originals(media, plan, input, cancel).await?;
     let gains = listen::gains(media, plan, input, work, listened, cancel).await?;
     let commands = command::commands(plan, &gains, input, work);
     let dir = work.join("out");
@@ -77,7 +82,9 @@ pub(crate) async fn run(
         Ok(log) => log,
         Err(error) => {
             crew.kill().await;
-            return Err(error);
+            // no encoder stood between
+            let copies = error.code == ErrorCode::EncodingFailed && plan.copies();
+            return Err(if copies { damaged_copy(&error.log) } else { error });
         }
     };
     if let Some(watch) = &watch {
@@ -86,7 +93,7 @@ pub(crate) async fn run(
     has_begun(plan, &dir)?;
     package::put_right(plan, &dir).await?;
     progress(1.0);
-    Ok(RunOutput { dir, log })
+    Ok(RunOutput { dir, log, originals })
 }
 
 /// Tells of finished files as long as there may be more.
@@ -117,6 +124,13 @@ fn has_begun(plan: &Plan, dir: &Path) -> Result<(), MediaError> {
 /// The input is to blame for a stream without a frame.
 pub(crate) fn nothing_decoded(what: &str) -> MediaError {
     MediaError::new(ErrorCode::InvalidInput, format!("no {what} in it could be decoded"))
+}
+
+/// The input is to blame for what a copy of it cannot do.
+pub(crate) fn damaged_copy(log: &str) -> MediaError {
+    let detail =
+        "what is copied of it cannot be read without errors; codecs instead of `copy` would encode what can";
+    MediaError::new(ErrorCode::InvalidInput, detail).with_log(log)
 }
 
 /// Empties what an earlier try may have left, and makes the folders and pipes.

@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, fmt::Debug};
 use model::Format;
 
 use super::{
-    facts::StreamFacts,
+    facts::{Held, Keyframe, StreamFacts},
     judge::{Found, LISTED},
-    listing::{Planned, Segment, Track, wrong},
+    listing::{Planned, Segment, Track, Wrapping, wrong},
 };
 use crate::{AudioPlan, MediaError, VideoPlan, codecs::Named, package::Bandwidth};
 
@@ -163,7 +163,8 @@ fn check_codecs(
         (Some((video, stream)), Some(found)) => {
             let header = &stream.header;
             let (profile, level) = (header.profile.as_str(), header.level);
-            let named = Named { profile, level, planned_level: &video.level, depth: video.depth };
+            let copied = video.copied().is_some();
+            let named = Named { profile, level, planned_level: &video.level, depth: video.depth, copied };
             video.codec.is_claimed(found, &named)
         }
         (Some(_), None) => false,
@@ -189,13 +190,19 @@ fn check_i_frames(track: &Track, stream: &StreamFacts) -> Result<(), MediaError>
         begin += segment.piece.bytes;
     }
     let packets = &stream.packets;
-    let keyframes = &packets.keyframes;
+    let begins_segment = |key: &Keyframe| {
+        let off = |held: &Held| (held.start - packets.start - key.time).abs();
+        packets.held.iter().any(|held| off(held) <= packets.tolerance())
+    };
+    // the packager lists the first picture of each fragment, which of copies are whole segments
+    let all = packets.original().is_none() || track.wrapping == Wrapping::Ts;
+    let keyframes: Vec<_> = packets.keyframes.iter().filter(|key| all || begins_segment(key)).collect();
     if keyframes.len() != track.i_frames.len() {
         let (listed, found) = (track.i_frames.len(), keyframes.len());
         return Err(wrong(format!("`{}` lists {listed} I-frames and has {found}", track.name)));
     }
-    let ends = keyframes.iter().skip(1).map(|key| key.index).chain([packets.frames]);
-    for ((range, key), end) in track.i_frames.iter().zip(keyframes).zip(ends) {
+    let ends = keyframes.iter().skip(1).map(|key| key.time).chain([packets.seconds()]);
+    for ((range, key), end) in track.i_frames.iter().zip(&keyframes).zip(ends) {
         let said = begins.get(range.path.as_path()).map(|begin| begin + range.offset);
         let (from, to) = (said.unwrap_or(u64::MAX), said.unwrap_or_default() + range.length);
         // Packets of transport streams have headers of their own, 4 bytes of 188 and some more.
@@ -204,8 +211,13 @@ fn check_i_frames(track: &Track, stream: &StreamFacts) -> Result<(), MediaError>
             let said = said.map(|from| from..to);
             return Err(untrue(track, "bytes of an I-frame", said, key.at..key.at + key.size));
         }
-        let seconds = (end - key.index) as f64 * packets.frame();
-        if (range.seconds - seconds).abs() > LISTED {
+        let seconds = end - key.time;
+        let exact = match packets.original() {
+            None => LISTED,
+            Some(_) if end == packets.seconds() => LISTED + packets.frame(),
+            Some(original) => LISTED + 2.0 * original.tick,
+        };
+        if (range.seconds - seconds).abs() > exact {
             return Err(untrue(track, "length of an I-frame", Some(range.seconds), seconds));
         }
     }

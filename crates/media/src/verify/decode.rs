@@ -16,6 +16,7 @@ use crate::{
     Media, MediaError, PictureCodec, Plan, Program,
     media::Call,
     process::{Access, ChildLimits},
+    run::{Originals, damaged_copy},
 };
 
 /// Seconds of a file that are decoded at its start and at its end.
@@ -34,7 +35,7 @@ pub(super) fn is_short(plan: &Plan, track: &Track) -> bool {
 pub(super) fn check_whole(track: &Track, facts: &[StreamFacts]) -> Result<(), MediaError> {
     let each = track.planned.iter().zip(facts);
     each.into_iter().try_for_each(|(planned, stream)| {
-        check_count(track, *planned, stream.header.decoded, stream.packets.count)
+        check_count(track, *planned, stream, stream.header.decoded, stream.packets.count)
     })
 }
 
@@ -84,13 +85,21 @@ pub(super) async fn check_by_ffmpeg(
         .await?;
     let trouble = ended.stderr_tail.trim();
     if !ended.status.success() || !trouble.is_empty() {
-        return Err(wrong(format!("`{}` cannot be decoded without errors", track.name)).with_log(trouble));
+        return Err(damaged(plan, track, "decoded", trouble));
     }
     for ((planned, stream), count) in track.planned.iter().zip(facts).zip(counts) {
         let wanted = Wanted::of(&stream.packets, short, file.is_some());
-        wanted.check(track, *planned, Some(count))?;
+        wanted.check(track, *planned, stream, Some(count))?;
     }
     Ok(())
+}
+
+/// What cannot be read or decoded is wrong; of a copy, the input is to blame, whose packets it has.
+pub(super) fn damaged(plan: &Plan, track: &Track, what: &str, log: &str) -> MediaError {
+    if track.planned.iter().any(|planned| planned.is_copied(plan)) {
+        return damaged_copy(log);
+    }
+    wrong(format!("`{}` cannot be {what} without errors", track.name)).with_log(log)
 }
 
 /// FFmpeg's arguments to decode these stretches of a track and to say a line for each frame.
@@ -142,15 +151,29 @@ impl Wanted {
         let in_ends = || packets.held.first().into_iter().chain(packets.held.last());
         match (short, is_file) {
             (true, _) => Self::Exactly(packets.count),
-            (false, true) => Self::AtLeast(((0.9 * STRETCH / packets.frame()) as u64).min(packets.count)),
+            (false, true) => Self::AtLeast(match packets.original() {
+                Some(original) => {
+                    let in_it = |time: &&f64| (0.0..0.9 * STRETCH).contains(*time);
+                    original.times.iter().filter(in_it).count() as u64
+                }
+                None => ((0.9 * STRETCH / packets.frame()) as u64).min(packets.count),
+            }),
             (false, false) => Self::Exactly(in_ends().map(|held| held.packets).sum()),
         }
     }
 
-    fn check(&self, track: &Track, planned: Planned, decoded: Option<u64>) -> Result<(), MediaError> {
+    fn check(
+        &self,
+        track: &Track,
+        planned: Planned,
+        stream: &StreamFacts,
+        decoded: Option<u64>,
+    ) -> Result<(), MediaError> {
         match *self {
             Self::AtLeast(least) if decoded.is_some_and(|count| count >= least) => Ok(()),
-            Self::AtLeast(packets) | Self::Exactly(packets) => check_count(track, planned, decoded, packets),
+            Self::AtLeast(packets) | Self::Exactly(packets) => {
+                check_count(track, planned, stream, decoded, packets)
+            }
         }
     }
 }
@@ -159,6 +182,7 @@ impl Wanted {
 pub(super) async fn check_ends(
     media: &Media,
     plan: &Plan,
+    originals: &Originals,
     track: &Track,
     facts: &[StreamFacts],
     cancel: &CancellationToken,
@@ -171,17 +195,17 @@ pub(super) async fn check_ends(
         let from = plan.duration - STRETCH;
         args.extend(words(&["-read_intervals", &format!("%+{STRETCH},{from:.3}%")]));
     }
-    let mut reader = Reader::new(plan, track);
+    let mut reader = Reader::new(plan, originals, track);
     let ended =
         Input::of(track, ends(track).collect()).probe(media, args, cancel, |line| reader.line(line)).await?;
     let trouble = ended.stderr_tail.trim();
     if !ended.status.success() || !trouble.is_empty() {
-        return Err(wrong(format!("`{}` cannot be decoded without errors", track.name)).with_log(trouble));
+        return Err(damaged(plan, track, "decoded", trouble));
     }
     let each = track.planned.iter().zip(facts).zip(reader.streams(&track.name)?);
     for ((planned, stream), decoded) in each {
         let wanted = Wanted::of(&stream.packets, false, is_file);
-        wanted.check(track, *planned, decoded.header.decoded)?;
+        wanted.check(track, *planned, stream, decoded.header.decoded)?;
     }
     Ok(())
 }
@@ -189,14 +213,15 @@ pub(super) async fn check_ends(
 fn check_count(
     track: &Track,
     planned: Planned,
+    stream: &StreamFacts,
     decoded: Option<u64>,
     packets: u64,
 ) -> Result<(), MediaError> {
     let decoded = decoded.unwrap_or(0);
     let silent = match planned {
         Planned::Video(_) => 0,
-        // What the encoder puts before the first sample is not played.
-        Planned::Audio(_) => 1,
+        // What the encoder puts before the first sample is not played; another one may have put more.
+        Planned::Audio(_) => 1 + stream.packets.before_zero(),
     };
     if decoded + silent >= packets && decoded <= packets {
         return Ok(());

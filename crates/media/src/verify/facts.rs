@@ -1,6 +1,10 @@
 //! What is in a track, packet by packet. Nothing is kept of a packet but its place on the clock: an
 //! hour of video takes some kilobytes.
 
+use std::sync::Arc;
+
+use crate::run::Original;
+
 /// What the header of a stream says. Texts are ffprobe's; empty when absent.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Header {
@@ -56,6 +60,8 @@ pub(super) struct Packet {
 pub(super) struct Keyframe {
     /// Frames before it.
     pub index: u64,
+    /// When it is shown, in seconds from the first one.
+    pub time: f64,
     /// Where its packet lies in the bytes that were read, and how long it is.
     pub at: u64,
     /// Bytes.
@@ -73,11 +79,13 @@ pub(super) struct Held {
     pub begins_with_key: bool,
 }
 
-/// All packets of a stream, on the grid of frames that it should be on.
+/// All packets of a stream, on the grid of frames that it should be on, or at the times of what it is a copy
+/// of.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Packets {
     frame: f64,
     tolerance: f64,
+    original: Option<Arc<Original>>,
     ends: Vec<u64>,
     current: usize,
     seen: Vec<u64>,
@@ -86,7 +94,7 @@ pub(super) struct Packets {
     pub count: u64,
     /// When the first one is shown; 0 without packets.
     pub start: f64,
-    /// Frames from the first to the last.
+    /// Frames from the first to the last, as far as they keep to a grid.
     pub frames: u64,
     /// The first time at which something is not where it should be, and what.
     pub fault: Option<Fault>,
@@ -105,6 +113,8 @@ pub(super) enum Fault {
     Twice(f64),
     /// It is decoded before what stands before it.
     Disorder(f64),
+    /// It is not shown when the packet is that it is a copy of.
+    Moved(f64),
 }
 
 impl Packets {
@@ -114,6 +124,7 @@ impl Packets {
         Self {
             frame,
             tolerance,
+            original: None,
             held: vec![Held::default(); ends.len()],
             ends,
             current: 0,
@@ -127,6 +138,26 @@ impl Packets {
         }
     }
 
+    /// None yet of a copy, whose times are those of the source and not on a grid.
+    pub(super) fn of_copy(self, original: Arc<Original>) -> Self {
+        Self { tolerance: self.tolerance + original.tick, original: Some(original), ..self }
+    }
+
+    /// What it is a copy of.
+    pub(super) fn original(&self) -> Option<&Original> {
+        self.original.as_deref()
+    }
+
+    /// When it should begin, in seconds.
+    pub(super) fn due(&self) -> f64 {
+        self.original().and_then(|original| original.times.first().copied()).unwrap_or_default()
+    }
+
+    /// Packets of a copy that lie before 0.
+    pub(super) fn before_zero(&self) -> u64 {
+        self.original().map_or(0, |original| original.times.iter().filter(|time| **time < 0.0).count() as u64)
+    }
+
     /// Takes in one more.
     pub(super) fn add(&mut self, packet: Packet, is_picture: bool) {
         if self.count == 0 {
@@ -137,12 +168,28 @@ impl Packets {
             self.note(Fault::Disorder(packet.dts));
         }
         self.last_dts = packet.dts;
-        let index = self.place(packet.pts);
+        let time = packet.pts - self.start;
+        let (index, time) = if self.original.is_some() {
+            self.compare(time);
+            (self.count - 1, time)
+        } else {
+            let index = self.place(packet.pts);
+            (index, index as f64 * self.frame)
+        };
         if is_picture && packet.is_key {
             let at = packet.at.unwrap_or_default();
-            self.keyframes.push(Keyframe { index, at, size: packet.size });
+            self.keyframes.push(Keyframe { index, time, at, size: packet.size });
         }
         self.hold(packet);
+    }
+
+    /// Holds the time of the latest packet, in seconds from the first one, to that of the original.
+    fn compare(&mut self, time: f64) {
+        let times = self.original.as_ref().map_or(&[][..], |original| &original.times);
+        let wanted = times.first().zip(times.get(self.count as usize - 1)).map(|(first, it)| it - first);
+        if time.is_nan() || wanted.is_none_or(|wanted| (wanted - time).abs() > self.tolerance) {
+            self.note(Fault::Moved(self.start + time));
+        }
     }
 
     /// Where it is on the grid.
@@ -195,7 +242,10 @@ impl Packets {
 
     /// Seconds from the first packet's start to the last one's end.
     pub(super) fn seconds(&self) -> f64 {
-        self.frames as f64 * self.frame
+        match &self.original {
+            Some(original) => original.seconds(),
+            None => self.frames as f64 * self.frame,
+        }
     }
 
     /// Seconds of a frame.

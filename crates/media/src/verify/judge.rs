@@ -10,7 +10,7 @@ use super::{
     listing::{Listing, Planned, Track, Wrapping, wrong},
     streams,
 };
-use crate::{MediaError, Plan, Source, run::nothing_decoded};
+use crate::{Coding, MediaError, Plan, Segmenting, Source, run::nothing_decoded};
 
 /// Milliseconds are all that playlists tell.
 pub(super) const LISTED: f64 = 0.001;
@@ -70,7 +70,7 @@ impl Found<'_> {
         match self.streams().next() {
             // No time is negative there: all of them are moved alike to make room.
             Some((_, _, first, track)) if matches!(track.wrapping, Wrapping::Ts | Wrapping::Flv) => {
-                first.packets.start
+                first.packets.start - first.packets.due()
             }
             _ => 0.0,
         }
@@ -78,7 +78,7 @@ impl Found<'_> {
 
     /// A stream ends where the plan says; early where the source's duration was a mere hint.
     fn check_length(&self, name: &str, planned: Planned, stream: &StreamFacts) -> Result<(), MediaError> {
-        let (got, wanted) = (stream.packets.seconds(), self.plan.duration);
+        let (got, wanted) = (stream.packets.seconds(), self.lasts(planned));
         let what = planned.what();
         let allowed = f64::max(1.0, wanted * 0.02) + stream.packets.frame();
         let indexed = self.source.duration_is_indexed;
@@ -93,6 +93,22 @@ impl Found<'_> {
         Ok(())
     }
 
+    /// Seconds that a stream should last; a copy as long as what it is a copy of.
+    fn lasts(&self, planned: Planned) -> f64 {
+        match planned {
+            Planned::Video(number) => match self.plan.videos[number].copied() {
+                Some(picture) => picture.end - picture.start,
+                None => self.plan.duration,
+            },
+            Planned::Audio(number) => {
+                let audio = &self.plan.audios[number];
+                let mut sounds = self.source.sounds.iter().filter(|_| audio.is_copied());
+                let copied = sounds.find(|sound| sound.index == audio.index);
+                copied.map_or(self.plan.duration, |sound| sound.end - sound.start)
+            }
+        }
+    }
+
     /// Frames by which a stream may begin beside 0.
     fn frames_before_zero(&self, planned: Planned) -> u32 {
         match planned {
@@ -104,15 +120,17 @@ impl Found<'_> {
         }
     }
 
-    /// Everything begins together, and at 0 where the format can say so.
+    /// Everything begins together, and at 0 where the format can say so; copies when their originals do.
     fn check_starts(&self) -> Result<(), MediaError> {
         let origin = self.origin();
         for (name, planned, stream, _) in self.streams() {
             let packets = &stream.packets;
-            let off = (packets.start - origin).abs();
-            if off > f64::from(self.frames_before_zero(planned)) * packets.frame() + packets.tolerance() {
-                let start = packets.start - origin;
-                return Err(wrong(format!("`{name}` begins at {start:.3} s instead of 0")));
+            let off = (packets.start - origin - packets.due()).abs();
+            let encoded = packets.original().is_none();
+            let frames = if encoded { self.frames_before_zero(planned) } else { 0 };
+            if off > f64::from(frames) * packets.frame() + packets.tolerance() {
+                let (start, due) = (packets.start - origin, packets.due());
+                return Err(wrong(format!("`{name}` begins at {start:.3} s instead of {due:.3} s")));
             }
         }
         Ok(())
@@ -122,7 +140,13 @@ impl Found<'_> {
     fn check_keyframes(&self) -> Result<(), MediaError> {
         for (name, planned, stream, _) in self.streams() {
             let Planned::Video(number) = planned else { continue };
-            let gop = u64::from(self.plan.videos[number].gop.max(1));
+            let gop = match &self.plan.videos[number].coding {
+                Coding::Encoded(encoding) => u64::from(encoding.gop.max(1)),
+                Coding::Copied(_) if stream.packets.keyframes.first().is_some_and(|key| key.index == 0) => {
+                    continue;
+                }
+                Coding::Copied(_) => return Err(wrong(format!("`{name}` does not begin with a keyframe"))),
+            };
             let keys: Vec<u64> = stream.packets.keyframes.iter().map(|key| key.index).collect();
             let ends = keys.iter().skip(1).copied().chain([stream.packets.frames]);
             let far = keys.first() != Some(&0) || keys.iter().zip(ends).any(|(key, next)| next - key > gop);
@@ -146,8 +170,11 @@ impl Found<'_> {
         let packets = &stream.packets;
         let end = packets.start + packets.seconds();
         let planned_seconds = self.plan.segmenting.map_or(0.0, |segmenting| segmenting.seconds.as_f64());
+        let longest = self.plan.segmenting.map_or(0.0, Segmenting::longest_copied);
         let slack = match planned {
-            Planned::Video(_) => packets.tolerance() + LISTED,
+            Planned::Video(_) if packets.original().is_none() => packets.tolerance() + LISTED,
+            // How long the last frame of a copy is, sources often do not say.
+            Planned::Video(_) => packets.frame() + LISTED,
             // Sound is cut between its own frames.
             Planned::Audio(_) => packets.frame() + LISTED,
         };
@@ -160,19 +187,20 @@ impl Found<'_> {
             let at = || format!("segment {} of `{name}`", index + 1);
             let next = packets.held.get(index + 1).map_or(end, |next| next.start);
             let seconds = next - held.start;
-            let too_long = seconds > planned_seconds + slack;
-            if too_long || index < last && seconds < planned_seconds - slack {
-                return Err(wrong(format!(
-                    "{} lasts {seconds:.3} s instead of {planned_seconds:.3} s",
-                    at()
-                )));
+            // a copy is cut at the key frames that it has
+            let copied = packets.original().is_some();
+            let most = if copied { longest } else { planned_seconds };
+            let too_short = !copied && index < last && seconds < planned_seconds - slack;
+            if seconds > most + slack || too_short {
+                return Err(wrong(format!("{} lasts {seconds:.3} s instead of {most:.3} s", at())));
             }
             let (place, due) = (held.start - self.origin(), index as f64 * planned_seconds);
-            if (place - due).abs() > slack + before {
+            if !copied && (place - due).abs() > slack + before {
                 return Err(wrong(format!("{} begins at {place:.3} s instead of {due:.3} s", at())));
             }
             // The last frame of a sound may be longer than what was left of the sound.
-            let exact = if index == last { slack } else { LISTED + packets.tolerance() };
+            let rounded = packets.tolerance() + packets.original().map_or(0.0, |original| original.tick);
+            let exact = if index == last { slack.max(LISTED + rounded) } else { LISTED + rounded };
             if segment.seconds.is_some_and(|listed| (listed - seconds).abs() > exact) {
                 return Err(wrong(format!(
                     "{} lasts {seconds:.3} s, but is listed with another length",
@@ -231,7 +259,7 @@ fn blame_input(detail: String) -> MediaError {
     MediaError::new(ErrorCode::InvalidInput, detail)
 }
 
-/// Time stamps grow by one frame each, with none missing.
+/// Time stamps grow by one frame each, with none missing; or they are those of the source.
 fn check_clock(name: &str, stream: &StreamFacts) -> Result<(), MediaError> {
     match stream.packets.fault {
         Some(Fault::OffGrid(at)) => {
@@ -241,7 +269,14 @@ fn check_clock(name: &str, stream: &StreamFacts) -> Result<(), MediaError> {
         Some(Fault::Disorder(at)) => {
             return Err(wrong(format!("`{name}` is not in decoding order at {at:.3} s")));
         }
+        Some(Fault::Moved(at)) => {
+            return Err(wrong(format!("`{name}` does not have the source's frame at {at:.3} s")));
+        }
         None => {}
+    }
+    let copied = stream.packets.original().map(|original| original.times.len() as u64);
+    if let Some(wanted) = copied.filter(|wanted| *wanted != stream.packets.count) {
+        return Err(wrong(format!("`{name}` has {} of the source's {wanted} frames", stream.packets.count)));
     }
     match stream.packets.gap() {
         Some(at) => Err(wrong(format!("`{name}` has a gap at {at:.3} s"))),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use model::{ErrorCode, Format};
 
-use crate::MediaError;
+use crate::{MediaError, Plan};
 
 /// How a track's bytes are wrapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +51,14 @@ pub(super) enum Planned {
 }
 
 impl Planned {
+    /// Whether it is a copy of the source's own packets.
+    pub(super) fn is_copied(self, plan: &Plan) -> bool {
+        match self {
+            Self::Video(number) => plan.videos[number].copied().is_some(),
+            Self::Audio(number) => plan.audios[number].is_copied(),
+        }
+    }
+
     /// In the customer's words.
     pub(super) const fn what(self) -> &'static str {
         match self {

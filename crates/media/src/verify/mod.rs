@@ -89,7 +89,7 @@ pub(crate) async fn verify(
     // collected: a future that holds the closure is not `Send` for every lifetime
     let scans = listing.tracks.iter().map(|track| async move {
         let decode = decode::is_short(plan, track) && !decode::needs_ffmpeg(plan, track);
-        scan::scan(media, plan, track, decode, cancel).await
+        scan::scan(media, plan, &output.originals, track, decode, cancel).await
     });
     let scans: Vec<_> = scans.collect();
     let facts: Vec<_> = stream::iter(scans).buffered(AT_ONCE).try_collect().await?;
@@ -110,7 +110,7 @@ pub(crate) async fn verify(
         } else if decode::is_short(plan, track) {
             decode::check_whole(track, facts)
         } else {
-            decode::check_ends(media, plan, track, facts, cancel).await
+            decode::check_ends(media, plan, &output.originals, track, facts, cancel).await
         }
     });
     let decodes: Vec<_> = decodes.collect();

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, ffi::OsString, path::PathBuf};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    decode::COUNTED,
+    decode::{COUNTED, damaged},
     facts::{Header, Packet, Packets, StreamFacts},
     listing::{Planned, Track, Wrapping, wrong},
 };
@@ -13,7 +13,7 @@ use crate::{
     Media, MediaError, Plan, Program,
     media::Call,
     process::{Access, ChildLimits},
-    run::nothing_decoded,
+    run::{Originals, nothing_decoded},
 };
 
 const ENTRIES: &str = "packet=stream_index,pts_time,dts_time,size,pos,flags:stream=codec_type,codec_name,\
@@ -24,11 +24,12 @@ color_primaries,sample_rate,channels,channel_layout,nb_read_frames:stream_side_d
 pub(super) async fn scan(
     media: &Media,
     plan: &Plan,
+    originals: &Originals,
     track: &Track,
     decode: bool,
     cancel: &CancellationToken,
 ) -> Result<Vec<StreamFacts>, MediaError> {
-    let mut reader = Reader::new(plan, track);
+    let mut reader = Reader::new(plan, originals, track);
     let mut args = words(&["-v", "error", "-of", "compact", "-show_entries", ENTRIES]);
     if decode {
         args.extend(words(&COUNTED));
@@ -37,7 +38,7 @@ pub(super) async fn scan(
     let ended = input.probe(media, args, cancel, |line| reader.line(line)).await?;
     let trouble = ended.stderr_tail.trim();
     if !ended.status.success() || !trouble.is_empty() {
-        return Err(wrong(format!("`{}` cannot be read without errors", track.name)).with_log(trouble));
+        return Err(damaged(plan, track, "read", trouble));
     }
     reader.streams(&track.name)
 }
@@ -99,7 +100,7 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(plan: &Plan, track: &Track) -> Self {
+    pub(super) fn new(plan: &Plan, originals: &Originals, track: &Track) -> Self {
         let mut end = 0;
         let ends: Vec<u64> = track
             .pieces()
@@ -109,14 +110,22 @@ impl Reader {
             })
             .collect();
         let packets = |planned: &Planned| {
-            let frame = match *planned {
-                Planned::Video(number) => 1.0 / plan.videos[number].rate.as_f64(),
+            let (frame, original) = match *planned {
+                Planned::Video(number) => {
+                    (1.0 / plan.videos[number].rate.as_f64(), originals.videos.get(number))
+                }
                 Planned::Audio(number) => {
                     let audio = &plan.audios[number];
-                    f64::from(audio.codec.frame(audio.sample_rate)) / f64::from(audio.sample_rate)
+                    let frame =
+                        f64::from(audio.codec.frame(audio.sample_rate)) / f64::from(audio.sample_rate);
+                    (frame, originals.audios.get(number))
                 }
             };
-            Packets::new(frame, track.wrapping.tick(), ends.clone())
+            let packets = Packets::new(frame, track.wrapping.tick(), ends.clone());
+            match original {
+                Some(original) => packets.of_copy(original.clone()),
+                None => packets,
+            }
         };
         Self {
             planned: track.planned.clone(),

@@ -44,7 +44,7 @@ pub(super) fn check(plan: &Plan, listing: &Listing) -> Result<(), MediaError> {
         };
         let checked = match track.wrapping {
             Wrapping::Ts => ts::check(track, wanted),
-            Wrapping::Fragments => fragments::check(track, wanted),
+            Wrapping::Fragments => fragments::check(track, wanted, track.planned[0].is_copied(plan)),
             Wrapping::Mp4 | Wrapping::Flv => return Ok(()),
         };
         checked.map_err(|problem| wrong(format!("`{}`: {problem}", track.name)))

@@ -4,7 +4,7 @@ use super::{
     facts::Header,
     listing::{Planned, wrong},
 };
-use crate::{AudioPlan, MediaError, Plan, VideoPlan};
+use crate::{AudioPlan, MediaError, Picture, Plan, VideoPlan};
 
 /// Agrees, or says what is wrong.
 pub(super) fn check(plan: &Plan, name: &str, planned: Planned, header: &Header) -> Result<(), MediaError> {
@@ -26,6 +26,9 @@ fn all_equal(name: &str, facts: &[(&str, String, String)]) -> Result<(), MediaEr
 
 fn check_picture(plan: &Plan, video: &VideoPlan, name: &str, header: &Header) -> Result<(), MediaError> {
     let fact = |what, found: &str, wanted: &str| (what, found.to_owned(), wanted.to_owned());
+    if let Some(picture) = video.copied() {
+        return check_copied(plan, video, picture, name, header);
+    }
     let profile = video.codec.demands_no_more(&header.profile, &video.profile);
     let [_, matrix, transfer, primaries] = &header.colour;
     let mut facts = vec![
@@ -50,6 +53,41 @@ fn check_picture(plan: &Plan, video: &VideoPlan, name: &str, header: &Header) ->
     }
     if !header.field_order.is_empty() {
         facts.push(fact("field order", &header.field_order, "progressive"));
+    }
+    all_equal(name, &facts)
+}
+
+/// A copy is what it is a copy of; what it says of its colours and its level is its own affair.
+fn check_copied(
+    plan: &Plan,
+    video: &VideoPlan,
+    picture: &Picture,
+    name: &str,
+    header: &Header,
+) -> Result<(), MediaError> {
+    let fact = |what, found: &str, wanted: &str| (what, found.to_owned(), wanted.to_owned());
+    // FFmpeg counts degrees against the clock
+    let turn = (-header.rotation.parse::<i32>().unwrap_or_default()).rem_euclid(360);
+    let mut facts = vec![
+        fact("kind", &header.kind, "video"),
+        fact("codec", &header.codec, video.codec.name()),
+        ("size", size(header.size), size((video.width, video.height))),
+        fact("profile", &header.profile, &picture.profile),
+        fact("pixel format", &header.pixel_format, &picture.pixel_format),
+    ];
+    if !picture.turn.mirrored {
+        facts.push(("turn", turn.to_string(), (u32::from(picture.turn.quarters) * 90).to_string()));
+    }
+    if plan.is_in_iso_files() {
+        facts.push(fact("sample entry", &header.sample_entry, video.codec.sample_entry()));
+    }
+    if !header.sample_aspect.is_empty() {
+        let aspect = picture.sample_aspect;
+        facts.push((
+            "pixel shape",
+            header.sample_aspect.clone(),
+            format!("{}:{}", aspect.num(), aspect.den()),
+        ));
     }
     all_equal(name, &facts)
 }

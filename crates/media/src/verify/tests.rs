@@ -10,7 +10,11 @@ use super::{
     listing::{Claims, Piece, Planned, Range, Segment, Track, Wrapping},
     *,
 };
-use crate::{AudioPlan, Colour, FieldOrder, PictureFilter, RateControl, Segmenting, Turn, VideoPlan};
+use crate::{
+    AudioPlan, Coding, Colour, Encoding, FieldOrder, PictureFilter, RateControl, Segmenting, Turn, VideoPlan,
+};
+
+mod copied;
 
 const FPS: u64 = 25;
 const SECONDS: u64 = 5;
@@ -49,9 +53,11 @@ pub(super) fn plan() -> Plan {
             width: 640,
             height: 360,
             rate: Rational::whole(FPS),
-            gop: 50,
-            rate_control: RateControl::Average(500),
-            preset: "medium".to_owned(),
+            coding: Coding::Encoded(Encoding {
+                gop: 50,
+                rate_control: RateControl::Average(500),
+                preset: "medium".to_owned(),
+            }),
             profile: "High".to_owned(),
             level: "3.0".to_owned(),
             depth: 8,
@@ -64,7 +70,7 @@ pub(super) fn plan() -> Plan {
             label: "Audio".to_owned(),
             index: 1,
             codec: crate::SoundCodec::Aac,
-            bitrate: 128,
+            bitrate: Some(128),
             sample_rate: 48000,
             channels: 2,
             language: String::new(),

@@ -5,6 +5,7 @@
 mod bench;
 mod clip;
 mod codecs;
+mod copy;
 mod early;
 mod logo;
 mod loudness;

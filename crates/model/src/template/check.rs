@@ -13,6 +13,7 @@ impl Template {
     pub fn check(&self) -> Result<(), FieldError> {
         self.check_ranges()?;
         self.check_support()?;
+        self.check_copied()?;
         self.check_combinations()
     }
 
@@ -49,12 +50,6 @@ impl Template {
         let not_yet = |field: &str, value: &dyn fmt::Display, accepted: &str| {
             Err(FieldError::new(field, format!("`{value}` is not supported yet; {accepted}")))
         };
-        if self.video_codec() == VideoCodec::Copy {
-            return not_yet("vcodec", &VideoCodec::Copy, "give `h264`");
-        }
-        if self.audio_codec() == AudioCodec::Copy {
-            return not_yet("acodec", &AudioCodec::Copy, "give `aac`");
-        }
         if let Some(other) = self.trans_mode.filter(|mode| *mode != TransMode::Standard) {
             return not_yet("trans_mode", &other, "give `standard`");
         }
@@ -62,6 +57,49 @@ impl Template {
             Some(_) => Err(FieldError::new("encryption", "is not supported yet; leave it unset")),
             None => Ok(()),
         }
+    }
+
+    /// What is copied is not encoded: nothing is said of how it should be.
+    fn check_copied(&self) -> Result<(), FieldError> {
+        let picture = [
+            ("hdr", self.hdr.is_some()),
+            ("resolution", self.resolution.is_some()),
+            ("framerate", self.framerate.is_some()),
+            ("quality", self.quality.is_some()),
+            ("video_bitrate", self.video_bitrate.is_some()),
+            ("gop_size", self.gop_size.is_some()),
+            ("gop_seconds", self.gop_seconds.is_some()),
+            ("logo_path", self.logo_path.is_some()),
+            ("adaptive_streams", self.adaptive_streams.is_some()),
+            ("thumbnail", self.thumbnail.is_some()),
+        ];
+        let sound = [
+            ("audio_bitrate", self.audio_bitrate.is_some()),
+            ("audio_sample_rate", self.audio_sample_rate.is_some()),
+            ("audio_channels", self.audio_channels.is_some()),
+            ("loudness", self.loudness.is_some()),
+        ];
+        let first =
+            |fields: &[(&'static str, bool)]| fields.iter().find(|(_, set)| *set).map(|(name, _)| *name);
+        let leave = |field: &str, codec: &str| {
+            Err(FieldError::new(
+                field,
+                format!("cannot be had with {codec}; leave it unset, or give a codec"),
+            ))
+        };
+        if let Some(field) = first(&picture).filter(|_| self.video_codec() == VideoCodec::Copy) {
+            return leave(field, "vcodec `copy`");
+        }
+        if self.audio_codec() == AudioCodec::Copy {
+            if let Some(field) = first(&sound) {
+                return leave(field, "acodec `copy`");
+            }
+            let mut rungs = self.adaptive_streams.iter().flatten();
+            if let Some(index) = rungs.position(|rung| rung.audio_bitrate.is_some()) {
+                return leave(&format!("adaptive_streams[{index}].audio_bitrate"), "acodec `copy`");
+            }
+        }
+        Ok(())
     }
 
     fn check_combinations(&self) -> Result<(), FieldError> {
@@ -80,8 +118,8 @@ impl Template {
                 return wrong("logo_path", "has nothing to be laid over beside vcodec `none`".to_owned());
             }
         }
-        if self.loudness.is_some() && matches!(self.audio_codec(), AudioCodec::None | AudioCodec::Copy) {
-            return wrong("loudness", format!("cannot be set beside acodec `{}`", self.audio_codec()));
+        if self.loudness.is_some() && self.audio_codec() == AudioCodec::None {
+            return wrong("loudness", "cannot be set beside acodec `none`".to_owned());
         }
         for (field, set) in
             [("logo_size", self.logo_size.is_some()), ("logo_offset", self.logo_offset.is_some())]

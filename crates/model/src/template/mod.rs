@@ -187,6 +187,11 @@ impl Template {
         self.acodec.unwrap_or(AudioCodec::Aac)
     }
 
+    /// Whether anything of the source is taken untouched.
+    pub fn copies(&self) -> bool {
+        self.video_codec() == VideoCodec::Copy || self.audio_codec() == AudioCodec::Copy
+    }
+
     /// What segments are, for segmented formats.
     pub fn segment_type(&self) -> Option<SegmentType> {
         match self.format {

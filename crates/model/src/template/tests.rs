@@ -74,6 +74,44 @@ fn what_cannot_be_done_is_refused(#[case] field: &str, #[case] value: serde_json
     assert_eq!(template.check().expect_err("refused").field, field);
 }
 
+/// Every field that would need an encoder, beside a copy.
+#[test]
+fn nothing_is_said_of_how_a_copy_is_encoded() {
+    let refused = |copied: &str, field: &str, value: serde_json::Value| {
+        let mut body = json!({"template_name": "t", "format": "hls", copied: "copy"});
+        serde_json::from_value::<Template>(body.clone()).expect("readable").check().expect("fine alone");
+        body[field] = value;
+        let template: Template = serde_json::from_value(body).expect("readable");
+        template.check().expect_err("refused")
+    };
+    for (field, value) in [
+        ("hdr", json!("keep")),
+        ("resolution", json!("720p")),
+        ("framerate", json!(25)),
+        ("quality", json!(5)),
+        ("video_bitrate", json!(1000)),
+        ("gop_size", json!(50)),
+        ("gop_seconds", json!(2)),
+        ("logo_path", json!("https://example.com/a.png")),
+        ("adaptive_streams", json!([{"vcodec": "h264"}])),
+        ("thumbnail", json!({"interval": 5})),
+    ] {
+        let error = refused("vcodec", field, value);
+        assert_eq!(error.field, field);
+        assert_eq!(error.problem, "cannot be had with vcodec `copy`; leave it unset, or give a codec");
+    }
+    for (field, value) in [
+        ("audio_bitrate", json!(96)),
+        ("audio_sample_rate", json!("48000")),
+        ("audio_channels", json!(2)),
+        ("loudness", json!("ebu-r128")),
+    ] {
+        assert_eq!(refused("acodec", field, value).field, field);
+    }
+    let rungs = json!([{"resolution": "720p"}, {"audio_bitrate": 96}]);
+    assert_eq!(refused("acodec", "adaptive_streams", rungs).field, "adaptive_streams[1].audio_bitrate");
+}
+
 #[test]
 fn predefined_templates_are_right() {
     for template in predefined() {

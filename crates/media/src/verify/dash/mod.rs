@@ -50,7 +50,7 @@ pub(super) fn read(plan: &Plan, dir: &Path, file: &str) -> Result<Listing, Media
         let found = representations.iter().find(|one| one.is_in(below, name));
         let found = found.ok_or_else(|| wrong(format!("the manifest does not name `{name}`")))?;
         rules::set(plan, found, name, planned)?;
-        found.track(&dir, name, planned)
+        found.track(&dir, name, planned, planned.is_copied(plan))
     };
     let tracks = videos.chain(audios).map(track).collect::<Result<Vec<_>, _>>()?;
     let time = |name: &str| mpd.attribute(name).and_then(seconds);
@@ -92,7 +92,7 @@ impl Representation<'_, '_> {
         media.is_some_and(|media| media.starts_with(&format!("{below}{name}/")))
     }
 
-    fn track(&self, dir: &Path, name: &str, planned: Planned) -> Result<Track, MediaError> {
+    fn track(&self, dir: &Path, name: &str, planned: Planned, late: bool) -> Result<Track, MediaError> {
         let lacks = |what: &str| wrong(format!("`{name}` has no {what} in the manifest"));
         let template = self.template().ok_or_else(|| lacks("template"))?;
         let init = template.attribute("initialization").ok_or_else(|| lacks("initialization segment"))?;
@@ -103,7 +103,7 @@ impl Representation<'_, '_> {
         let first = number("startNumber").unwrap_or(1);
         let timeline = children(template, "SegmentTimeline").next().ok_or_else(|| lacks("timeline"))?;
         let listed = entries(timeline);
-        rules::timeline(name, template, &listed)?;
+        rules::timeline(name, template, &listed, late)?;
         let segment = |(index, (start, ticks)): (usize, (u64, u64))| {
             let uri = numbered(media, first + index as u64).ok_or_else(|| lacks("numbered segments"))?;
             let piece = Piece::find(dir, &uri)?;

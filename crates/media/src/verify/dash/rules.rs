@@ -133,13 +133,19 @@ fn is_marked(one: &Representation<'_, '_>, name: &str, role: &str) -> Result<(),
     Err(wrong(format!("`{name}` does not have the role `{role}`")))
 }
 
-/// Start and length of each segment: from 0 on, without gaps or overlaps (5.3.9.6).
-pub(super) fn timeline(name: &str, template: Node<'_, '_>, listed: &[(u64, u64)]) -> Result<(), MediaError> {
+/// Start and length of each segment: from 0 on, without gaps or overlaps (5.3.9.6); only a copy may begin
+/// `late`.
+pub(super) fn timeline(
+    name: &str,
+    template: Node<'_, '_>,
+    listed: &[(u64, u64)],
+    late: bool,
+) -> Result<(), MediaError> {
     let offset = template.attribute("presentationTimeOffset").unwrap_or("0");
     if offset != "0" {
         return Err(wrong(format!("the timeline of `{name}` is moved by {offset}, not 0")));
     }
-    let mut ends = 0;
+    let mut ends = listed.first().filter(|_| late).map_or(0, |(begins, _)| *begins);
     for &(begins, ticks) in listed {
         if begins != ends {
             return Err(wrong(format!(
@@ -153,8 +159,8 @@ pub(super) fn timeline(name: &str, template: Node<'_, '_>, listed: &[(u64, u64)]
 
 /// The presentation is as long as the longest timeline (5.3.1.2).
 pub(super) fn lasts_as_long_as_its_longest(seconds: Option<f64>, tracks: &[Track]) -> Result<(), MediaError> {
-    let end = |track: &Track| -> f64 { track.segments.iter().filter_map(|segment| segment.seconds).sum() };
-    let (said, longest) = (seconds.unwrap_or_default(), tracks.iter().map(end).fold(0.0, f64::max));
+    let end = |track: &Track| track.segments.last().and_then(|last| Some(last.start? + last.seconds?));
+    let (said, longest) = (seconds.unwrap_or_default(), tracks.iter().filter_map(end).fold(0.0, f64::max));
     if (said - longest).abs() > ROUNDED {
         return Err(wrong(format!("the manifest says that it lasts {said:.3} s, and lists {longest:.3} s")));
     }

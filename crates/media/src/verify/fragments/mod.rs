@@ -23,8 +23,8 @@ const MOST_BOX: u64 = 64 << 20;
 /// Boxes of one file that are looked at.
 const MOST_BOXES: usize = 10_000;
 
-/// Looks at every segment of a track; says what is wrong.
-pub(super) fn check(track: &Track, wanted: Wanted) -> Result<(), String> {
+/// Looks at every segment of a track; says what is wrong. Only a copy may begin `late`.
+pub(super) fn check(track: &Track, wanted: Wanted, late: bool) -> Result<(), String> {
     let picture = match wanted {
         Wanted::Picture(codec) => Some(codec),
         Wanted::Sound(_) => None,
@@ -36,7 +36,7 @@ pub(super) fn check(track: &Track, wanted: Wanted) -> Result<(), String> {
         Ok(header)
     });
     let header = header.map_err(|problem| format!("its initialization segment {problem}"))?;
-    let mut clock = Clock::default();
+    let mut clock = Clock { number: None, next: if late { None } else { Some(0) } };
     for (index, segment) in track.segments.iter().enumerate() {
         Boxes::open(&segment.piece.path, segment.piece.bytes)
             .and_then(|boxes| boxes.segment(&header, &mut clock, picture))
@@ -55,12 +55,11 @@ fn has_the_listed_clock(header: &Header, listed: Option<u64>) -> Result<(), Stri
 }
 
 /// Where a track stands after the fragments so far.
-#[derive(Default)]
 struct Clock {
     /// The number of the last fragment.
     number: Option<u32>,
-    /// Ticks at which the next one begins.
-    next: u64,
+    /// Ticks at which the next one begins; none: wherever it does.
+    next: Option<u64>,
 }
 
 impl Clock {
@@ -71,10 +70,10 @@ impl Clock {
         if let Some(last) = self.number.filter(|last| number <= *last) {
             return Err(format!("has fragment {number} after {last}"));
         }
-        if self.next != begins {
-            return Err(format!("begins at {begins} ticks, and what is before it ends at {}", self.next));
+        if let Some(next) = self.next.filter(|next| *next != begins) {
+            return Err(format!("begins at {begins} ticks, and what is before it ends at {next}"));
         }
-        (self.number, self.next) = (Some(number), begins + lasts);
+        (self.number, self.next) = (Some(number), Some(begins + lasts));
         Ok(())
     }
 }

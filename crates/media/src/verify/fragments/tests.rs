@@ -100,7 +100,7 @@ impl Output {
             claims: Claims { timescale: Some(1000), ..Claims::default() },
             i_frames: Vec::new(),
         };
-        check(&track, wanted)
+        check(&track, wanted, false)
     }
 }
 

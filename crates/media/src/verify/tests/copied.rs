@@ -1,0 +1,79 @@
+//! Copies are held to what they are copies of.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::{Coding, plan::tests as given, run::Original};
+
+/// Frames at uneven times, from a tenth of a second on, as one file that is copied.
+fn copy(change: impl Fn(&mut Vec<Packet>)) -> Output {
+    let time = |index: u32| 0.1 + f64::from(index) * PICTURE + f64::from(index % 3) * 0.004;
+    let times: Vec<f64> = (0..125).map(time).collect();
+    let packet = |(index, pts): (usize, &f64)| Packet {
+        pts: *pts,
+        dts: *pts,
+        size: FRAME,
+        at: None,
+        is_key: index % 40 == 0,
+    };
+    let mut list: Vec<_> = times.iter().enumerate().map(packet).collect();
+    change(&mut list);
+    let original = Original { tick: 0.001, times, end: 5.1 };
+    let packets = Packets::new(PICTURE, Wrapping::Mp4.tick(), vec![u64::MAX]);
+    let mut packets = packets.of_copy(Arc::new(original));
+    list.iter().for_each(|packet| packets.add(*packet, true));
+    let mut output = Output::right();
+    output.plan.format = Format::Mp4;
+    output.plan.segmenting = None;
+    output.plan.videos[0].coding = Coding::Copied(Box::new(given::picture(640, 360, "25")));
+    output.listing.tracks.iter_mut().for_each(|track| track.wrapping = Wrapping::Mp4);
+    output.listing.tracks.truncate(1);
+    output.facts.truncate(1);
+    output.source.duration_is_indexed = false;
+    output.picture().header.sample_entry = "avc1".to_owned();
+    output.picture().packets = packets;
+    output
+}
+
+#[test]
+fn a_copy_of_uneven_frames_is_right() {
+    copy(|_| {}).judge().expect("right");
+}
+
+#[rstest]
+#[case::moved(|list: &mut Vec<Packet>| list[60].pts += 0.002, "`360p` does not have the source's frame at 2.502 s")]
+#[case::lost(|list: &mut Vec<Packet>| { list.remove(60); }, "`360p` does not have the source's frame at")]
+#[case::cut_off(|list: &mut Vec<Packet>| { list.pop(); }, "`360p` has 124 of the source's 125 frames")]
+#[case::one_too_many(|list: &mut Vec<Packet>| list.push(Packet { pts: 5.2, dts: 5.2, ..list[124] }), "`360p` does not have the source's frame at 5.200 s")]
+#[case::no_time(|list: &mut Vec<Packet>| list[60].pts = f64::NAN, "`360p` does not have the source's frame at")]
+#[case::disorder(|list: &mut Vec<Packet>| list[60].dts = 0.0, "`360p` is not in decoding order")]
+#[case::late(|list: &mut Vec<Packet>| list.iter_mut().for_each(|p| { p.pts += 0.1; p.dts += 0.1; }), "`360p` begins at 0.200 s instead of 0.100 s")]
+#[case::no_keyframe(|list: &mut Vec<Packet>| list[0].is_key = false, "`360p` does not begin with a keyframe")]
+fn what_is_not_the_same_is_refused(#[case] change: fn(&mut Vec<Packet>), #[case] words: &str) {
+    let error = copy(change).judge().expect_err("refused");
+    assert_eq!(error.code, ErrorCode::EncodingFailed);
+    assert!(error.detail.contains(words), "{}", error.detail);
+}
+
+#[rstest]
+#[case::codec(|header: &mut Header| header.codec = "hevc".to_owned(), "codec `hevc` instead of `h264`")]
+#[case::profile(|header: &mut Header| header.profile = "Main".to_owned(), "profile `Main` instead of `High`")]
+#[case::size(|header: &mut Header| header.size = (360, 640), "size `360x640`")]
+#[case::pixel_format(|header: &mut Header| header.pixel_format = "yuv444p".to_owned(), "pixel format `yuv444p`")]
+#[case::turn(|header: &mut Header| header.rotation = "-90".to_owned(), "turn `90` instead of `0`")]
+#[case::pixel_shape(|header: &mut Header| header.sample_aspect = "4:3".to_owned(), "pixel shape `4:3` instead of `1:1`")]
+#[case::sample_entry(|header: &mut Header| header.sample_entry = "avc3".to_owned(), "sample entry `avc3`")]
+fn another_header_is_refused(#[case] change: fn(&mut Header), #[case] words: &str) {
+    let mut output = copy(|_| {});
+    change(&mut output.picture().header);
+    let error = output.judge().expect_err("refused");
+    assert!(error.detail.contains(words), "{}", error.detail);
+}
+
+#[test]
+fn a_source_that_ends_early_is_to_blame() {
+    let mut output = copy(|_| {});
+    output.source.duration_is_indexed = true;
+    let error = output.judge().expect_err("30 s were promised");
+    assert_eq!(error.code, ErrorCode::InvalidInput);
+}

@@ -1,0 +1,249 @@
+//! Copies: what comes out is packet for packet what went in.
+
+use std::path::{Path, PathBuf};
+
+use model::ErrorCode;
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use crate::bench::{Bench, Made};
+
+/// Eight seconds with B-frames and a closed group every two.
+const H264: &str = "-f lavfi -i testsrc2=s=256x144:r=25:d=8 -f lavfi -i sine=440:r=48000:d=8 -c:v libx264 -preset veryfast \
+                    -pix_fmt yuv420p -g 50 -keyint_min 50 -sc_threshold 0 -ac 2 -c:a aac";
+const H265: &str = "-f lavfi -i testsrc2=s=256x144:r=24000/1001:d=8 -f lavfi -i sine=440:r=48000:d=8 -c:v libx265 -preset ultrafast \
+                    -pix_fmt yuv420p -x265-params log-level=error:keyint=48:open-gop=0 -ac 2 -c:a ac3";
+const AV1: &str = "-f lavfi -i testsrc2=s=256x144:r=25:d=6 -f lavfi -i sine=440:r=48000:d=6 -c:v libsvtav1 -preset 12 \
+                   -pix_fmt yuv420p -svtav1-params keyint=50 -ac 2 -c:a libopus";
+const VP9: &str = "-f lavfi -i testsrc2=s=256x144:r=30:d=6 -f lavfi -i sine=440:r=48000:d=6 -c:v libvpx-vp9 -deadline realtime \
+                   -cpu-used 8 -pix_fmt yuv420p -g 60 -ac 2 -c:a libopus";
+
+/// What is in a file: a fingerprint of its pictures as they are decoded, or its sound as it is, which TS
+/// and other files wrap in their own ways.
+fn frames(bench: &Bench, file: &Path, kind: char) -> Vec<u8> {
+    let sound =
+        if bench.report(&[file], "-frames 1 -f null").contains("Audio: aac") { "adts" } else { "hash" };
+    let words = match kind {
+        'v' => "-map 0:v:0 -fps_mode passthrough -f hash".to_owned(),
+        _ => format!("-map 0:a:0 -c copy -f {sound}"),
+    };
+    bench.bytes(file, &words)
+}
+
+fn main_file(made: &Made) -> PathBuf {
+    made.dir.join(format!("main.{}", made.plan.format.extensions()[0]))
+}
+
+async fn made(bench: &Bench, input: &Path, template: &Value) -> Made {
+    let made = bench.make(input, template.clone(), json!({})).await;
+    made.unwrap_or_else(|error| panic!("{template}: {error}\n{}", error.log))
+}
+
+#[rstest]
+#[case::mp4("a.mp4", H264, "mp4")]
+#[case::mp4_of_mkv("a.mkv", H264, "mp4")]
+#[case::mp4_of_ts("a.ts", H264, "mp4")]
+#[case::mp4_of_flv("a.flv", H264, "mp4")]
+#[case::flv("a.mp4", H264, "flv")]
+#[case::flv_of_ts("a.ts", H264, "flv")]
+#[case::h265("a.mkv", H265, "mp4")]
+#[case::av1("a.mkv", AV1, "mp4")]
+#[case::vp9("a.webm", VP9, "mp4")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_file_has_the_frames_of_its_source(
+    #[case] name: &str,
+    #[case] words: &str,
+    #[case] format: &str,
+) {
+    let Some(bench) = Bench::find().await else { return };
+    let input = bench.clip(name, words);
+    let made = made(&bench, &input, &json!({"format": format, "vcodec": "copy", "acodec": "copy"})).await;
+    for kind in ['v', 'a'] {
+        assert!(frames(&bench, &main_file(&made), kind) == frames(&bench, &input, kind), "{kind}");
+    }
+}
+
+#[rstest]
+#[case::picture(json!({"format": "mp4", "vcodec": "copy", "acodec": "mp3"}), 'v')]
+#[case::sound(json!({"format": "flv", "resolution": "72p", "acodec": "copy"}), 'a')]
+#[case::picture_alone(json!({"format": "mp4", "vcodec": "copy", "acodec": "none"}), 'v')]
+#[case::sound_alone(json!({"format": "mp4", "vcodec": "none", "acodec": "copy"}), 'a')]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_is_copied_and_the_other_is_not(#[case] template: Value, #[case] kind: char) {
+    let Some(bench) = Bench::find().await else { return };
+    let input = bench.clip("a.mkv", H264);
+    let made = made(&bench, &input, &template).await;
+    assert!(frames(&bench, &main_file(&made), kind) == frames(&bench, &input, kind));
+}
+
+/// What only MP4 can say of a picture, and frames that keep to no grid.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mp4_keeps_the_matrix_and_uneven_times() {
+    let Some(bench) = Bench::find().await else { return };
+    let upright = bench.clip(
+        "upright.mp4",
+        "-f lavfi -i testsrc2=s=256x144:r=30:d=12 -vf select='not(mod(n,7))+not(mod(n,3))' -fps_mode vfr \
+         -c:v libx264 -preset veryfast -pix_fmt yuv420p",
+    );
+    let turned = bench.clip("turned.mp4", &format!("-display_rotation 90 -i {} -c copy", upright.display()));
+    let template = json!({"format": "mp4", "vcodec": "copy"});
+    let made = made(&bench, &turned, &template).await;
+    assert_eq!(frames(&bench, &main_file(&made), 'v'), frames(&bench, &turned, 'v'));
+    let said = bench.report(&[&main_file(&made)], "-frames:v 1 -f null");
+    assert!(said.contains("rotation of 90.00 degrees"), "{said}");
+    let refused = bench.make(&turned, json!({"format": "flv", "vcodec": "copy"}), json!({})).await;
+    assert_eq!(refused.expect_err("turned").code, ErrorCode::NothingToTranscode);
+}
+
+/// AVI does not say when frames are shown that are not decoded in that order.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn frames_without_a_time_are_refused() {
+    let Some(bench) = Bench::find().await else { return };
+    let input = bench.clip("a.avi", H264);
+    let refused = bench.make(&input, json!({"format": "mp4", "vcodec": "copy"}), json!({})).await;
+    let error = refused.expect_err("refused");
+    assert_eq!(error.code, ErrorCode::NothingToTranscode, "{error}");
+    assert!(error.detail.contains("another vcodec than `copy` would do"), "{error}");
+}
+
+/// Segments as players read them, by FFmpeg, which has no use for the sound's first packets either.
+#[rstest]
+#[case::ts("a.mp4", H264, json!({"format": "hls", "seg_type": "ts"}))]
+#[case::ts_of_ts("a.ts", H264, json!({"format": "hls", "seg_type": "ts"}))]
+#[case::fmp4("a.mp4", H264, json!({"format": "hls"}))]
+#[case::fmp4_of_mkv("a.mkv", H264, json!({"format": "hls", "also": "dash"}))]
+#[case::dash_of_ts("a.ts", H264, json!({"format": "dash"}))]
+#[case::dash_of_flv("a.flv", H264, json!({"format": "dash"}))]
+#[case::h265("a.mkv", H265, json!({"format": "hls", "also": "dash"}))]
+#[case::av1("a.mkv", AV1, json!({"format": "dash"}))]
+#[case::av1_hls("a.mp4", AV1, json!({"format": "hls"}))]
+#[case::vp9("a.webm", VP9, json!({"format": "hls", "also": "dash"}))]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn segments_have_the_frames_of_their_source(
+    #[case] name: &str,
+    #[case] words: &str,
+    #[case] mut template: Value,
+) {
+    let Some(bench) = Bench::find().await else { return };
+    let input = bench.clip(name, words);
+    for (field, value) in [("vcodec", json!("copy")), ("acodec", json!("copy")), ("seg_time", json!(3))] {
+        template[field] = value;
+    }
+    let made = made(&bench, &input, &template).await;
+    let picture = joined(&bench, &made, &made.plan.videos[0].name);
+    assert_eq!(frames(&bench, &picture, 'v'), frames(&bench, &input, 'v'));
+    let folder = made.dir.join("files").join(&made.plan.videos[0].name);
+    let segments = std::fs::read_dir(folder).expect("a folder").filter_map(Result::ok);
+    let segments = segments.filter(|entry| entry.file_name().to_string_lossy().starts_with("seg_")).count();
+    assert_eq!(
+        segments,
+        if made.plan.duration > 7.0 { 3 } else { 2 },
+        "every 4 s, the first key frame after 3 s and 6 s"
+    );
+}
+
+/// The files of a rendition as one.
+fn joined(bench: &Bench, made: &Made, name: &str) -> PathBuf {
+    let folder = made.dir.join("files").join(name);
+    let mut names: Vec<_> = std::fs::read_dir(&folder)
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_none_or(|extension| extension != "m3u8"))
+        .collect();
+    // `init.mp4` goes before `seg_00001.m4s`
+    names.sort();
+    let file = bench.work.path().join(format!("joined_{name}"));
+    let bytes: Vec<u8> = names.iter().flat_map(|name| std::fs::read(name).expect("read")).collect();
+    std::fs::write(&file, bytes).expect("written");
+    file
+}
+
+#[rstest]
+#[case::picture(json!({"format": "hls", "vcodec": "copy"}))]
+#[case::sound(json!({"format": "dash", "resolution": "72p", "acodec": "copy"}))]
+#[case::sound_in_ts(json!({"format": "hls", "seg_type": "ts", "resolution": "72p", "acodec": "copy"}))]
+#[case::picture_alone(json!({"format": "dash", "vcodec": "copy", "acodec": "none"}))]
+#[case::sound_alone(json!({"format": "hls", "vcodec": "none", "acodec": "copy"}))]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn segments_of_which_one_is_copied(#[case] template: Value) {
+    let Some(bench) = Bench::find().await else { return };
+    let input = bench.clip("a.ts", H264);
+    let made = made(&bench, &input, &template).await;
+    let copied = template["vcodec"] == "copy";
+    let (name, kind) = if copied { ("144p", 'v') } else { ("audio", 'a') };
+    let track = joined(&bench, &made, name);
+    assert!(frames(&bench, &track, kind) == frames(&bench, &input, kind));
+}
+
+/// What segments cannot begin with is refused before anything is made.
+#[rstest]
+#[case::open_groups(
+    "-c:v libx265 -preset ultrafast -x265-params log-level=error:keyint=25:open-gop=1:bframes=3",
+    "over its key frame"
+)]
+#[case::recovery_points(
+    "-c:v libx264 -preset veryfast -x264-params keyint=25:intra-refresh=1",
+    "over its key frame"
+)]
+#[case::far("-c:v libx264 -preset veryfast -g 9999", "would last 24.0 s, more than 20 s")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn key_frames_that_are_no_start(#[case] encoder: &str, #[case] words: &str) {
+    let Some(bench) = Bench::find().await else { return };
+    let source = "-f lavfi -i color=gray:s=128x72:r=5:d=24,noise=alls=20:allf=t -pix_fmt yuv420p";
+    let input = bench.clip("a.mkv", &format!("{source} {encoder}"));
+    let refused = bench.make(&input, json!({"format": "hls", "vcodec": "copy"}), json!({})).await;
+    let error = refused.expect_err("refused");
+    assert_eq!(error.code, ErrorCode::NothingToTranscode, "{error}");
+    assert!(error.detail.contains(words), "{error}");
+    bench.make(&input, json!({"format": "mp4", "vcodec": "copy"}), json!({})).await.expect("a file");
+}
+
+/// A copy of what is broken is broken; an encoder would make the best of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn damage_is_not_copied() {
+    let Some(bench) = Bench::find().await else { return };
+    let input = bench.clip("a.mp4", H264);
+    let mut bytes = std::fs::read(&input).expect("read");
+    let early = bytes.len() / 8;
+    bytes[early..early + 2000].fill(0xff);
+    std::fs::write(&input, bytes).expect("written");
+    let refused =
+        bench.make(&input, json!({"format": "mp4", "vcodec": "copy", "acodec": "none"}), json!({})).await;
+    let error = refused.expect_err("refused");
+    assert_eq!(error.code, ErrorCode::InvalidInput, "{error} {}", error.log);
+}
+
+/// Every real clip, into every kind of output: it is copied, or refused before anything is made.
+#[rstest]
+#[case::both("copy", "copy", 12)]
+#[case::picture("copy", "aac", 12)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn real_clips_are_copied_or_refused(#[case] vcodec: &str, #[case] acodec: &str, #[case] least: usize) {
+    let Some(bench) = Bench::find().await else { return };
+    let Some(folder) = std::env::var_os("BOREALIS_TEST_MEDIA") else { return };
+    let clips =
+        std::fs::read_dir(Path::new(&folder).join("real")).expect("the corpus").filter_map(Result::ok);
+    let (mut copied, mut wrong) = (0, Vec::new());
+    for clip in clips {
+        for (format, seg_type) in [("mp4", ""), ("flv", ""), ("hls", "ts"), ("hls", "fmp4"), ("dash", "")] {
+            let mut template = json!({"format": format, "vcodec": vcodec, "acodec": acodec});
+            if !seg_type.is_empty() {
+                template["seg_type"] = json!(seg_type);
+            }
+            match bench.make(&clip.path(), template, json!({})).await {
+                Ok(_) => copied += 1,
+                Err(error)
+                    if matches!(error.code, ErrorCode::NothingToTranscode | ErrorCode::InvalidInput) =>
+                {
+                    println!("{:?} {format} {seg_type}: {error}", clip.file_name());
+                }
+                Err(error) => {
+                    wrong.push(format!("{:?} {format} {seg_type}: {error} {}", clip.file_name(), error.log))
+                }
+            }
+        }
+    }
+    println!("{copied} copied");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(copied >= least, "{copied}");
+}
