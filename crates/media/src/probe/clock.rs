@@ -12,6 +12,8 @@ use crate::Correction;
 
 /// Seconds by which a time stamp has to be off to be in doubt.
 const FAR: f64 = 5.0;
+/// Seconds for which a picture may stand still when all else has ended.
+const STILL: f64 = 60.0;
 /// Pictures are decoded before they are shown by at most so many others (ITU-T H.264, A.3.1).
 const MOST_REORDERED: u64 = 16;
 /// What is told apart of one stream; one with more of it is believed.
@@ -300,6 +302,9 @@ fn leap(clocks: &BTreeMap<u32, Clock>) -> Option<(u32, usize)> {
     let number = clock.runs.iter().position(is_far)?;
     let leaps = clock.runs[number..].iter().map(|run| seconds(run.step.max(0))).sum::<f64>();
     let rest = (start, others.1.max(end - leaps));
+    if clock.kind != Kind::Sound && leaps <= STILL {
+        return None;
+    }
     is_nowhere(landing(&clock.runs[number])?, leaps, others, rest).then_some((stream, number))
 }
 

@@ -231,9 +231,16 @@ mod tests {
 
     #[test]
     fn subtitles_are_no_witness() {
-        let packets = [at(0, &[0, 40, 80, 20_000]), at(1, &[0, 40])].concat();
+        let packets = [at(0, &[0, 40, 80, 90_000]), at(1, &[0, 40])].concat();
         assert_eq!(walk(&["video", "subtitle"], false, &packets).corrections, []);
-        assert_eq!(walk(&["video", "data"], false, &packets).corrections, [off(0, 3, 19_880, false)]);
+        assert_eq!(walk(&["video", "data"], false, &packets).corrections, [off(0, 3, 89_880, false)]);
+    }
+
+    #[test]
+    fn a_picture_may_stand_still_when_the_sound_has_ended() {
+        let packets = [at(0, &[0, 40, 30_000]), at(1, &[0, 40])].concat();
+        assert_eq!(walk(&["video", "audio"], false, &packets).corrections, []);
+        assert_eq!(walk(&["audio", "video"], false, &packets).corrections, [off(0, 2, 29_920, false)]);
     }
 
     #[test]
