@@ -12,6 +12,9 @@ use super::{
 };
 use crate::{Coding, MediaError, Plan, Segmenting, Source, run::nothing_decoded};
 
+/// Seconds by which more may come out than packets say: what is harmed may be read in other ways.
+const FAR: f64 = 4.0;
+
 /// Milliseconds are all that playlists tell.
 pub(super) const LISTED: f64 = 0.001;
 
@@ -89,6 +92,10 @@ impl Found<'_> {
         }
         if indexed && got > wanted + allowed {
             return Err(wrong(format!("`{name}` lasts {got:.2} s instead of {wanted:.2} s")));
+        }
+        if got > wanted + f64::max(wanted, FAR) {
+            let detail = format!("its packets say {wanted:.2} s, and {got:.2} s of {what} come of them");
+            return Err(blame_input(detail));
         }
         Ok(())
     }

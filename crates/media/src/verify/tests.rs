@@ -446,6 +446,16 @@ fn a_mere_hint_of_a_duration_is_corrected() {
 }
 
 #[test]
+fn far_more_than_packets_say_is_refused() {
+    let mut output = Output::right();
+    output.plan.duration = 0.9;
+    output.source.duration_is_indexed = false;
+    let error = output.judge().expect_err("refused");
+    assert_eq!(error.code, ErrorCode::InvalidInput);
+    assert_eq!(error.detail, "its packets say 0.90 s, and 5.00 s of picture come of them");
+}
+
+#[test]
 fn what_is_listed_has_to_be_there() {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("empty.ts"), "").expect("written");
