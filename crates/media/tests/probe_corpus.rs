@@ -11,6 +11,7 @@ use std::{
 };
 
 use borealis_media::{FieldOrder, Media, MediaError, MediaSettings, Source, Tools};
+use futures::{StreamExt, stream};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -33,6 +34,22 @@ async fn what_the_files_are() {
     }
     skipped(absent);
     assert!(failures.is_empty(), "{} differences:\n{}", failures.len(), failures.join("\n"));
+}
+
+/// Stills, gaps, late sound, clocks that begin anew: all of them are right.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn time_stamps_of_whole_files_are_left_as_they_are() {
+    let corpus = Corpus::find();
+    let Some(media) = corpus.media().await else { return };
+    let paths: Vec<_> = corpus.entries.iter().filter_map(|entry| corpus.path(entry)).collect();
+    skipped(corpus.entries.len() - paths.len());
+    let corrected = stream::iter(&paths).map(async |path| {
+        let source = probe(&media, path).await.ok()?;
+        let corrections = source.corrections;
+        (!corrections.is_empty()).then(|| format!("{}: {corrections:?}", path.display()))
+    });
+    let corrected: Vec<_> = corrected.buffer_unordered(2).filter_map(std::future::ready).collect().await;
+    assert!(corrected.is_empty(), "{}", corrected.join("\n"));
 }
 
 struct Corpus {

@@ -1,6 +1,6 @@
 //! Outputs as FFmpeg reads them, beside what it makes of the input.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{fs, path::Path};
 
 use model::{Format, SegmentType};
 use tokio::process::Command;
@@ -8,7 +8,8 @@ use tokio::process::Command;
 use crate::bench::{Bench, Made};
 
 /// Seconds by which an output may be longer or shorter than what can be decoded of its input: frames of
-/// harmed sound and pictures are left out, held or filled.
+/// harmed sound and pictures are left out, held or filled. Where few pictures are left, they are slow, and the
+/// last one lasts up to one of them longer.
 const SLACK: f64 = 0.5;
 
 /// Seconds by which frames do not follow each other: all that clips hold lasts three seconds, so that one that
@@ -23,7 +24,8 @@ pub(crate) async fn wrong(bench: &Bench, made: &Made, input: &Path) -> Option<St
     }
     let (input, _) = decoded(bench, "quiet", &of_input(made, input)).await;
     let (lasts, wanted) = (seconds(&frames, f64::INFINITY), seconds(&input, LEAP));
-    let off = (lasts - wanted).abs() > SLACK;
+    let picture = made.plan.videos.first().map_or(0.0, |video| 1.0 / video.rate.as_f64());
+    let off = (lasts - wanted).abs() > SLACK + picture;
     off.then(|| format!("lasts {lasts:.2} s, and {wanted:.2} s of its input can be decoded"))
 }
 
@@ -51,7 +53,13 @@ fn of_output(made: &Made) -> Vec<String> {
         }
     }
     let inputs = words.iter().filter(|word| *word == "-i").count();
-    words.extend((0..inputs).flat_map(|input| ["-map".to_owned(), input.to_string()]));
+    let kinds = [("0:v", made.plan.videos.is_empty()), ("0:a", made.plan.audios.is_empty())];
+    let kinds = kinds.iter().filter(|(_, is_none)| !is_none).map(|(kind, _)| (*kind).to_owned());
+    let streams: Vec<_> = match made.plan.segmenting {
+        None => kinds.collect(),
+        Some(_) => (0..inputs).map(|input| input.to_string()).collect(),
+    };
+    words.extend(streams.into_iter().flat_map(|stream| ["-map".to_owned(), stream]));
     words
 }
 
@@ -64,42 +72,55 @@ fn of_input(made: &Made, input: &Path) -> Vec<String> {
     words
 }
 
-/// A list of decoded frames, and what FFmpeg complains of.
-async fn decoded(bench: &Bench, level: &str, words: &[String]) -> (String, String) {
+/// When the frames of each stream begin and how long they last, in seconds and the order that they are decoded
+/// in, and what FFmpeg complains of.
+async fn decoded(bench: &Bench, level: &str, words: &[String]) -> (Vec<Vec<(f64, f64)>>, String) {
+    let lists = tempfile::tempdir().expect("a folder");
+    let streams = words.iter().filter(|word| *word == "-map").count();
+    let list = |stream: usize| lists.path().join(stream.to_string());
     let mut command = Command::new(&bench.media.tools.ffmpeg);
     command.args(["-nostdin", "-v", level]).args(words).args(["-fps_mode", "passthrough"]);
-    command.args(["-c:v", "wrapped_avframe", "-c:a", "pcm_s16le", "-f", "framecrc", "-"]);
-    let output = command.kill_on_drop(true).output().await.expect("FFmpeg runs");
+    command.args(["-c:v", "wrapped_avframe", "-c:a", "pcm_s16le"]);
+    for stream in 0..streams {
+        // muxers would move what does not follow
+        command.arg(format!("-stats_enc_pre:{stream}")).arg(list(stream));
+        command.arg(format!("-stats_enc_pre_fmt:{stream}")).arg("{t} {samp} {tb}");
+    }
+    let output = command.args(["-f", "null", "-"]).kill_on_drop(true).output().await.expect("FFmpeg runs");
     let mut complaints = String::from_utf8_lossy(&output.stderr).trim().to_owned();
     if level != "quiet" && !output.status.success() && complaints.is_empty() {
         complaints = output.status.to_string();
     }
-    (String::from_utf8_lossy(&output.stdout).into_owned(), complaints)
+    let times = |stream: usize| {
+        let list = fs::read_to_string(list(stream)).unwrap_or_default();
+        list.lines().filter_map(frame).collect()
+    };
+    ((0..streams).map(times).collect(), complaints)
 }
 
-/// Seconds from the first frame of a list as `framecrc` writes it to the end of the last. A frame that is a
-/// leap away from where the one before led to follows it.
-fn seconds(frames: &str, leap: f64) -> f64 {
-    let mut ticks = BTreeMap::new();
-    let mut places: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
+/// When it begins and how long it lasts: as many ticks as it has samples, or the one of a picture.
+fn frame(line: &str) -> Option<(f64, f64)> {
+    let mut words = line.split_whitespace();
+    let begins = words.next()?.parse().ok()?;
+    let samples: f64 = words.next()?.parse().ok()?;
+    let (num, den) = words.next()?.split_once('/')?;
+    let tick = num.parse::<f64>().ok()? / den.parse::<f64>().ok()?;
+    Some((begins, samples.max(1.0) * tick))
+}
+
+/// Seconds from the first frame to the end of the last. A frame that is a leap away from the one before follows
+/// it.
+fn seconds(streams: &[Vec<(f64, f64)>], leap: f64) -> f64 {
     let (mut first, mut end) = (f64::INFINITY, f64::NEG_INFINITY);
-    for line in frames.lines() {
-        if let Some((stream, base)) = line.strip_prefix("#tb ").and_then(|rest| rest.split_once(": ")) {
-            let (num, den) = base.split_once('/').expect("a fraction");
-            let number = |text: &str| text.parse::<f64>().expect("a number");
-            ticks.insert(stream.to_owned(), number(num) / number(den));
-        } else if let [stream, _, shown, lasts, ..] = line.split(',').map(str::trim).collect::<Vec<_>>()[..]
-            && let Some(tick) = ticks.get(stream)
-            && let (Ok(shown), Ok(lasts)) = (shown.parse::<f64>(), lasts.parse::<f64>())
-        {
-            let (ahead, next) = places.entry(stream).or_default();
-            let step = shown * tick - *next;
-            if step.abs() > leap {
-                *ahead += step;
+    for frames in streams {
+        let (mut ahead, mut next) = (0.0, 0.0);
+        for (begins, lasts) in frames {
+            if (begins - ahead - next).abs() > leap {
+                ahead = begins - next;
             }
-            *next = (shown + lasts) * tick;
-            first = first.min(shown * tick - *ahead);
-            end = end.max(*next - *ahead);
+            next = begins - ahead + lasts;
+            first = first.min(begins - ahead);
+            end = end.max(next);
         }
     }
     (end - first).max(0.0)
