@@ -367,6 +367,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_tier_of_a_copy_is_its_own() {
+        let named = |copied| Named { profile: "Main", level: 120, planned_level: "4.0", depth: 8, copied };
+        for (codec, claim, level) in
+            [(PictureCodec::H265, "hvc1.1.6.h120.90", 120), (PictureCodec::Av1, "av01.0.08h.08", 8)]
+        {
+            assert!(codec.is_claimed(claim, &Named { level, ..named(true) }), "{claim}");
+            assert!(!codec.is_claimed(claim, &Named { level, ..named(false) }), "{claim}");
+        }
+    }
+
+    #[test]
     fn a_frame_begins_at_zero() {
         assert_eq!(SoundCodec::Aac.before_zero(48_000), 0);
         assert_eq!(SoundCodec::Opus.before_zero(48_000), 648);

@@ -148,7 +148,10 @@ pub(crate) fn seconds(duration: &str) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::plan::tests as given;
 
     #[test]
     fn templates() {
@@ -182,5 +185,20 @@ mod tests {
         let right = put_right(text, folder.path(), &[]).expect("readable");
         let wanted = text.replace("146920", "175311").replace("PT2.0S", "PT2.033S");
         assert_eq!(right, wanted.replace("<AdaptationSet id", "<AdaptationSet startWithSAP=\"1\" id"));
+    }
+
+    #[test]
+    fn a_copy_may_begin_late_and_has_its_own_rate() {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::create_dir_all(folder.path().join("files/360p")).expect("made");
+        fs::write(folder.path().join("files/360p/1.m4s"), "12345678").expect("written");
+        let picture = given::picture(640, 360, "24000/1001");
+        let template = given::template(json!({"format": "dash", "vcodec": "copy"}));
+        let plan = crate::plan(&template, &given::source(Some(picture), vec![]), &given::settings());
+        let videos = plan.expect("a plan").videos;
+        let text = r#"<MPD mediaPresentationDuration="PT2S" minBufferTime="PT2S"><AdaptationSet startWithSAP="1" frameRate="16000/672"><Representation><SegmentTemplate timescale="10" presentationTimeOffset="1" media="files/360p/$Number$.m4s"><SegmentTimeline><S t="1" d="20"/></SegmentTimeline></SegmentTemplate></Representation></AdaptationSet></MPD>"#;
+        let right = put_right(text, folder.path(), &videos).expect("readable");
+        let wanted = text.replace("16000/672", "24000/1001").replace("Offset=\"1\"", "Offset=\"0\"");
+        assert_eq!(right, wanted.replace("PT2S\" min", "PT2.100S\" min"));
     }
 }

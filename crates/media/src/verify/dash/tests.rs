@@ -11,6 +11,10 @@ const MPD: &str = r#"<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" profiles="urn:mp
 </Period></MPD>"#;
 
 fn listing(text: &str) -> Result<Listing, MediaError> {
+    listing_of(text, crate::verify::tests::plan())
+}
+
+fn listing_of(text: &str, plan: Plan) -> Result<Listing, MediaError> {
     let folder = tempfile::tempdir().expect("a folder");
     for name in ["360p", "audio"] {
         let files = folder.path().join("files").join(name);
@@ -20,7 +24,7 @@ fn listing(text: &str) -> Result<Listing, MediaError> {
         }
     }
     fs::write(folder.path().join("main.mpd"), text).expect("written");
-    read(&Plan { format: Format::Dash, ..crate::verify::tests::plan() }, folder.path(), "main.mpd")
+    read(&Plan { format: Format::Dash, ..plan }, folder.path(), "main.mpd")
 }
 
 #[test]
@@ -30,6 +34,18 @@ fn what_is_right_is_read() {
     assert_eq!(listing.tracks[0].claims.colour, [None, Some(16), None]);
     let said = &listing.tracks[1].claims;
     assert_eq!((said.channels, said.language.as_deref(), said.timescale), (Some(2), Some("de"), Some(10)));
+}
+
+/// Where the other sound or the picture of the source does, a little after 0.
+#[test]
+fn a_copy_may_begin_late() {
+    let text = MPD.replacen("<S t=\"0\" d=\"30\"", "<S t=\"1\" d=\"29\"", 1);
+    let mut plan = crate::verify::tests::plan();
+    let picture = crate::plan::tests::picture(640, 360, "25");
+    plan.videos[0].coding = crate::Coding::Copied(Box::new(picture));
+    let listing = listing_of(&text, plan).expect("right");
+    assert_eq!(listing.tracks[0].segments[0].start, Some(0.1));
+    assert_eq!(listing.seconds, Some(5.0));
 }
 
 #[rstest::rstest]

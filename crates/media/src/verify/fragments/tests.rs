@@ -85,6 +85,10 @@ impl Output {
     }
 
     fn check(&self, wanted: Wanted) -> Result<(), String> {
+        self.check_beginning(wanted, false)
+    }
+
+    fn check_beginning(&self, wanted: Wanted, late: bool) -> Result<(), String> {
         let folder = tempfile::tempdir().expect("a folder");
         let piece = |name: &str, bytes: &[u8]| {
             std::fs::write(folder.path().join(name), bytes).expect("written");
@@ -100,13 +104,23 @@ impl Output {
             claims: Claims { timescale: Some(1000), ..Claims::default() },
             i_frames: Vec::new(),
         };
-        check(&track, wanted, false)
+        check(&track, wanted, late)
     }
 }
 
 #[test]
 fn what_is_right_is_agreed_to() {
     assert_eq!(Output::right().check(Wanted::Picture(PictureCodec::H264)), Ok(()));
+}
+
+#[test]
+fn a_copy_may_begin_late() {
+    let wanted = Wanted::Picture(PictureCodec::H264);
+    let late = Output { first: segment(1, 7, IDR), second: segment(2, 207, IDR), ..Output::right() };
+    assert_eq!(late.check_beginning(wanted, true), Ok(()));
+    let gap = Output { second: segment(2, 208, IDR), ..late };
+    let problem = gap.check_beginning(wanted, true).expect_err("refused");
+    assert!(problem.contains("begins at 208 ticks, and what is before it ends at 207"), "{problem}");
 }
 
 /// The bytes from the name of a box on, so many behind it, become others.

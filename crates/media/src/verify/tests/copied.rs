@@ -77,3 +77,51 @@ fn a_source_that_ends_early_is_to_blame() {
     let error = output.judge().expect_err("30 s were promised");
     assert_eq!(error.code, ErrorCode::InvalidInput);
 }
+
+/// Segments with so many frames of so many seconds, as they are copied.
+fn segmented(lengths: &[u64], frame: f64, change: impl Fn(&mut Vec<Packet>)) -> Output {
+    let shown = segments("360p", lengths, frame);
+    let first_of = |index: u64| (0..lengths.len()).any(|end| lengths[..end].iter().sum::<u64>() == index);
+    let mut list = packets(&shown, frame, first_of);
+    let times: Vec<f64> = list.iter().map(|packet| packet.pts - MOVED).collect();
+    change(&mut list);
+    let end = times.len() as f64 * frame;
+    let original = Original { tick: Wrapping::Ts.tick(), times, end };
+    let ends = shown.iter().scan(0, |end, segment| {
+        *end += segment.piece.bytes;
+        Some(*end)
+    });
+    let packets = Packets::new(frame, Wrapping::Ts.tick(), ends.collect());
+    let mut packets = packets.of_copy(Arc::new(original));
+    list.iter().for_each(|packet| packets.add(*packet, true));
+    let mut output = Output::right();
+    output.plan.videos[0].coding = Coding::Copied(Box::new(given::picture(640, 360, "25")));
+    output.listing.tracks.truncate(1);
+    output.listing.tracks[0].segments = shown;
+    output.facts.truncate(1);
+    output.source.duration_is_indexed = false;
+    output.picture().packets = packets;
+    output
+}
+
+fn judged(output: &Output) -> Result<(), String> {
+    let Output { plan, source, listing, facts } = output;
+    Found { plan, source, listing, facts }.judge().map_err(|error| error.detail)
+}
+
+/// Of 2 s each where there is a key frame then, and at most of 20 s.
+#[test]
+fn segments_of_a_copy_are_as_long_as_its_groups() {
+    assert_eq!(judged(&segmented(&[60, 40, 25], PICTURE, |_| {})), Ok(()));
+    let long = judged(&segmented(&[22, 4], 1.0, |_| {}));
+    assert_eq!(long, Err("segment 1 of `360p` lasts 22.000 s instead of 20.000 s".to_owned()));
+    let mut listed = segmented(&[60, 40, 25], PICTURE, |_| {});
+    listed.listing.tracks[0].segments[0].seconds = Some(2.0);
+    let listed = judged(&listed);
+    assert_eq!(
+        listed,
+        Err("segment 1 of `360p` lasts 2.400 s, but is listed with another length".to_owned())
+    );
+    let no_key = judged(&segmented(&[60, 40, 25], PICTURE, |list| list[60].is_key = false));
+    assert_eq!(no_key, Err("segment 2 of `360p` does not begin with a keyframe".to_owned()));
+}
