@@ -59,13 +59,14 @@ impl Template {
         }
     }
 
-    /// What is copied is not encoded: nothing is said of how it should be.
+    /// What is copied is not encoded: nothing is said of how it should be, but for what the older SDK always says.
     fn check_copied(&self) -> Result<(), FieldError> {
+        let always = (const { NonZeroU32::new(25).expect("not 0") }, 5.0);
         let picture = [
             ("hdr", self.hdr.is_some()),
             ("resolution", self.resolution.is_some()),
-            ("framerate", self.framerate.is_some()),
-            ("quality", self.quality.is_some()),
+            ("framerate", self.framerate.is_some_and(|rate| rate != always.0)),
+            ("quality", self.quality.is_some_and(|quality| quality != always.1)),
             ("video_bitrate", self.video_bitrate.is_some()),
             ("gop_size", self.gop_size.is_some()),
             ("gop_seconds", self.gop_seconds.is_some()),

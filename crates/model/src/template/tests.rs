@@ -74,6 +74,13 @@ fn what_cannot_be_done_is_refused(#[case] field: &str, #[case] value: serde_json
     assert_eq!(template.check().expect_err("refused").field, field);
 }
 
+#[test]
+fn what_the_older_sdk_always_says_is_nothing_to_a_copy() {
+    let body =
+        json!({"template_name": "t", "format": "mp4", "vcodec": "copy", "framerate": 25, "quality": 5});
+    serde_json::from_value::<Template>(body).expect("readable").check().expect("fine");
+}
+
 /// Every field that would need an encoder, beside a copy.
 #[test]
 fn nothing_is_said_of_how_a_copy_is_encoded() {
@@ -87,8 +94,8 @@ fn nothing_is_said_of_how_a_copy_is_encoded() {
     for (field, value) in [
         ("hdr", json!("keep")),
         ("resolution", json!("720p")),
-        ("framerate", json!(25)),
-        ("quality", json!(5)),
+        ("framerate", json!(30)),
+        ("quality", json!(6)),
         ("video_bitrate", json!(1000)),
         ("gop_size", json!(50)),
         ("gop_seconds", json!(2)),
