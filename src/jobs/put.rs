@@ -107,12 +107,14 @@ impl<'a> Putting<'a> {
     ) -> Result<Infallible, JobError> {
         let dir = self.job.work.join("out");
         while let Some(path) = finished.recv().await {
-            if !self.is_early() {
+            let file = dir.join(&path);
+            // a run that begins again has emptied the folder, and tells of each file once more
+            if !self.is_early() || !file.exists() {
                 continue;
             }
             if !path.ends_with(".m3u8") {
                 let key = self.key(&path);
-                self.put(&key, &dir.join(&path), &|_| {}).await?;
+                self.put(&key, &file, &|_| {}).await?;
             } else if plan.early {
                 self.show(plan, &dir, &path).await?;
             }

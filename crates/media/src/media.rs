@@ -75,7 +75,7 @@ impl Media {
 
     /// As `run`; the second of `told` hears of every segment, initialization segment and playlist as
     /// soon as it has been written, by its path below the output's folder. A playlist is written again
-    /// and again.
+    /// and again, and everything where a sound turned out to change on the way.
     ///
     /// # Errors
     /// As `run`.

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, ffi::OsString, path::Path};
 
 use model::Format;
 
-use super::{Gain, METER, filters, input, logo, pipe, prefixed, stills, words};
+use super::{Gain, METER, alike, filters, input, logo, pipe, prefixed, stills, words};
 use crate::{
     AudioPlan, Correction, Plan, SoundCodec, VideoPlan,
     codecs::{picture_arguments, sound_arguments},
@@ -30,12 +30,17 @@ pub(super) fn arguments(plan: &Plan, gains: &[Option<Gain>], input: &Path, work:
         // a graph made anew would begin at 0 again
         arguments.extend(words(&["-reinit_filter:v", "0"]));
     }
+    arguments.extend(alike::until_it_changes(plan));
     arguments.extend(input::opened(input, false));
-    arguments.extend(logo::input(plan, work));
+    let logo = logo::input(plan, work);
+    let alike = 1 + usize::from(!logo.is_empty());
+    arguments.extend(logo);
+    arguments.extend(alike::opened(plan, work));
     let graphs = filters::picture(plan).into_iter();
-    let sounds = numbered(plan, gains)
-        .filter(|(_, audio, _)| !audio.is_copied())
-        .map(|(number, audio, gain)| filters::heard(plan, audio, gain) + &format!("[a{number}]"));
+    let sounds = numbered(plan, gains).filter(|(_, audio, _)| !audio.is_copied());
+    let sounds = sounds.map(|(number, audio, gain)| {
+        filters::heard(plan, audio, &alike::name(plan, audio, alike), gain) + &format!("[a{number}]")
+    });
     for graph in graphs.chain(sounds) {
         arguments.extend(words(&["-filter_complex", &graph]));
     }
@@ -50,6 +55,7 @@ pub(super) fn arguments(plan: &Plan, gains: &[Option<Gain>], input: &Path, work:
         arguments.extend(single_file(plan, work));
     }
     arguments.extend(stills::outputs(plan));
+    arguments.extend(alike::left(plan));
     arguments
 }
 
@@ -111,14 +117,17 @@ fn from_zero(audio: &AudioPlan, option: &str) -> Vec<OsString> {
 }
 
 /// Measures; what is heard goes nowhere.
-pub(super) fn listening(plan: &Plan, gains: &[Option<Gain>], input: &Path) -> Vec<OsString> {
+pub(super) fn listening(plan: &Plan, gains: &[Option<Gain>], input: &Path, work: &Path) -> Vec<OsString> {
     // the meter's summary is said at this level
     let mut arguments = general("info");
     arguments.extend(position(plan));
+    arguments.extend(alike::until_it_changes(plan));
     arguments.extend(input::opened(input, false));
+    arguments.extend(alike::opened(plan, work));
     for (number, audio, gain) in numbered(plan, gains) {
+        let heard = filters::heard(plan, audio, &alike::name(plan, audio, 1), gain);
         let meter = format!(",{METER}@{number}=peak=true:framelog=quiet[a{number}]");
-        arguments.extend(words(&["-filter_complex", &(filters::heard(plan, audio, gain) + &meter)]));
+        arguments.extend(words(&["-filter_complex", &(heard + &meter)]));
     }
     for number in 0..plan.audios.len() {
         arguments.extend(mapped('a', number));
@@ -127,7 +136,7 @@ pub(super) fn listening(plan: &Plan, gains: &[Option<Gain>], input: &Path) -> Ve
     arguments
 }
 
-fn general(level: &str) -> Vec<OsString> {
+pub(super) fn general(level: &str) -> Vec<OsString> {
     words(&[
         "-nostdin",
         "-hide_banner",
@@ -145,7 +154,7 @@ fn general(level: &str) -> Vec<OsString> {
 }
 
 /// Where the input is read from, and what time it is there. Exact cuts are left to the filters.
-fn position(plan: &Plan) -> Vec<OsString> {
+pub(super) fn position(plan: &Plan) -> Vec<OsString> {
     let read_from = plan.clip.map_or(0.0, |clip| clip.read_from);
     let mut arguments = Vec::new();
     if read_from > 0.0 {

@@ -88,13 +88,12 @@ fn scaled_from(plan: &Plan, number: usize) -> Option<usize> {
     plan.videos[..number].iter().rposition(serves)
 }
 
-/// The graph of a sound, which begins at 0 whatever its time stamps say: silence until it sets in.
-pub(super) fn heard(plan: &Plan, audio: &AudioPlan, gain: Option<Gain>) -> String {
+/// The graph of a sound, by FFmpeg's name of it, which begins at 0 whatever its time stamps say: silence until it sets in.
+pub(super) fn heard(plan: &Plan, audio: &AudioPlan, name: &str, gain: Option<Gain>) -> String {
     let before = if plan.segmenting.is_some() { audio.codec.before_zero(audio.sample_rate) } else { 0 };
     let samples = audio.codec.sample_format();
     let mut graph = format!(
-        "[0:{}]aresample=osr={}:ochl={}:osf={}:async=1:first_pts={}",
-        audio.index,
+        "[{name}]aresample=osr={}:ochl={}:osf={}:async=1:first_pts={}",
         audio.sample_rate,
         codecs::layout(audio.channels),
         samples,

@@ -11,6 +11,7 @@ use std::{
 
 use crate::Plan;
 
+mod alike;
 mod ffmpeg;
 mod filters;
 pub(crate) mod input;
@@ -47,8 +48,17 @@ pub(crate) struct Gain {
 pub(crate) const METER: &str = "ebur128";
 
 /// The arguments of an FFmpeg that measures every sound of a plan as it would come out.
-pub(crate) fn listening(plan: &Plan, gains: &[Option<Gain>], input: &Path) -> Vec<OsString> {
-    ffmpeg::listening(plan, gains, input)
+pub(crate) fn listening(plan: &Plan, gains: &[Option<Gain>], input: &Path, work: &Path) -> Vec<OsString> {
+    ffmpeg::listening(plan, gains, input, work)
+}
+
+/// What FFmpeg says before it ends where a sound changes that may.
+pub(crate) const CHANGES: &str = "Changing audio frame properties on the fly is not supported";
+
+/// The arguments of an FFmpeg that writes the sounds that change into a file in `work`, at one rate and with the same
+/// channels throughout.
+pub(crate) fn making_alike(plan: &Plan, input: &Path, work: &Path) -> Vec<OsString> {
+    alike::making(plan, input, work)
 }
 
 /// The arguments of an FFmpeg that lists every packet which a plan copies.
@@ -58,7 +68,7 @@ pub(crate) fn copied(plan: &Plan, input: &Path) -> Vec<OsString> {
 
 /// The commands of a plan.
 ///
-/// `gains` are those of the sounds, in their order; what is missing stays as it is.
+/// Sounds that are alike are read from the file that [`making_alike`] makes. `gains` are those of the sounds, in their order; what is missing stays as it is.
 pub(crate) fn commands(plan: &Plan, gains: &[Option<Gain>], input: &Path, work: &Path) -> Commands {
     let segmented = plan.segmenting.is_some();
     Commands {

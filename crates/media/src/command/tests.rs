@@ -162,9 +162,28 @@ fn loudness_takes_two_passes() {
     let (input, work) = (Path::new("/job/input"), Path::new("/job"));
     let gain = Gain { decibels: 4.25, ceiling: Some(-1.5) };
     let second = commands(&plan, &[Some(gain)], input, work);
-    let first = Commands { ffmpeg: listening(&plan, &[], input), packager: None, pipes: Vec::new() };
+    let first = Commands { ffmpeg: listening(&plan, &[], input, work), packager: None, pipes: Vec::new() };
     insta::with_settings!({prepend_module_to_snapshot => false, omit_expression => true}, {
         insta::assert_snapshot!("loudness", format!("{}\n{}", shown(&first), shown(&second)));
+    });
+}
+
+/// The second of three changes, as the third may.
+#[test]
+fn sounds_that_change_are_made_alike() {
+    let mut source = broadcast();
+    source.sounds[1].codec = "ac3".to_owned();
+    source.sounds[2].codec = "mp3".to_owned();
+    let template = given::template(json!({"format": "hls", "logo_path": "https://example.com/logo.png"}));
+    let mut plan = plan::plan(&template, &source, &given::settings()).expect("a plan");
+    assert_eq!(plan.audios.iter().map(|audio| audio.may_change).collect::<Vec<_>>(), [false, true, true]);
+    plan.audios[1].is_alike = true;
+    let (input, work) = (Path::new("/job/input"), Path::new("/job"));
+    let shown = |ffmpeg| shown(&Commands { ffmpeg, packager: None, pipes: Vec::new() });
+    let made = commands(&plan, &[], input, work).ffmpeg;
+    let all = [making_alike(&plan, input, work), made].map(shown);
+    insta::with_settings!({prepend_module_to_snapshot => false, omit_expression => true}, {
+        insta::assert_snapshot!("alike", all.join("\n"));
     });
 }
 
@@ -187,7 +206,7 @@ fn time_stamps_are_put_right_where_they_are_wrong() {
          :dts='if(eq(DTS,NOPTS),NOPTS,DTS-(900*gte(N,4))-(-900*gte(N,6)))'",
     ];
     let (input, work) = (Path::new("/job/input"), Path::new("/job"));
-    for arguments in [commands(&plan, &[], input, work).ffmpeg, listening(&plan, &[], input)] {
+    for arguments in [commands(&plan, &[], input, work).ffmpeg, listening(&plan, &[], input, work)] {
         let before_input = arguments.split(|argument| argument == "-i").next().expect("its options");
         assert!(before_input.windows(4).any(|words| words == expected), "{arguments:?}");
         assert!(!before_input.contains(&"-ss".into()));

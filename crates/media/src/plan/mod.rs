@@ -265,6 +265,10 @@ pub struct AudioPlan {
     pub start: f64,
     /// Seconds of silence after its end, because the picture or another sound lasts longer.
     pub silence: f64,
+    /// Whether its rate or its channels may change on the way.
+    pub may_change: bool,
+    /// Whether they do, so that it was made alike first, into a file of its own.
+    pub is_alike: bool,
 }
 
 impl AudioPlan {
@@ -314,7 +318,7 @@ pub fn plan(template: &Template, source: &Source, settings: &PlanSettings) -> Re
         picture: encoded.map(|picture| picture::filter(picture, &rates, duration)),
         threads: rungs::threads(settings.threads, videos.len()),
         videos,
-        audios: sound::tracks(template, &sounds, duration)?,
+        audios: sound::tracks(template, &source.container, &sounds, duration)?,
         stills: stills::stills(template, picture, duration),
         early: false,
         logo: picture

@@ -26,6 +26,7 @@ pub(super) fn chosen<'s>(template: &Template, source: &'s Source) -> Vec<&'s Aud
 /// When one of them cannot be copied.
 pub(super) fn tracks(
     template: &Template,
+    container: &str,
     sounds: &[&AudioStream],
     duration: f64,
 ) -> Result<Vec<AudioPlan>, MediaError> {
@@ -63,9 +64,22 @@ pub(super) fn tracks(
                 loudness: template.loudness,
                 start: sound.start,
                 silence: if left > SLACK && copied.is_none() { left } else { 0.0 },
+                may_change: copied.is_none() && may_change(&sound.codec, container),
+                is_alike: false,
             })
         })
         .collect()
+}
+
+/// Whether each frame says its own rate and channels, which then may be others than those of the one before: so they are
+/// where broadcasts go from one programme to the next. AAC has a header for all of it in some containers.
+fn may_change(codec: &str, container: &str) -> bool {
+    const FOR_ALL: [&str; 2] = ["mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"];
+    match codec {
+        "aac" => !FOR_ALL.contains(&container),
+        "aac_latm" | "ac3" | "eac3" | "mp1" | "mp2" | "mp3" | "dts" | "truehd" | "mlp" => true,
+        _ => false,
+    }
 }
 
 /// Never more channels than there are, except two when they are asked for.

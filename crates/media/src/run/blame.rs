@@ -4,18 +4,20 @@ use std::{os::unix::process::ExitStatusExt, process::ExitStatus};
 
 use model::ErrorCode;
 
-use crate::{Program, error::DISK_FULL};
+use crate::{Program, command, error::DISK_FULL};
 
 /// Signal numbers of Linux (signal(7)) that tell of a limit.
 const KILL: i32 = 9;
 const XCPU: i32 = 24;
 const XFSZ: i32 = 25;
 
+const CHANGES: &str = "the rate or the channels of its sound change on the way";
 const NO_MEMORY: &str = "Cannot allocate memory";
 
 /// What FFmpeg and the packager say, what it means, and whether the input is to blame. The first
 /// that is found counts: what stands higher explains what stands below.
 const WORDS: &[(&str, ErrorCode, &str)] = &[
+    (command::CHANGES, ErrorCode::InvalidInput, CHANGES),
     ("No space left on device", ErrorCode::EncodingOverLimit, DISK_FULL),
     ("Disk quota exceeded", ErrorCode::EncodingOverLimit, DISK_FULL),
     // the packager is not told why a file was cut short
@@ -55,10 +57,7 @@ pub(super) struct Verdict {
 /// it goes on to the end, with time stamps that nobody can use.
 pub(super) fn starts_again(stderr: &str) -> Option<Verdict> {
     let says = |line: &str| line.contains("[aost#") && line.contains("Non-monotonic DTS");
-    stderr.lines().any(says).then(|| Verdict {
-        code: ErrorCode::InvalidInput,
-        detail: "the rate or the channels of its sound change on the way".to_owned(),
-    })
+    stderr.lines().any(says).then(|| Verdict { code: ErrorCode::InvalidInput, detail: CHANGES.to_owned() })
 }
 
 /// Judges a tool that did not end well.

@@ -64,7 +64,7 @@ async fn listen(
     cancel: &CancellationToken,
 ) -> Result<String, MediaError> {
     let access = Access { readable: vec![input.to_owned()], writable: vec![work.to_owned()] };
-    let args = command::listening(plan, gains, input);
+    let args = command::listening(plan, gains, input, work);
     let mut child = media.start(Program::Ffmpeg, &args, &access, None).await?;
     let ended = tokio::select! {
         biased;

@@ -3,6 +3,7 @@
 //!
 //! Whichever of the two fails first has the true cause; the other one is killed and not asked.
 
+mod alike;
 mod blame;
 mod copied;
 mod listen;
@@ -12,6 +13,7 @@ mod watch;
 use std::{
     io,
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -48,7 +50,34 @@ pub struct RunOutput {
 /// by its path below the output's folder.
 pub type Told<'a> = (&'a (dyn Fn(f64) + Send + Sync), &'a (dyn Fn(&str) + Send + Sync));
 
+/// Runs once, and once more where that helps; files are then told of again.
 pub(crate) async fn run(
+    media: &Media,
+    plan: &Plan,
+    input: &Path,
+    work: &Path,
+    (progress, finished): Told<'_>,
+    cancel: &CancellationToken,
+) -> Result<RunOutput, MediaError> {
+    let furthest = Mutex::new(0.0);
+    let forward = |share: f64| {
+        let mut furthest = furthest.lock().unwrap_or_else(PoisonError::into_inner);
+        if share > *furthest {
+            *furthest = share;
+            progress(share);
+        }
+    };
+    let told: Told<'_> = (&forward, finished);
+    match once(media, plan, input, work, told, cancel).await {
+        Err(error) if alike::would_help(plan, &error) => {
+            let plan = alike::made(media, plan, input, work, cancel).await?;
+            once(media, &plan, input, work, told, cancel).await
+        }
+        outcome => outcome,
+    }
+}
+
+async fn once(
     media: &Media,
     plan: &Plan,
     input: &Path,

@@ -78,6 +78,8 @@ pub(super) fn plan() -> Plan {
             loudness: None,
             start: 0.0,
             silence: 0.0,
+            may_change: false,
+            is_alike: false,
         }],
         duration: SECONDS as f64,
         lead: 0.0,

@@ -5,7 +5,7 @@ use std::path::Path;
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use crate::bench::Bench;
+use crate::{bench::Bench, shape::joined};
 
 fn kinds(bench: &Bench, file: &Path) -> Vec<String> {
     let kind = |stream: &Value| stream["codec_type"].as_str().unwrap_or_default().to_owned();
@@ -115,4 +115,66 @@ async fn audio_that_starts_24_s_late(#[case] template: Value) {
         let shown = bench.packets(&made.playlist("64p").whole(), "v:0");
         assert!((packets[0].shown - shown[0].shown).abs() < 0.05, "{:?} {:?}", packets[0], shown[0]);
     }
+}
+
+/// Sound of a tenth of full scale at so many Hz in front, by its layout and what encodes it.
+fn tone(hertz: u32, layout: &str, encoded: &str) -> String {
+    let one = format!("0.1*sin({}*PI*t)", 2 * hertz);
+    let all = match layout {
+        "5.1" => format!("{one}|{one}|0|0|0|0"),
+        "stereo" => format!("{one}|{one}"),
+        _ => one,
+    };
+    format!("aevalsrc={all}:c={layout}:s=48000:d=2 {encoded}")
+}
+
+/// Level in dB and pitch in Hz on the left, between two seconds.
+fn heard(bench: &Bench, file: &Path, from: f64, to: f64) -> (f64, f64) {
+    let words = format!("-map 0:a:0 -af atrim={from}:{to},pan=mono|c0=c0,astats -f null");
+    let said = |name: &str| bench.reported(&[file], &words, name);
+    (said("RMS level dB:"), said("Zero crossings rate:") * 48_000.0 / 2.0)
+}
+
+/// A sine has 3 dB less than its peak; of one channel that becomes two, each has half the power.
+#[rstest]
+#[case::aac(("stereo", "-c:a aac"), ("5.1", "-c:a aac -b:a 384k"), json!({"format": "mp4"}), [-23.0, -23.0])]
+#[case::hls(("5.1", "-c:a aac"), ("stereo", "-c:a aac"), json!({"format": "hls", "seg_time": 1}), [-23.0, -23.0])]
+#[case::ac3(("5.1", "-c:a ac3"), ("stereo", "-c:a ac3"), json!({"format": "dash", "seg_time": 1}), [-23.0, -23.0])]
+#[case::six(("stereo", "-c:a ac3"), ("5.1", "-c:a ac3"), json!({"format": "mp4", "audio_channels": 6}), [-23.0, -23.0])]
+#[case::rate(("mono", "-c:a mp2 -ar 44100"), ("stereo", "-c:a mp2"), json!({"format": "flv"}), [-26.0, -23.0])]
+#[case::loudness(("stereo", "-c:a aac"), ("5.1", "-c:a aac"), json!({"format": "mp4", "loudness": "ebu-r128"}), [-26.0, -26.0])]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sound_whose_channels_change_on_the_way(
+    #[case] (first, first_encoded): (&str, &str),
+    #[case] (second, second_encoded): (&str, &str),
+    #[case] template: Value,
+    #[case] levels: [f64; 2],
+) {
+    let Some(bench) = Bench::find().await else { return };
+    let sounds = [tone(440, first, first_encoded), tone(1000, second, second_encoded)];
+    let input = joined(&bench, [("s=64x64", &sounds[0]), ("s=64x64", &sounds[1])]);
+    let made = bench.make(&input, template.clone(), json!({})).await.expect("made");
+    assert!((made.measured.duration - 4.0).abs() < 0.1, "{}", made.measured.duration);
+    let file = match template["format"].as_str() {
+        Some("dash") => whole_sound(&made.dir),
+        _ => made.main(),
+    };
+    let halves = [heard(&bench, &file, 0.2, 1.9), heard(&bench, &file, 2.2, 3.9)];
+    assert!((halves[0].1 - 440.0).abs() < 5.0 && (halves[1].1 - 1000.0).abs() < 10.0, "{halves:?}");
+    let near = |(found, wanted): (&(f64, f64), f64)| (found.0 - wanted).abs() < 1.0;
+    assert!(halves.iter().zip(levels).all(near), "{halves:?}");
+    let silence = bench.report(&[&file], "-map 0:a:0 -af silencedetect=n=-40dB:d=0.1 -f null");
+    assert!(!silence.contains("silence_start: 1.") && !silence.contains("silence_start: 2."), "{silence}");
+    assert_eq!(made.plan.audios[0].channels, if template["audio_channels"].is_null() { 2 } else { 6 });
+}
+
+/// The segments of the sound in one file.
+fn whole_sound(dir: &Path) -> std::path::PathBuf {
+    let folder = dir.join("files/audio");
+    let mut pieces: Vec<_> = std::fs::read_dir(&folder).expect("a folder").flatten().collect();
+    pieces.sort_by_key(std::fs::DirEntry::file_name);
+    let bytes: Vec<u8> = pieces.iter().flat_map(|piece| std::fs::read(piece.path()).expect("read")).collect();
+    let file = dir.join("whole.mp4");
+    std::fs::write(&file, bytes).expect("written");
+    file
 }

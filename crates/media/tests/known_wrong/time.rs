@@ -124,6 +124,30 @@ async fn a_sound_that_is_decoded_before_0(#[case] name: &str, #[case] encoded: &
     }
 }
 
+/// The picture begins after the sound, which has two channels before flash and beep, and one with them.
+#[rstest]
+#[case::mp4(json!({"format": "mp4"}))]
+#[case::hls(json!({"format": "hls", "seg_time": 1}))]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sound_that_changes_and_begins_first(#[case] template: Value) {
+    let Some(bench) = Bench::find().await else { return };
+    let encoded = "-pix_fmt yuv420p -c:v libx264 -preset ultrafast -c:a ac3";
+    let first = format!(
+        "-itsoffset 0.4 -f lavfi -i color=black:s=64x64:r=25:d=1.6 -f lavfi -i aevalsrc=0|0:s=48000:d=2 {encoded}"
+    );
+    let second = format!(
+        "-f lavfi -i color=black:s=64x64:r=25:d=2,geq=lum='if(between(T,0.99,1.01),235,16)':cb=128:cr=128 \
+         -f lavfi -i aevalsrc='if(between(t,1,1.1),sin(880*PI*t),0)':s=48000:d=2 {encoded} -output_ts_offset 2"
+    );
+    let parts = [bench.clip("first.ts", &first), bench.clip("second.ts", &second)];
+    let input = bench.work.path().join("joined.ts");
+    fs::write(&input, parts.map(|part| fs::read(part).expect("readable")).concat()).expect("written");
+    let made = bench.make(&input, template, json!({})).await.expect("made");
+    let (flashes, beeps) = (flashes(&bench, &made), bench.onsets(&made.main()));
+    assert_eq!((flashes.len(), beeps.len()), (1, 1), "{flashes:?} {beeps:?}");
+    assert!((flashes[0] - 3.0).abs() <= 0.04 && (beeps[0] - 3.0).abs() <= 0.04, "{flashes:?} {beeps:?}");
+}
+
 /// A copy begins with a key frame, and what is before the cut is hidden by edit lists.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copy_that_is_cut_between_key_frames() {

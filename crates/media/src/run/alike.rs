@@ -1,0 +1,42 @@
+//! Sounds that change on the way: most that may do not, so it is found out on the way, and then all is done again with
+//! sounds that were made alike.
+
+use std::path::Path;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{Verdict, blame};
+use crate::{
+    Media, MediaError, Plan, Program, command,
+    process::{Access, ChildLimits},
+};
+
+/// Whether a run failed because a sound changed that can be made alike. Playlists that have grown already cannot begin
+/// again.
+pub(super) fn would_help(plan: &Plan, error: &MediaError) -> bool {
+    let may_change = plan.audios.iter().any(|audio| audio.may_change);
+    !plan.early && may_change && error.log.contains(command::CHANGES)
+}
+
+/// Makes them alike, in a file in `work`; the plan reads them from there.
+pub(super) async fn made(
+    media: &Media,
+    plan: &Plan,
+    input: &Path,
+    work: &Path,
+    cancel: &CancellationToken,
+) -> Result<Plan, MediaError> {
+    let mut plan = plan.clone();
+    for audio in &mut plan.audios {
+        audio.is_alike = audio.may_change;
+    }
+    let access = Access { readable: vec![input.to_owned()], writable: vec![work.to_owned()] };
+    let limits = ChildLimits { deadline: media.settings.limits.run_time, ..ChildLimits::default() };
+    let args = command::making_alike(&plan, input, work);
+    let made = media.capture(Program::Ffmpeg, args, &access, limits, cancel).await?;
+    if made.status.success() {
+        return Ok(plan);
+    }
+    let Verdict { code, detail } = blame::judge(Program::Ffmpeg, made.status, &made.stderr_tail);
+    Err(MediaError::new(code, detail).with_log(made.stderr_tail))
+}
