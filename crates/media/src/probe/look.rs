@@ -24,6 +24,8 @@ const LONGEST: Duration = Duration::from_secs(120);
 const LONGEST_WALK: Duration = Duration::from_secs(1800);
 /// Bytes of packet lines: 12 h of pictures and of many sounds.
 const MOST_LINES: usize = 4 << 30;
+/// Makes ffprobe write blocks of many lines: its standard output would be written to once a line.
+pub(crate) const IN_BLOCKS: [&str; 2] = ["-o", "pipe:1"];
 /// Packets that tell whether a rate is constant.
 const RATE_PACKETS: u32 = 3000;
 /// Frames that tell whether lines are interlaced.
@@ -70,6 +72,7 @@ impl Prober<'_> {
     async fn walk(&self, mut walk: Walk, which: &[&str]) -> Result<Packets, MediaError> {
         let mut shown = which.to_vec();
         shown.extend(["-show_entries", Walk::ENTRIES, "-of", "csv=p=0"]);
+        shown.extend(IN_BLOCKS);
         let access = self.access();
         let limits = ChildLimits { deadline: LONGEST_WALK, stdout: MOST_LINES };
         let call = Call {

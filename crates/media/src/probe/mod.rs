@@ -28,6 +28,7 @@ mod tests;
 
 use boxes::Boxes;
 use described::{Described, Stream};
+pub(crate) use look::IN_BLOCKS;
 use look::Prober;
 use packets::Packets;
 

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     Media, MediaError, Plan, Program,
     media::Call,
+    probe::IN_BLOCKS,
     process::{Access, ChildLimits},
     run::{Originals, nothing_decoded},
 };
@@ -31,6 +32,7 @@ pub(super) async fn scan(
 ) -> Result<Vec<StreamFacts>, MediaError> {
     let mut reader = Reader::new(plan, originals, track);
     let mut args = words(&["-v", "error", "-of", "compact", "-show_entries", ENTRIES]);
+    args.extend(words(&IN_BLOCKS));
     if decode {
         args.extend(words(&COUNTED));
     }
