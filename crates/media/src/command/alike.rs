@@ -1,6 +1,7 @@
-//! Sounds whose rate or channels change on the way. FFmpeg makes a graph anew with each change, and one that counts from
-//! 0, as those of the outputs do, would do so again: it ends at the first change, the sounds are made alike by graphs that
-//! do not count, into a file, and all is done again with that file as a second input.
+//! Sounds whose rate or channels change on the way. FFmpeg makes a graph anew with each change, and one that counts
+//! from 0, as those of the outputs do, would do so again: it ends at the first change, the sounds are made alike by
+//! graphs that do not count, into a file, and all is done again with that file as a second input
+//! (docs/decisions/0014).
 
 use std::{
     ffi::OsString,

@@ -88,7 +88,8 @@ fn scaled_from(plan: &Plan, number: usize) -> Option<usize> {
     plan.videos[..number].iter().rposition(serves)
 }
 
-/// The graph of a sound, by FFmpeg's name of it, which begins at 0 whatever its time stamps say: silence until it sets in.
+/// The graph of a sound, by FFmpeg's name of it, which begins at 0 whatever its time stamps say: silence until
+/// it sets in.
 pub(super) fn heard(plan: &Plan, audio: &AudioPlan, name: &str, gain: Option<Gain>) -> String {
     let before = if plan.segmenting.is_some() { audio.codec.before_zero(audio.sample_rate) } else { 0 };
     let samples = audio.codec.sample_format();

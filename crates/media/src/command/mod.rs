@@ -68,7 +68,8 @@ pub(crate) fn copied(plan: &Plan, input: &Path) -> Vec<OsString> {
 
 /// The commands of a plan.
 ///
-/// Sounds that are alike are read from the file that [`making_alike`] makes. `gains` are those of the sounds, in their order; what is missing stays as it is.
+/// Sounds that are alike are read from the file that [`making_alike`] makes. `gains` are those of the sounds, in
+/// their order; what is missing stays as it is.
 pub(crate) fn commands(plan: &Plan, gains: &[Option<Gain>], input: &Path, work: &Path) -> Commands {
     let segmented = plan.segmenting.is_some();
     Commands {
