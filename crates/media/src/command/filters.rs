@@ -2,7 +2,7 @@
 //! of its own, because FFmpeg starts a graph only when all of its inputs have a frame: sound that
 //! begins late would hold all frames until then in memory.
 
-use super::{Gain, logo, stills};
+use super::{CEILING, Gain, logo, stills};
 use crate::{AudioPlan, Colour, FieldOrder, PictureFilter, Plan, Turn, VideoPlan, codecs};
 
 /// The graph of the picture: `[v0]`, `[v1]`, … are its outputs, and `[p0]` and `[p1]` the pictures taken
@@ -89,7 +89,7 @@ fn scaled_from(plan: &Plan, number: usize) -> Option<usize> {
 }
 
 /// The graph of a sound, by FFmpeg's name of it, which begins at 0 whatever its time stamps say: silence until
-/// it sets in.
+/// it sets in. Channels that are mixed add up to more than one of them can hold (docs/decisions/0015).
 pub(super) fn heard(plan: &Plan, audio: &AudioPlan, name: &str, gain: Option<Gain>) -> String {
     let before = if plan.segmenting.is_some() { audio.codec.before_zero(audio.sample_rate) } else { 0 };
     let samples = audio.codec.sample_format();
@@ -106,16 +106,22 @@ pub(super) fn heard(plan: &Plan, audio: &AudioPlan, name: &str, gain: Option<Gai
     if plan.clip.is_some() {
         graph.push_str(&format!(",atrim=end={}", seconds(plan.duration)));
     }
+    if (audio.is_mixed || audio.is_alike) && audio.loudness.is_none() {
+        graph.push_str(&format!(",{},aresample=osf={samples}", below(CEILING)));
+    }
     let Some(Gain { decibels, ceiling }) = gain else { return graph };
     graph.push_str(&format!(",volume={decibels:.2}dB"));
     if let Some(ceiling) = ceiling {
         // true peaks lie between the samples: four times as many show them
         let (over, rate) = (4 * audio.sample_rate, audio.sample_rate);
-        graph.push_str(&format!(
-            ",aresample={over},alimiter=limit={ceiling}dB:level=false:latency=true,aresample={rate}:osf={samples}"
-        ));
+        graph.push_str(&format!(",aresample={over},{},aresample={rate}:osf={samples}", below(ceiling)));
     }
     graph
+}
+
+/// Holds peaks below so many dB of full scale, and does nothing to what has none above them.
+fn below(ceiling: f64) -> String {
+    format!("alimiter=limit={ceiling}dB:level=false:latency=true")
 }
 
 /// Frames of a source whose size changes on the way are scaled to the size that it was planned with; the

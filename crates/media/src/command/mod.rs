@@ -35,6 +35,10 @@ pub(crate) struct Commands {
     pub pipes: Vec<PathBuf>,
 }
 
+/// dB of full scale that peaks are held below before encoding, where they may be above it: EBU R 128 and players
+/// have them at -1 at most, and an encoder adds a little.
+pub(crate) const CEILING: f64 = -1.5;
+
 /// How a sound's loudness is changed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Gain {

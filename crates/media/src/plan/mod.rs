@@ -255,6 +255,8 @@ pub struct AudioPlan {
     pub sample_rate: u32,
     /// 1, 2 or 6.
     pub channels: u32,
+    /// Whether the source has more, which are mixed.
+    pub is_mixed: bool,
     /// ISO 639-2; empty when unknown.
     pub language: String,
     /// The track's title; may be empty.

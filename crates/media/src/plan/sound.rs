@@ -59,6 +59,7 @@ pub(super) fn tracks(
                 bitrate: copied.is_none().then(|| codec.bitrate(asked, channels, sample_rate)),
                 sample_rate,
                 channels,
+                is_mixed: sound.channels > channels,
                 language: sound.language.clone(),
                 title: sound.title.clone(),
                 loudness: template.loudness,

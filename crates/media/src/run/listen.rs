@@ -8,15 +8,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Media, MediaError, Plan, Program,
-    command::{self, Gain},
+    command::{self, CEILING, Gain},
     process::{Access, Progress},
 };
 
 /// LUFS below which there is nothing to be heard, let alone raised; the meter's own floor is -70.
 const SILENCE: f64 = -69.0;
-/// dBTP that must not be passed before encoding: the standard allows -1, and an encoder adds a little.
-const CEILING: f64 = -1.5;
-
 /// LU that may be left to the target.
 const NEAR: f64 = 0.5;
 /// Times that it is listened again where held-down peaks made it quieter than was reckoned.

@@ -73,6 +73,7 @@ pub(super) fn plan() -> Plan {
             bitrate: Some(128),
             sample_rate: 48000,
             channels: 2,
+            is_mixed: false,
             language: String::new(),
             title: String::new(),
             loudness: None,

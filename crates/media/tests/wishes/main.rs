@@ -9,5 +9,6 @@ mod copy;
 mod early;
 mod logo;
 mod loudness;
+mod mixing;
 mod paths;
 mod stills;
