@@ -73,6 +73,7 @@ fn numbered<'p>(
 pub(super) fn copied(plan: &Plan, input: &Path) -> Vec<OsString> {
     let mut arguments = words(&["-nostdin", "-hide_banner", "-loglevel", "error", "-nostats"]);
     arguments.extend(position(plan));
+    arguments.extend(alike::until_it_changes(plan));
     arguments.extend(input::opened(input, false));
     for video in plan.videos.iter().filter(|video| video.copied().is_some()) {
         arguments.extend(picture(plan, video, 0, false));
@@ -93,6 +94,10 @@ pub(super) fn copied(plan: &Plan, input: &Path) -> Vec<OsString> {
         arguments.extend(words(&["-map", &format!("0:{index}")]));
     }
     arguments.extend(words(&["-c", "copy", "-f", "framecrc", "pipe:1"]));
+    // only decoders see whether a sound changes on the way
+    for audio in plan.audios.iter().filter(|audio| audio.is_copied() && audio.may_change) {
+        arguments.extend(words(&["-map", &format!("0:{}", audio.index), "-f", "null", "-"]));
+    }
     arguments
 }
 

@@ -65,7 +65,7 @@ pub(super) fn tracks(
                 loudness: template.loudness,
                 start: sound.start,
                 silence: if left > SLACK && copied.is_none() { left } else { 0.0 },
-                may_change: copied.is_none() && may_change(&sound.codec, container),
+                may_change: may_change(&sound.codec, container),
                 is_alike: false,
             })
         })

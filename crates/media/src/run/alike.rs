@@ -14,7 +14,7 @@ use crate::{
 /// Whether a run failed because a sound changed that can be made alike. Playlists that have grown already cannot begin
 /// again.
 pub(super) fn would_help(plan: &Plan, error: &MediaError) -> bool {
-    let may_change = plan.audios.iter().any(|audio| audio.may_change);
+    let may_change = plan.audios.iter().any(|audio| audio.may_change && !audio.is_copied());
     !plan.early && may_change && error.log.contains(command::CHANGES)
 }
 

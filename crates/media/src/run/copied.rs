@@ -61,11 +61,21 @@ pub(super) async fn originals(
     let args = command::copied(plan, input);
     let call = Call { program: Program::Ffmpeg, args, access: &access, feed: Vec::new(), limits };
     let ended = media.lines(call, cancel, |line| list.line(&String::from_utf8_lossy(line))).await?;
-    super::finished(Program::Ffmpeg, Ok(ended))?;
+    super::finished(Program::Ffmpeg, Ok(ended)).map_err(refused_where_it_changes)?;
     list.check(plan).map_err(|detail| MediaError::new(ErrorCode::NothingToTranscode, detail))?;
     let mut streams = list.streams.into_iter().map(Arc::new);
     let videos = streams.by_ref().take(videos).collect();
     Ok(Originals { videos, audios: streams.take(audios).collect() })
+}
+
+/// Containers say once what a sound is.
+fn refused_where_it_changes(error: MediaError) -> MediaError {
+    if !error.log.contains(command::CHANGES) {
+        return error;
+    }
+    let detail = "the rate or the channels of its sound change on the way, so that it cannot be copied; acodec `aac` \
+                  would encode it";
+    MediaError::new(ErrorCode::NothingToTranscode, detail).with_log(error.log)
 }
 
 /// Takes in the lines of FFmpeg's `framecrc`: `#tb 0: 1/90000`, then `stream, dts, pts, duration, …` of each

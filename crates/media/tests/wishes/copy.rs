@@ -108,6 +108,31 @@ async fn frames_without_a_time_are_refused() {
     assert!(error.detail.contains("another vcodec than `copy` would do"), "{error}");
 }
 
+/// A broadcast that goes from one programme to the next, by its two sounds.
+#[rstest]
+#[case::channels(["anullsrc=cl=5.1:r=48000:d=2 -c:a ac3", "anullsrc=cl=stereo:r=48000:d=2 -c:a ac3"], json!({"format": "hls"}))]
+#[case::mono(["anullsrc=cl=mono:r=48000:d=2 -c:a aac", "anullsrc=cl=stereo:r=48000:d=2 -c:a aac"], json!({"format": "mp4"}))]
+#[case::rate(["anullsrc=cl=stereo:r=44100:d=2 -c:a mp3", "anullsrc=cl=stereo:r=48000:d=2 -c:a mp3"], json!({"format": "mp4", "vcodec": "none"}))]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sound_that_changes_on_the_way_is_refused(#[case] sounds: [&str; 2], #[case] mut template: Value) {
+    let Some(bench) = Bench::find().await else { return };
+    let parts = [0, 1].map(|number| {
+        let picture = "-f lavfi -i testsrc2=s=256x144:r=25:d=2";
+        let encoded = "-pix_fmt yuv420p -c:v libx264 -preset veryfast";
+        let words =
+            format!("{picture} -f lavfi -i {} {encoded} -output_ts_offset {}", sounds[number], 2 * number);
+        std::fs::read(bench.clip(&format!("{number}.ts"), &words)).expect("readable")
+    });
+    let input = bench.work.path().join("joined.ts");
+    std::fs::write(&input, parts.concat()).expect("written");
+    template["acodec"] = json!("copy");
+    let error = bench.make(&input, template, json!({})).await.expect_err("refused");
+    assert_eq!(error.code, ErrorCode::NothingToTranscode, "{error}");
+    assert!(error.detail.contains("acodec `aac` would encode it"), "{error}");
+    let out = bench.work.path().join("out");
+    assert!(!out.exists(), "nothing is made of it, that could be put");
+}
+
 /// Segments as players read them, by FFmpeg, which has no use for the sound's first packets either.
 #[rstest]
 #[case::ts("a.mp4", H264, json!({"format": "hls", "seg_type": "ts"}))]
