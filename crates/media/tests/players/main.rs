@@ -50,17 +50,20 @@ async fn every_format_plays() {
 
 /// Makes one output after the other; each is played while the next is made. Gives the rows.
 async fn feed(bench: &Bench, folder: &Path, browsers: &mut [Browser]) -> Vec<Row> {
-    let input = bench.clip(
-        "clip.mp4",
-        &format!(
-            "-f lavfi -i testsrc2=s=320x180:r=25:d={SECONDS} -f lavfi -i sine=440:r=48000:d={SECONDS} \
-             -af pan=5.1|c0=c0|c1=c0|c2=c0|c3=c0|c4=c0|c5=c0 -c:v libx264 -preset ultrafast -pix_fmt yuv420p -c:a aac"
-        ),
-    );
+    let clip = |name: &str, encoded: &str| {
+        let made = format!(
+            "-f lavfi -i testsrc2=s=320x180:r=25:d={SECONDS} -f lavfi -i sine=440:r=48000:d={SECONDS}"
+        );
+        bench.clip(name, &format!("{made} -c:v libx264 -pix_fmt yuv420p -c:a aac {encoded}"))
+    };
+    let input = clip("clip.mp4", "-preset ultrafast -af pan=5.1|c0=c0|c1=c0|c2=c0|c3=c0|c4=c0|c5=c0");
+    // with B-frames, and key frames to cut at
+    let to_copy = clip("to_copy.mp4", "-preset veryfast -g 25 -ac 2");
     let mut rows = Vec::new();
     for output in outputs::all() {
         let name = output.name();
-        let made = bench.make(&input, output.template(), json!({})).await;
+        let input = if output.is_copy() { &to_copy } else { &input };
+        let made = bench.make(input, output.template(), json!({})).await;
         let made = made.unwrap_or_else(|error| panic!("{name}: {error}"));
         fs::rename(&made.dir, folder.join(&name)).expect("moved");
         for player in output.players().iter().copied() {

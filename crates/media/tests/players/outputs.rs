@@ -1,6 +1,6 @@
 //! What is made and played: for each kind of output that a template may ask for, every picture with the
-//! usual sound, every other sound with the usual picture, every sound alone, the usual picture alone, and
-//! the usual two with sound in six channels; at last both manifests over one set of files.
+//! usual sound, every other sound with the usual picture, every sound alone, the usual picture alone, copies of
+//! the usual two, and these with sound in six channels; at last both manifests over one set of files.
 
 use borealis_media::SECOND_MANIFEST;
 use model::{AudioCodec, CONTAINERS, Container, Format, SegmentType, VideoCodec};
@@ -32,7 +32,8 @@ pub(crate) fn all() -> Vec<Output> {
         let sounds = container.sounds[1..].iter().map(move |sound| (usual_picture, *sound));
         let alone = container.sounds.iter().map(|sound| (VideoCodec::None, *sound));
         let picture_alone = (usual_picture, AudioCodec::None);
-        let pairs = pictures.chain(sounds).chain(alone).chain([picture_alone]);
+        let copies = (VideoCodec::Copy, AudioCodec::Copy);
+        let pairs = pictures.chain(sounds).chain(alone).chain([picture_alone, copies]);
         let output = move |(picture, sound)| Output { container, picture, sound, channels: 2, also: None };
         let surround = Output { channels: 6, ..output((usual_picture, usual_sound)) };
         // FFmpeg says 5.1 in a way of its own in FLV, which mpegts.js does not know
@@ -72,7 +73,12 @@ impl Output {
     }
 
     pub(crate) fn is_ladder(self) -> bool {
-        self.container.format.is_segmented() && self.has_picture()
+        self.container.format.is_segmented() && self.has_picture() && !self.is_copy()
+    }
+
+    /// Of picture and sound as they are: H.264 and AAC.
+    pub(crate) fn is_copy(self) -> bool {
+        self.picture == VideoCodec::Copy
     }
 
     pub(crate) fn has_picture(self) -> bool {
@@ -135,20 +141,20 @@ impl Output {
 /// A low level of each codec, such as the clips have.
 fn picture_name(codec: VideoCodec) -> &'static str {
     match codec {
-        VideoCodec::H264 => "avc1.42c01e",
+        VideoCodec::H264 | VideoCodec::Copy => "avc1.42c01e",
         VideoCodec::H265 => "hvc1.1.6.L90.90",
         VideoCodec::Av1 => "av01.0.00M.08",
         VideoCodec::Vp9 => "vp09.00.20.08",
-        VideoCodec::Copy | VideoCodec::None => "",
+        VideoCodec::None => "",
     }
 }
 
 fn sound_name(codec: AudioCodec) -> &'static str {
     match codec {
-        AudioCodec::Aac => "mp4a.40.2",
+        AudioCodec::Aac | AudioCodec::Copy => "mp4a.40.2",
         AudioCodec::Mp3 => "mp3",
         AudioCodec::Opus => "opus",
         AudioCodec::Ac3 => "ac-3",
-        AudioCodec::Copy | AudioCodec::None => "",
+        AudioCodec::None => "",
     }
 }
