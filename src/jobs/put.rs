@@ -108,13 +108,16 @@ impl<'a> Putting<'a> {
         let dir = self.job.work.join("out");
         while let Some(path) = finished.recv().await {
             let file = dir.join(&path);
-            // a run that begins again has emptied the folder, and tells of each file once more
+            // a run that begins again empties the folder, now or while one is put, and tells of each file once more
             if !self.is_early() || !file.exists() {
                 continue;
             }
             if !path.ends_with(".m3u8") {
                 let key = self.key(&path);
-                self.put(&key, &file, &|_| {}).await?;
+                match self.put(&key, &file, &|_| {}).await {
+                    Err(JobError::Retry(_)) if !file.exists() => {}
+                    put => put?,
+                }
             } else if plan.early {
                 self.show(plan, &dir, &path).await?;
             }

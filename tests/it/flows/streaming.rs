@@ -47,6 +47,11 @@ struct Halved {
 
 impl Halved {
     async fn start(storage: Value) -> Self {
+        Self::with(storage, clip).await
+    }
+
+    /// With what this makes in a folder.
+    async fn with(storage: Value, clip: fn(&Path) -> Vec<u8>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let clip = clip(folder.path());
         let first = clip.len() / 2;
@@ -96,6 +101,16 @@ impl Halved {
     /// Gives FFmpeg all of the rest.
     async fn go_on(&self) {
         self.open_gate().await.write_all(&self.rest).await.expect("it reads on");
+    }
+
+    /// The same, although it ends on the way; whoever comes after it finds all of the rest there.
+    async fn go_on_and_again(&self) {
+        let mut gate = self.open_gate().await;
+        let rest = self.gate.0.with_extension("rest");
+        fs::write(&rest, &self.rest).expect("written");
+        fs::rename(rest, &self.gate.0).expect("moved");
+        // who has ended reads nothing more
+        let _ = gate.write_all(&self.rest).await;
     }
 
     /// Lets the input end here.
@@ -177,6 +192,28 @@ fn clip(folder: &Path) -> Vec<u8> {
     fs::read(file).expect("readable")
 }
 
+/// The same with a sound that has two channels for 20 s, and six for the rest.
+fn broadcast(folder: &Path) -> Vec<u8> {
+    let make = |words: &str, name: &str| {
+        let file = folder.join(name);
+        let words = words.split_whitespace().map(String::from).chain([file.display().to_string()]);
+        ffmpeg(&words.collect::<Vec<_>>());
+        fs::read(file).expect("readable")
+    };
+    let sounds = [("stereo", 20), ("5.1", 12)].map(|(layout, seconds)| {
+        let noise = format!("-f lavfi -i anoisesrc=d={seconds}:a=0.1 -af aformat=channel_layouts={layout}");
+        make(&format!("{noise} -c:a ac3 -b:a 384k"), &format!("{layout}.ac3"))
+    });
+    let sound = folder.join("sound.ac3");
+    fs::write(&sound, sounds.concat()).expect("written");
+    let words = format!(
+        "-f lavfi -i testsrc2=s=128x72:r=25:d=32,noise=alls=60:allf=t -i {} -c:v libx264 -preset ultrafast \
+         -pix_fmt yuv420p -c:a copy",
+        sound.display()
+    );
+    make(&words, "broadcast.mkv")
+}
+
 /// The media tools, but an FFmpeg that encodes reads so many bytes of its input, and then the gate.
 fn stopping_tools(folder: &Path, first: usize, gate: &Path) -> PathBuf {
     let (tools, real) = (folder.join("tools"), tools());
@@ -227,6 +264,22 @@ fn uris(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// The main playlist and all that it and those that it names name.
+fn named(halved: &Halved) -> BTreeSet<String> {
+    let mut named = BTreeSet::from([MAIN.to_owned()]);
+    let mut left = vec![MAIN.to_owned()];
+    while let Some(playlist) = left.pop() {
+        let folder = playlist.rsplit_once('/').expect("a folder").0;
+        for uri in uris(&halved.text(&playlist).expect("a playlist")) {
+            let key = format!("{folder}/{uri}");
+            if named.insert(key.clone()) && key.ends_with(".m3u8") {
+                left.push(key);
+            }
+        }
+    }
+    named
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn segments_are_there_before_the_encoder_is_done() {
     let mut halved = Halved::start(json!({})).await;
@@ -245,6 +298,30 @@ async fn segments_are_there_before_the_encoder_is_done() {
     decodes(&halved.session.object(told["output"].as_str().expect("a URI")));
     let bytes: usize = objects.values().map(Vec::len).sum();
     assert_eq!(told["output_size"], bytes, "{told}");
+    halved.session.server.stop().await;
+}
+
+/// The sound changes after segments were put, so that all of it is made once more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_stays_of_a_run_that_begins_again() {
+    let mut halved = Halved::with(json!({}), broadcast).await;
+    halved.create_task(false).await;
+    let half = halved.is_half_way().await;
+    for key in &half {
+        fs::write(halved.session.object(&format!("file://media/{key}")), "of the first run")
+            .expect("written");
+    }
+    halved.go_on_and_again().await;
+    let told = halved.told().await;
+    assert_eq!(told["status"], "succeeded", "{told}");
+    assert!((told["duration"].as_f64().expect("seconds") - 32.0).abs() < 0.1, "{told}");
+    let objects = halved.objects();
+    let stale = objects.iter().filter(|(_, bytes)| bytes.starts_with(b"of the first run"));
+    assert_eq!(stale.map(|(key, _)| key).collect::<Vec<_>>(), Vec::<&String>::new());
+    assert_eq!(named(&halved), halved.keys());
+    let bytes: usize = objects.values().map(Vec::len).sum();
+    assert_eq!(told["output_size"], bytes, "{told}");
+    decodes(&halved.session.object(told["output"].as_str().expect("a URI")));
     halved.session.server.stop().await;
 }
 
