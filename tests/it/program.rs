@@ -25,7 +25,7 @@ pub(crate) fn borealis(args: &[&str]) -> Command {
 }
 
 /// As [`borealis`], by another program that becomes it.
-fn started_by(starter: &[&str], args: &[&str]) -> Command {
+pub(crate) fn started_by(starter: &[&str], args: &[&str]) -> Command {
     let mut words = starter.iter().chain([&env!("CARGO_BIN_EXE_borealis")]).chain(args);
     let mut command = Command::new(words.next().expect("the program itself"));
     command.args(words).stdin(Stdio::null()).kill_on_drop(true);
@@ -74,17 +74,22 @@ impl Said {
 /// A part of the program that stays until it is stopped.
 pub(crate) struct Staying {
     child: Child,
-    pub(crate) stdout: Lines<BufReader<ChildStdout>>,
+    stdout: Option<Lines<BufReader<ChildStdout>>>,
     stderr: Option<Lines<BufReader<ChildStderr>>>,
 }
 
 impl Staying {
-    pub(crate) fn start(mut command: Command) -> Self {
-        let mut child =
-            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
-        let stdout = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+    pub(crate) fn start(command: Command) -> Self {
+        let mut this = Self::printing_to(command, Stdio::piped());
+        this.stdout = this.child.stdout.take().map(|stdout| BufReader::new(stdout).lines());
+        this
+    }
+
+    /// What it prints goes there.
+    pub(crate) fn printing_to(mut command: Command, stdout: Stdio) -> Self {
+        let mut child = command.stdout(stdout).stderr(Stdio::piped()).spawn().expect("the program starts");
         let stderr = BufReader::new(child.stderr.take().expect("it is piped")).lines();
-        Self { child, stdout, stderr: Some(stderr) }
+        Self { child, stdout: None, stderr: Some(stderr) }
     }
 
     /// Reads standard error up to the first line that holds `word`.
@@ -105,15 +110,18 @@ impl Staying {
 
     /// The next line on standard output.
     pub(crate) async fn prints(&mut self) -> String {
-        self.stdout.next_line().await.expect("readable").expect("it did not end")
+        let stdout = self.stdout.as_mut().expect("it is piped");
+        stdout.next_line().await.expect("readable").expect("it did not end")
     }
 
     /// Stops it as an operator would; gives the exit code and what it printed since.
     pub(crate) async fn stop(mut self) -> (Option<i32>, String) {
         terminate(&self.child);
         let mut rest = String::new();
-        while let Some(line) = self.stdout.next_line().await.expect("readable") {
-            rest += &format!("{line}\n");
+        if let Some(stdout) = &mut self.stdout {
+            while let Some(line) = stdout.next_line().await.expect("readable") {
+                rest += &format!("{line}\n");
+            }
         }
         (self.child.wait().await.expect("it ends").code(), rest)
     }

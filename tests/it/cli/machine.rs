@@ -1,6 +1,11 @@
 //! Subcommands about this machine: settings, doctor, first start.
 
-use crate::program::{Staying, borealis, run};
+use std::process::Stdio;
+
+use rstest::rstest;
+use serde_json::Value;
+
+use crate::program::{Staying, borealis, run, started_by};
 
 #[tokio::test]
 async fn a_wrong_setting_is_named_with_its_value_and_what_would_do() {
@@ -52,7 +57,7 @@ async fn a_server_whose_log_nobody_reads_goes_on() {
     let data = folder.path().to_str().expect("a text");
     let serve = ["serve", "--listen", "127.0.0.1:0", "--data-dir", data, "--log-format", "json"];
     let mut server = Staying::start(borealis(&serve));
-    let line: serde_json::Value = serde_json::from_str(&server.says("listening").await).expect("JSON");
+    let line: Value = serde_json::from_str(&server.says("listening").await).expect("JSON");
     server.close_stderr();
     let mut add = borealis(&[
         "storage",
@@ -84,4 +89,37 @@ async fn the_first_key_is_printed_once() {
     let mut second = start();
     second.says("listening").await;
     assert_eq!(second.stop().await, (Some(0), String::new()));
+}
+
+/// A pipe that nobody reads, one that nobody could have read, and one that was closed before it started.
+#[rstest]
+#[case::broken(|| { let (_, closed) = std::io::pipe().expect("a pipe"); closed.into() }, &[])]
+#[case::nowhere(Stdio::null, &[])]
+#[case::closed(Stdio::null, &["sh", "-c", "exec \"$@\" >&-", "sh"])]
+#[tokio::test]
+async fn where_the_first_key_cannot_be_printed_one_is_made_by_hand(
+    #[case] stdout: fn() -> Stdio,
+    #[case] starter: &[&str],
+) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().to_str().expect("a text");
+    let serve =
+        ["serve", "--no-worker", "--listen", "127.0.0.1:0", "--data-dir", data, "--log-format", "json"];
+    let mut server = Staying::printing_to(started_by(starter, &serve), stdout());
+    let said = server.says("could not be printed").await;
+    assert!(said.contains("borealis key create --role admin"), "{said}");
+    let line: Value = serde_json::from_str(&server.says("listening").await).expect("JSON");
+    let url = format!("http://{}", line["address"].as_str().expect("an address"));
+
+    let create = ["key", "create", "--role", "admin", "--output", "json", "--data-dir", data];
+    let made: Value = serde_json::from_str(&run(borealis(&create)).await.printed()).expect("JSON");
+    let mut list = borealis(&["key", "list", "--output", "json", "--data-dir", data]);
+    let listed: Value = serde_json::from_str(&run(list).await.printed()).expect("JSON");
+    assert_eq!(listed["num"], 1, "a key that nobody saw: {listed}");
+    list = borealis(&["storage", "list", "--server", &url]);
+    for (name, field) in [("BOREALIS_ACCESS_KEY", "access_key"), ("BOREALIS_SECRET_KEY", "secret_key")] {
+        list.env(name, made[field].as_str().expect("a text"));
+    }
+    run(list).await.printed();
+    assert_eq!(server.stop().await.0, Some(0));
 }
