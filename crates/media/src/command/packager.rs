@@ -110,13 +110,14 @@ fn field(fields: &mut OsString, key: &str, value: &str) {
     fields.push(format!(",{key}={value}"));
 }
 
-/// None of a copy, whose groups are as long as they are: its fragments are its segments.
+/// How long a fragment is at least, which begins with a key frame that players may look for: of a copy, whose groups
+/// are as long as they are, half a second.
 fn group_seconds(video: &VideoPlan) -> Option<Rational> {
     match &video.coding {
         Coding::Encoded(encoding) => {
             Rational::new(u64::from(encoding.gop) * video.rate.den(), video.rate.num())
         }
-        Coding::Copied(_) => None,
+        Coding::Copied(_) => Rational::new(1, 2),
     }
 }
 

@@ -7,7 +7,7 @@ use model::Format;
 use super::{
     facts::{Held, Keyframe, StreamFacts},
     judge::{Found, LISTED},
-    listing::{Planned, Segment, Track, Wrapping, wrong},
+    listing::{Planned, Range, Segment, Track, Wrapping, wrong},
 };
 use crate::{AudioPlan, MediaError, VideoPlan, codecs::Named, package::Bandwidth};
 
@@ -194,9 +194,17 @@ fn check_i_frames(track: &Track, stream: &StreamFacts) -> Result<(), MediaError>
         let off = |held: &Held| (held.start - packets.start - key.time).abs();
         packets.held.iter().any(|held| off(held) <= packets.tolerance())
     };
-    // the packager lists the first picture of each fragment, which of copies are whole segments
+    let place = |range: &Range| {
+        let from = begins.get(range.path.as_path())? + range.offset;
+        Some((from, from + range.length))
+    };
+    let listed: BTreeMap<u64, u64> = track.i_frames.iter().filter_map(place).collect();
+    let is_listed =
+        |key: &Keyframe| listed.range(..=key.at).next_back().is_some_and(|(_, end)| key.at < *end);
+    // the packager lists the first picture of each fragment, of which a copy has one for near key frames
     let all = packets.original().is_none() || track.wrapping == Wrapping::Ts;
-    let keyframes: Vec<_> = packets.keyframes.iter().filter(|key| all || begins_segment(key)).collect();
+    let counts = |key: &&Keyframe| all || is_listed(key) || begins_segment(key);
+    let keyframes: Vec<_> = packets.keyframes.iter().filter(counts).collect();
     if keyframes.len() != track.i_frames.len() {
         let (listed, found) = (track.i_frames.len(), keyframes.len());
         return Err(wrong(format!("`{}` lists {listed} I-frames and has {found}", track.name)));

@@ -57,8 +57,8 @@ async fn feed(bench: &Bench, folder: &Path, browsers: &mut [Browser]) -> Vec<Row
         bench.clip(name, &format!("{made} -c:v libx264 -pix_fmt yuv420p -c:a aac {encoded}"))
     };
     let input = clip("clip.mp4", "-preset ultrafast -af pan=5.1|c0=c0|c1=c0|c2=c0|c3=c0|c4=c0|c5=c0");
-    // with B-frames, and key frames to cut at
-    let to_copy = clip("to_copy.mp4", "-preset veryfast -g 25 -ac 2");
+    // with B-frames, and key frames within segments too
+    let to_copy = clip("to_copy.mp4", "-preset veryfast -g 15 -ac 2");
     let mut rows = Vec::new();
     for output in outputs::all() {
         let name = output.name();

@@ -167,6 +167,40 @@ async fn segments_have_the_frames_of_their_source(
         if made.plan.duration > 7.0 { 3 } else { 2 },
         "every 4 s, the first key frame after 3 s and 6 s"
     );
+    if let Some(listed) = i_frames(&made) {
+        assert_eq!(listed.len(), keys(&bench, &input), "{listed:?}");
+    }
+}
+
+/// How long each I-frame of the picture is shown, as HLS lists them.
+fn i_frames(made: &Made) -> Option<Vec<String>> {
+    let file = made.dir.join("files").join(&made.plan.videos[0].name).join("iframes.m3u8");
+    let text = std::fs::read_to_string(file).ok()?;
+    let seconds = text.lines().filter_map(|line| line.strip_prefix("#EXTINF:"));
+    Some(seconds.map(|seconds| seconds.trim_end_matches(',').to_owned()).collect())
+}
+
+/// How many key frames the picture of a file has.
+fn keys(bench: &Bench, file: &Path) -> usize {
+    let list = bench.bytes(file, "-map 0:v:0 -c copy -bsf:v noise=drop='not(key)' -f framecrc");
+    String::from_utf8_lossy(&list).lines().filter(|line| !line.starts_with('#')).count()
+}
+
+/// Of key frames that come within half a second, fragments begin with the first.
+#[rstest]
+#[case::fmp4("fmp4", &["1.000", "0.800", "0.920", "0.280", "3.280", "1.720"])]
+#[case::ts("ts", &["1.000", "0.200", "0.600", "0.920", "0.280", "3.280", "1.720"])]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn uneven_groups_are_listed_with_their_lengths(#[case] segments: &str, #[case] listed: &[&str]) {
+    let Some(bench) = Bench::find().await else { return };
+    let input = bench.clip(
+        "a.mp4",
+        "-f lavfi -i testsrc2=s=256x144:r=25:d=8 -c:v libx264 -preset veryfast -pix_fmt yuv420p -g 250 \
+         -force_key_frames 1,1.2,1.8,2.7,3,6.25",
+    );
+    let template = json!({"format": "hls", "vcodec": "copy", "seg_type": segments, "seg_time": 3});
+    let made = made(&bench, &input, &template).await;
+    assert_eq!(i_frames(&made).expect("a playlist"), listed);
 }
 
 /// The files of a rendition as one.
