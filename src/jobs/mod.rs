@@ -2,6 +2,7 @@
 
 pub(crate) mod deliver_callback;
 pub(crate) mod drafts;
+mod incoming;
 mod outgoing;
 mod put;
 pub(crate) mod sweep;

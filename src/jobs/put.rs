@@ -98,12 +98,13 @@ impl<'a> Putting<'a> {
         Ok(())
     }
 
-    /// Puts what it is told of as finished, by paths below the folder of the output. It has no end of
-    /// its own.
+    /// Puts what it is told of as finished, by paths below the folder of the output; tells when the first
+    /// segments are shown. It has no end of its own.
     pub(super) async fn follow(
         &mut self,
         plan: &Plan,
         mut finished: UnboundedReceiver<String>,
+        shown: &(dyn Fn() + Sync),
     ) -> Result<Infallible, JobError> {
         let dir = self.job.work.join("out");
         while let Some(path) = finished.recv().await {
@@ -120,6 +121,9 @@ impl<'a> Putting<'a> {
                 }
             } else if plan.early {
                 self.show(plan, &dir, &path).await?;
+                if self.shown.contains_key(self.job.claim.task.spec.output.key()) {
+                    shown();
+                }
             }
         }
         std::future::pending().await

@@ -12,8 +12,9 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Measured, MediaError, MediaSettings, Plan, Program, RunOutput, Source, Told, Tools, probe,
-    process::{Access, Captured, Child, ChildLimits, Ended, ResourceLimits, feed},
+    Arriving, Input, Measured, MediaError, MediaSettings, Plan, Program, RunOutput, Source, Told, Tools,
+    probe,
+    process::{Access, Captured, Child, ChildLimits, Ended, ResourceLimits},
     run,
     sandbox::Sandbox,
     verify,
@@ -56,6 +57,19 @@ impl Media {
         probe::probe(self, &absolute(input)?, &absolute(work)?, cancel).await
     }
 
+    /// Says what is coming in, as `probe` will of the whole, once as much is there as that takes; none
+    /// where it takes the whole.
+    ///
+    /// # Errors
+    /// As `probe`, where the index alone says so.
+    pub async fn probe_arriving(
+        &self,
+        input: &Arriving,
+        cancel: &CancellationToken,
+    ) -> Result<Option<Source>, MediaError> {
+        probe::probe_arriving(self, input, cancel).await
+    }
+
     /// Does what the plan says. Files land in `<work>/out`: `main.<extension>` and, for segmented
     /// formats, `files/…`. `progress` goes from 0 to 1 and never back.
     ///
@@ -70,7 +84,7 @@ impl Media {
         progress: &(dyn Fn(f64) + Send + Sync),
         cancel: &CancellationToken,
     ) -> Result<RunOutput, MediaError> {
-        self.run_watched(plan, input, work, (progress, &|_| {}), cancel).await
+        self.run_watched(plan, Input::Whole(input), work, (progress, &|_| {}), cancel).await
     }
 
     /// As `run`; the second of `told` hears of every segment, initialization segment and playlist as
@@ -82,12 +96,20 @@ impl Media {
     pub async fn run_watched(
         &self,
         plan: &Plan,
-        input: &Path,
+        input: Input<'_>,
         work: &Path,
         told: Told<'_>,
         cancel: &CancellationToken,
     ) -> Result<RunOutput, MediaError> {
-        run::run(self, plan, &absolute(input)?, &absolute(work)?, told, cancel).await
+        let whole;
+        let input = match input {
+            Input::Whole(path) => {
+                whole = absolute(path)?;
+                Input::Whole(&whole)
+            }
+            arriving @ Input::Arriving(_) => arriving,
+        };
+        run::run(self, plan, input, &absolute(work)?, told, cancel).await
     }
 
     /// Looks at what came out; only what it agrees to has succeeded.
@@ -108,14 +130,10 @@ impl Media {
     /// Runs a program to its end and keeps what it says. A bad exit status is not an error here.
     pub(crate) async fn capture(
         &self,
-        program: Program,
-        args: Vec<OsString>,
-        access: &Access,
-        limits: ChildLimits,
+        call: Call<'_>,
         cancel: &CancellationToken,
     ) -> Result<Captured, MediaError> {
         let mut stdout = Vec::new();
-        let call = Call { program, args, access, feed: Vec::new(), limits };
         let ended = self.lines(call, cancel, |line| stdout.extend_from_slice(line)).await?;
         Ok(Captured { status: ended.status, stdout, stderr_tail: ended.stderr_tail })
     }
@@ -128,8 +146,7 @@ impl Media {
         cancel: &CancellationToken,
         each: impl FnMut(&[u8]),
     ) -> Result<Ended, MediaError> {
-        let Call { program, args, access, feed, limits } = call;
-        let stdin = if feed.is_empty() { None } else { Some(feed::through_pipe(feed)?) };
+        let Call { program, args, access, stdin, limits } = call;
         let mut child = self.start(program, &args, access, stdin).await?;
         let over = |what: String| MediaError::new(ErrorCode::EncodingOverLimit, what);
         let problem = tokio::select! {
@@ -175,8 +192,8 @@ pub(crate) struct Call<'a> {
     pub args: Vec<OsString>,
     /// What it may see.
     pub access: &'a Access,
-    /// Files whose bytes are its standard input, one after the other; closed when empty.
-    pub feed: Vec<PathBuf>,
+    /// What it reads; closed when none.
+    pub stdin: Option<io::PipeReader>,
     /// How long it may take, and say.
     pub limits: ChildLimits,
 }

@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use borealis_media::{FieldOrder, Media, MediaError, MediaSettings, Source, Tools};
+use borealis_media::{FieldOrder, Media, MediaError, MediaSettings, Source, Tools, arriving};
 use futures::{StreamExt, stream};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -50,6 +50,33 @@ async fn time_stamps_of_whole_files_are_left_as_they_are() {
     });
     let corrected: Vec<_> = corrected.buffer_unordered(2).filter_map(std::future::ready).collect().await;
     assert!(corrected.is_empty(), "{}", corrected.join("\n"));
+}
+
+/// A file of which the front is there tells the same as the whole.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_still_coming_is_what_it_will_be() {
+    let corpus = Corpus::find();
+    let Some(media) = corpus.media().await else { return };
+    let paths: Vec<_> = corpus.entries.iter().filter_map(|entry| corpus.path(entry)).collect();
+    skipped(corpus.entries.len() - paths.len());
+    let probed = stream::iter(&paths).map(async |path| {
+        let (arrival, arriving) = arriving(path);
+        arrival.has(path.metadata().expect("a file").len());
+        let soon = media.probe_arriving(&arriving, &CancellationToken::new()).await;
+        let whole = probe(&media, path).await;
+        match (soon, whole) {
+            (Ok(None), _) => None,
+            (Ok(Some(soon)), Ok(whole)) if soon == whole => Some(Ok(())),
+            (soon, whole) => Some(match (soon, whole) {
+                (Err(soon), Err(whole)) if soon.detail == whole.detail => Ok(()),
+                (soon, whole) => Err(format!("{}: {soon:?}\n{whole:?}", path.display())),
+            }),
+        }
+    });
+    let probed: Vec<_> = probed.buffer_unordered(2).filter_map(std::future::ready).collect().await;
+    let (good, bad): (Vec<_>, Vec<_>) = probed.into_iter().partition(Result::is_ok);
+    assert!(bad.is_empty(), "{bad:#?}");
+    assert!(good.len() >= 20, "only {}", good.len());
 }
 
 struct Corpus {

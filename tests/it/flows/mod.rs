@@ -1,5 +1,6 @@
 //! The main job from end to end: the real program, a real input over HTTP, a real receiver.
 
+mod arriving;
 mod changes;
 mod chaos;
 mod delivery;

@@ -22,12 +22,13 @@ tiff_pipe,webp_pipe,xbm_pipe,xpm_pipe";
 /// transport stream is found after the usual 5 MB.
 const READ_AHEAD: [&str; 4] = ["-probesize", "64M", "-analyzeduration", "30M"];
 
-/// Input options up to and with the file, for a program that takes `-i`.
+/// Input options up to and with the file, or the pipe by its name, for a program that takes `-i`.
 pub(crate) fn opened(path: &Path, stills: bool) -> Vec<OsString> {
     let formats = if stills { format!("{MEDIA},{STILLS}") } else { MEDIA.to_owned() };
     let mut arguments: Vec<OsString> =
         vec!["-protocol_whitelist".into(), "file,pipe,fd".into(), "-format_whitelist".into(), formats.into()];
     arguments.extend(READ_AHEAD.map(OsString::from));
-    arguments.extend(["-i".into(), prefixed("file:", path)]);
+    let name = if path.is_absolute() { prefixed("file:", path) } else { path.into() };
+    arguments.extend(["-i".into(), name]);
     arguments
 }

@@ -6,6 +6,8 @@
 
 use std::io::{self, Read, Seek, SeekFrom};
 
+use super::interleave;
+
 /// An index is read into memory up to this many bytes.
 const MOST_INDEX: u64 = 256 << 20;
 /// Milliseconds by which two lengths of a track differ by more than carelessness.
@@ -14,7 +16,7 @@ const FAR: u64 = 5000;
 const MOST_BOXES: usize = 10_000;
 
 /// What the boxes say.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Boxes {
     /// The scheme of an encrypted track, such as `cenc`.
     pub encrypted: Option<String>,
@@ -26,6 +28,50 @@ pub(crate) struct Boxes {
     pub reach: u64,
     /// Milliseconds that a track lasts by its header, and by the times of its samples, where these are far more.
     pub contradiction: Option<(u64, u64)>,
+    /// Seconds by which one track is ahead of another where their data lie side by side; none when that
+    /// cannot be said, or when a track's data are not in order.
+    pub spread: Option<f64>,
+    /// Whether a track is another's chapters, which FFmpeg reads out of their turn.
+    pub chapters: bool,
+}
+
+/// What the front of a file says that is still arriving.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Front {
+    /// Nothing before so many bytes are there.
+    Wait(u64),
+    /// All of its index.
+    Index(Boxes),
+    /// That it takes the whole.
+    Whole,
+}
+
+/// Reads what is there of a file that will have `whole` bytes.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(super) fn read_front(file: &mut (impl Read + Seek), whole: u64) -> io::Result<Front> {
+    let there = file.seek(SeekFrom::End(0))?;
+    let mut at = 0;
+    for _ in 0..MOST_BOXES {
+        if there < whole.min(at + HEAD) {
+            return Ok(Front::Wait(whole.min(at + HEAD)));
+        }
+        let Some(head) = Head::read(file, at, whole)? else { return Ok(Front::Whole) };
+        match &head.kind {
+            b"moov" if head.body_length() > MOST_INDEX || head.end > whole => return Ok(Front::Whole),
+            b"moov" if head.end > there => return Ok(Front::Wait(head.end)),
+            b"moov" => {
+                let mut boxes = Boxes { indexed: true, ..Boxes::default() };
+                movie(&read_body(file, &head)?, &mut boxes);
+                return Ok(Front::Index(boxes));
+            }
+            b"mdat" | b"moof" => return Ok(Front::Whole),
+            kind if !FIRST.contains(&kind) => return Ok(Front::Whole),
+            _ => at = head.end,
+        }
+    }
+    Ok(Front::Whole)
 }
 
 /// Walks a file; none when it is of another kind.
@@ -42,11 +88,8 @@ pub(crate) fn read(file: &mut (impl Read + Seek)) -> io::Result<Option<Boxes>> {
         };
         match &head.kind {
             b"moov" if head.body_length() <= MOST_INDEX && head.end <= length => {
-                let mut index = vec![0; usize::try_from(head.body_length()).unwrap_or(0)];
-                file.seek(SeekFrom::Start(head.body))?;
-                file.read_exact(&mut index)?;
                 boxes.indexed = true;
-                movie(&index, &mut boxes);
+                movie(&read_body(file, &head)?, &mut boxes);
             }
             b"moof" => {
                 boxes.fragmented = true;
@@ -64,6 +107,16 @@ pub(crate) fn read(file: &mut (impl Read + Seek)) -> io::Result<Option<Boxes>> {
 const FIRST: &[&[u8; 4]] =
     &[b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp", b"uuid", b"sidx", b"junk"];
 
+fn read_body(file: &mut (impl Read + Seek), head: &Head) -> io::Result<Vec<u8>> {
+    let mut body = vec![0; usize::try_from(head.body_length()).unwrap_or(0)];
+    file.seek(SeekFrom::Start(head.body))?;
+    file.read_exact(&mut body)?;
+    Ok(body)
+}
+
+/// Bytes of the longest head of a box.
+const HEAD: u64 = 16;
+
 struct Head {
     kind: [u8; 4],
     body: u64,
@@ -77,7 +130,7 @@ impl Head {
         }
         let mut bytes = [0; 16];
         file.seek(SeekFrom::Start(at))?;
-        let there = usize::try_from((length - at).min(16)).unwrap_or(8);
+        let there = usize::try_from((length - at).min(HEAD)).unwrap_or(8);
         file.read_exact(&mut bytes[..there])?;
         let short = u64::from(number32(&bytes, 0).unwrap_or(0));
         let kind = [bytes[4], bytes[5], bytes[6], bytes[7]];
@@ -105,13 +158,14 @@ fn movie(index: &[u8], boxes: &mut Boxes) {
             _ => {}
         }
     }
+    boxes.spread = interleave::spread(index);
 }
 
 fn track(body: &[u8], boxes: &mut Boxes) {
+    boxes.chapters |= child(body, b"tref").is_some_and(|refers| child(refers, b"chap").is_some());
     let Some(media) = child(body, b"mdia") else { return };
-    let handler = child(media, b"hdlr").and_then(|body| body.get(8..12)).unwrap_or_default();
     let Some(table) = child(media, b"minf").and_then(|body| child(body, b"stbl")) else { return };
-    if handler != b"vide" && handler != b"soun" {
+    if !is_shown(media) {
         return;
     }
     if let Some(scheme) = child(table, b"stsd").and_then(scheme) {
@@ -127,8 +181,14 @@ fn track(body: &[u8], boxes: &mut Boxes) {
     }
 }
 
+/// Whether a track is of picture or sound.
+pub(super) fn is_shown(media: &[u8]) -> bool {
+    let handler = child(media, b"hdlr").and_then(|body| body.get(8..12)).unwrap_or_default();
+    handler == b"vide" || handler == b"soun"
+}
+
 /// Ticks of a second, and of the track, by a media header.
-fn said(header: &[u8]) -> Option<(u32, u64)> {
+pub(super) fn said(header: &[u8]) -> Option<(u32, u64)> {
     let (second, said) = match header.first()? {
         1 => (number32(header, 20)?, number64(header, 24)?),
         _ => (number32(header, 12)?, u64::from(number32(header, 16)?)),
@@ -188,18 +248,18 @@ fn reach(table: &[u8]) -> Option<u64> {
     Some(reach)
 }
 
-enum Chunks<'a> {
+pub(super) enum Chunks<'a> {
     Short(&'a [u8]),
     Long(&'a [u8]),
 }
 
 impl<'a> Chunks<'a> {
-    fn read(table: &'a [u8]) -> Option<Self> {
+    pub(super) fn read(table: &'a [u8]) -> Option<Self> {
         child(table, b"stco").map(Self::Short).or_else(|| child(table, b"co64").map(Self::Long))
     }
 
     /// As many as there are, whatever the table says.
-    fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         let (body, width) = match self {
             Self::Short(body) => (body, 4),
             Self::Long(body) => (body, 8),
@@ -208,7 +268,7 @@ impl<'a> Chunks<'a> {
         said.min(body.len().saturating_sub(8) / width)
     }
 
-    fn offset(&self, chunk: usize) -> Option<u64> {
+    pub(super) fn offset(&self, chunk: usize) -> Option<u64> {
         match self {
             Self::Short(body) => number32(body, 8 + chunk * 4).map(u64::from),
             Self::Long(body) => number64(body, 8 + chunk * 8),
@@ -325,7 +385,42 @@ mod tests {
         assert_eq!(read_bytes(b""), None);
     }
 
+    fn front(there: &[u8], whole: u64) -> Front {
+        let mut file = tempfile::tempfile().expect("a file");
+        file.write_all(there).expect("written");
+        read_front(&mut file, whole).expect("readable")
+    }
+
+    #[test]
+    fn an_index_in_front_is_read_as_soon_as_it_is_there() {
+        let file =
+            [boxed(b"ftyp", b"isom"), movie_at([500, 1000], b"avc1"), boxed(b"mdat", &[0; 50])].concat();
+        let (end, whole) = (file.len() as u64 - 58, file.len() as u64);
+        assert_eq!(front(b"", whole), Front::Wait(16));
+        assert_eq!(front(&file[..16], whole), Front::Wait(28));
+        assert_eq!(front(&file[..30], whole), Front::Wait(end));
+        let Front::Index(boxes) = front(&file[..end as usize], whole) else { panic!("it is there") };
+        assert_eq!(Some(boxes), read_bytes(&file));
+    }
+
+    #[rstest]
+    #[case::data_first(&[boxed(b"mdat", b""), boxed(b"moov", b"")])]
+    #[case::fragments(&[boxed(b"moof", b"")])]
+    #[case::longer_than_the_file(&[vec![0, 0, 9, 9], b"moov".to_vec()])]
+    #[case::nothing(&[])]
+    fn all_else_takes_the_whole(#[case] boxes: &[Vec<u8>]) {
+        let file = [boxed(b"ftyp", b"isom"), boxes.concat()].concat();
+        assert_eq!(front(&file, file.len() as u64), Front::Whole);
+        assert_eq!(front(b"\x1a\x45\xdf\xa3\x01\0\0\0\0\0\0\0\0\0\0\0", 99), Front::Whole);
+    }
+
     proptest! {
+        #[test]
+        fn any_front_is_read(bytes in prop::collection::vec(any::<u8>(), 0..300), more in 0_u64..300) {
+            let file = [boxed(b"ftyp", b"isom"), bytes].concat();
+            front(&file, file.len() as u64 + more);
+        }
+
         #[test]
         fn any_bytes_are_walked(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             let _ = read_bytes(&[boxed(b"ftyp", b"isom"), bytes].concat());

@@ -13,7 +13,7 @@ use super::{
     report,
 };
 use crate::{
-    Light, Media, MediaError, Program,
+    Input, Light, Media, MediaError, Program,
     command::input,
     media::Call,
     process::{Access, Captured, ChildLimits},
@@ -28,6 +28,10 @@ const MOST_LINES: usize = 4 << 30;
 pub(crate) const IN_BLOCKS: [&str; 2] = ["-o", "pipe:1"];
 /// Packets that tell whether a rate is constant.
 const RATE_PACKETS: u32 = 3000;
+/// As few as do, where they have to be waited for: 20 s of a usual picture.
+const SOON_PACKETS: u32 = 501;
+/// Seconds from the start where a picture is looked at when the rest has to be waited for.
+const SOON: f64 = 5.0;
 /// Frames that tell whether lines are interlaced.
 const FIELD_FRAMES: u32 = 16;
 /// Frames of a sound that have to be decoded for it to be usable.
@@ -36,7 +40,7 @@ const SOUND_FRAMES: u32 = 8;
 /// Asks about one input.
 pub(super) struct Prober<'a> {
     pub media: &'a Media,
-    pub input: &'a Path,
+    pub input: Input<'a>,
     pub cancel: &'a CancellationToken,
 }
 
@@ -64,7 +68,11 @@ impl Prober<'_> {
 
     /// Walks over the first packets of one stream.
     pub(super) async fn first_packets(&self, stream: u32) -> Result<Packets, MediaError> {
-        let interval = format!("%+#{RATE_PACKETS}");
+        let most = match self.input {
+            Input::Whole(_) => RATE_PACKETS,
+            Input::Arriving(_) => SOON_PACKETS,
+        };
+        let interval = format!("%+#{most}");
         self.walk(Walk::default(), &["-select_streams", &stream.to_string(), "-read_intervals", &interval])
             .await
     }
@@ -79,7 +87,7 @@ impl Prober<'_> {
             program: Program::Ffprobe,
             args: self.ffprobe(&shown),
             access: &access,
-            feed: Vec::new(),
+            stdin: self.input.stdin()?,
             limits,
         };
         self.media.lines(call, self.cancel, |line| walk.read(line)).await.map_err(too_slow)?;
@@ -105,7 +113,7 @@ impl Prober<'_> {
     }
 
     async fn decoded_frames(&self, streams: &[u32], seconds: f64) -> Result<Captured, MediaError> {
-        let mut arguments = ffmpeg("error", &["-t".to_owned(), format!("{seconds:.3}")], self.input);
+        let mut arguments = ffmpeg("error", &["-t".to_owned(), format!("{seconds:.3}")], self.input.name());
         for stream in streams {
             arguments.extend(["-map".into(), format!("0:{stream}").into()]);
         }
@@ -127,12 +135,17 @@ impl Prober<'_> {
         self.ask(Program::Ffmpeg, arguments).await
     }
 
-    /// Looks at some frames from this second on; whether they are interlaced, and which field is the
-    /// first.
-    pub(super) async fn fields(&self, stream: u32, from: f64) -> Result<Fields, MediaError> {
+    /// Looks at some frames within so many seconds, in the middle rather than at titles; whether they are
+    /// interlaced, and which field is the first.
+    pub(super) async fn fields(&self, stream: u32, duration: f64) -> Result<Fields, MediaError> {
+        let from = match self.input {
+            _ if duration <= 20.0 => 0.0,
+            Input::Whole(_) => duration * 0.3,
+            Input::Arriving(_) => SOON,
+        };
         // combs show without the loop filter as well, which costs a quarter of the decoding
         let before = ["-skip_loop_filter", "all", "-ss", &format!("{from:.3}")].map(str::to_owned);
-        let mut arguments = ffmpeg("info", &before, self.input);
+        let mut arguments = ffmpeg("info", &before, self.input.name());
         let map = format!("0:{stream}");
         let frames = FIELD_FRAMES.to_string();
         let looked_at = [
@@ -175,17 +188,19 @@ impl Prober<'_> {
     fn ffprobe(&self, shown: &[&str]) -> Vec<OsString> {
         let mut arguments: Vec<OsString> = vec!["-v".into(), "error".into()];
         arguments.extend(shown.iter().map(OsString::from));
-        arguments.extend(input::opened(self.input, true));
+        arguments.extend(input::opened(self.input.name(), true));
         arguments
     }
 
     async fn ask(&self, program: Program, arguments: Vec<OsString>) -> Result<Captured, MediaError> {
         let limits = ChildLimits { deadline: LONGEST, ..ChildLimits::default() };
-        self.media.capture(program, arguments, &self.access(), limits, self.cancel).await.map_err(too_slow)
+        let access = self.access();
+        let call = Call { program, args: arguments, access: &access, stdin: self.input.stdin()?, limits };
+        self.media.capture(call, self.cancel).await.map_err(too_slow)
     }
 
     fn access(&self) -> Access {
-        Access { readable: vec![self.input.to_owned()], writable: Vec::new() }
+        Access { readable: self.input.readable(), writable: Vec::new() }
     }
 }
 

@@ -12,13 +12,14 @@ use std::{
 use model::ErrorCode;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Limits, Media, MediaError, Source, sniff};
+use crate::{Arriving, Input, Limits, Media, MediaError, Source, input::LOOK, sniff};
 
 pub(crate) mod boxes;
 mod choose;
 mod clock;
 mod described;
 mod follow;
+mod interleave;
 mod look;
 mod packets;
 mod rate;
@@ -26,7 +27,7 @@ mod report;
 #[cfg(test)]
 mod tests;
 
-use boxes::Boxes;
+use boxes::{Boxes, Front};
 use described::{Described, Stream};
 pub(crate) use look::IN_BLOCKS;
 use look::Prober;
@@ -43,18 +44,50 @@ pub(crate) async fn probe(
 ) -> Result<Source, MediaError> {
     let limits = &media.settings.limits;
     let file = examine(input, limits).await?;
-    let prober = Prober { media, input, cancel };
+    let prober = Prober { media, input: Input::Whole(input), cancel };
     let described = prober.describe().await?;
-    within_limits(&described, limits)?;
-    let indexed = file.vouches_for(&described);
-    let packets = if indexed { Packets::default() } else { prober.packets(&described).await? };
-    let picture = decodable_picture(&prober, &described, &packets).await?;
-    let sounds = decodable_sounds(&prober, &described, picture).await?;
-    if picture.is_none() && sounds.is_empty() {
-        return Err(nothing_in(&described));
+    look(&prober, &file, &described).await
+}
+
+/// Seconds by which tracks may be apart in a file that is read in one go: what is ahead waits in memory.
+const MOST_APART: f64 = 10.0;
+
+/// The same, of an input of which only its front has to be there.
+pub(crate) async fn probe_arriving(
+    media: &Media,
+    input: &Arriving,
+    cancel: &CancellationToken,
+) -> Result<Option<Source>, MediaError> {
+    let Some(file) = examine_front(input, &media.settings.limits).await? else { return Ok(None) };
+    let in_one_go =
+        |boxes: &Boxes| !boxes.chapters && boxes.spread.is_some_and(|spread| spread <= MOST_APART);
+    if !file.boxes.as_ref().is_some_and(in_one_go) {
+        return Ok(None);
     }
-    let asked = report::Asked { file: &file, described: &described, packets: &packets, indexed };
-    let source = report::source(&prober, &asked, picture, &sounds).await?;
+    let prober = Prober { media, input: Input::Arriving(input), cancel };
+    let looked = async {
+        let described = prober.describe().await?;
+        if file.vouches_for(&described) { look(&prober, &file, &described).await.map(Some) } else { Ok(None) }
+    };
+    match looked.await {
+        // the whole tells better what is wrong
+        Err(error) if error.code != ErrorCode::Cancelled => Ok(None),
+        looked => looked,
+    }
+}
+
+async fn look(prober: &Prober<'_>, file: &Examined, described: &Described) -> Result<Source, MediaError> {
+    let limits = &prober.media.settings.limits;
+    within_limits(described, limits)?;
+    let indexed = file.vouches_for(described);
+    let packets = if indexed { Packets::default() } else { prober.packets(described).await? };
+    let picture = decodable_picture(prober, described, &packets).await?;
+    let sounds = decodable_sounds(prober, described, picture).await?;
+    if picture.is_none() && sounds.is_empty() {
+        return Err(nothing_in(described));
+    }
+    let asked = report::Asked { file, described, packets: &packets, indexed };
+    let source = report::source(prober, &asked, picture, &sounds).await?;
     let longest = limits.input_duration.as_secs_f64();
     if source.duration > longest {
         let detail = format!("it lasts {:.0} s; at most {longest:.0} s are allowed", source.duration);
@@ -102,6 +135,32 @@ fn examine_file(path: &Path, most: u64) -> io::Result<Result<Examined, MediaErro
     }
     let boxes = boxes::read(&mut file)?;
     Ok(boxes.as_ref().map_or(Ok(()), |boxes| sound(boxes, size)).map(|()| Examined { size, boxes }))
+}
+
+/// As soon as the index is there; none where it takes the whole.
+async fn examine_front(input: &Arriving, limits: &Limits) -> Result<Option<Examined>, MediaError> {
+    let Some(size) = input.whole().await.filter(|size| *size <= limits.input_bytes) else { return Ok(None) };
+    let mut wanted = 0;
+    loop {
+        let there = tokio::fs::metadata(input.path()).await.map_or(0, |meta| meta.len());
+        let front = if there >= wanted { front(input, size).await } else { Ok(Front::Wait(wanted)) };
+        match front {
+            Ok(Front::Index(boxes)) => {
+                sound(&boxes, size)?;
+                return Ok(Some(Examined { size, boxes: Some(boxes) }));
+            }
+            Ok(Front::Wait(bytes)) if !input.has_ended() => wanted = bytes,
+            _ => return Ok(None),
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+async fn front(input: &Arriving, size: u64) -> io::Result<Front> {
+    let path = input.path().to_owned();
+    tokio::task::spawn_blocking(move || boxes::read_front(&mut File::open(path)?, size))
+        .await
+        .unwrap_or_else(|error| Err(io::Error::other(error)))
 }
 
 fn sound(boxes: &Boxes, size: u64) -> Result<(), MediaError> {

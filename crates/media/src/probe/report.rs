@@ -194,8 +194,7 @@ async fn fields_of(
     if !plausible {
         return Ok((FieldOrder::Progressive, true));
     }
-    let from = if duration > 20.0 { duration * 0.3 } else { 0.0 };
-    let seen = prober.fields(stream.index, from).await?;
+    let seen = prober.fields(stream.index, duration).await?;
     let order = if seen.is_interlaced() { FieldOrder::Interlaced } else { FieldOrder::Progressive };
     Ok((order, seen.top_first >= seen.bottom_first))
 }

@@ -12,8 +12,11 @@ use model::ErrorCode;
 use crate::MediaError;
 
 /// The reading end of a pipe that the files are written to by a thread of the blocking pool. It ends
-/// with the files, or as soon as nobody reads any more.
-pub(crate) fn through_pipe(files: Vec<PathBuf>) -> Result<PipeReader, MediaError> {
+/// with the files, or as soon as nobody reads any more. None without files.
+pub(crate) fn through_pipe(files: Vec<PathBuf>) -> Result<Option<PipeReader>, MediaError> {
+    if files.is_empty() {
+        return Ok(None);
+    }
     let (reader, mut writer) = io::pipe()
         .map_err(|error| MediaError::new(ErrorCode::Internal, format!("no pipe could be made: {error}")))?;
     tokio::task::spawn_blocking(move || {
@@ -24,5 +27,5 @@ pub(crate) fn through_pipe(files: Vec<PathBuf>) -> Result<PipeReader, MediaError
             }
         }
     });
-    Ok(reader)
+    Ok(Some(reader))
 }

@@ -163,10 +163,12 @@ impl Child {
         self.wait().await
     }
 
-    /// Follows FFmpeg's progress to its end; gives up when nothing changes for `stall`.
+    /// Follows FFmpeg's progress to its end; gives up when nothing changes for `stall`, unless it `was_short`
+    /// of input meanwhile.
     pub(crate) async fn follow(
         &mut self,
         stall: Duration,
+        was_short: impl Fn() -> bool,
         mut each: impl FnMut(Progress),
     ) -> Result<Ended, Trouble> {
         let mut progress = Progress::default();
@@ -175,8 +177,15 @@ impl Child {
         if let Some(stdout) = self.stdout.take() {
             let mut lines = BufReader::new(stdout).lines();
             loop {
-                let line = timeout_at(until, lines.next_line()).await.map_err(|_| Trouble::Stalled(stall))?;
-                let Some(line) = line? else { break };
+                let line = match timeout_at(until, lines.next_line()).await {
+                    Ok(line) => line?,
+                    Err(_) if was_short() => {
+                        until = Instant::now() + stall;
+                        continue;
+                    }
+                    Err(_) => return Err(Trouble::Stalled(stall)),
+                };
+                let Some(line) = line else { break };
                 if progress.read(&line) && progress != seen {
                     seen = progress;
                     until = Instant::now() + stall;

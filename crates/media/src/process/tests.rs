@@ -92,8 +92,18 @@ async fn without_progress_it_is_given_up() {
     let mut child =
         shell("echo frame=1; echo progress=continue; while :; do echo progress=continue; done").await;
     let mut seen = Vec::new();
-    let trouble = child.follow(Duration::from_millis(50), |progress| seen.push(progress.frame)).await;
+    let trouble =
+        child.follow(Duration::from_millis(50), || false, |progress| seen.push(progress.frame)).await;
     assert!(matches!(trouble, Err(Trouble::Stalled(_))), "{trouble:?}");
+    assert_eq!(seen, [1]);
+}
+
+#[tokio::test]
+async fn who_is_short_of_input_is_waited_for() {
+    let mut child = shell("sleep 2; echo frame=1; echo progress=end").await;
+    let mut seen = Vec::new();
+    let ended = child.follow(Duration::from_millis(500), || true, |progress| seen.push(progress.frame)).await;
+    assert!(ended.expect("not given up").status.success());
     assert_eq!(seen, [1]);
 }
 
@@ -106,7 +116,7 @@ async fn is_fed_with_files() {
     }
     let mut command = Command::new("/bin/cat");
     command.env_clear();
-    let stdin = feed::through_pipe(files.to_vec()).expect("a pipe");
+    let stdin = feed::through_pipe(files.to_vec()).expect("a pipe").expect("one");
     let mut child = Child::start(command, Some(stdin), LIMITS).await.expect("started");
     let mut said = Vec::new();
     child.lines(100, |line| said.extend_from_slice(line)).await.expect("read");

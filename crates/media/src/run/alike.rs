@@ -7,7 +7,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Verdict, blame};
 use crate::{
-    Media, MediaError, Plan, Program, command,
+    Input, Media, MediaError, Plan, Program, command,
+    media::Call,
     process::{Access, ChildLimits},
 };
 
@@ -22,7 +23,7 @@ pub(super) fn would_help(plan: &Plan, error: &MediaError) -> bool {
 pub(super) async fn made(
     media: &Media,
     plan: &Plan,
-    input: &Path,
+    input: Input<'_>,
     work: &Path,
     cancel: &CancellationToken,
 ) -> Result<Plan, MediaError> {
@@ -30,10 +31,11 @@ pub(super) async fn made(
     for audio in &mut plan.audios {
         audio.is_alike = audio.may_change;
     }
-    let access = Access { readable: vec![input.to_owned()], writable: vec![work.to_owned()] };
+    let access = Access { readable: input.readable(), writable: vec![work.to_owned()] };
     let limits = ChildLimits { deadline: media.settings.limits.run_time, ..ChildLimits::default() };
-    let args = command::making_alike(&plan, input, work);
-    let made = media.capture(Program::Ffmpeg, args, &access, limits, cancel).await?;
+    let args = command::making_alike(&plan, input.name(), work);
+    let call = Call { program: Program::Ffmpeg, args, access: &access, stdin: input.stdin()?, limits };
+    let made = media.capture(call, cancel).await?;
     if made.status.success() {
         return Ok(plan);
     }

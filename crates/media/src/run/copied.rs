@@ -2,13 +2,13 @@
 //! What comes out is compared with this list; and a picture that cannot be cut into segments at its own key
 //! frames is refused.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use model::ErrorCode;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Media, MediaError, Plan, Program, command,
+    Input, Media, MediaError, Plan, Program, command,
     media::Call,
     process::{Access, ChildLimits},
 };
@@ -47,7 +47,7 @@ pub(crate) struct Originals {
 pub(super) async fn originals(
     media: &Media,
     plan: &Plan,
-    input: &Path,
+    input: Input<'_>,
     cancel: &CancellationToken,
 ) -> Result<Originals, MediaError> {
     let videos = plan.videos.iter().filter(|video| video.copied().is_some()).count();
@@ -56,10 +56,10 @@ pub(super) async fn originals(
         return Ok(Originals::default());
     }
     let mut list = List::of(videos, audios);
-    let access = Access { readable: vec![input.to_owned()], writable: Vec::new() };
+    let access = Access { readable: input.readable(), writable: Vec::new() };
     let limits = ChildLimits { deadline: media.settings.limits.run_time, stdout: usize::MAX - 1 };
-    let args = command::copied(plan, input);
-    let call = Call { program: Program::Ffmpeg, args, access: &access, feed: Vec::new(), limits };
+    let args = command::copied(plan, input.name());
+    let call = Call { program: Program::Ffmpeg, args, access: &access, stdin: input.stdin()?, limits };
     let ended = media.lines(call, cancel, |line| list.line(&String::from_utf8_lossy(line))).await?;
     super::finished(Program::Ffmpeg, Ok(ended)).map_err(refused_where_it_changes)?;
     list.check(plan).map_err(|detail| MediaError::new(ErrorCode::NothingToTranscode, detail))?;

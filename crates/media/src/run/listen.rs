@@ -7,7 +7,7 @@ use model::{ErrorCode, Loudness};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Media, MediaError, Plan, Program,
+    Input, Media, MediaError, Plan, Program,
     command::{self, CEILING, Gain},
     process::{Access, Progress},
 };
@@ -23,7 +23,7 @@ const AGAIN: usize = 3;
 pub(super) async fn gains(
     media: &Media,
     plan: &Plan,
-    input: &Path,
+    input: Input<'_>,
     work: &Path,
     mut progress: impl FnMut(Progress),
     cancel: &CancellationToken,
@@ -56,17 +56,17 @@ async fn listen(
     media: &Media,
     plan: &Plan,
     gains: &[Option<Gain>],
-    (input, work): (&Path, &Path),
+    (input, work): (Input<'_>, &Path),
     progress: &mut impl FnMut(Progress),
     cancel: &CancellationToken,
 ) -> Result<String, MediaError> {
-    let access = Access { readable: vec![input.to_owned()], writable: vec![work.to_owned()] };
-    let args = command::listening(plan, gains, input, work);
-    let mut child = media.start(Program::Ffmpeg, &args, &access, None).await?;
+    let access = Access { readable: input.readable(), writable: vec![work.to_owned()] };
+    let args = command::listening(plan, gains, input.name(), work);
+    let mut child = media.start(Program::Ffmpeg, &args, &access, input.stdin()?).await?;
     let ended = tokio::select! {
         biased;
         () = cancel.cancelled() => Err(MediaError::new(ErrorCode::Cancelled, "")),
-        ended = child.follow(media.settings.stall, progress) => super::finished(Program::Ffmpeg, ended),
+        ended = child.follow(media.settings.stall, || input.was_short(), progress) => super::finished(Program::Ffmpeg, ended),
     };
     if ended.is_err() {
         child.kill().await;

@@ -25,7 +25,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Media, MediaError, Plan, Program,
+    Input, Media, MediaError, Plan, Program,
     command::{self, Commands},
     formats, package,
     process::{Access, Child, Ended, Progress, Trouble},
@@ -54,7 +54,7 @@ pub type Told<'a> = (&'a (dyn Fn(f64) + Send + Sync), &'a (dyn Fn(&str) + Send +
 pub(crate) async fn run(
     media: &Media,
     plan: &Plan,
-    input: &Path,
+    input: Input<'_>,
     work: &Path,
     (progress, finished): Told<'_>,
     cancel: &CancellationToken,
@@ -80,7 +80,7 @@ pub(crate) async fn run(
 async fn once(
     media: &Media,
     plan: &Plan,
-    input: &Path,
+    input: Input<'_>,
     work: &Path,
     (progress, finished): Told<'_>,
     cancel: &CancellationToken,
@@ -88,7 +88,7 @@ async fn once(
     let (listened, encoded) = shares(plan, progress);
     let originals = copied::originals(media, plan, input, cancel).await?;
     let gains = listen::gains(media, plan, input, work, listened, cancel).await?;
-    let commands = command::commands(plan, &gains, input, work);
+    let commands = command::commands(plan, &gains, input.name(), work);
     let dir = work.join("out");
     let pipes = prepare(plan, &dir, work, &commands).await.map_err(|error| no_room(&error))?;
     let watch = match plan.segmenting {
@@ -104,7 +104,7 @@ async fn once(
             ErrorCode::EncodingOverLimit,
             format!("it took longer than {} s", limit.as_secs()),
         )),
-        outcome = crew.work(&dir, media.settings.stall, encoded) => outcome,
+        outcome = crew.work(&dir, media.settings.stall, input, encoded) => outcome,
         Err(error) = told(watch.as_ref(), finished) => Err(no_room(&error)),
     };
     let log = match outcome {
@@ -222,7 +222,7 @@ impl Crew {
     async fn start(
         media: &Media,
         commands: &Commands,
-        input: &Path,
+        input: Input<'_>,
         work: &Path,
         pipes: Pipes,
     ) -> Result<Self, MediaError> {
@@ -231,8 +231,8 @@ impl Crew {
             Some(args) => Some(media.start(Program::Packager, args, &own, None).await?),
             None => None,
         };
-        let all = Access { readable: vec![input.to_owned()], ..own };
-        let ffmpeg = media.start(Program::Ffmpeg, &commands.ffmpeg, &all, None).await?;
+        let all = Access { readable: input.readable(), ..own };
+        let ffmpeg = media.start(Program::Ffmpeg, &commands.ffmpeg, &all, input.stdin()?).await?;
         Ok(Self { ffmpeg, packager, pipes })
     }
 
@@ -241,10 +241,11 @@ impl Crew {
         &mut self,
         dir: &Path,
         stall: Duration,
+        input: Input<'_>,
         progress: impl FnMut(Progress),
     ) -> Result<String, MediaError> {
         let Self { ffmpeg, packager, pipes } = self;
-        let follow = ffmpeg.follow(stall, progress);
+        let follow = ffmpeg.follow(stall, || input.was_short(), progress);
         let Some(packager) = packager else {
             return finished(Program::Ffmpeg, follow.await);
         };

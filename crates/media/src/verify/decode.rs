@@ -15,7 +15,7 @@ use super::{
 use crate::{
     Media, MediaError, PictureCodec, Plan, Program,
     media::Call,
-    process::{Access, ChildLimits},
+    process::{Access, ChildLimits, feed},
     run::{Originals, damaged_copy},
 };
 
@@ -74,7 +74,8 @@ pub(super) async fn check_by_ffmpeg(
     let limits = ChildLimits { deadline: media.settings.limits.run_time, stdout: usize::MAX - 1 };
     let args = decoded_frames(track, &stretches);
     let mut counts = vec![0_u64; track.planned.len()];
-    let call = Call { program: Program::Ffmpeg, args, access: &access, feed, limits };
+    let stdin = feed::through_pipe(feed)?;
+    let call = Call { program: Program::Ffmpeg, args, access: &access, stdin, limits };
     let ended = media
         .lines(call, cancel, |line| {
             let stream = String::from_utf8_lossy(line).split(',').next().and_then(|text| text.parse().ok());

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     Light, Media, MediaError, Plan, Program,
     media::Call,
-    process::{Access, ChildLimits},
+    process::{Access, ChildLimits, feed},
 };
 
 /// Share of itself by which a luminance may be off: codecs count in different units.
@@ -50,7 +50,8 @@ async fn first_frame(
     args.extend(words(&["-map", &format!("0:{stream}"), "-frames:v", "1", "-vf", "showinfo"]));
     args.extend(words(&["-f", "null", "-"]));
     let limits = ChildLimits { deadline: media.settings.limits.run_time, ..ChildLimits::default() };
-    let call = Call { program: Program::Ffmpeg, args, access: &access, feed, limits };
+    let stdin = feed::through_pipe(feed)?;
+    let call = Call { program: Program::Ffmpeg, args, access: &access, stdin, limits };
     Ok(media.lines(call, cancel, |_| {}).await?.stderr_tail)
 }
 

@@ -13,7 +13,7 @@ use crate::{
     Media, MediaError, Plan, Program,
     media::Call,
     probe::IN_BLOCKS,
-    process::{Access, ChildLimits},
+    process::{Access, ChildLimits, feed},
     run::{Originals, nothing_decoded},
 };
 
@@ -82,7 +82,8 @@ impl Input {
             None => "pipe:0".into(),
         });
         let limits = ChildLimits { deadline: media.settings.limits.run_time, stdout: usize::MAX - 1 };
-        let call = Call { program: Program::Ffprobe, args, access: &access, feed: self.feed, limits };
+        let stdin = feed::through_pipe(self.feed)?;
+        let call = Call { program: Program::Ffprobe, args, access: &access, stdin, limits };
         media.lines(call, cancel, |line| each(&String::from_utf8_lossy(line))).await
     }
 }
