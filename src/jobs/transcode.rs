@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use media::{Input, Measured, Media, MediaError, Plan, Source};
 use model::{ErrorCode, GroupFormat, OutputFacts, OutputGroup, Stage};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use super::{
     drafts,
@@ -55,16 +55,23 @@ pub(crate) async fn transcode(app: &App, media: &Media, job: &JobContext) -> Res
 
     let deadline = MIN_DEADLINE.max(Duration::from_secs_f64(source.duration.max(0.0) * DEADLINE_FACTOR));
     let source = source.clip(&job.claim.task.spec.extra_options).map_err(|error| failed(job, error))?;
+    let (is_there, shown) = (Notify::new(), || incoming.shown());
     let rest = async {
-        match rest {
-            Some(rest) => rest.await,
-            None => Ok(()),
+        if let Some(rest) = rest {
+            rest.await?;
         }
+        is_there.notify_one();
+        Ok(())
     };
-    let shown = || incoming.shown();
-    let made = make(app, media, job, (input, rest), &source, &shown);
-    let made =
-        tokio::time::timeout(deadline, Box::pin(made)).await.unwrap_or_else(|_| Err(over_deadline(deadline)));
+    // however long the input takes to come
+    let over = async {
+        is_there.notified().await;
+        tokio::time::sleep(deadline).await;
+    };
+    let made = tokio::select! {
+        made = Box::pin(make(app, media, job, (input, rest), &source, &shown)) => made,
+        () = over => Err(over_deadline(deadline)),
+    };
     if let Err(JobError::Retry(_) | JobError::Final(_)) = &made {
         drafts::take_back(app, job).await;
     }

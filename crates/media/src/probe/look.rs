@@ -144,7 +144,9 @@ impl Prober<'_> {
             Input::Arriving(_) => SOON,
         };
         // combs show without the loop filter as well, which costs a quarter of the decoding
-        let before = ["-skip_loop_filter", "all", "-ss", &format!("{from:.3}")].map(str::to_owned);
+        // any frames do: those from the key frame to the exact place need not be decoded
+        let before = ["-skip_loop_filter", "all", "-noaccurate_seek", "-ss", &format!("{from:.3}")];
+        let before = before.map(str::to_owned);
         let mut arguments = ffmpeg("info", &before, self.input.name());
         let map = format!("0:{stream}");
         let frames = FIELD_FRAMES.to_string();
