@@ -76,7 +76,7 @@ async fn what_is_still_coming_is_what_it_will_be() {
     let probed: Vec<_> = probed.buffer_unordered(2).filter_map(std::future::ready).collect().await;
     let (good, bad): (Vec<_>, Vec<_>) = probed.into_iter().partition(Result::is_ok);
     assert!(bad.is_empty(), "{bad:#?}");
-    assert!(good.len() >= 20, "only {}", good.len());
+    assert!(good.len() >= 10, "only {}", good.len());
 }
 
 struct Corpus {
