@@ -101,7 +101,9 @@ pub(super) fn heard(plan: &Plan, audio: &AudioPlan, name: &str, gain: Option<Gai
         -i64::from(before)
     );
     if audio.silence > 0.0 {
-        graph.push_str(&format!(",apad=pad_dur={}", seconds(audio.silence)));
+        // up to the end of all, wherever it really ends
+        let before = f64::from(before) / f64::from(audio.sample_rate);
+        graph.push_str(&format!(",apad=whole_dur={}", seconds(plan.duration + before)));
     }
     if plan.clip.is_some() {
         graph.push_str(&format!(",atrim=end={}", seconds(plan.duration)));
