@@ -214,7 +214,8 @@ fn broadcast(folder: &Path) -> Vec<u8> {
     make(&words, "broadcast.mkv")
 }
 
-/// The media tools, but an FFmpeg that encodes reads so many bytes of its input, and then the gate.
+/// The media tools, but an FFmpeg that encodes reads so many bytes of its input, be it a file or one that is
+/// still arriving, and then the gate.
 fn stopping_tools(folder: &Path, first: usize, gate: &Path) -> PathBuf {
     let (tools, real) = (folder.join("tools"), tools());
     fs::create_dir(&tools).expect("made");
@@ -225,6 +226,7 @@ fn stopping_tools(folder: &Path, first: usize, gate: &Path) -> PathBuf {
     let script = format!(
         "#!/bin/sh\nPATH=/usr/bin:/bin\n\
          case \" $* \" in *' -progress '*) ;; *) exec '{real}' \"$@\" ;; esac\n\
+         input=/dev/stdin\n\
          for word do\n shift\n case $word in file:*/input) input=${{word#file:}} word=pipe:0 ;; esac\n set -- \"$@\" \"$word\"\ndone\n\
          {{ head -c {first} \"$input\"; cat '{gate}'; }} | '{real}' \"$@\"\n",
         real = real.display()

@@ -28,6 +28,8 @@ pub(crate) struct Boxes {
     pub reach: u64,
     /// Milliseconds that a track lasts by its header, and by the times of its samples, where these are far more.
     pub contradiction: Option<(u64, u64)>,
+    /// Ticks of a second by a track's header, where FFmpeg takes them for one: it counts them as a positive `int`.
+    pub no_clock: Option<u32>,
     /// Seconds by which one track is ahead of another where their data lie side by side; none when that
     /// cannot be said, or when a track's data are not in order.
     pub spread: Option<f64>,
@@ -172,7 +174,10 @@ fn track(body: &[u8], boxes: &mut Boxes) {
         boxes.encrypted.get_or_insert(scheme);
     }
     boxes.reach = boxes.reach.max(reach(table).unwrap_or(0));
-    let lengths = child(media, b"mdhd").and_then(said).zip(child(table, b"stts").and_then(summed));
+    let header = child(media, b"mdhd");
+    let second = header.and_then(ticks).filter(|second| !(1..=i32::MAX as u32).contains(second));
+    boxes.no_clock = boxes.no_clock.or(second);
+    let lengths = header.and_then(said).zip(child(table, b"stts").and_then(summed));
     if let Some(((second, said), summed)) = lengths {
         let milliseconds = |ticks: u64| (u128::from(ticks) * 1000 / u128::from(second)) as u64;
         let (said, summed) = (milliseconds(said), milliseconds(summed));
@@ -187,13 +192,18 @@ pub(super) fn is_shown(media: &[u8]) -> bool {
     handler == b"vide" || handler == b"soun"
 }
 
+/// Ticks of a second, by a media header.
+fn ticks(header: &[u8]) -> Option<u32> {
+    number32(header, if *header.first()? == 1 { 20 } else { 12 })
+}
+
 /// Ticks of a second, and of the track, by a media header.
 pub(super) fn said(header: &[u8]) -> Option<(u32, u64)> {
-    let (second, said) = match header.first()? {
-        1 => (number32(header, 20)?, number64(header, 24)?),
-        _ => (number32(header, 12)?, u64::from(number32(header, 16)?)),
+    let said = match header.first()? {
+        1 => number64(header, 24)?,
+        _ => u64::from(number32(header, 16)?),
     };
-    (second > 0).then_some((second, said))
+    ticks(header).filter(|second| *second > 0).map(|second| (second, said))
 }
 
 /// Ticks that all samples of a table last together; those that would be negative are not believed.
@@ -328,6 +338,10 @@ mod tests {
     /// Two chunks of two samples each, at these offsets. Each lasts 100 ticks, which are a second; the last one
     /// may do so longer than the header says.
     fn movie_of(offsets: [u32; 2], entry: &[u8; 4], lasts: u32) -> Vec<u8> {
+        movie_with(100, offsets, entry, lasts)
+    }
+
+    fn movie_with(second: u32, offsets: [u32; 2], entry: &[u8; 4], lasts: u32) -> Vec<u8> {
         let table = [
             boxed(b"stsd", &[numbers(&[0, 1]), boxed(entry, b"....schm\0\0\0\0cenc\0\0")].concat()),
             boxed(b"stts", &numbers(&[0, 2, 3, 100, 1, lasts])),
@@ -337,7 +351,7 @@ mod tests {
         ]
         .concat();
         let handler = boxed(b"hdlr", b"\0\0\0\0\0\0\0\0vide\0\0\0\0");
-        let header = boxed(b"mdhd", &numbers(&[0, 0, 0, 100, 400, 0]));
+        let header = boxed(b"mdhd", &numbers(&[0, 0, 0, second, 400, 0]));
         let media = [handler, header, boxed(b"minf", &boxed(b"stbl", &table))].concat();
         boxed(b"moov", &boxed(b"trak", &boxed(b"mdia", &media)))
     }
@@ -363,6 +377,16 @@ mod tests {
     fn an_index_that_contradicts_its_header(#[case] lasts: u32, #[case] contradiction: Option<(u64, u64)>) {
         let file = [boxed(b"ftyp", b"isom"), movie_of([0, 0], b"avc1", lasts)].concat();
         assert_eq!(read_bytes(&file).expect("boxes").contradiction, contradiction);
+    }
+
+    #[rstest]
+    #[case(1, None)]
+    #[case(0x7fff_ffff, None)]
+    #[case(0, Some(0))]
+    #[case(0x8000_0000, Some(0x8000_0000))]
+    fn a_clock_that_ffmpeg_does_not_take(#[case] second: u32, #[case] no_clock: Option<u32>) {
+        let file = [boxed(b"ftyp", b"isom"), movie_with(second, [0, 0], b"avc1", 100)].concat();
+        assert_eq!(read_bytes(&file).expect("boxes").no_clock, no_clock);
     }
 
     #[test]

@@ -165,20 +165,28 @@ async fn front(input: &Arriving, size: u64) -> io::Result<Front> {
 
 fn sound(boxes: &Boxes, size: u64) -> Result<(), MediaError> {
     let invalid = |detail: String| Err(MediaError::new(ErrorCode::InvalidInput, detail));
-    match &boxes.encrypted {
-        Some(scheme) => invalid(format!("it is encrypted ({scheme})")),
-        None if !boxes.fragmented && boxes.reach > size => invalid(format!(
+    if let Some(scheme) = &boxes.encrypted {
+        return invalid(format!("it is encrypted ({scheme})"));
+    }
+    if let Some(ticks) = boxes.no_clock {
+        return invalid(format!("its index is damaged: the clock of a track has {ticks} ticks a second"));
+    }
+    if boxes.fragmented {
+        return Ok(());
+    }
+    if boxes.reach > size {
+        return invalid(format!(
             "it is truncated: its index names data up to byte {}, and the file has {size} bytes",
             boxes.reach
+        ));
+    }
+    match boxes.contradiction {
+        Some((said, summed)) => invalid(format!(
+            "its index contradicts itself: a track lasts {:.1} s by its header, and {:.1} s by its samples",
+            said as f64 / 1e3,
+            summed as f64 / 1e3
         )),
-        None => match boxes.contradiction.filter(|_| !boxes.fragmented) {
-            Some((said, summed)) => invalid(format!(
-                "its index contradicts itself: a track lasts {:.1} s by its header, and {:.1} s by its samples",
-                said as f64 / 1e3,
-                summed as f64 / 1e3
-            )),
-            None => Ok(()),
-        },
+        None => Ok(()),
     }
 }
 

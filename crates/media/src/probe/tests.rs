@@ -34,6 +34,14 @@ fn an_index_that_contradicts_itself() {
 }
 
 #[test]
+fn a_clock_that_is_none() {
+    let boxes = Boxes { indexed: true, no_clock: Some(0), ..Boxes::default() };
+    let error = sound(&boxes, 9).expect_err("damaged");
+    let said = "its index is damaged: the clock of a track has 0 ticks a second";
+    assert_eq!((error.code, error.detail.as_str()), (ErrorCode::InvalidInput, said));
+}
+
+#[test]
 fn encryption_and_dolby_vision_without_base_are_named() {
     let boxes = Boxes { encrypted: Some("cbcs".to_owned()), ..Boxes::default() };
     assert_eq!(sound(&boxes, 1).expect_err("encrypted").detail, "it is encrypted (cbcs)");
