@@ -131,7 +131,7 @@ fn files(dir: &Path, folder: &str) -> Vec<PathBuf> {
 }
 
 fn lose_a_segment(dir: &Path) {
-    fs::remove_file(&files(dir, "audio")[1]).expect("removed");
+    fs::remove_file(&files(dir, "144p")[1]).expect("removed");
 }
 
 fn empty_a_segment(dir: &Path) {

@@ -209,14 +209,20 @@ impl Clock {
         }
     }
 
-    /// Seconds, from the first packet that is shown to the end of the last; none when none is.
+    /// Seconds, from the first packet that is shown to the end of the last, what is in doubt with them; none when
+    /// none is.
     fn span(&self) -> Option<(f64, f64)> {
         let seconds = |ticks: i64, run: &Run| ticks.saturating_sub(run.ahead) as f64 / self.second;
         let spans = self
             .runs
             .iter()
             .filter_map(|run| run.shown.map(|(first, _, end)| (seconds(first, run), seconds(end, run))));
-        spans.reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)))
+        let latest = self.runs.last().into_iter();
+        let doubts = latest.flat_map(|run| {
+            let end = |doubt: &Doubt| doubt.shown.saturating_add(doubt.duration);
+            self.doubts.iter().map(move |doubt| (seconds(doubt.shown, run), seconds(end(doubt), run)))
+        });
+        spans.chain(doubts).reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)))
     }
 
     /// What was found.
@@ -262,17 +268,29 @@ pub(super) fn settle(clocks: &mut BTreeMap<u32, Clock>) {
     for clock in clocks.values_mut() {
         clock.settle();
     }
+    // what leaps is no witness of what is in doubt
+    take_back(clocks);
+    let doubts: Vec<_> =
+        clocks.iter_mut().map(|(stream, clock)| (*stream, std::mem::take(&mut clock.doubts))).collect();
     let spans: Vec<_> = spans(clocks).collect();
-    for (stream, clock) in clocks.iter_mut() {
-        let all = whole(spans.iter()).filter(|_| spans.iter().any(|(other, ..)| other != stream));
-        for doubt in std::mem::take(&mut clock.doubts) {
-            let (shown, decoded) = (doubt.shown as f64 / clock.second, doubt.decoded as f64 / clock.second);
+    for (stream, doubts) in doubts {
+        let Some(clock) = clocks.get_mut(&stream) else { continue };
+        let all = whole(spans.iter()).filter(|_| spans.iter().any(|(other, ..)| *other != stream));
+        let (ahead, second) = (clock.runs.last().map_or(0, |run| run.ahead), clock.second);
+        let seconds = |ticks: i64| ticks.saturating_sub(ahead) as f64 / second;
+        for doubt in doubts {
+            let (shown, decoded) = (seconds(doubt.shown), seconds(doubt.decoded));
             match all {
                 Some(all) if is_nowhere(shown, shown - decoded, all, all) => clock.misplace(doubt),
                 _ => clock.show(doubt.shown, doubt.duration),
             }
         }
     }
+    take_back(clocks);
+}
+
+/// Takes back all leaps that lead nowhere.
+fn take_back(clocks: &mut BTreeMap<u32, Clock>) {
     while let Some((stream, run)) = leap(clocks) {
         clocks.entry(stream).and_modify(|clock| clock.take_back(run));
     }

@@ -229,6 +229,18 @@ mod tests {
         assert_eq!(walk(&["video", "audio"], false, &packets).corrections, [], "the picture is there too");
     }
 
+    /// The last picture is shown where the sound seems to be, which is nowhere.
+    #[test]
+    fn what_leaps_is_no_witness_of_what_is_in_doubt() {
+        let mut packets = at(0, &[0, 40, 80]);
+        packets.extend([(0, 60_000, 120, 40), (0, 160, 160, 40)]);
+        packets.extend(at(1, &[0, 40, 480_000]));
+        let walked = walk(&["video", "audio"], false, &packets);
+        let corrections = [off(0, 3, 59_880, true), off(0, 4, -59_880, true), off(1, 2, 479_920, false)];
+        assert_eq!(walked.corrections, corrections);
+        assert_eq!(walked.streams[&0].end, Some(200));
+    }
+
     #[test]
     fn subtitles_are_no_witness() {
         let packets = [at(0, &[0, 40, 80, 90_000]), at(1, &[0, 40])].concat();
