@@ -42,8 +42,8 @@ pub(super) struct Incoming<'a> {
     is_run: AtomicBool,
     /// When it was first read, as far as is known.
     read_since: OnceLock<Instant>,
-    /// Somebody can see the first segments.
-    is_shown: AtomicBool,
+    /// The first segments are waited for.
+    is_awaited: AtomicBool,
 }
 
 impl<'a> Incoming<'a> {
@@ -59,7 +59,7 @@ impl<'a> Incoming<'a> {
             began_again: AtomicBool::new(false),
             is_run: AtomicBool::new(false),
             read_since: OnceLock::new(),
-            is_shown: AtomicBool::new(false),
+            is_awaited: AtomicBool::new(true),
         };
         (this, arriving)
     }
@@ -71,20 +71,27 @@ impl<'a> Incoming<'a> {
     /// Whether it is to be read before all of it is there: where a player waits for it, and once. What has
     /// failed before is given all the time it takes.
     pub(super) fn is_urgent(&self) -> bool {
-        let options = &self.job.claim.task.spec.extra_options;
+        let claim = &self.job.claim;
+        let options = &claim.task.spec.extra_options;
         let from_start = options.start.unwrap_or(0.0) <= 0.0;
-        options.early_playlist == Some(true) && from_start && self.job.claim.claims == 1
+        options.early_playlist == Some(true) && from_start && (claim.tries, claim.claims) == (0, 1)
+    }
+
+    /// Whether it came from its start again, so that what was read of it may be another version's.
+    pub(super) fn began_again(&self) -> bool {
+        self.began_again.load(Ordering::SeqCst)
     }
 
     /// Says that a run reads it from now on; false where it cannot.
     pub(super) fn run(&self) -> bool {
-        self.is_run.store(true, Ordering::SeqCst);
-        !self.began_again.load(Ordering::SeqCst)
+        let can = !self.began_again();
+        self.is_run.store(can, Ordering::SeqCst);
+        can
     }
 
-    /// Says that somebody can see the first segments.
-    pub(super) fn shown(&self) {
-        self.is_shown.store(true, Ordering::Relaxed);
+    /// Lets it come as fast as it can: the first segments are there, or nobody waits for them.
+    pub(super) fn go_on(&self) {
+        self.is_awaited.store(false, Ordering::Relaxed);
     }
 
     /// Fetches all of it.
@@ -113,7 +120,7 @@ impl<'a> Incoming<'a> {
 
     /// Whether all that is read of it was sent in one go, so that it is one version's.
     fn is_one(&self) -> Result<(), JobError> {
-        if !(self.began_again.load(Ordering::SeqCst) && self.is_run.load(Ordering::SeqCst)) {
+        if !(self.began_again() && self.is_run.load(Ordering::SeqCst)) {
             return Ok(());
         }
         let input = self.job.claim.task.spec.input.redacted();
@@ -135,7 +142,7 @@ impl<'a> Incoming<'a> {
     /// Whether enough has come for the first segments, which are not there yet.
     fn rests(&self) -> bool {
         let read = self.arrival.read_up_to();
-        if read == 0 || self.is_shown.load(Ordering::Relaxed) {
+        if read == 0 || !self.is_awaited.load(Ordering::Relaxed) {
             return false;
         }
         let since = self.read_since.get_or_init(Instant::now);

@@ -39,12 +39,16 @@ pub(crate) async fn transcode(app: &App, media: &Media, job: &JobContext) -> Res
     let soon = tokio::select! {
         biased;
         fetched = &mut fetching => fetched.map(|()| None)?,
-        source = soon => Some(source.map_err(|error| failed(job, error))?),
+        source = soon => match source {
+            Err(_) if incoming.began_again() => Some(None),
+            source => Some(source.map_err(|error| failed(job, error))?),
+        },
     };
     let (source, input, rest) = match soon {
         Some(Some(source)) if incoming.run() => (source, Input::Arriving(&arriving), Some(fetching)),
         soon => {
             if soon.is_some() {
+                incoming.go_on();
                 fetching.await?;
             }
             let source = media.probe(incoming.path(), &job.work, &job.cancel).await;
@@ -55,12 +59,15 @@ pub(crate) async fn transcode(app: &App, media: &Media, job: &JobContext) -> Res
 
     let deadline = MIN_DEADLINE.max(Duration::from_secs_f64(source.duration.max(0.0) * DEADLINE_FACTOR));
     let source = source.clip(&job.claim.task.spec.extra_options).map_err(|error| failed(job, error))?;
-    let (is_there, shown) = (Notify::new(), || incoming.shown());
+    let (is_there, shown) = (Notify::new(), || incoming.go_on());
+    if rest.is_none() {
+        is_there.notify_one();
+    }
     let rest = async {
         if let Some(rest) = rest {
             rest.await?;
+            is_there.notify_one();
         }
-        is_there.notify_one();
         Ok(())
     };
     // however long the input takes to come
@@ -78,7 +85,7 @@ pub(crate) async fn transcode(app: &App, media: &Media, job: &JobContext) -> Res
     made
 }
 
-/// Makes it of an input, while the rest of that comes; tells when somebody can see the first segments.
+/// Makes it of an input, while the rest of that comes; tells when nobody waits for the first segments any more.
 async fn make(
     app: &App,
     media: &Media,
@@ -96,6 +103,9 @@ async fn make(
         media::plan(template, source, &media.settings.plan_settings()).map_err(|error| failed(job, error))?;
     let mut putting = Putting::begin(app, job).await?;
     plan.early = putting.is_early() && job.claim.task.spec.extra_options.early_playlist == Some(true);
+    if !plan.early {
+        shown();
+    }
     let (tell, finished) = mpsc::unbounded_channel();
     let stop = job.cancel.child_token();
     // whichever fails first stops the other

@@ -32,6 +32,7 @@ pub(crate) struct Boxes {
     pub no_clock: Option<u32>,
     /// Seconds by which one track is ahead of another where their data lie side by side; none when that
     /// cannot be said, or when a track's data are not in order.
+    /// Only asked of a file that is still arriving.
     pub spread: Option<f64>,
     /// Whether a track is another's chapters, which FFmpeg reads out of their turn.
     pub chapters: bool,
@@ -54,18 +55,24 @@ pub(super) enum Front {
 /// When the file cannot be read.
 pub(super) fn read_front(file: &mut (impl Read + Seek), whole: u64) -> io::Result<Front> {
     let there = file.seek(SeekFrom::End(0))?;
-    let mut at = 0;
+    let mut at = 0_u64;
     for _ in 0..MOST_BOXES {
-        if there < whole.min(at + HEAD) {
-            return Ok(Front::Wait(whole.min(at + HEAD)));
+        let wanted = whole.min(at.saturating_add(HEAD));
+        if there < wanted {
+            return Ok(Front::Wait(wanted));
         }
         let Some(head) = Head::read(file, at, whole)? else { return Ok(Front::Whole) };
         match &head.kind {
             b"moov" if head.body_length() > MOST_INDEX || head.end > whole => return Ok(Front::Whole),
             b"moov" if head.end > there => return Ok(Front::Wait(head.end)),
             b"moov" => {
+                let index = read_body(file, &head)?;
                 let mut boxes = Boxes { indexed: true, ..Boxes::default() };
-                movie(&read_body(file, &head)?, &mut boxes);
+                movie(&index, &mut boxes);
+                if boxes.fragmented {
+                    return Ok(Front::Whole);
+                }
+                boxes.spread = interleave::spread(&index);
                 return Ok(Front::Index(boxes));
             }
             b"mdat" | b"moof" => return Ok(Front::Whole),
@@ -160,7 +167,6 @@ fn movie(index: &[u8], boxes: &mut Boxes) {
             _ => {}
         }
     }
-    boxes.spread = interleave::spread(index);
 }
 
 fn track(body: &[u8], boxes: &mut Boxes) {
@@ -424,13 +430,16 @@ mod tests {
         assert_eq!(front(&file[..16], whole), Front::Wait(28));
         assert_eq!(front(&file[..30], whole), Front::Wait(end));
         let Front::Index(boxes) = front(&file[..end as usize], whole) else { panic!("it is there") };
-        assert_eq!(Some(boxes), read_bytes(&file));
+        assert_eq!(boxes.spread, Some(0.0));
+        assert_eq!(Some(Boxes { spread: None, ..boxes }), read_bytes(&file));
     }
 
     #[rstest]
     #[case::data_first(&[boxed(b"mdat", b""), boxed(b"moov", b"")])]
     #[case::fragments(&[boxed(b"moof", b"")])]
     #[case::longer_than_the_file(&[vec![0, 0, 9, 9], b"moov".to_vec()])]
+    #[case::a_fragmented_one(&[boxed(b"moov", &boxed(b"mvex", b""))])]
+    #[case::endless(&[[&[0, 0, 0, 1][..], b"free", &[0xff; 8]].concat()])]
     #[case::nothing(&[])]
     fn all_else_takes_the_whole(#[case] boxes: &[Vec<u8>]) {
         let file = [boxed(b"ftyp", b"isom"), boxes.concat()].concat();

@@ -2,8 +2,11 @@
 
 use super::boxes::{Chunks, child, children, is_shown, number32, said};
 
-/// Samples of a file that are looked at: 12 h of a picture and of several sounds.
+/// Samples of a track that are looked at: 12 h of any.
 const MOST_SAMPLES: u64 = 20_000_000;
+/// Tracks, and chunks of all of them, that are looked at.
+const MOST_TRACKS: usize = 64;
+const MOST_CHUNKS: usize = 4 << 20;
 
 /// Samples that lie together.
 struct Chunk {
@@ -21,7 +24,10 @@ pub(super) fn spread(index: &[u8]) -> Option<f64> {
     let mut chunks = Vec::new();
     let mut count = 0;
     for track in tracks.filter_map(|track| child(track, b"mdia")).filter(|media| is_shown(media)) {
-        chunks.extend(chunks_of(track, count)?);
+        if count == MOST_TRACKS {
+            return None;
+        }
+        chunks.extend(chunks_of(track, count, MOST_CHUNKS - chunks.len())?);
         count += 1;
     }
     chunks.sort_by_key(|chunk: &Chunk| chunk.offset);
@@ -41,11 +47,15 @@ pub(super) fn spread(index: &[u8]) -> Option<f64> {
     Some(most)
 }
 
-fn chunks_of(media: &[u8], track: usize) -> Option<Vec<Chunk>> {
+/// None when there are more than so many.
+fn chunks_of(media: &[u8], track: usize, most: usize) -> Option<Vec<Chunk>> {
     let table = child(media, b"minf").and_then(|body| child(body, b"stbl"))?;
     let (second, _) = said(child(media, b"mdhd")?)?;
     let (places, runs, times) = (Chunks::read(table)?, child(table, b"stsc")?, child(table, b"stts")?);
     let mut clock = Clock { times, entry: 0, left: 0, lasts: 0, now: 0, read: 0 };
+    if places.count() > most {
+        return None;
+    }
     let mut run = 0;
     let mut chunks = Vec::with_capacity(places.count());
     for number in 0..places.count() {
@@ -142,6 +152,16 @@ mod tests {
     ) {
         let text = track(b"text", &[(500, 7)]);
         assert_eq!(spread(&[track(b"vide", picture), track(b"soun", sound), text].concat()), spread_wanted);
+    }
+
+    #[test]
+    fn too_much_is_not_looked_at() {
+        let none = track(b"soun", &[]);
+        assert_eq!(spread(&vec![none.clone(); MOST_TRACKS].concat()), Some(0.0));
+        assert_eq!(spread(&vec![none; MOST_TRACKS + 1].concat()), None);
+        let media = track(b"vide", &[(1, 0), (1, 20)]);
+        let media = child(child(&media, b"trak").expect("a track"), b"mdia").expect("media");
+        assert!(chunks_of(media, 0, 2).is_some() && chunks_of(media, 0, 1).is_none());
     }
 
     #[test]

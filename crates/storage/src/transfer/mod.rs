@@ -123,6 +123,10 @@ impl Fetch<'_> {
         }
         match status {
             StatusCode::OK | StatusCode::NON_AUTHORITATIVE_INFORMATION => {
+                if self.file.length() > 0 {
+                    // before who reads it can see other bytes there
+                    (self.progress)(0, self.total);
+                }
                 self.file.empty().await.map_err(|error| Stop::Final(disk(&error)))?;
                 (self.version, self.total) = (Some(version), response.content_length());
             }
