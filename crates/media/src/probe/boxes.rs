@@ -320,7 +320,7 @@ pub(crate) fn number64(bytes: &[u8], at: usize) -> Option<u64> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::io::Write;
 
     use proptest::prelude::*;
@@ -328,12 +328,12 @@ mod tests {
 
     use super::*;
 
-    fn boxed(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
+    pub(crate) fn boxed(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
         let size = u32::try_from(body.len() + 8).expect("small");
         [&size.to_be_bytes()[..], kind, body].concat()
     }
 
-    fn numbers(numbers: &[u32]) -> Vec<u8> {
+    pub(crate) fn numbers(numbers: &[u32]) -> Vec<u8> {
         numbers.iter().flat_map(|number| number.to_be_bytes()).collect()
     }
 

@@ -110,16 +110,10 @@ mod tests {
     use proptest::prelude::*;
     use rstest::rstest;
 
-    use super::*;
-
-    fn boxed(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
-        let size = u32::try_from(body.len() + 8).expect("small");
-        [&size.to_be_bytes()[..], kind, body].concat()
-    }
-
-    fn numbers(numbers: &[u32]) -> Vec<u8> {
-        numbers.iter().flat_map(|number| number.to_be_bytes()).collect()
-    }
+    use super::{
+        super::boxes::tests::{boxed, numbers},
+        *,
+    };
 
     /// A track with chunks of this many samples at these places; each sample lasts a second.
     fn track(kind: &[u8; 4], chunks: &[(u32, u32)]) -> Vec<u8> {
