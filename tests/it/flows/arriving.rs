@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::Semaphore};
 
 use super::{
-    media_files::{decodes, ffmpeg},
+    media_files::{decodes, noise},
     receiver::Receiver,
     session::Session,
 };
@@ -110,7 +110,8 @@ struct Task {
 impl Task {
     /// Creates it, and waits until its main playlist can be fetched.
     async fn shown_half_way(answers: &[Answer]) -> Self {
-        let source = Source::start(clip(), answers).await;
+        let folder = tempfile::tempdir().expect("a folder");
+        let source = Source::start(noise(folder.path()), answers).await;
         let session = Session::start(&["--set", "worker.lease=6s"], [].into()).await;
         let receiver = Receiver::start(200).await;
         let storage = session.add_storage(json!({"notify": receiver.url})).await.id;
@@ -156,17 +157,6 @@ impl Task {
 fn files_below(folder: &std::path::Path) -> usize {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     entries.map(|entry| if entry.path().is_dir() { files_below(&entry.path()) } else { 1 }).sum()
-}
-
-/// 24 s of noise, of which much comes out: the packager reads 64 KiB at once. The index is in front.
-fn clip() -> Vec<u8> {
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("clip.mp4");
-    let words = "-f lavfi -i testsrc2=s=128x72:r=25:d=24,noise=alls=60:allf=t -f lavfi -i anoisesrc=d=24:a=0.5 \
-                 -c:v libx264 -preset ultrafast -pix_fmt yuv420p -c:a aac -b:a 192k -movflags +faststart";
-    let words = words.split_whitespace().map(String::from).chain([file.display().to_string()]);
-    ffmpeg(&words.collect::<Vec<_>>());
-    std::fs::read(file).expect("readable")
 }
 
 #[rstest]

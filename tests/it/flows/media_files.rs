@@ -41,6 +41,22 @@ pub(super) fn clip(folder: &Path, seconds: u32) -> PathBuf {
     file
 }
 
+/// 24 s of noise, of which much comes out: the packager reads 64 KiB at once. The index is in front.
+pub(super) fn noise(folder: &Path) -> Vec<u8> {
+    made(
+        &folder.join("clip.mp4"),
+        "-f lavfi -i testsrc2=s=128x72:r=25:d=24,noise=alls=60:allf=t -f lavfi -i anoisesrc=d=24:a=0.5 \
+         -c:v libx264 -preset ultrafast -pix_fmt yuv420p -c:a aac -b:a 192k -movflags +faststart",
+    )
+}
+
+/// What FFmpeg writes into a file when it is told these words.
+pub(super) fn made(file: &Path, words: &str) -> Vec<u8> {
+    let words = words.split_whitespace().map(String::from).chain([file.display().to_string()]);
+    ffmpeg(&words.collect::<Vec<_>>());
+    std::fs::read(file).expect("readable")
+}
+
 /// A red PNG.
 pub(super) fn logo(folder: &Path) -> PathBuf {
     let file = folder.join("logo.png");

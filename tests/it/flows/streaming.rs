@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use tokio::io::AsyncWriteExt as _;
 
 use super::{
-    media_files::{decodes, ffmpeg, tools},
+    media_files::{decodes, made, noise, tools},
     receiver::Receiver,
     session::Session,
     stores,
@@ -47,7 +47,7 @@ struct Halved {
 
 impl Halved {
     async fn start(storage: Value) -> Self {
-        Self::with(storage, clip).await
+        Self::with(storage, noise).await
     }
 
     /// With what this makes in a folder.
@@ -182,24 +182,9 @@ fn has_segments(keys: &BTreeSet<String>) -> bool {
     ["72p", "36p", "audio"].iter().all(|stream| keys.contains(&format!("{FOLDER}/{stream}/seg_00002.ts")))
 }
 
-/// 24 s of noise, of which much comes out: the packager reads 64 KiB at once. The index is in front.
-fn clip(folder: &Path) -> Vec<u8> {
-    let file = folder.join("clip.mp4");
-    let words = "-f lavfi -i testsrc2=s=128x72:r=25:d=24,noise=alls=60:allf=t -f lavfi -i anoisesrc=d=24:a=0.5 \
-                 -c:v libx264 -preset ultrafast -pix_fmt yuv420p -c:a aac -b:a 192k -movflags +faststart";
-    let words = words.split_whitespace().map(String::from).chain([file.display().to_string()]);
-    ffmpeg(&words.collect::<Vec<_>>());
-    fs::read(file).expect("readable")
-}
-
-/// The same with a sound that has two channels for 20 s, and six for the rest.
+/// As `noise`, with a sound that has two channels for 20 s, and six for the rest.
 fn broadcast(folder: &Path) -> Vec<u8> {
-    let make = |words: &str, name: &str| {
-        let file = folder.join(name);
-        let words = words.split_whitespace().map(String::from).chain([file.display().to_string()]);
-        ffmpeg(&words.collect::<Vec<_>>());
-        fs::read(file).expect("readable")
-    };
+    let make = |words: &str, name: &str| made(&folder.join(name), words);
     let sounds = [("stereo", 20), ("5.1", 12)].map(|(layout, seconds)| {
         let noise = format!("-f lavfi -i anoisesrc=d={seconds}:a=0.1 -af aformat=channel_layouts={layout}");
         make(&format!("{noise} -c:a ac3 -b:a 384k"), &format!("{layout}.ac3"))
