@@ -13,7 +13,7 @@ use store::{Cipher, CipherError, Store, StoreError, StoreOptions};
 use crate::{
     api::{SignIns, Streams, Throttle},
     config::Settings,
-    links::Links,
+    signed_links::Links,
     uploads::Uploads,
 };
 

@@ -16,15 +16,14 @@
 //! Whatever is killed when, one of these rows says what is still to be done: an unfinished task has
 //! a job, an ended one has told its receiver or has a callback that is owed.
 
+mod access_keys;
 pub mod api;
 pub mod app;
 pub mod cli;
 pub mod config;
-mod first_key;
+mod input_storage;
 mod jobs;
-mod keys;
-mod links;
-mod sources;
+mod signed_links;
 pub mod telemetry;
 mod uploads;
 mod worker;

@@ -8,7 +8,7 @@ use net::Client;
 use url::Url;
 
 use super::error::ApiError;
-use crate::{app::App, sources};
+use crate::{app::App, input_storage};
 
 /// A look-up that takes longer is left to the connection.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -47,7 +47,7 @@ pub(super) async fn check_input(
         InputPlace::Web(url) => Ok(check(&app.net, url).await.map_err(wrong)?),
         InputPlace::Upload(id) => Ok(app.store.upload(&own.tenant, id).await.map(|_| ())?),
         InputPlace::Object { kind, bucket, .. } => {
-            let found = sources::storage_of(&app.store, own, *kind, bucket).await?;
+            let found = input_storage::find(&app.store, own, *kind, bucket).await?;
             found.map(|_| ()).ok_or_else(|| {
                 wrong(format!("no storage of yours is the bucket `{kind}://{bucket}/`; add one")).into()
             })

@@ -16,7 +16,7 @@ use super::{
     error::{ApiError, BadParam, Conflict, Forbidden, NotFound},
     extract::{Body, NoQuery, Query},
 };
-use crate::{app::App, keys};
+use crate::{access_keys, app::App};
 
 /// A key to make.
 #[derive(Deserialize, ToSchema)]
@@ -56,7 +56,7 @@ pub(super) async fn add_key(
         return Err(ApiError::new(ErrorCode::Forbidden, problem));
     }
     let (role, now) = (request.role.unwrap_or(Role::Member), app.clock.now());
-    let generated = tokio::task::spawn_blocking(move || keys::generate(tenant, role, now)).await;
+    let generated = tokio::task::spawn_blocking(move || access_keys::generate(tenant, role, now)).await;
     let (key, secret) = generated.map_err(ApiError::internal)?;
     let answer = AddedKey {
         access_key: key.access_key.clone(),

@@ -21,7 +21,7 @@ use super::{
     reading::number,
     storages::unusable,
 };
-use crate::{app::App, links};
+use crate::{app::App, signed_links};
 
 /// For how long a link is good when nothing is said, in seconds.
 const USUAL: u64 = 3600;
@@ -103,8 +103,9 @@ pub(super) async fn sign_output(
 
 fn valid(seconds: Option<u64>) -> Result<Duration, ApiError> {
     let valid = Duration::from_secs(seconds.filter(|seconds| *seconds > 0).unwrap_or(USUAL));
-    if valid > links::LONGEST {
-        let problem = format!("{} is out of range; give 1 to {}", valid.as_secs(), links::LONGEST.as_secs());
+    if valid > signed_links::LONGEST {
+        let problem =
+            format!("{} is out of range; give 1 to {}", valid.as_secs(), signed_links::LONGEST.as_secs());
         return Err(ApiError::field("valid", problem));
     }
     Ok(valid)

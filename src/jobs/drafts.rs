@@ -12,7 +12,8 @@ use storage::{Bucket, StorageError};
 use store::{Draft, StoreError};
 use tokio_util::sync::CancellationToken;
 
-use crate::{app::App, worker::JobContext};
+use super::context::JobContext;
+use crate::app::App;
 
 /// How long removing a draft may take before somebody else goes on with it.
 const REMOVAL: Duration = Duration::from_secs(60);

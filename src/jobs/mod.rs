@@ -1,10 +1,7 @@
-//! One file for each job: a list of steps, each a call into a library.
+//! One file or folder for each job: a list of steps, each a call into a library.
 
+pub(crate) mod context;
 pub(crate) mod deliver_callback;
 pub(crate) mod drafts;
-mod incoming;
-mod outgoing;
-mod put;
 pub(crate) mod sweep;
 pub(crate) mod transcode;
-mod uploaded;

@@ -4,10 +4,8 @@
 //! kills what it runs and writes nothing more. No transaction is open while work runs.
 
 mod capacity;
-mod job;
 mod presence;
 mod runner;
 
-pub(crate) use job::{JobContext, JobError};
 pub(crate) use presence::Presence;
-pub(crate) use runner::{Runner, over_deadline};
+pub(crate) use runner::Runner;

@@ -10,7 +10,7 @@ use std::{
 };
 
 use media::Media;
-use model::{ErrorCode, Failure, TaskEnd, WorkerId};
+use model::{TaskEnd, WorkerId};
 use store::{Claim, StoreError};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -19,11 +19,15 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 
-use super::{
-    capacity,
-    job::{Interruption, JobContext, JobError, Progress},
+use super::capacity;
+use crate::{
+    app::App,
+    jobs::{
+        context::{Interruption, JobContext, JobError, Progress},
+        transcode,
+    },
+    telemetry,
 };
-use crate::{app::App, jobs, telemetry};
 
 /// How often progress is written, at most, and the disk looked at.
 const PULSE: Duration = Duration::from_secs(1);
@@ -142,7 +146,7 @@ impl Runner {
         });
         tracing::info!(input = %job.claim.task.spec.input.redacted(), output = %job.claim.task.output_uri, "task started");
         let result = tokio::select! {
-            result = jobs::transcode::transcode(&self.app, &self.media, &job) => result,
+            result = transcode::transcode(&self.app, &self.media, &job) => result,
             never = self.pulse(&job, &halt) => match never {},
         };
         if let Err(error) = tokio::fs::remove_dir_all(&job.work).await
@@ -240,12 +244,4 @@ impl Runner {
             }
         }
     }
-}
-
-/// Says that a task took longer than it may.
-pub(crate) fn over_deadline(deadline: Duration) -> JobError {
-    JobError::Final(Failure::new(
-        ErrorCode::EncodingOverLimit,
-        format!("not done within its deadline of {} s", deadline.as_secs()),
-    ))
 }

@@ -7,7 +7,7 @@ use model::{AccessKey, Role, Secret, TenantId};
 use rustix::fs::{FileType, Stat, major, minor};
 use store::StoreError;
 
-use crate::{app::App, keys};
+use crate::{access_keys, app::App};
 
 /// Makes the first key when there is none yet. A configured secret that differs from the one that
 /// is known changes nothing and warns.
@@ -19,7 +19,7 @@ pub(crate) async fn ensure(app: &App) -> Result<(), StoreError> {
     match (&keys.access_key, &keys.secret_key) {
         (Some(access_key), Some(secret)) => given(app, access_key, secret).await,
         _ if app.store.count_keys().await? == 0 => {
-            let (key, secret) = keys::generate(TenantId::main(), Role::Admin, app.clock.now());
+            let (key, secret) = access_keys::generate(TenantId::main(), Role::Admin, app.clock.now());
             match print(&key.access_key, &secret) {
                 Ok(()) => add(app, &key).await,
                 Err(error) => {
@@ -57,7 +57,7 @@ async fn given(app: &App, access_key: &str, secret: &Secret) -> Result<(), Store
     match app.store.find_key(access_key).await? {
         None if app.store.count_keys().await? == 0 => {
             let (name, now) = (access_key.to_owned(), app.clock.now());
-            add(app, &keys::with_secret(name, secret, TenantId::main(), Role::Admin, now)).await
+            add(app, &access_keys::with_secret(name, secret, TenantId::main(), Role::Admin, now)).await
         }
         None => {
             tracing::warn!(

@@ -15,7 +15,7 @@ use rustix::fs::{Access, access, statvfs};
 use store::{Cipher, Store, StoreError, StoreOptions};
 use tokio::{process::Command, time::timeout};
 
-use super::print::line;
+use crate::cli::print::line;
 use crate::config::{Flags, Settings};
 
 /// How long one thing may take to answer.
@@ -37,7 +37,7 @@ const ENCODERS: [Encoder; 8] = [
 
 /// The arguments of `borealis doctor`.
 #[derive(clap::Args)]
-pub(super) struct DoctorArgs {
+pub(crate) struct DoctorArgs {
     #[command(flatten)]
     flags: Flags,
 }
@@ -83,7 +83,7 @@ impl fmt::Display for Finding {
 }
 
 /// Looks at everything; fails when something keeps the server from working.
-pub(super) async fn run(args: DoctorArgs) -> super::Result {
+pub(super) async fn run(args: DoctorArgs) -> crate::cli::Result {
     let settings = Settings::load(&args.flags)?;
     let mut broken = 0;
     let mut tell = |findings: Vec<Finding>| {

@@ -20,17 +20,17 @@ use storage::{Bucket, StorageError};
 use store::{Reserved, StoreError};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::outgoing::{Outgoing, key_of};
+use super::objects::{OutputObjects, key_of};
 use crate::{
     app::App,
-    worker::{JobContext, JobError},
+    jobs::context::{JobContext, JobError},
 };
 
 /// How often it is asked whether somebody else is still at what an ended task left.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// An output on its way into its storage.
-pub(super) struct Putting<'a> {
+pub(super) struct Publisher<'a> {
     app: &'a App,
     job: &'a JobContext,
     storage: Storage,
@@ -56,7 +56,7 @@ impl Version {
     }
 }
 
-impl<'a> Putting<'a> {
+impl<'a> Publisher<'a> {
     /// Looks whether segments may go out early, and gets ready for them.
     pub(super) async fn begin(app: &'a App, job: &'a JobContext) -> Result<Self, JobError> {
         let (tenant, spec) = (&job.claim.task.tenant, &job.claim.task.spec);
@@ -158,7 +158,8 @@ impl<'a> Putting<'a> {
         self.wait_for_place().await?;
         let spec = &self.job.claim.task.spec;
         let unreadable = |error| JobError::internal("could not read the output", error);
-        let files = Outgoing::collect(&spec.output, spec.template.format, &output.dir).map_err(unreadable)?;
+        let files =
+            OutputObjects::collect(&spec.output, spec.template.format, &output.dir).map_err(unreadable)?;
         let (mut done, progress) = (0, &self.job.progress);
         for (key, path) in files.objects() {
             let version = Version::of(path).map_err(unreadable)?;
@@ -226,7 +227,7 @@ impl<'a> Putting<'a> {
         }
     }
 
-    async fn remove_leftovers(&self, files: &Outgoing) {
+    async fn remove_leftovers(&self, files: &OutputObjects) {
         let spec = &self.job.claim.task.spec;
         let folder = format!("{}/", spec.output.folder(spec.template.format));
         for key in self.bucket.list(&folder).await.unwrap_or_default() {

@@ -43,7 +43,7 @@ impl Folder {
     }
 
     /// The file of an object, given its URI.
-    pub(super) fn stored(&self, uri: &str) -> super::super::Result<PathBuf> {
+    pub(super) fn stored(&self, uri: &str) -> crate::cli::Result<PathBuf> {
         let path = uri.strip_prefix("file://").map(|key| self.storage().join(key));
         path.filter(|path| path.is_file()).ok_or_else(|| format!("the output {uri} is not there").into())
     }

@@ -6,31 +6,32 @@ use tokio::{net::TcpListener, signal::unix, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    access_keys::bootstrap,
     api,
     app::App,
     config::Settings,
-    first_key, jobs,
+    jobs,
     worker::{Presence, Runner},
 };
 
 /// What a process does beside delivering callbacks and sweeping, which each of them does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Parts {
+pub(super) struct Parts {
     /// Whether it answers the API.
-    pub api: bool,
+    pub(super) api: bool,
     /// Whether it runs tasks.
-    pub worker: bool,
+    pub(super) worker: bool,
 }
 
 /// What keeps a process from starting.
-pub type StartError = Box<dyn std::error::Error + Send + Sync>;
+pub(super) type StartError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Runs until SIGTERM or SIGINT; then stops claiming, lets running tasks finish for the grace time,
 /// and gives back what is left.
 ///
 /// # Errors
 /// When a part cannot start, with what is wrong.
-pub async fn run(settings: Settings, parts: Parts) -> Result<(), StartError> {
+pub(super) async fn run(settings: Settings, parts: Parts) -> Result<(), StartError> {
     let stop = CancellationToken::new();
     stop_on_signal(&stop)?;
     let listener = match parts.api {
@@ -42,7 +43,7 @@ pub async fn run(settings: Settings, parts: Parts) -> Result<(), StartError> {
         false => None,
     };
     let app = App::new(settings).await?;
-    first_key::ensure(&app).await?;
+    bootstrap::ensure(&app).await?;
     let work = app.settings.server.data_dir.join("work");
     let presence =
         Presence::announce(&work).map_err(|error| format!("cannot use {}: {error}", work.display()))?;

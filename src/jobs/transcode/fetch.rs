@@ -14,11 +14,11 @@ use media::{Arrival, Arriving};
 use model::{ErrorCode, Failure, Input, InputPlace, Stage};
 use storage::transfer::{self, FetchError, FetchLimits};
 
-use super::{put, uploaded};
+use super::{publish, upload};
 use crate::{
     app::App,
-    sources,
-    worker::{JobContext, JobError},
+    input_storage,
+    jobs::context::{JobContext, JobError},
 };
 
 /// How often it is looked whether a fetch may go on.
@@ -30,7 +30,7 @@ const AHEAD: u64 = 32 << 20;
 const LONGEST_REST: Duration = Duration::from_secs(20);
 
 /// The input of a task, on its way into the work folder.
-pub(super) struct Incoming<'a> {
+pub(super) struct InputFetch<'a> {
     app: &'a App,
     job: &'a JobContext,
     path: PathBuf,
@@ -46,7 +46,7 @@ pub(super) struct Incoming<'a> {
     is_awaited: AtomicBool,
 }
 
-impl<'a> Incoming<'a> {
+impl<'a> InputFetch<'a> {
     pub(super) fn new(app: &'a App, job: &'a JobContext) -> (Self, Arriving) {
         let path = job.work.join("input");
         let (arrival, arriving) = media::arriving(&path);
@@ -176,18 +176,18 @@ async fn fetch_from(
             transfer::fetch(&app.net, url, to, limits, progress).await.map_err(fetch_failed)?;
         }
         InputPlace::Upload(id) => {
-            uploaded::fetch(app, &task.tenant, id, to, limits.max_bytes).await?;
+            upload::fetch(app, &task.tenant, id, to, limits.max_bytes).await?;
         }
         InputPlace::Object { kind, bucket, key } => {
             let own =
                 app.store.storage(&task.tenant, &task.spec.storage_id).await.map_err(JobError::store)?;
             let storage =
-                sources::storage_of(&app.store, &own, *kind, bucket).await.map_err(JobError::store)?;
+                input_storage::find(&app.store, &own, *kind, bucket).await.map_err(JobError::store)?;
             let storage = storage.ok_or_else(|| {
                 let detail = format!("{from}: no storage is this bucket any more");
                 JobError::Final(Failure::new(ErrorCode::InputUnreachable, detail))
             })?;
-            let bucket = put::open(app, job, &storage)?;
+            let bucket = publish::open(app, job, &storage)?;
             transfer::fetch_object(&bucket, key, to, limits, progress).await.map_err(fetch_failed)?;
         }
     }

@@ -1,18 +1,20 @@
 //! `borealis storage`: where outputs go, and who is told.
 
+mod add;
+
 use clap::{Args, Subcommand};
 use model::StorageId;
 use serde_json::Value;
 
-use super::{
+use self::add::AddArgs;
+use crate::cli::{
     client::{Client, Connection},
     print::{Shown, Table, fields},
-    storage_add::{self, AddArgs},
 };
 
 /// The arguments of `borealis storage`.
 #[derive(Args)]
-pub(super) struct StorageArgs {
+pub(crate) struct StorageArgs {
     #[command(flatten)]
     connection: Connection,
     #[command(subcommand)]
@@ -73,7 +75,7 @@ enum StorageCommand {
 }
 
 /// Does what was asked for.
-pub(super) async fn run(args: StorageArgs) -> super::Result {
+pub(super) async fn run(args: StorageArgs) -> crate::cli::Result {
     let client = Client::connect(&args.connection)?;
     match args.command {
         StorageCommand::Add(args) => {
@@ -130,12 +132,16 @@ pub(super) async fn run(args: StorageArgs) -> super::Result {
 }
 
 /// Replaces a storage by itself with other fields: the call takes the whole.
-async fn update(client: &Client, storage_id: &StorageId, changes: Vec<(String, String)>) -> super::Result {
+async fn update(
+    client: &Client,
+    storage_id: &StorageId,
+    changes: Vec<(String, String)>,
+) -> crate::cli::Result {
     let mut storage: Value = client.get("query_storage", &[("storage_id", storage_id.as_str())]).await?;
     for answered in ["created_time", "warnings"] {
         storage.as_object_mut().and_then(|fields| fields.shift_remove(answered));
     }
-    let keys = storage_add::keys();
+    let keys = add::keys();
     if changes.is_empty() && keys.is_empty() {
         return Err(
             "nothing is to be changed; give FIELD=VALUE, such as notify=https://example.com/notify".into()

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use model::{CallbackId, CallbackStatus, Clock as _, StorageId, SystemClock, TaskId};
 use serde_json::{Value, json};
 
-use super::{
+use crate::cli::{
     client::{Client, Connection},
     print::{Shown, Table, fields},
 };
@@ -14,7 +14,7 @@ use crate::config::parse_duration;
 
 /// The arguments of `borealis callback`.
 #[derive(Args)]
-pub(super) struct CallbackArgs {
+pub(crate) struct CallbackArgs {
     #[command(flatten)]
     connection: Connection,
     #[command(subcommand)]
@@ -84,7 +84,7 @@ struct ListArgs {
 }
 
 /// Does what was asked for.
-pub(super) async fn run(args: CallbackArgs) -> super::Result {
+pub(super) async fn run(args: CallbackArgs) -> crate::cli::Result {
     let client = Client::connect(&args.connection)?;
     match args.command {
         CallbackCommand::List(args) => list(&client, args).await,
@@ -111,7 +111,12 @@ pub(super) async fn run(args: CallbackArgs) -> super::Result {
     }
 }
 
-async fn recover(client: &Client, storage_id: &StorageId, since: Duration, shown: Shown) -> super::Result {
+async fn recover(
+    client: &Client,
+    storage_id: &StorageId,
+    since: Duration,
+    shown: Shown,
+) -> crate::cli::Result {
     let since = SystemClock.now() - since;
     let body = json!({"storage_id": storage_id, "since": since.as_secs()});
     let recovered: Value = client.send("recover_callback", &body).await?;
@@ -119,7 +124,7 @@ async fn recover(client: &Client, storage_id: &StorageId, since: Duration, shown
 }
 
 /// Prints what the receiver answered; fails when it did not accept.
-async fn ping(client: &Client, storage_id: &StorageId, shown: Shown) -> super::Result {
+async fn ping(client: &Client, storage_id: &StorageId, shown: Shown) -> crate::cli::Result {
     let query = [("storage_id", storage_id.as_str())];
     let pinged: Value = client.post("ping_storage", &query).await?;
     shown.print(&pinged, |pinged| fields(&pinged["attempt"]))?;
@@ -129,7 +134,7 @@ async fn ping(client: &Client, storage_id: &StorageId, shown: Shown) -> super::R
     }
 }
 
-async fn list(client: &Client, args: ListArgs) -> super::Result {
+async fn list(client: &Client, args: ListArgs) -> crate::cli::Result {
     let count = args.count.to_string();
     let mut query = vec![("count", count.as_str())];
     query.extend(args.status.map(|status| ("status", status.as_str())));

@@ -13,13 +13,13 @@ use model::{Format, OutputPath};
 const BESIDE: &str = "files";
 
 /// The objects of an output: their keys and the files they are made of.
-pub(super) struct Outgoing {
+pub(super) struct OutputObjects {
     objects: Vec<(String, PathBuf)>,
     /// Bytes of all of them.
     pub(super) bytes: u64,
 }
 
-impl Outgoing {
+impl OutputObjects {
     /// Finds the files in `folder` and gives each its key. The main playlist or manifest is changed
     /// to point at where the others will be.
     pub(super) fn collect(output: &OutputPath, format: Format, folder: &Path) -> io::Result<Self> {

@@ -20,12 +20,14 @@ use tokio::time::timeout;
 
 use self::{folder::Folder, input::InputServer, server::Server};
 use super::{
+    listen::{ListenOptions, Listener, Received, Signature},
+    task::Created,
+};
+use crate::cli::{
     client::Client,
     follow::{Seen, follow},
-    listen::{ListenOptions, Listener, Received, Signature},
     print::line,
     progress::Board,
-    task::Created,
 };
 use crate::config::{Flags, Settings};
 
@@ -42,7 +44,7 @@ const OUTPUTS: [(&str, &str); 4] = [
 
 /// The arguments of `borealis demo`.
 #[derive(Args)]
-pub(super) struct DemoArgs {
+pub(crate) struct DemoArgs {
     /// The video to transcode; without it one of ten seconds is made
     file: Option<PathBuf>,
     /// Keep the server's database and log beside the outputs
@@ -51,7 +53,7 @@ pub(super) struct DemoArgs {
 }
 
 /// Shows it, and leaves the outputs.
-pub(super) async fn run(args: DemoArgs) -> super::Result {
+pub(super) async fn run(args: DemoArgs) -> crate::cli::Result {
     let settings = Settings::load(&Flags::default())?;
     let tools = media::Tools::find(settings.media.tools.as_deref())?;
     let folder = Folder::create()?;
@@ -59,7 +61,7 @@ pub(super) async fn run(args: DemoArgs) -> super::Result {
     let shown = tokio::select! {
         shown = show(&args, &tools, &folder, &client) => shown,
         ended = server.ended() => ended,
-        stopped = super::asked_to_stop() => {
+        stopped = crate::cli::asked_to_stop() => {
             stopped?;
             server.kill().await?;
             folder.remove_all()?;
@@ -80,7 +82,7 @@ pub(super) async fn run(args: DemoArgs) -> super::Result {
     line(&format!("\nThe outputs stay until you remove them: rm -r {}", folder.path().display()))
 }
 
-async fn show(args: &DemoArgs, tools: &media::Tools, folder: &Folder, client: &Client) -> super::Result {
+async fn show(args: &DemoArgs, tools: &media::Tools, folder: &Folder, client: &Client) -> crate::cli::Result {
     let file = match &args.file {
         Some(file) => file.clone(),
         None => input::make_sample(tools, folder.path()).await?,
@@ -118,7 +120,7 @@ struct Added {
 }
 
 /// Makes every output, all at once; each must succeed.
-async fn transcode(client: &Client, storage_id: &str, input: &InputServer) -> super::Result<Vec<Seen>> {
+async fn transcode(client: &Client, storage_id: &str, input: &InputServer) -> crate::cli::Result<Vec<Seen>> {
     let board = Board::new(|text| {
         // a reader that went away shows at the next line of importance
         let _ = line(text);
@@ -137,7 +139,10 @@ async fn transcode(client: &Client, storage_id: &str, input: &InputServer) -> su
 }
 
 /// Waits for the callback of every task; each must be signed and say that its task succeeded.
-async fn callbacks(listener: &mut Listener, tasks: &[Seen]) -> super::Result<BTreeMap<String, Received>> {
+async fn callbacks(
+    listener: &mut Listener,
+    tasks: &[Seen],
+) -> crate::cli::Result<BTreeMap<String, Received>> {
     let mut told = BTreeMap::new();
     while let Some(missing) = tasks.iter().find(|task| !told.contains_key(&task.task_id)) {
         let received = timeout(CALLBACK_WITHIN, listener.next())
@@ -151,7 +156,7 @@ async fn callbacks(listener: &mut Listener, tasks: &[Seen]) -> super::Result<BTr
 }
 
 /// The id of the task that a callback tells about.
-fn succeeded_task(received: &Received) -> super::Result<String> {
+fn succeeded_task(received: &Received) -> crate::cli::Result<String> {
     if received.signature != Signature::Verified {
         return Err(format!("callback {}: {}", received.id, received.signature).into());
     }

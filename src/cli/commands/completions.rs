@@ -3,18 +3,18 @@
 use clap::{Args, CommandFactory as _};
 use clap_complete::Shell;
 
-use super::print::line;
+use crate::cli::print::line;
 
 /// The arguments of `borealis completions`.
 #[derive(Args)]
-pub(super) struct CompletionsArgs {
+pub(crate) struct CompletionsArgs {
     /// The shell
     shell: Shell,
 }
 
 /// Prints them.
-pub(super) fn run(args: &CompletionsArgs) -> super::Result {
+pub(super) fn run(args: &CompletionsArgs) -> crate::cli::Result {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut super::CommandLine::command(), "borealis", &mut script);
+    clap_complete::generate(args.shell, &mut crate::cli::CommandLine::command(), "borealis", &mut script);
     line(&String::from_utf8_lossy(&script))
 }

@@ -7,17 +7,17 @@ use model::BatchId;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{
+use super::task::{TASK_COLUMNS, follow_all};
+use crate::cli::{
     client::{Client, Connection},
     inputs::Inputs,
     print::{Shown, Table},
-    task::{TASK_COLUMNS, follow_all},
     upload,
 };
 
 /// The arguments of `borealis batch`.
 #[derive(Args)]
-pub(super) struct BatchArgs {
+pub(crate) struct BatchArgs {
     #[command(flatten)]
     connection: Connection,
     #[command(subcommand)]
@@ -52,7 +52,7 @@ struct Created {
 }
 
 /// Does what was asked for.
-pub(super) async fn run(args: BatchArgs) -> super::Result {
+pub(super) async fn run(args: BatchArgs) -> crate::cli::Result {
     let client = Client::connect(&args.connection)?;
     match args.command {
         BatchCommand::Create { inputs, wait, shown } => {
@@ -72,7 +72,7 @@ pub(super) async fn run(args: BatchArgs) -> super::Result {
     }
 }
 
-async fn show(client: &Client, batch_id: &BatchId, shown: Shown) -> super::Result {
+async fn show(client: &Client, batch_id: &BatchId, shown: Shown) -> crate::cli::Result {
     let query = [("batch_id", batch_id.as_str()), ("count", "1000")];
     let mut tasks: Value = client.get("list_task", &query).await?;
     let list = tasks["list"].as_array_mut().ok_or("the answer has no list")?;

@@ -8,7 +8,7 @@ use store::{Result, Store};
 ///
 /// # Errors
 /// When the database fails.
-pub(crate) async fn storage_of(
+pub(crate) async fn find(
     store: &Store,
     own: &Storage,
     kind: StorageType,

@@ -30,19 +30,19 @@ const MAX_BODY: usize = 64 << 20;
 
 /// How a listener behaves.
 #[derive(Clone)]
-pub struct ListenOptions {
+pub(crate) struct ListenOptions {
     /// On the loopback address; 0 takes a free one.
-    pub port: u16,
+    pub(crate) port: u16,
     /// Verifies signatures.
-    pub secret: Option<Secret>,
+    pub(crate) secret: Option<Secret>,
     /// Where callbacks are passed on to.
-    pub forward_to: Option<Url>,
+    pub(crate) forward_to: Option<Url>,
     /// Which attempts fail, and how.
-    pub failing: Failing,
+    pub(crate) failing: Failing,
     /// How long each answer is held back.
-    pub delay: Duration,
+    pub(crate) delay: Duration,
     /// Judges how old a signature is.
-    pub clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 impl Default for ListenOptions {
@@ -60,7 +60,7 @@ impl Default for ListenOptions {
 
 /// Which attempts fail, and the status they get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failing {
+pub(crate) enum Failing {
     /// Every one is answered with 200.
     Never,
     /// The first so many of each callback.
@@ -90,7 +90,7 @@ impl Failing {
 
 /// What a signature is worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Signature {
+pub(crate) enum Signature {
     /// It is the sender's.
     Verified,
     /// It is not to be believed.
@@ -114,26 +114,24 @@ impl fmt::Display for Signature {
 
 /// One attempt of a callback, as it came in.
 #[derive(Clone, Debug)]
-pub struct Received {
+pub(crate) struct Received {
     /// When.
-    pub time: Timestamp,
+    pub(crate) time: Timestamp,
     /// The `webhook-id`; empty when there was none.
-    pub id: String,
+    pub(crate) id: String,
     /// Which attempt of this id it was, from 1.
-    pub attempt: u32,
+    pub(crate) attempt: u32,
     /// What its signature is worth.
-    pub signature: Signature,
-    /// Every header.
-    pub headers: HeaderMap,
+    pub(crate) signature: Signature,
     /// The body, to the byte.
-    pub body: Bytes,
+    pub(crate) body: Bytes,
     /// What it is answered.
-    pub answer: StatusCode,
+    pub(crate) answer: StatusCode,
 }
 
 impl Received {
     /// The body as a tree; null when it is no JSON.
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
@@ -169,7 +167,7 @@ fn summary(task: &Value) -> String {
 }
 
 /// A receiver of callbacks. It stops when it is dropped.
-pub struct Listener {
+pub(crate) struct Listener {
     address: SocketAddr,
     received: mpsc::UnboundedReceiver<Received>,
     _server: AbortOnDropHandle<()>,
@@ -180,7 +178,7 @@ impl Listener {
     ///
     /// # Errors
     /// When the port is taken, or no client for passing callbacks on can be made.
-    pub async fn start(options: ListenOptions) -> io::Result<Self> {
+    pub(crate) async fn start(options: ListenOptions) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).await?;
         let address = listener.local_addr()?;
         let (sender, received) = mpsc::unbounded_channel();
@@ -196,12 +194,12 @@ impl Listener {
     }
 
     /// Where it listens; any path does.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}/callback", self.address)
     }
 
     /// The next attempt that comes in.
-    pub async fn next(&mut self) -> Option<Received> {
+    pub(crate) async fn next(&mut self) -> Option<Received> {
         self.received.recv().await
     }
 }
@@ -273,7 +271,7 @@ async fn receive(
         (None, None) => StatusCode::OK,
     };
     // told before the delay: a sender that loses patience during it was received all the same
-    let _ = desk.received.send(Received { time, id, attempt, signature, headers, body, answer });
+    let _ = desk.received.send(Received { time, id, attempt, signature, body, answer });
     tokio::time::sleep(desk.options.delay).await;
     (answer, "")
 }
@@ -372,7 +370,6 @@ mod tests {
             id: id().to_string(),
             attempt: 1,
             signature: Signature::Verified,
-            headers: HeaderMap::new(),
             body: BODY.into(),
             answer: StatusCode::OK,
         };

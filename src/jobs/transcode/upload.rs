@@ -8,7 +8,7 @@ use std::{
 use model::{ErrorCode, Failure, TenantId, UploadId};
 use store::StoreError;
 
-use crate::{app::App, worker::JobError};
+use crate::{app::App, jobs::context::JobError};
 
 /// Gives the task its own name for the file, which costs nothing, or a copy where that is not
 /// possible.

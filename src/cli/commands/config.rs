@@ -2,12 +2,12 @@
 
 use clap::{Args, Subcommand};
 
-use super::print::line;
+use crate::cli::print::line;
 use crate::config::{Flags, Settings};
 
 /// The arguments of `borealis config`.
 #[derive(Args)]
-pub(super) struct ConfigArgs {
+pub(crate) struct ConfigArgs {
     #[command(subcommand)]
     command: ConfigCommand,
 }
@@ -21,7 +21,7 @@ enum ConfigCommand {
 }
 
 /// Does what was asked for.
-pub(super) fn run(args: &ConfigArgs) -> super::Result {
+pub(super) fn run(args: &ConfigArgs) -> crate::cli::Result {
     match &args.command {
         ConfigCommand::Show(flags) => line(&Settings::load(flags)?.to_toml_redacted()),
         ConfigCommand::Check(flags) => {

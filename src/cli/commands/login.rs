@@ -11,7 +11,7 @@ use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use serde_json::Value;
 use url::Url;
 
-use super::{
+use crate::cli::{
     client::Client,
     print::line,
     profile::{Profile, Profiles, USUAL},
@@ -20,7 +20,7 @@ use super::{
 /// The arguments of `borealis login`.
 #[derive(Args)]
 #[command(after_help = "The key is asked for, or comes from BOREALIS_ACCESS_KEY and BOREALIS_SECRET_KEY.")]
-pub(super) struct LoginArgs {
+pub(crate) struct LoginArgs {
     /// The server's address
     #[arg(long, env = "BOREALIS_SERVER", default_value = "http://127.0.0.1:8080", value_name = "URL")]
     server: Url,
@@ -31,14 +31,14 @@ pub(super) struct LoginArgs {
 
 /// The arguments of `borealis logout`.
 #[derive(Args)]
-pub(super) struct LogoutArgs {
+pub(crate) struct LogoutArgs {
     /// The name it is kept under
     #[arg(long, env = "BOREALIS_PROFILE", default_value = USUAL, value_name = "NAME")]
     profile: String,
 }
 
 /// Tries the key, and keeps it.
-pub(super) async fn login(args: LoginArgs) -> super::Result {
+pub(super) async fn login(args: LoginArgs) -> crate::cli::Result {
     let access_key = given("BOREALIS_ACCESS_KEY").map_or_else(|| ask("access key", Echo::On), Ok)?;
     let secret_key = given("BOREALIS_SECRET_KEY").map_or_else(|| ask("secret key", Echo::Off), Ok)?;
     let client = Client::new(args.server.clone(), access_key.clone(), Secret::new(&secret_key))?;
@@ -49,7 +49,7 @@ pub(super) async fn login(args: LoginArgs) -> super::Result {
 }
 
 /// Forgets a key.
-pub(super) fn logout(args: &LogoutArgs) -> super::Result {
+pub(super) fn logout(args: &LogoutArgs) -> crate::cli::Result {
     let mut profiles = Profiles::load()?;
     if !profiles.remove(&args.profile) {
         return Err(format!("there is no profile `{}`", args.profile).into());
@@ -68,7 +68,7 @@ enum Echo {
 }
 
 /// Asks for a line; what is secret is not shown on a terminal.
-fn ask(what: &str, echo: Echo) -> super::Result<String> {
+fn ask(what: &str, echo: Echo) -> crate::cli::Result<String> {
     let (stdin, mut answer) = (io::stdin(), String::new());
     eprint!("{what}: ");
     if echo == Echo::Off && stdin.is_terminal() {

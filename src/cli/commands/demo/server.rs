@@ -26,7 +26,7 @@ pub(super) struct Server {
 
 impl Server {
     /// Starts it on a free port; with it comes a client of its first administrator.
-    pub(super) fn spawn(folder: &Folder, tools: &media::Tools) -> super::super::Result<(Self, Client)> {
+    pub(super) fn spawn(folder: &Folder, tools: &media::Tools) -> crate::cli::Result<(Self, Client)> {
         let port = free_port()?;
         let secret_key = Secret::new(format!("{:032x}", rand::random::<u128>()));
         let log = folder.create_log()?;
@@ -59,13 +59,13 @@ impl Server {
     }
 
     /// Waits until it ended by itself; gives why that is wrong.
-    pub(super) async fn ended(&mut self) -> super::super::Result {
+    pub(super) async fn ended(&mut self) -> crate::cli::Result {
         let status = self.child.wait().await?;
         Err(format!("the server ended too early: {status}").into())
     }
 
     /// Ends it at once, unless it ended already.
-    pub(super) async fn kill(mut self) -> super::super::Result {
+    pub(super) async fn kill(mut self) -> crate::cli::Result {
         if self.child.id().is_some() {
             self.child.kill().await?;
         }
@@ -73,7 +73,7 @@ impl Server {
     }
 
     /// Asks it to stop, and waits until it did.
-    pub(super) async fn stop(mut self) -> super::super::Result {
+    pub(super) async fn stop(mut self) -> crate::cli::Result {
         if let Some(pid) = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw) {
             kill_process(pid, Signal::TERM)?;
         }
@@ -86,7 +86,7 @@ impl Server {
 }
 
 /// Waits until the server of this client is ready.
-pub(super) async fn ready(client: &Client) -> super::super::Result {
+pub(super) async fn ready(client: &Client) -> crate::cli::Result {
     let ready = async {
         while !client.is_ready().await {
             sleep(Duration::from_millis(50)).await;

@@ -7,16 +7,16 @@ use clap::{Args, Subcommand};
 use model::{Role, TenantId};
 use serde_json::json;
 
-use super::print::{Shown, Table, fields};
 use crate::{
+    access_keys,
     app::App,
+    cli::print::{Shown, Table, fields},
     config::{Flags, Settings},
-    keys,
 };
 
 /// The arguments of `borealis key`.
 #[derive(Args)]
-pub(super) struct KeyArgs {
+pub(crate) struct KeyArgs {
     #[command(subcommand)]
     command: KeyCommand,
 }
@@ -55,11 +55,11 @@ enum KeyCommand {
 }
 
 /// Does what was asked for.
-pub(super) async fn run(args: KeyArgs) -> super::Result {
+pub(super) async fn run(args: KeyArgs) -> crate::cli::Result {
     match args.command {
         KeyCommand::Create { tenant, role, shown, flags } => {
             let app = open(&flags).await?;
-            let (key, secret) = keys::generate(tenant, role, app.clock.now());
+            let (key, secret) = access_keys::generate(tenant, role, app.clock.now());
             app.store.add_key(&key).await?;
             eprintln!("keep the secret_key: it is shown only now");
             let made = json!({
@@ -81,11 +81,11 @@ pub(super) async fn run(args: KeyArgs) -> super::Result {
     }
 }
 
-async fn open(flags: &Flags) -> super::Result<Arc<App>> {
+async fn open(flags: &Flags) -> crate::cli::Result<Arc<App>> {
     Ok(App::new(Settings::load(flags)?).await?)
 }
 
-async fn list(app: &App, shown: Shown) -> super::Result {
+async fn list(app: &App, shown: Shown) -> crate::cli::Result {
     let keys = app.store.keys(None).await?;
     let list: Vec<_> = keys
         .into_iter()

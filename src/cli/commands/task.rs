@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::{
+use crate::cli::{
     client::{Client, ClientError, Connection},
     follow::{Seen, follow},
     inputs::Inputs,
@@ -24,7 +24,7 @@ use crate::config::parse_duration;
 
 /// The arguments of `borealis task`.
 #[derive(Args)]
-pub(super) struct TaskArgs {
+pub(crate) struct TaskArgs {
     #[command(flatten)]
     connection: Connection,
     #[command(subcommand)]
@@ -122,7 +122,7 @@ pub(super) struct Created {
 }
 
 /// Does what was asked for.
-pub(super) async fn run(args: TaskArgs) -> super::Result {
+pub(super) async fn run(args: TaskArgs) -> crate::cli::Result {
     let client = Client::connect(&args.connection)?;
     match args.command {
         TaskCommand::Create(args) => create(&client, args).await,
@@ -151,7 +151,7 @@ pub(super) async fn run(args: TaskArgs) -> super::Result {
     }
 }
 
-async fn show(client: &Client, task_id: &str, shown: Shown) -> super::Result {
+async fn show(client: &Client, task_id: &str, shown: Shown) -> crate::cli::Result {
     let task: Value = client.get("query_task", &[("task_id", task_id)]).await?;
     shown.print(&task, fields)
 }
@@ -161,7 +161,7 @@ async fn each(
     which: &Which,
     done: &str,
     call: impl AsyncFn(&[(&str, &str)]) -> Result<(), ClientError>,
-) -> super::Result {
+) -> crate::cli::Result {
     for task_id in &which.task_ids {
         call(&[("task_id", task_id.as_str())]).await?;
         which.shown.done(done, "task_id", task_id.as_str())?;
@@ -182,7 +182,7 @@ struct SignedObject {
 }
 
 /// Prints the file that the main object became; the others lie beside it.
-async fn download(client: &Client, task_id: &TaskId, to: &Path) -> super::Result {
+async fn download(client: &Client, task_id: &TaskId, to: &Path) -> crate::cli::Result {
     let query = [("task_id", task_id.as_str()), ("all", "true")];
     let signed: Signed = client.get("sign_output", &query).await?;
     // the main object, which is first, comes last: it refers to the others
@@ -197,7 +197,7 @@ async fn download(client: &Client, task_id: &TaskId, to: &Path) -> super::Result
     Ok(())
 }
 
-async fn create(client: &Client, args: CreateArgs) -> super::Result {
+async fn create(client: &Client, args: CreateArgs) -> crate::cli::Result {
     let mut ids = Vec::new();
     for mut task in args.inputs.tasks()? {
         upload::send_input(client, &mut task).await?;
@@ -216,7 +216,7 @@ async fn create(client: &Client, args: CreateArgs) -> super::Result {
 
 /// Shows the progress of tasks until all of them have ended; prints the outputs of those that
 /// succeeded, or all that is known of each.
-pub(super) async fn follow_all(client: &Client, ids: &[String], shown: Shown) -> super::Result {
+pub(super) async fn follow_all(client: &Client, ids: &[String], shown: Shown) -> crate::cli::Result {
     let board = Board::new(|text| eprintln!("{text}"));
     let follow_one = async |id: &String| {
         if ids.len() == 1 {
@@ -251,7 +251,7 @@ pub(super) const TASK_COLUMNS: &[(&str, &str)] = &[
     ("MESSAGE", "message"),
 ];
 
-async fn list(client: &Client, args: ListArgs) -> super::Result {
+async fn list(client: &Client, args: ListArgs) -> crate::cli::Result {
     let (count, skip) = (args.count.to_string(), args.skip.to_string());
     let start = args.since.map(|since| (SystemClock.now() - since).as_secs().to_string());
     let mut query = vec![("count", count.as_str()), ("start_num", skip.as_str())];

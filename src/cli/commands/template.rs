@@ -10,14 +10,14 @@ use clap::{Args, Subcommand};
 use model::TemplateName;
 use serde_json::Value;
 
-use super::{
+use crate::cli::{
     client::{Client, Connection},
     print::{Shown, Table, fields, line},
 };
 
 /// The arguments of `borealis template`.
 #[derive(Args)]
-pub(super) struct TemplateArgs {
+pub(crate) struct TemplateArgs {
     #[command(flatten)]
     connection: Connection,
     #[command(subcommand)]
@@ -72,7 +72,7 @@ enum TemplateCommand {
 }
 
 /// Does what was asked for.
-pub(super) async fn run(args: TemplateArgs) -> super::Result {
+pub(super) async fn run(args: TemplateArgs) -> crate::cli::Result {
     let client = Client::connect(&args.connection)?;
     match args.command {
         TemplateCommand::List { shown } => {
@@ -123,7 +123,7 @@ fn name_in(template: &Value) -> &str {
     template["template_name"].as_str().unwrap_or_default()
 }
 
-fn read(file: &Path) -> super::Result<Value> {
+fn read(file: &Path) -> crate::cli::Result<Value> {
     let text = if file == Path::new("-") {
         let mut text = String::new();
         io::stdin().read_to_string(&mut text).map(|_| text)
@@ -145,7 +145,7 @@ fn is_json(file: &Path) -> bool {
 }
 
 /// Writes what was set, without what only answers have.
-fn export(mut template: Value, to: &Path) -> super::Result {
+fn export(mut template: Value, to: &Path) -> crate::cli::Result {
     if let Some(fields) = template.as_object_mut() {
         for answered in ["created_at", "built_in", "warnings"] {
             fields.shift_remove(answered);

@@ -1,5 +1,7 @@
 //! New access keys, as the first start, the API and the command line make them.
 
+pub(crate) mod bootstrap;
+
 use model::{AccessKey, Role, Secret, TenantId, Timestamp};
 use rand::Rng as _;
 

@@ -22,7 +22,7 @@ use tokio_util::{io::ReaderStream, task::AbortOnDropHandle};
 use url::Url;
 
 /// Makes ten seconds of a moving test picture with a tone.
-pub(super) async fn make_sample(tools: &media::Tools, folder: &Path) -> super::super::Result<PathBuf> {
+pub(super) async fn make_sample(tools: &media::Tools, folder: &Path) -> crate::cli::Result<PathBuf> {
     let file = folder.join("sample.mp4");
     let made = Command::new(&tools.ffmpeg)
         .args(["-nostdin", "-y", "-loglevel", "error"])
@@ -51,7 +51,7 @@ pub(super) struct InputServer {
 
 impl InputServer {
     /// Begins to hand out the file, under its own name.
-    pub(super) async fn start(file: PathBuf) -> super::super::Result<Self> {
+    pub(super) async fn start(file: PathBuf) -> crate::cli::Result<Self> {
         let readable = File::open(&file).and_then(|file| file.metadata());
         match readable {
             Ok(metadata) if metadata.is_file() => {}

@@ -14,7 +14,7 @@ use console::Term;
 use model::{NotifyPolicy, NotifySuccess, StorageType};
 use serde_json::{Value, json};
 
-use super::print::Shown;
+use crate::cli::print::Shown;
 
 const ACCESS_KEY: &str = "BOREALIS_STORAGE_AK";
 const SECRET_KEY: &str = "BOREALIS_STORAGE_SK";
@@ -91,7 +91,7 @@ pub(super) struct AddArgs {
 impl AddArgs {
     /// With what the type needs and was not given: a person at a terminal is asked for it. Elsewhere
     /// the server says what is missing.
-    pub(super) fn asked(mut self: Box<Self>) -> super::Result<Box<Self>> {
+    pub(super) fn asked(mut self: Box<Self>) -> crate::cli::Result<Box<Self>> {
         if let Some(file) = &self.secret_key_file {
             self.secret_key = fs::read_to_string(file)
                 .map_err(|error| format!("{}: {error}", file.display()))?
@@ -123,7 +123,7 @@ impl AddArgs {
     }
 
     /// What `add_storage` is sent.
-    pub(super) fn body(&self) -> super::Result<Value> {
+    pub(super) fn body(&self) -> crate::cli::Result<Value> {
         if self.bucket.is_empty() {
             return Err(format!("give --bucket: {}", bucket_of(self.kind)).into());
         }

@@ -10,14 +10,14 @@ use callback::sign;
 use model::{Secret, SystemClock};
 use url::Url;
 
-use super::print::line;
+use crate::cli::print::line;
 use crate::config::parse_duration;
 
-pub use receiver::{Failing, ListenOptions, Listener, Received, Signature};
+pub(super) use receiver::{Failing, ListenOptions, Listener, Received, Signature};
 
 /// The arguments of `borealis listen`.
 #[derive(clap::Args)]
-pub(super) struct ListenArgs {
+pub(crate) struct ListenArgs {
     /// The port on the loopback address; 0 takes a free one
     #[arg(long, default_value_t = 0)]
     port: u16,
@@ -68,7 +68,7 @@ impl ListenArgs {
 }
 
 /// Receives and prints callbacks until it is stopped.
-pub(super) async fn run(args: ListenArgs) -> super::Result {
+pub(super) async fn run(args: ListenArgs) -> crate::cli::Result {
     let mut listener = Listener::start(args.options()).await?;
     eprintln!("listening on {}; give it to a storage as `notify`", listener.url());
     eprintln!(
@@ -77,7 +77,7 @@ pub(super) async fn run(args: ListenArgs) -> super::Result {
     if args.secret.is_none() {
         eprintln!("signatures are not verified: give the storage's notify_secret as BOREALIS_NOTIFY_SECRET");
     }
-    let stop = super::asked_to_stop();
+    let stop = crate::cli::asked_to_stop();
     tokio::pin!(stop);
     loop {
         tokio::select! {

@@ -4,21 +4,23 @@
 //! Finished segments are put while others are still being made; what points at them is put when
 //! `verify` agreed, unless playlists that grow were asked for.
 
+mod fetch;
+mod objects;
+mod publish;
+mod upload;
+
 use std::time::Duration;
 
 use media::{Input, Measured, Media, MediaError, Plan, Source};
-use model::{ErrorCode, GroupFormat, OutputFacts, OutputGroup, Stage};
+use model::{ErrorCode, Failure, GroupFormat, OutputFacts, OutputGroup, Stage};
 use tokio::sync::{Notify, mpsc};
 
+use self::{fetch::InputFetch, publish::Publisher};
 use super::{
+    context::{JobContext, JobError},
     drafts,
-    incoming::{self, Incoming},
-    put::Putting,
 };
-use crate::{
-    app::App,
-    worker::{JobContext, JobError, over_deadline},
-};
+use crate::app::App;
 
 /// A task may always take this long.
 const MIN_DEADLINE: Duration = Duration::from_secs(60 * 60);
@@ -28,7 +30,7 @@ const DEADLINE_FACTOR: f64 = 20.0;
 
 /// Makes the output of a task; what it returns was measured on the output itself.
 pub(crate) async fn transcode(app: &App, media: &Media, job: &JobContext) -> Result<OutputFacts, JobError> {
-    let (incoming, arriving) = Incoming::new(app, job);
+    let (incoming, arriving) = InputFetch::new(app, job);
     let mut fetching = Box::pin(incoming.fetch());
     let soon = async {
         match incoming.is_urgent() {
@@ -96,12 +98,12 @@ async fn make(
 ) -> Result<OutputFacts, JobError> {
     let template = &job.claim.task.spec.template;
     if let Some(logo) = template.logo_path.as_ref().filter(|_| source.picture.is_some()) {
-        let file = incoming::fetch_logo(app, job, logo).await?;
+        let file = fetch::fetch_logo(app, job, logo).await?;
         media::check_logo(&file).map_err(|error| failed(job, error))?;
     }
     let mut plan =
         media::plan(template, source, &media.settings.plan_settings()).map_err(|error| failed(job, error))?;
-    let mut putting = Putting::begin(app, job).await?;
+    let mut putting = Publisher::begin(app, job).await?;
     plan.early = putting.is_early() && job.claim.task.spec.extra_options.early_playlist == Some(true);
     if !plan.early {
         shown();
@@ -201,6 +203,14 @@ fn pictures(job: &JobContext, plan: &Plan) -> Vec<OutputGroup> {
         group("thumbnails", GroupFormat::Jpg, &stills.first_picture()),
         group("storyboard", GroupFormat::Vtt, &stills.storyboard()),
     ]
+}
+
+/// Says that a task took longer than it may.
+fn over_deadline(deadline: Duration) -> JobError {
+    JobError::Final(Failure::new(
+        ErrorCode::EncodingOverLimit,
+        format!("not done within its deadline of {} s", deadline.as_secs()),
+    ))
 }
 
 fn failed(job: &JobContext, error: MediaError) -> JobError {
