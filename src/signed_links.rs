@@ -24,7 +24,7 @@ impl Links {
     /// The part of a path that opens every key of a storage that begins with `scope`, until `end`.
     pub(crate) fn sign(&self, storage: &StorageId, scope: &str, end: Timestamp) -> String {
         let (end, length) = (end.as_secs(), scope.len());
-        format!("@{end}-{length}-{}", hex(&self.mac(storage, scope, end).finalize().into_bytes()))
+        format!("@{end}-{length}-{}", hex::encode(self.mac(storage, scope, end).finalize().into_bytes()))
     }
 
     /// Whether this part of a path opens this key now.
@@ -37,7 +37,7 @@ impl Links {
         let (end, length, signature) = (parts.next()?, parts.next()?, parts.next()?);
         let end: i64 = end.parse().ok()?;
         let scope = key.get(..length.parse().ok()?)?;
-        self.mac(storage, scope, end).verify_slice(&unhex(signature)?).ok()?;
+        self.mac(storage, scope, end).verify_slice(&hex::decode(signature).ok()?).ok()?;
         (now.as_secs() < end).then_some(scope)
     }
 
@@ -51,16 +51,6 @@ impl Links {
 
 /// The longest a link may be good for.
 pub(crate) const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let byte = |at: usize| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();
-    (text.len() == 64 && text.bytes().all(|one| one.is_ascii_hexdigit()))
-        .then(|| (0..64).step_by(2).map(byte).collect())?
-}
 
 #[cfg(test)]
 mod tests {

@@ -64,8 +64,11 @@ fn is_name(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
 }
 
-fn hex(random: &mut impl Rng, digits: usize) -> String {
-    (0..digits).map(|_| char::from(b"0123456789abcdef"[(random.next_u32() % 16) as usize])).collect()
+/// So many random bytes in lower-case hex: two digits a byte.
+fn random_hex<const BYTES: usize>(random: &mut impl Rng) -> String {
+    let mut bytes = [0; BYTES];
+    random.fill_bytes(&mut bytes);
+    hex::encode(bytes)
 }
 
 /// 14 digits of UTC date and time, 6 of microseconds, 12 random hex digits. The clock gives
@@ -73,7 +76,7 @@ fn hex(random: &mut impl Rng, digits: usize) -> String {
 fn timed(now: Timestamp, random: &mut impl Rng) -> String {
     let date = DateTime::from_timestamp_millis(now.as_millis()).unwrap_or_default();
     let micros = now.as_millis().rem_euclid(1000) * 1000 + i64::from(random.next_u32() % 1000);
-    format!("{}{micros:06}{}", date.format("%Y%m%d%H%M%S"), hex(random, 12))
+    format!("{}{micros:06}{}", date.format("%Y%m%d%H%M%S"), random_hex::<6>(random))
 }
 
 text_id! {
@@ -124,28 +127,28 @@ impl BatchId {
 impl StorageId {
     /// A new id.
     pub fn generate(random: &mut impl Rng) -> Self {
-        Self(hex(random, 16))
+        Self(random_hex::<8>(random))
     }
 }
 
 impl CallbackId {
     /// A new id.
     pub fn generate(random: &mut impl Rng) -> Self {
-        Self(format!("cb_{}", hex(random, 32)))
+        Self(format!("cb_{}", random_hex::<16>(random)))
     }
 }
 
 impl UploadId {
     /// A new id.
     pub fn generate(random: &mut impl Rng) -> Self {
-        Self(hex(random, 32))
+        Self(random_hex::<16>(random))
     }
 }
 
 impl WorkerId {
     /// A new id.
     pub fn generate(random: &mut impl Rng) -> Self {
-        Self(hex(random, 32))
+        Self(random_hex::<16>(random))
     }
 }
 

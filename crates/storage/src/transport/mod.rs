@@ -255,7 +255,7 @@ impl Asked {
             None if is_signed_as(&self.head, "OSS ") || is_signed_as(&self.head, "OBS ") => {
                 let encrypted = answer.keys().any(|name| name.as_str().ends_with("server-side-encryption"));
                 let tag = text(ETAG).map(|tag| tag.trim_matches('"').to_ascii_lowercase());
-                (tag.filter(|tag| tag.len() == 32 && !encrypted), in_hex(md5))
+                (tag.filter(|tag| tag.len() == 32 && !encrypted), hex::encode(md5))
             }
             None => return Ok(()),
         };
@@ -287,10 +287,6 @@ fn md5_of(body: &Buffer) -> [u8; 16] {
 
 fn in_base64(md5: [u8; 16]) -> HeaderValue {
     HeaderValue::try_from(BASE64_STANDARD.encode(md5)).expect("base64 is a header's text")
-}
-
-fn in_hex(md5: [u8; 16]) -> String {
-    md5.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A URL with every character encoded that S3's signature sees encoded. opendal leaves some as they

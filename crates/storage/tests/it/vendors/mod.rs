@@ -160,7 +160,7 @@ impl State {
             answer
         };
         answer
-            .insert_header("etag", format!("\"{}\"", hex(content)))
+            .insert_header("etag", format!("\"{}\"", etag_of(content)))
             .insert_header("last-modified", "Wed, 25 Nov 2026 08:00:00 GMT")
     }
 
@@ -174,7 +174,7 @@ impl State {
                 format!(
                     "<Contents><Key>{key}</Key><LastModified>2026-11-25T08:00:00.000Z</LastModified>\
                      <ETag>\"{}\"</ETag><Size>{}</Size></Contents>",
-                    hex(content),
+                    etag_of(content),
                     content.len()
                 )
             })
@@ -190,8 +190,9 @@ fn bounds(range: &str, size: usize) -> Option<(usize, usize)> {
     Some((from.parse().ok()?, to)).filter(|(from, to)| from < to)
 }
 
-fn hex(content: &[u8]) -> String {
-    Md5::digest(content).iter().map(|byte| format!("{byte:02X}")).collect()
+/// The ETag of an object that came in one request: its MD5, in upper case as OSS writes it.
+fn etag_of(content: &[u8]) -> String {
+    hex::encode_upper(Md5::digest(content))
 }
 
 fn ok(text: &str) -> ResponseTemplate {
@@ -200,7 +201,7 @@ fn ok(text: &str) -> ResponseTemplate {
 
 fn tagged(content: &[u8]) -> ResponseTemplate {
     ResponseTemplate::new(200)
-        .insert_header("etag", format!("\"{}\"", hex(content)))
+        .insert_header("etag", format!("\"{}\"", etag_of(content)))
         .insert_header("content-md5", BASE64_STANDARD.encode(Md5::digest(content)))
 }
 

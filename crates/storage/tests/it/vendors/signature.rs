@@ -36,10 +36,6 @@ fn hmac_sha1(key: &str, text: &str) -> Vec<u8> {
     mac.finalize().into_bytes().to_vec()
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// OSS (<https://www.alibabacloud.com/help/en/oss/developer-reference/include-signatures-in-the-authorization-header>)
 /// and OBS (<https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0010.html>), which differ in a
 /// prefix and in how the object is written.
@@ -124,9 +120,9 @@ fn check_cos(request: &Request) -> Result<(), String> {
     let signed_headers = listed(part("q-header-list"), &|name| encoded(header(request, name)));
     let text =
         format!("{}\n{path}\n{signed_query}\n{signed_headers}\n", request.method.as_str().to_lowercase());
-    let to_sign = format!("sha1\n{}\n{}\n", part("q-sign-time"), hex(&Sha1::digest(text.as_bytes())));
-    let key = hex(&hmac_sha1(SECRET_KEY, part("q-key-time")));
-    if part("q-signature") == hex(&hmac_sha1(&key, &to_sign)) {
+    let to_sign = format!("sha1\n{}\n{}\n", part("q-sign-time"), hex::encode(Sha1::digest(text.as_bytes())));
+    let key = hex::encode(hmac_sha1(SECRET_KEY, part("q-key-time")));
+    if part("q-signature") == hex::encode(hmac_sha1(&key, &to_sign)) {
         Ok(())
     } else {
         Err(format!("the text to sign is {text:?}"))
