@@ -32,7 +32,7 @@ pub mod metric {
     /// From when a callback became owed to the first byte of its first attempt, in seconds.
     pub const CALLBACK_WAIT_SECONDS: &str = "borealis_callback_wait_seconds";
     /// Attempts to deliver a callback that are in flight in this process.
-    pub const CALLBACKS_FLYING: &str = "borealis_callbacks_in_flight";
+    pub const CALLBACKS_IN_FLIGHT: &str = "borealis_callbacks_in_flight";
     /// Receivers that this process leaves alone because they keep failing.
     pub const BREAKERS_OPEN: &str = "borealis_callback_breakers_open";
     /// Callbacks that are owed.
@@ -123,7 +123,7 @@ fn describe() {
         metric::CALLBACK_WAIT_SECONDS,
         "from when a callback became owed to its first attempt, in seconds"
     );
-    describe_gauge!(metric::CALLBACKS_FLYING, "attempts to deliver a callback that are in flight here");
+    describe_gauge!(metric::CALLBACKS_IN_FLIGHT, "attempts to deliver a callback that are in flight here");
     describe_gauge!(metric::BREAKERS_OPEN, "receivers that are left alone because they keep failing");
     describe_gauge!(metric::CALLBACKS_OWED, "callbacks that are owed");
     describe_gauge!(metric::TASKS_WAITING, "tasks that wait for a worker");
@@ -156,9 +156,9 @@ pub fn callback_first_sent(waited: Duration) {
 
 /// Says how many attempts are in flight, and how many receivers are left alone.
 #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; nobody has 2^53 of either")]
-pub fn callbacks_flying(in_flight: usize, broken: usize) {
-    gauge!(metric::CALLBACKS_FLYING).set(in_flight as f64);
-    gauge!(metric::BREAKERS_OPEN).set(broken as f64);
+pub fn callbacks_in_flight(in_flight: usize, open_breakers: usize) {
+    gauge!(metric::CALLBACKS_IN_FLIGHT).set(in_flight as f64);
+    gauge!(metric::BREAKERS_OPEN).set(open_breakers as f64);
 }
 
 /// Counts a request that was answered. `route` is the route's pattern, never the path, whose number

@@ -1,4 +1,4 @@
-//! One attempt: sign, send, decide what comes next, tell the log.
+//! One attempt to deliver a callback: sign, send, decide what comes next, log it.
 
 use std::{
     panic::AssertUnwindSafe,
@@ -15,12 +15,13 @@ use store::{CallbackClaim, Record};
 
 use crate::{app::App, telemetry};
 
-/// A storage that was read longer ago is read again: its address or secret may be another by now.
-const FRESH: Duration = Duration::from_secs(1);
+/// A claim's storage that was read longer ago is read again: its address or secret may have changed.
+const MAX_STORAGE_AGE: Duration = Duration::from_secs(1);
 
-/// What came of an attempt.
-pub(super) struct Landed {
-    pub(super) receiver: String,
+/// How an attempt ended.
+pub(super) struct CompletedAttempt {
+    /// The name of the queue the callback stood in.
+    pub(super) queue_name: String,
     pub(super) retry: bool,
     pub(super) outcome: Outcome,
     pub(super) took: Duration,
@@ -28,17 +29,11 @@ pub(super) struct Landed {
 }
 
 /// Makes one attempt; `lease` is how long the claim was good for when it was made.
-pub(super) async fn attempt(app: &App, claim: CallbackClaim, lease: Duration) -> Landed {
+pub(super) async fn make(app: &App, claim: CallbackClaim, lease: Duration) -> CompletedAttempt {
     let began = Instant::now();
     let now = app.clock.now();
-    let mut storage = claim.storage.as_ref();
-    let read_again = match now + lease > claim.lease_until + FRESH {
-        true => app.store.storage(&storage.tenant, &storage.id).await.ok(),
-        false => None,
-    };
-    if let Some(fresh) = &read_again {
-        storage = fresh;
-    }
+    let reread = read_storage_again(app, &claim, lease, now).await;
+    let storage = reread.as_ref().unwrap_or(&claim.storage);
     let old = storage.old_notify_secret.as_ref().filter(|(_, until)| *until > now);
     let secrets: Vec<&Secret> =
         [Some(&storage.notify_secret), old.map(|(secret, _)| secret)].into_iter().flatten().collect();
@@ -53,20 +48,33 @@ pub(super) async fn attempt(app: &App, claim: CallbackClaim, lease: Duration) ->
     let limits = app.settings.callback.send_limits();
     let sent = AssertUnwindSafe(send::send(&app.net, &message, &*app.clock, &limits)).catch_unwind().await;
     let (attempt, outcome) = sent.unwrap_or_else(|_| panicked(message.number, now));
+    // a callback that is owed again has all of its attempts again
     let made = claim.attempts.saturating_sub(claim.attempts_before).saturating_add(1);
     let next = schedule::next(&storage.notify_settings, made, &outcome, app.clock.now(), rand::random());
-    tell(&claim, storage, &attempt, next);
-    telemetry::callback_attempted(next, Duration::from_millis(attempt.total_ms.into()));
-    if !claim.retry {
-        let connecting = attempt.dns_ms.unwrap_or(0) + attempt.connect_ms.unwrap_or(0);
-        let waited = attempt.time.since(claim.due) + Duration::from_millis(connecting.into());
-        telemetry::callback_first_sent(waited);
-    }
+    log(&claim, storage, &attempt, next);
+    count(&claim, &attempt, next);
     let record = Record::new(&claim, attempt, next);
-    Landed { receiver: claim.receiver, retry: claim.retry, outcome, took: began.elapsed(), record }
+    let (queue_name, retry) = (claim.receiver, claim.retry);
+    CompletedAttempt { queue_name, retry, outcome, took: began.elapsed(), record }
 }
 
-/// A failure of our own is a failed attempt: the callback's next one comes as planned.
+/// The storage as it is now, when it was read too long ago; none when it cannot be read, either: then
+/// what the claim has is used.
+async fn read_storage_again(
+    app: &App,
+    claim: &CallbackClaim,
+    lease: Duration,
+    now: Timestamp,
+) -> Option<Storage> {
+    // the storage was read when the claim was made, a whole lease before its end
+    let is_old = now + lease > claim.lease_until + MAX_STORAGE_AGE;
+    if !is_old {
+        return None;
+    }
+    app.store.storage(&claim.storage.tenant, &claim.storage.id).await.ok()
+}
+
+/// An attempt that panicked is a failed one, so that the callback's next attempt comes as planned.
 fn panicked(number: u32, time: Timestamp) -> (Attempt, Outcome) {
     let error = Some("internal: the attempt failed inside; the server's log says more".to_owned());
     let attempt = Attempt {
@@ -85,7 +93,16 @@ fn panicked(number: u32, time: Timestamp) -> (Attempt, Outcome) {
     (attempt, Outcome::Unreachable)
 }
 
-fn tell(claim: &CallbackClaim, storage: &Storage, attempt: &Attempt, next: CallbackNext) {
+fn count(claim: &CallbackClaim, attempt: &Attempt, next: CallbackNext) {
+    telemetry::callback_attempted(next, Duration::from_millis(attempt.total_ms.into()));
+    if !claim.retry {
+        let connecting_ms = attempt.dns_ms.unwrap_or(0) + attempt.connect_ms.unwrap_or(0);
+        let waited = attempt.time.since(claim.due) + Duration::from_millis(connecting_ms.into());
+        telemetry::callback_first_sent(waited);
+    }
+}
+
+fn log(claim: &CallbackClaim, storage: &Storage, attempt: &Attempt, next: CallbackNext) {
     let (callback_id, storage_id, number) = (&claim.id, &storage.id, attempt.number);
     let error = attempt.error.as_deref().unwrap_or_default();
     match next {

@@ -1,30 +1,33 @@
-//! What a receiver that fails is spared, with the extended policy: a circuit breaker, and a pace.
+//! What protects a receiver that fails, with the extended policy: a circuit breaker, and a number of
+//! concurrent attempts that adapts.
 //!
-//! After some failures in a row one probe at a time is sent, at growing distances, until one
-//! succeeds. A receiver that asks to slow down is left alone for a while and then gets its slots
-//! back one by one. What is held back is not sent, and so uses up no attempt.
+//! After some failures in a row the breaker opens: one probe at a time is sent, at growing distances,
+//! until one succeeds. A receiver that asks to slow down is left alone for a while, has half of its
+//! slots afterwards, and gets them back one by one. What is held back is not sent, and so uses up no
+//! attempt.
 
 use std::time::{Duration, Instant};
 
 use callback::send::Outcome;
 
-/// Failures in a row that open it.
-const FAILURES: u32 = 5;
+/// Failures in a row that open the breaker.
+const FAILURES_TO_OPEN: u32 = 5;
 
 /// From the opening to the first probe; each later distance is twice the one before.
-const FIRST_WAIT: Duration = Duration::from_secs(5);
-const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
+const FIRST_PROBE_DELAY: Duration = Duration::from_secs(5);
+const MAX_PROBE_DELAY: Duration = Duration::from_secs(5 * 60);
 
-/// The shortest time that a receiver which asks to slow down is left alone.
-const PAUSE: Duration = Duration::from_secs(1);
+/// How long a receiver that asks to slow down is left alone.
+const MIN_PAUSE: Duration = Duration::from_secs(1);
+const MAX_PAUSE: Duration = Duration::from_secs(5 * 60);
 
 /// The circuit breaker of one queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Breaker {
-    /// All goes through; so many failures in a row.
+    /// Everything is sent; the last `failures` attempts failed.
     Closed { failures: u32 },
-    /// Nothing goes through before then, and one probe at a time after it.
-    Open { probe_at: Instant, wait: Duration },
+    /// Nothing is sent before `probe_at`, and one probe at a time after it (half-open).
+    Open { probe_at: Instant, delay: Duration },
 }
 
 impl Breaker {
@@ -36,8 +39,8 @@ impl Breaker {
         matches!(self, Self::Open { .. })
     }
 
-    /// When it lets something through; `None`: now.
-    pub(super) fn opens_at(&self, now: Instant) -> Option<Instant> {
+    /// Until when nothing may be sent; `None`: something may be sent now.
+    pub(super) fn blocked_until(&self, now: Instant) -> Option<Instant> {
         match self {
             Self::Open { probe_at, .. } if *probe_at > now => Some(*probe_at),
             Self::Open { .. } | Self::Closed { .. } => None,
@@ -45,49 +48,53 @@ impl Breaker {
     }
 
     /// Takes note of how an attempt ended.
-    pub(super) fn note(&mut self, succeeded: bool, now: Instant) {
+    pub(super) fn record_outcome(&mut self, is_accepted: bool, now: Instant) {
         *self = match *self {
-            _ if succeeded => Self::new(),
-            Self::Closed { failures } if failures + 1 < FAILURES => Self::Closed { failures: failures + 1 },
-            Self::Closed { .. } => Self::Open { probe_at: now + FIRST_WAIT, wait: FIRST_WAIT },
-            // one that was in flight when it opened says nothing new
+            _ if is_accepted => Self::new(),
+            Self::Closed { failures } if failures + 1 < FAILURES_TO_OPEN => {
+                Self::Closed { failures: failures + 1 }
+            }
+            Self::Closed { .. } => Self::Open { probe_at: now + FIRST_PROBE_DELAY, delay: FIRST_PROBE_DELAY },
+            // not a probe: it was in flight already when the breaker opened
             Self::Open { probe_at, .. } if probe_at > now => *self,
-            Self::Open { wait, .. } => {
-                let wait = (wait * 2).min(LONGEST_WAIT);
-                Self::Open { probe_at: now + wait, wait }
+            Self::Open { delay, .. } => {
+                let delay = (delay * 2).min(MAX_PROBE_DELAY);
+                Self::Open { probe_at: now + delay, delay }
             }
         };
     }
 }
 
-/// How many attempts in flight a receiver gets that asked to slow down.
+/// How many concurrent attempts a receiver gets: half as many each time it asks to slow down, one more
+/// each time it accepts (additive increase, multiplicative decrease).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Pace {
+pub(super) struct AdaptiveConcurrency {
     /// Slots that it has for now.
     pub(super) slots: usize,
-    most: usize,
+    max_slots: usize,
     paused_until: Option<Instant>,
 }
 
-impl Pace {
-    pub(super) const fn new(most: usize) -> Self {
-        Self { slots: most, most, paused_until: None }
+impl AdaptiveConcurrency {
+    pub(super) const fn new(max_slots: usize) -> Self {
+        Self { slots: max_slots, max_slots, paused_until: None }
     }
 
-    /// When it goes on; `None`: now.
-    pub(super) fn goes_on_at(&self, now: Instant) -> Option<Instant> {
+    /// Until when nothing may be sent; `None`: something may be sent now.
+    pub(super) fn paused_until(&self, now: Instant) -> Option<Instant> {
         self.paused_until.filter(|until| *until > now)
     }
 
     /// Takes note of how an attempt ended.
-    pub(super) fn note(&mut self, outcome: &Outcome, now: Instant) {
+    pub(super) fn record_outcome(&mut self, outcome: &Outcome, now: Instant) {
         match outcome {
+            // Too Many Requests, Bad Gateway, Gateway Timeout
             Outcome::Rejected { status: 429 | 502 | 504, retry_after } => {
-                let pause = retry_after.unwrap_or(PAUSE).clamp(PAUSE, LONGEST_WAIT);
+                let pause = retry_after.unwrap_or(MIN_PAUSE).clamp(MIN_PAUSE, MAX_PAUSE);
                 self.slots = (self.slots / 2).max(1);
                 self.paused_until = self.paused_until.max(Some(now + pause));
             }
-            Outcome::Accepted => self.slots = (self.slots + 1).min(self.most),
+            Outcome::Accepted => self.slots = (self.slots + 1).min(self.max_slots),
             Outcome::Rejected { .. } | Outcome::Unreachable | Outcome::Forbidden => {}
         }
     }
@@ -102,39 +109,41 @@ mod tests {
     #[test]
     fn five_failures_in_a_row_open_it_and_probes_come_ever_later() {
         let (mut breaker, mut now) = (Breaker::new(), Instant::now());
-        for succeeded in [false, false, false, false, true, false, false, false, false] {
-            breaker.note(succeeded, now);
+        for is_accepted in [false, false, false, false, true, false, false, false, false] {
+            breaker.record_outcome(is_accepted, now);
             assert!(!breaker.is_open());
         }
-        breaker.note(false, now);
-        let mut waits = Vec::new();
+        breaker.record_outcome(false, now);
+        let mut delays = Vec::new();
         for _ in 0..8 {
-            let probe_at = breaker.opens_at(now).expect("closed to all");
-            waits.push((probe_at - now).as_secs());
-            // what was in flight when it opened
-            breaker.note(false, now + SECOND);
-            assert_eq!(breaker.opens_at(now), Some(probe_at));
+            let probe_at = breaker.blocked_until(now).expect("it blocks everything");
+            delays.push((probe_at - now).as_secs());
+            // an attempt that was in flight when it opened
+            breaker.record_outcome(false, now + SECOND);
+            assert_eq!(breaker.blocked_until(now), Some(probe_at));
             now = probe_at;
-            assert_eq!(breaker.opens_at(now), None, "a probe may go");
-            breaker.note(false, now);
+            assert_eq!(breaker.blocked_until(now), None, "a probe may be sent");
+            breaker.record_outcome(false, now);
         }
-        assert_eq!(waits, [5, 10, 20, 40, 80, 160, 300, 300]);
-        breaker.note(true, now);
+        assert_eq!(delays, [5, 10, 20, 40, 80, 160, 300, 300]);
+        breaker.record_outcome(true, now);
         assert_eq!(breaker, Breaker::new());
     }
 
     #[test]
     fn who_asks_to_slow_down_gets_its_slots_back_one_by_one() {
-        let (mut pace, now) = (Pace::new(8), Instant::now());
-        pace.note(&Outcome::Rejected { status: 500, retry_after: Some(SECOND * 9) }, now);
-        assert_eq!((pace.slots, pace.goes_on_at(now)), (8, None));
-        pace.note(&Outcome::Rejected { status: 429, retry_after: Some(SECOND * 9) }, now);
-        pace.note(&Outcome::Rejected { status: 504, retry_after: None }, now);
-        assert_eq!((pace.slots, pace.goes_on_at(now)), (2, Some(now + SECOND * 9)));
-        assert_eq!(pace.goes_on_at(now + SECOND * 9), None);
+        let (mut concurrency, now) = (AdaptiveConcurrency::new(8), Instant::now());
+        let mut record = |status, retry_after| {
+            concurrency.record_outcome(&Outcome::Rejected { status, retry_after }, now);
+            (concurrency.slots, concurrency.paused_until(now))
+        };
+        assert_eq!(record(500, Some(SECOND * 9)), (8, None));
+        record(429, Some(SECOND * 9));
+        assert_eq!(record(504, None), (2, Some(now + SECOND * 9)));
+        assert_eq!(concurrency.paused_until(now + SECOND * 9), None);
         for slots in [3, 4, 5, 6, 7, 8, 8] {
-            pace.note(&Outcome::Accepted, now);
-            assert_eq!(pace.slots, slots);
+            concurrency.record_outcome(&Outcome::Accepted, now);
+            assert_eq!(concurrency.slots, slots);
         }
     }
 }

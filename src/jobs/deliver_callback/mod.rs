@@ -1,14 +1,14 @@
 //! Deliver: claims callbacks that are due, sends each, records the attempt.
 //!
-//! Wakes when a task's end is committed, when an attempt becomes due, and now and then in any case.
-//! `lanes` says who is sent to next, `attempt` sends, `recorder` writes what came of it. One thing
-//! is claimed at a time and nothing waits for the database but the claim itself and the records.
+//! Wakes when the end of a task is committed, when a retry becomes due, and now and then in any case.
+//! `scheduler` says which callback is sent next, `attempt` sends it, `recorder` writes what came of
+//! it. One query for work runs at a time, in the background: sending never waits for the database.
 
 mod attempt;
 mod breaker;
-mod lane;
-mod lanes;
+mod receiver_queue;
 mod recorder;
+mod scheduler;
 #[cfg(test)]
 mod tests;
 
@@ -23,56 +23,62 @@ use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    attempt::Landed,
-    lanes::{Bounds, Lanes},
+    attempt::CompletedAttempt,
     recorder::Recorder,
+    scheduler::{ConcurrencyLimits, Scheduler},
 };
 use crate::{app::App, telemetry};
 
 /// Beyond the deadline of an exchange, a sender has this long to write its record before another
 /// may take the callback.
-const RECORD_TIME: Duration = Duration::from_secs(15);
+const RECORD_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How long a callback may lie claimed before it is sent.
-const QUEUE_TIME: Duration = Duration::from_secs(15);
+const MAX_QUEUE_TIME: Duration = Duration::from_secs(15);
+
+/// The least wait between two rounds: a database that fails is not asked again and again without a pause.
+const MIN_WAIT: Duration = Duration::from_millis(1);
 
 /// Delivers callbacks.
 pub(crate) struct Deliverer {
     app: Arc<App>,
     worker: WorkerId,
-    lanes: Lanes,
+    scheduler: Scheduler,
     recorder: Recorder,
     recording: JoinHandle<()>,
-    flying: JoinSet<Landed>,
-    /// What is asked of the database just now.
-    asking: Option<JoinHandle<Answer>>,
-    looked: Option<Instant>,
-    /// The database has answered since then.
+    in_flight: JoinSet<CompletedAttempt>,
+    /// The query for work that is running.
+    query: Option<JoinHandle<QueryResult>>,
+    /// When the database was last scanned for queues that have something due.
+    last_scan: Option<Instant>,
+    /// Since when no query has failed.
     healthy_since: Instant,
+    /// How long claims are good for.
     lease: Duration,
 }
 
-/// What the database said.
-enum Answer {
-    Found(Result<Vec<Ready>, StoreError>),
+/// What a query for work found.
+enum QueryResult {
+    Scanned(Result<Vec<Ready>, StoreError>),
     Claimed(Vec<Want>, Result<Vec<CallbackClaim>, StoreError>),
 }
 
 impl Deliverer {
     pub(crate) fn new(app: Arc<App>, worker: WorkerId, stop: CancellationToken) -> Self {
         let settings = &app.settings.callback;
-        let bounds = Bounds { total: settings.concurrency, receiver: settings.receiver_concurrency };
-        let lease = settings.deadline + RECORD_TIME + QUEUE_TIME;
+        let limits =
+            ConcurrencyLimits { total: settings.concurrency, per_receiver: settings.receiver_concurrency };
+        let lease = settings.deadline + RECORD_TIMEOUT + MAX_QUEUE_TIME;
         let (recorder, writing) = Recorder::new(Arc::clone(&app), worker.clone(), stop);
         Self {
             app,
             worker,
-            lanes: Lanes::new(bounds),
+            scheduler: Scheduler::new(limits),
             recorder,
             recording: tokio::spawn(writing),
-            flying: JoinSet::new(),
-            asking: None,
-            looked: None,
+            in_flight: JoinSet::new(),
+            query: None,
+            last_scan: None,
             healthy_since: Instant::now(),
             lease,
         }
@@ -83,133 +89,142 @@ impl Deliverer {
         let app = Arc::clone(&self.app);
         loop {
             let woken = app.store.callbacks_due().notified();
-            self.ask();
-            self.launch();
-            self.give_back_spared();
+            self.note_due_queues();
+            self.start_query();
+            self.send_ready();
+            self.release_unsent();
             let wait = self.wait();
             tokio::select! {
                 () = woken => {}
                 () = tokio::time::sleep(wait) => {}
-                Some(landed) = self.flying.join_next() => self.landed(landed),
-                answer = answered(&mut self.asking) => self.answered(answer),
-                () = self.recorder.wrote() => {}
+                Some(completed) = self.in_flight.join_next() => self.attempt_completed(completed),
+                result = query_result(&mut self.query) => self.query_completed(result),
+                () = self.recorder.caught_up() => {}
                 () = stop.cancelled() => break,
             }
-            while let Some(landed) = self.flying.try_join_next() {
-                self.landed(landed);
+            while let Some(completed) = self.in_flight.try_join_next() {
+                self.attempt_completed(completed);
             }
         }
         self.stop().await;
     }
 
-    /// Looks for work, or claims it, unless something is asked already.
-    fn ask(&mut self) {
-        let (due, anywhere) = self.app.store.take_due();
-        for queue in due {
-            self.lanes.due(&queue, false);
+    /// Takes in the queues that wake-ups have named since.
+    fn note_due_queues(&mut self) {
+        let (due, is_any) = self.app.store.take_due();
+        for queue_name in due {
+            self.scheduler.mark_due(&queue_name, false);
         }
-        if anywhere {
-            self.looked = None;
+        if is_any {
+            // a wake-up that names no queue: only a scan tells which it is
+            self.last_scan = None;
         }
-        if self.asking.is_some() {
+    }
+
+    /// Scans the database for due queues, or claims from those that are known, unless a query runs already.
+    fn start_query(&mut self) {
+        if self.query.is_some() {
             return;
         }
         let (app, worker, lease) = (Arc::clone(&self.app), self.worker.clone(), self.lease);
-        let poll = app.settings.worker.poll_interval;
-        if self.looked.is_none_or(|looked| looked.elapsed() >= poll) {
-            self.looked = Some(Instant::now());
-            let reap = self.leases_tell();
-            self.asking = Some(tokio::spawn(async move { Answer::Found(look(&app, reap).await) }));
+        let poll_interval = app.settings.worker.poll_interval;
+        if self.last_scan.is_none_or(|scanned| scanned.elapsed() >= poll_interval) {
+            self.last_scan = Some(Instant::now());
+            let reap = self.may_reap();
+            self.query = Some(tokio::spawn(async move { QueryResult::Scanned(scan(&app, reap).await) }));
             return;
         }
-        let wants = self.lanes.wants(app.clock.now(), Instant::now());
-        if !wants.is_empty() {
-            self.asking = Some(tokio::spawn(async move {
-                let claims = app.store.claim_callbacks(&worker, lease, &wants).await;
-                Answer::Claimed(wants, claims)
+        let requests = self.scheduler.claim_requests(app.clock.now(), Instant::now());
+        if !requests.is_empty() {
+            self.query = Some(tokio::spawn(async move {
+                let claims = app.store.claim_callbacks(&worker, lease, &requests).await;
+                QueryResult::Claimed(requests, claims)
             }));
         }
     }
 
-    fn answered(&mut self, answer: Result<Answer, JoinError>) {
-        self.asking = None;
-        match answer {
-            Ok(Answer::Found(Ok(ready))) => {
-                telemetry::callbacks_flying(self.lanes.in_flight(), self.lanes.broken());
-                self.lanes.found(ready, self.app.clock.now());
+    fn query_completed(&mut self, result: Result<QueryResult, JoinError>) {
+        self.query = None;
+        match result {
+            Ok(QueryResult::Scanned(Ok(found))) => {
+                telemetry::callbacks_in_flight(self.scheduler.in_flight(), self.scheduler.open_breakers());
+                self.scheduler.add_scanned(found, self.app.clock.now());
             }
-            Ok(Answer::Claimed(wants, Ok(claims))) => self.lanes.claimed(wants, claims, Instant::now()),
-            Ok(Answer::Found(Err(error))) => self.failed(&error),
-            // the next look finds again what was wanted
-            Ok(Answer::Claimed(_, Err(error))) => self.failed(&error),
-            Err(error) => tracing::error!(%error, "claiming panicked"),
+            Ok(QueryResult::Claimed(requests, Ok(claims))) => {
+                self.scheduler.add_claimed(requests, claims, Instant::now());
+            }
+            // the next scan finds again what was asked for
+            Ok(QueryResult::Scanned(Err(error)) | QueryResult::Claimed(_, Err(error))) => {
+                self.healthy_since = Instant::now();
+                tracing::error!(%error, "could not claim callbacks");
+            }
+            Err(error) => tracing::error!(%error, "claiming callbacks panicked"),
         }
     }
 
-    fn failed(&mut self, error: &StoreError) {
-        self.healthy_since = Instant::now();
-        tracing::error!(%error, "could not take callbacks");
+    /// Whether an expired lease shows that its sender died: not when the database did not answer for a
+    /// while, and not when records of our own are still to be written.
+    fn may_reap(&self) -> bool {
+        self.recorder.keeps_up() && self.healthy_since.elapsed() > RECORD_TIMEOUT
     }
 
-    /// Whether leases that ran out tell of senders that died: not when they could not be written to
-    /// for a while, and not when records of our own are still to be written.
-    fn leases_tell(&self) -> bool {
-        self.recorder.keeps_up() && self.healthy_since.elapsed() > RECORD_TIME
-    }
-
-    /// Sends whatever may be sent.
-    fn launch(&mut self) {
-        let needed = self.app.settings.callback.deadline + RECORD_TIME;
+    /// Starts every attempt that may be made now.
+    fn send_ready(&mut self) {
+        let needed = self.app.settings.callback.deadline + RECORD_TIMEOUT;
         while self.recorder.keeps_up()
-            && let Some(claim) = self.lanes.next(self.app.clock.now(), Instant::now(), needed)
+            && let Some(claim) = self.scheduler.next_to_send(self.app.clock.now(), Instant::now(), needed)
         {
             let (app, lease) = (Arc::clone(&self.app), self.lease);
-            self.flying.spawn(async move { attempt::attempt(&app, claim, lease).await });
+            self.in_flight.spawn(async move { attempt::make(&app, claim, lease).await });
         }
     }
 
-    fn landed(&mut self, landed: Result<Landed, JoinError>) {
-        let landed = match landed {
-            Ok(landed) => landed,
+    fn attempt_completed(&mut self, completed: Result<CompletedAttempt, JoinError>) {
+        let completed = match completed {
+            Ok(completed) => completed,
             Err(error) => return tracing::error!(%error, "a delivery panicked"),
         };
-        let Landed { receiver, retry, outcome, took, record } = landed;
-        self.lanes.landed(&receiver, retry, &outcome, took, Instant::now());
-        if let CallbackNext::RetryAt(at) = record.next {
-            self.lanes.due_at(&receiver, at, self.app.clock.now());
+        let CompletedAttempt { queue_name, retry, outcome, took, record } = completed;
+        self.scheduler.attempt_completed(&queue_name, retry, &outcome, took, Instant::now());
+        if let CallbackNext::RetryAt(due) = record.next {
+            self.scheduler.schedule_retry(&queue_name, due, self.app.clock.now());
         }
-        self.recorder.keep(record);
+        self.recorder.record(record);
     }
 
-    fn give_back_spared(&mut self) {
-        let spared = self.lanes.take_spared();
-        if !spared.is_empty() {
+    /// Releases, in the background, claims that are not to be sent now.
+    fn release_unsent(&mut self) {
+        let claims = self.scheduler.take_to_release();
+        if !claims.is_empty() {
             let (app, worker) = (Arc::clone(&self.app), self.worker.clone());
-            tokio::spawn(async move { give_back(&app, &worker, &spared).await });
+            tokio::spawn(async move { release(&app, &worker, &claims).await });
         }
     }
 
     /// How long to wait when nothing happens.
     fn wait(&self) -> Duration {
-        let poll = self.app.settings.worker.poll_interval;
-        let look = self.looked.map_or(Duration::ZERO, |looked| poll.saturating_sub(looked.elapsed()));
-        let wakes = self.lanes.wakes_in(self.app.clock.now(), Instant::now()).unwrap_or(poll);
-        // a database that fails is not asked again and again without a pause
-        look.min(wakes).max(Duration::from_millis(1))
+        let poll_interval = self.app.settings.worker.poll_interval;
+        let next_scan = match self.last_scan {
+            Some(scanned) => poll_interval.saturating_sub(scanned.elapsed()),
+            None => Duration::ZERO,
+        };
+        let wakes_in = self.scheduler.wakes_in(self.app.clock.now(), Instant::now());
+        next_scan.min(wakes_in.unwrap_or(poll_interval)).max(MIN_WAIT)
     }
 
     async fn stop(mut self) {
-        if self.asking.is_some() {
-            let answer = answered(&mut self.asking).await;
-            self.answered(answer);
+        if self.query.is_some() {
+            let result = query_result(&mut self.query).await;
+            self.query_completed(result);
         }
-        let unsent = self.lanes.drain();
+        let unsent = self.scheduler.drain();
         if !unsent.is_empty() {
-            give_back(&self.app, &self.worker, &unsent).await;
+            release(&self.app, &self.worker, &unsent).await;
         }
-        while let Some(landed) = self.flying.join_next().await {
-            self.landed(landed);
+        while let Some(completed) = self.in_flight.join_next().await {
+            self.attempt_completed(completed);
         }
+        // it was the last one: the recorder ends when all is written
         drop(self.recorder);
         if let Err(error) = self.recording.await {
             tracing::error!(%error, "the recorder failed");
@@ -217,27 +232,27 @@ impl Deliverer {
     }
 }
 
-/// Finds out who is owed something, what dead senders had included.
-async fn look(app: &App, reap: bool) -> Result<Vec<Ready>, StoreError> {
+/// Finds the queues that have something due; with `reap`, what dead senders had is released first.
+async fn scan(app: &App, reap: bool) -> Result<Vec<Ready>, StoreError> {
     if reap {
         let count = app.store.reap_callbacks().await?;
         if count > 0 {
-            tracing::warn!(count, "gave back callbacks whose sender stopped answering");
+            tracing::warn!(count, "released callbacks whose sender stopped answering");
         }
     }
     app.store.ready_receivers().await
 }
 
-/// The answer of what is asked; never when nothing is.
-async fn answered(asking: &mut Option<JoinHandle<Answer>>) -> Result<Answer, JoinError> {
-    match asking {
-        Some(asking) => asking.await,
+/// The result of the running query; never resolves when none runs.
+async fn query_result(query: &mut Option<JoinHandle<QueryResult>>) -> Result<QueryResult, JoinError> {
+    match query {
+        Some(query) => query.await,
         None => std::future::pending().await,
     }
 }
 
-async fn give_back(app: &App, worker: &WorkerId, claims: &[CallbackClaim]) {
+async fn release(app: &App, worker: &WorkerId, claims: &[CallbackClaim]) {
     if let Err(error) = app.store.give_back_callbacks(worker, claims).await {
-        tracing::warn!(%error, callbacks = claims.len(), "could not give callbacks back; they wait for their leases");
+        tracing::warn!(%error, callbacks = claims.len(), "could not release callbacks; they wait until their leases run out");
     }
 }

@@ -1,16 +1,16 @@
-//! The recorder: writes what came of attempts, many in one transaction.
+//! The recorder: writes what came of attempts to the database, many in one transaction.
 //!
-//! Whatever ended since the last transaction began is in the next one, and they do not follow each other
-//! at once: a transaction of one record costs nearly as much as one of a hundred. A record that cannot be
-//! written is written again, for as long as the process lives: a callback is never sent again because
-//! of that alone. Meanwhile nothing more is sent, so that little is unknown if the process dies.
+//! A transaction holds whatever ended since the last one began. Transactions do not follow each other at
+//! once: one of a single record costs nearly as much as one of a hundred. A record that cannot be
+//! written is tried again for as long as the process lives, so that an outage of the database alone
+//! never sends a callback twice. Meanwhile nothing more is sent: if the process dies, little is unknown.
 
 use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use model::WorkerId;
@@ -24,21 +24,21 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 
 /// Records of one transaction, at most.
-const GROUP: usize = 512;
+const MAX_BATCH: usize = 512;
 
 /// From the beginning of one transaction to that of the next, at least.
-const PACE: Duration = Duration::from_millis(10);
+const MIN_BATCH_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Attempts without a record beyond which nothing more is sent.
-const MOST: usize = 1024;
+/// Nothing more is sent when so many attempts have no record yet.
+const MAX_UNWRITTEN: usize = 1024;
 
-/// How long to wait before a failed transaction is tried again.
-const AGAIN: Duration = Duration::from_millis(500);
+/// From a failed transaction to the next try.
+const RETRY_DELAY: Duration = Duration::from_millis(500);
 
-/// How long the records of a process that stops are tried to be written.
-const LAST_WORDS: Duration = Duration::from_secs(15);
+/// How long a process that stops goes on trying to write its last records.
+const SHUTDOWN_RETRY_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Where records go.
+/// Takes records; the future that comes with it writes them.
 #[derive(Clone)]
 pub(super) struct Recorder {
     sender: mpsc::UnboundedSender<Record>,
@@ -48,12 +48,14 @@ pub(super) struct Recorder {
 #[derive(Default)]
 struct State {
     unwritten: AtomicUsize,
-    failing: AtomicBool,
-    written: Notify,
+    is_failing: AtomicBool,
+    /// Notified when a recorder that had fallen behind has written something.
+    caught_up: Notify,
 }
 
 impl Recorder {
-    /// The recorder, and what writes: it ends when all recorders are dropped and all is written.
+    /// The recorder, and the future that writes: it ends when all recorders are dropped and all is
+    /// written.
     pub(super) fn new(
         app: Arc<App>,
         worker: WorkerId,
@@ -66,7 +68,7 @@ impl Recorder {
     }
 
     /// Takes a record, which is written soon.
-    pub(super) fn keep(&self, record: Record) {
+    pub(super) fn record(&self, record: Record) {
         self.state.unwritten.fetch_add(1, Ordering::Relaxed);
         if self.sender.send(record).is_err() {
             tracing::error!("an attempt was not recorded: the recorder is gone");
@@ -75,12 +77,13 @@ impl Recorder {
 
     /// Whether records are written as quickly as they come.
     pub(super) fn keeps_up(&self) -> bool {
-        !self.state.failing.load(Ordering::Relaxed) && self.state.unwritten.load(Ordering::Relaxed) < MOST
+        !self.state.is_failing.load(Ordering::Relaxed)
+            && self.state.unwritten.load(Ordering::Relaxed) < MAX_UNWRITTEN
     }
 
     /// Resolves when a recorder that did not keep up has written something.
-    pub(super) async fn wrote(&self) {
-        self.state.written.notified().await;
+    pub(super) async fn caught_up(&self) {
+        self.state.caught_up.notified().await;
     }
 }
 
@@ -91,33 +94,34 @@ async fn write(
     state: Arc<State>,
     stop: CancellationToken,
 ) {
-    let mut group = Vec::with_capacity(GROUP);
-    let mut pace = tokio::time::interval(PACE);
-    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    while records.recv_many(&mut group, GROUP).await > 0 {
-        if !write_group(&app, &worker, &group, &state, &stop).await {
+    let mut batch = Vec::with_capacity(MAX_BATCH);
+    let mut interval = tokio::time::interval(MIN_BATCH_INTERVAL);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while records.recv_many(&mut batch, MAX_BATCH).await > 0 {
+        if !write_batch(&app, &worker, &batch, &state, &stop).await {
             return;
         }
-        let before = state.unwritten.fetch_sub(group.len(), Ordering::Relaxed);
-        if before >= MOST || state.failing.swap(false, Ordering::Relaxed) {
-            state.written.notify_one();
+        let before = state.unwritten.fetch_sub(batch.len(), Ordering::Relaxed);
+        if before >= MAX_UNWRITTEN || state.is_failing.swap(false, Ordering::Relaxed) {
+            state.caught_up.notify_one();
         }
-        group.clear();
-        pace.tick().await;
+        batch.clear();
+        interval.tick().await;
     }
 }
 
-/// Writes a group, however often that has to be tried. Gives whether it was written.
-async fn write_group(
+/// Writes a batch, trying again for as long as it fails. Returns false only when the process stops and it
+/// could not be written in time.
+async fn write_batch(
     app: &App,
     worker: &WorkerId,
-    group: &[Record],
+    batch: &[Record],
     state: &State,
     stop: &CancellationToken,
 ) -> bool {
-    let mut last = None;
+    let mut failing_since_stop: Option<Instant> = None;
     loop {
-        let error = match app.store.record_attempts(worker, group).await {
+        let error = match app.store.record_attempts(worker, batch).await {
             Ok(lost) => {
                 for callback_id in lost {
                     tracing::warn!(%callback_id, "an attempt was not recorded: another sender has the callback");
@@ -126,19 +130,18 @@ async fn write_group(
             }
             Err(error) => error,
         };
-        if !state.failing.swap(true, Ordering::Relaxed) {
-            tracing::error!(%error, attempts = group.len(), "could not record attempts; nothing more is sent until it is done");
+        if !state.is_failing.swap(true, Ordering::Relaxed) {
+            tracing::error!(%error, attempts = batch.len(), "could not record attempts; nothing more is sent until it is done");
         }
-        if stop.is_cancelled() {
-            let last = last.get_or_insert_with(std::time::Instant::now);
-            if last.elapsed() > LAST_WORDS {
-                tracing::error!(
-                    attempts = group.len(),
-                    "stopped without a record of attempts; they are made again"
-                );
-                return false;
-            }
+        if stop.is_cancelled()
+            && failing_since_stop.get_or_insert_with(Instant::now).elapsed() > SHUTDOWN_RETRY_TIMEOUT
+        {
+            tracing::error!(
+                attempts = batch.len(),
+                "stopped without a record of attempts; they are made again"
+            );
+            return false;
         }
-        tokio::time::sleep(AGAIN).await;
+        tokio::time::sleep(RETRY_DELAY).await;
     }
 }
