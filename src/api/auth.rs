@@ -23,7 +23,7 @@ use hmac::{Hmac, Mac as _};
 use model::{AccessKey, ErrorCode, Role, Secret, TenantId};
 use serde::Serialize;
 use sha2::Sha256;
-use store::{Behalf, Once, Store};
+use store::{CallerContext, IdempotentAnswer, Store};
 use tokio::sync::Semaphore;
 
 use super::{envelope::Answer, error::ApiError, once::CallName};
@@ -58,7 +58,7 @@ impl Deref for Editor {
 impl Editor {
     /// The store, for what counts for this key.
     pub(super) fn store(&self, app: &App) -> Store {
-        self.behalf(app, None)
+        self.for_caller(app, None)
     }
 
     /// The store, for a call that creates something: in the same transaction it keeps the answer,
@@ -66,18 +66,18 @@ impl Editor {
     pub(super) fn answering<T: Serialize>(&self, app: &App, answer: &Answer<T>) -> Result<Store, ApiError> {
         let Some(call) = &self.call else { return Ok(self.store(app)) };
         let answer = serde_json::to_string(answer).map_err(ApiError::internal)?;
-        let once = Once {
+        let idempotent_answer = IdempotentAnswer {
             tenant: self.tenant.clone(),
             key: call.name.clone(),
             digest: call.digest.clone(),
             answer: Secret::new(answer),
         };
-        Ok(self.behalf(app, Some(once)))
+        Ok(self.for_caller(app, Some(idempotent_answer)))
     }
 
-    fn behalf(&self, app: &App, once: Option<Once>) -> Store {
+    fn for_caller(&self, app: &App, idempotent_answer: Option<IdempotentAnswer>) -> Store {
         let (access_key, quota) = (self.access_key.clone(), app.settings.limits.quota());
-        app.store.on_behalf(Behalf { access_key, quota, once })
+        app.store.for_caller(CallerContext { access_key, quota, idempotent_answer })
     }
 }
 

@@ -133,7 +133,7 @@ impl From<StoreError> for ApiError {
             StoreError::NotFound(detail) => Self::not_found(detail),
             StoreError::Conflict(detail) => Self::new(ErrorCode::Conflict, detail),
             StoreError::OverQuota(detail) => Self::rate_limited(detail, TASKS_END),
-            StoreError::Answered => Self::new(
+            StoreError::AlreadyAnswered => Self::new(
                 ErrorCode::Conflict,
                 "Idempotency-Key: a call with this one came at the same moment",
             ),

@@ -134,7 +134,7 @@ impl Watch {
                 Err(error) => tracing::warn!(%error, "a watched task cannot be looked at"),
             }
             tokio::select! {
-                () = self.changes.of(&self.id) => {}
+                () = self.changes.wait_for(&self.id) => {}
                 () = tokio::time::sleep(POLL) => {}
                 () = self.app.streams.stop.cancelled() => return None,
             }

@@ -63,7 +63,7 @@ async fn allowed(
     if let Some((signature, key)) = path.split_once('/').filter(|(first, _)| first.starts_with('@'))
         && app.links.opens(signature, id, key, app.clock.now())
     {
-        let storage = app.store.storage_of_link(id).await?;
+        let storage = app.store.storage_of_any_tenant(id).await?;
         return Ok((storage, (key.to_owned(), parts.headers)));
     }
     let caller = Caller::from_request_parts(&mut parts, app).await?;

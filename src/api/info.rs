@@ -72,7 +72,7 @@ pub(super) async fn info(
     _caller: Caller,
     Query(NoQuery {}, warnings): Query<NoQuery>,
 ) -> Reply<Info> {
-    let workers = app.store.workers(app.settings.worker.lease).await?;
+    let workers = app.store.live_worker_capacities(app.settings.worker.lease).await?;
     let info = Info {
         version: env!("CARGO_PKG_VERSION"),
         formats: Format::ALL,

@@ -1,7 +1,7 @@
 //! `Idempotency-Key`: the same call, named the same within 24 hours, is answered the same and done
 //! once.
 //!
-//! The answer is kept by the transaction that does what was asked (`store::Behalf`). So there is no
+//! The answer is kept by the transaction that does what was asked (`store::IdempotentAnswer`). So there is no
 //! moment at which something is done and its answer not known, and of two calls that come together
 //! the one that is later finds the answer of the other.
 
@@ -89,7 +89,7 @@ fn digest(caller: &Caller, path: &str, body: &[u8]) -> Vec<u8> {
 
 /// The answer that was given to this call before.
 async fn earlier(app: &App, caller: &Caller, call: &CallName) -> Result<Option<Response>, ApiError> {
-    let Some(once) = app.store.answered(&caller.tenant, &call.name).await? else { return Ok(None) };
+    let Some(once) = app.store.idempotent_answer(&caller.tenant, &call.name).await? else { return Ok(None) };
     if once.digest != call.digest {
         let problem = "Idempotency-Key: another call had this one within 24 hours; give a new one";
         return Err(ApiError::new(ErrorCode::Conflict, problem));

@@ -70,18 +70,18 @@ pub(crate) async fn sweep(app: &App, stop: CancellationToken) {
 async fn sweep_once(app: &App, away: &mut HashMap<StorageId, Instant>) -> Result<(), StoreError> {
     away.retain(|_, since| since.elapsed() < AWAY);
     let left_alone: Vec<StorageId> = away.keys().cloned().collect();
-    for draft in app.store.left_drafts(&left_alone).await? {
+    for draft in app.store.abandoned_drafts(&left_alone).await? {
         if away.contains_key(&draft.storage_id) {
             continue;
         }
-        let Some(draft) = app.store.take_draft(&draft, REMOVAL).await? else { continue };
+        let Some(draft) = app.store.lease_draft(&draft, REMOVAL).await? else { continue };
         let removed = tokio::time::timeout(REMOVAL / 2, remove(app, &draft)).await;
         match removed.unwrap_or(Err(RemovalError::Slow)) {
-            Ok(()) => app.store.forget_draft(&draft).await?,
+            Ok(()) => app.store.delete_draft(&draft).await?,
             Err(error) => {
                 tracing::warn!(%error, output = draft.output.key(), "could not remove an output that came to nothing");
                 away.insert(draft.storage_id.clone(), Instant::now());
-                app.store.leave_draft(&draft).await?;
+                app.store.release_draft(&draft).await?;
             }
         }
     }

@@ -49,14 +49,14 @@ pub(crate) async fn sweep(app: &App, presence: &Presence, stop: CancellationToke
 
 /// A dead process of this machine is known at once by its lock, one of another by its leases.
 async fn give_back(app: &App, presence: &Presence) -> Result<u64, StoreError> {
-    let given_back = presence.take_over(&app.store).await? + app.store.reap().await?;
+    let given_back = presence.take_over(&app.store).await? + app.store.reap_jobs().await?;
     telemetry::queue_is(&app.store.queue_depth().await?);
     Ok(given_back)
 }
 
 async fn forget(app: &App) {
     forget_callbacks(app).await;
-    if let Err(error) = app.store.forget_answers().await {
+    if let Err(error) = app.store.delete_expired_answers().await {
         tracing::error!(%error, "could not forget old answers");
     }
     match forget_uploads(app).await {
@@ -67,13 +67,13 @@ async fn forget(app: &App) {
 }
 
 async fn forget_uploads(app: &App) -> Result<usize, SweepError> {
-    app.store.forget_uploads(app.clock.now() - UPLOADS).await?;
+    app.store.delete_unused_uploads(app.clock.now() - UPLOADS).await?;
     app.uploads.sweep(&app.store, UNFINISHED).await
 }
 
 async fn forget_callbacks(app: &App) {
     let before = app.clock.now() - app.settings.callback.retention;
-    match app.store.forget_callbacks(before).await {
+    match app.store.delete_old_callbacks(before).await {
         Ok(0) => {}
         Ok(count) => tracing::info!(count, "forgot old callbacks"),
         Err(error) => tracing::error!(%error, "could not forget old callbacks"),

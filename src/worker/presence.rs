@@ -46,7 +46,7 @@ impl Presence {
     pub(crate) async fn take_over(&self, store: &Store) -> Result<u64, StoreError> {
         let mut given_back = 0;
         for (dead, folder) in self.dead() {
-            given_back += store.release_worker(&dead).await?;
+            given_back += store.release_worker_claims(&dead).await?;
             end_orphans(&dead);
             if let Err(error) = fs::remove_dir_all(&folder) {
                 tracing::warn!(%error, folder = %folder.display(), "could not remove the work folder of a dead process");

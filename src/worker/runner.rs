@@ -89,7 +89,7 @@ impl Runner {
     async fn show(self: Arc<Self>, halt: CancellationToken) {
         let (store, lease) = (&self.app.store, self.app.settings.worker.lease);
         loop {
-            if let Err(error) = store.worker_lives(&self.worker, self.capacity, lease * 10).await {
+            if let Err(error) = store.record_heartbeat(&self.worker, self.capacity, lease * 10).await {
                 tracing::warn!(%error, "could not say that this worker lives");
             }
             tokio::select! {
@@ -97,7 +97,7 @@ impl Runner {
                 () = halt.cancelled() => break,
             }
         }
-        if let Err(error) = store.worker_stops(&self.worker).await {
+        if let Err(error) = store.remove_worker(&self.worker).await {
             tracing::warn!(%error, "could not say that this worker stops");
         }
     }
@@ -181,9 +181,10 @@ impl Runner {
             }
             let now = job.progress.get();
             let outcome = if renewed.elapsed() >= lease / 3 {
-                self.app.store.renew(&job.claim, lease).await.inspect(|()| renewed = Instant::now())
+                self.app.store.renew_lease(&job.claim, lease).await.inspect(|()| renewed = Instant::now())
             } else if now != written {
-                let advanced = self.app.store.advance(&job.claim, now.stage, now.percent, &now.waiting).await;
+                let advanced =
+                    self.app.store.update_progress(&job.claim, now.stage, now.percent, &now.waiting).await;
                 advanced.inspect(|()| written = now)
             } else {
                 continue;
@@ -208,12 +209,12 @@ impl Runner {
             Err(JobError::Lost) => return Err(StoreError::Fenced),
             Err(JobError::Stopped) => {
                 tracing::info!("given back: the process stops");
-                return self.app.store.give_back(claim).await;
+                return self.app.store.give_back_job(claim).await;
             }
             Err(JobError::Retry(failure)) if claim.tries + 1 < self.app.settings.worker.tries => {
                 let after = RETRY_AFTER[usize::from(claim.tries > 0)];
                 tracing::warn!(%failure, ?after, "task failed; it is tried again");
-                return self.app.store.try_again(claim, after).await;
+                return self.app.store.retry_job(claim, after).await;
             }
             Err(JobError::Retry(failure)) => TaskEnd::Failed(failure),
             Err(JobError::Final(failure)) => TaskEnd::Failed(failure),

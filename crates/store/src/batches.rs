@@ -13,11 +13,10 @@ use sea_orm::{
 };
 
 use crate::{
-    Result, Store,
-    begin::Write,
-    column,
+    Result, Store, convert,
     entities::{batch, task},
     storages, tasks,
+    transaction::WriteTransaction,
 };
 
 /// Rows of one statement: PostgreSQL takes 65,535 values, SQLite half of that.
@@ -32,82 +31,91 @@ impl Store {
     /// when another unfinished task writes to an output of theirs.
     pub async fn create_batch(&self, id: &BatchId, tasks: &[Task]) -> Result<()> {
         let Some(first) = tasks.first() else { return Ok(()) };
-        let mut write = self.begin().await?;
+        let mut tx = self.transaction().await?;
         let storage =
-            storages::find(&write.tx, &first.tenant, &first.spec.storage_id, Some(LockType::Share)).await?;
-        self.admit(&write, tasks.len()).await?;
+            storages::find(&tx.db, &first.tenant, &first.spec.storage_id, Some(LockType::Share)).await?;
+        self.check_quota(&tx, tasks.len()).await?;
         let row = batch::ActiveModel {
             id: Set(id.to_string()),
             tenant_id: Set(first.tenant.to_string()),
-            unfinished: Set(column::number("batch.unfinished", tasks.len())?),
+            unfinished: Set(convert::number("batch.unfinished", tasks.len())?),
         };
-        batch::Entity::insert(row).exec_without_returning(&write.tx).await?;
+        batch::Entity::insert(row).exec_without_returning(&tx.db).await?;
         for group in tasks.chunks(ROWS) {
-            self.insert_tasks(&mut write, &storage, group).await?;
+            self.insert_tasks(&mut tx, &storage, group).await?;
         }
-        write.commit().await
+        tx.commit().await
     }
 
     /// Says that a task of a batch has ended: gives every task of the batch when it was the last.
     /// None: others are unfinished. An empty list: it is to be told of alone.
-    pub(crate) async fn end_in_batch(&self, write: &Write<'_>, id: &BatchId) -> Result<Option<Vec<Task>>> {
-        let unfinished = unfinished(write, id).await?;
+    pub(crate) async fn end_in_batch(
+        &self,
+        tx: &WriteTransaction<'_>,
+        id: &BatchId,
+    ) -> Result<Option<Vec<Task>>> {
+        let unfinished = unfinished(tx, id).await?;
         if unfinished == 0 {
             return Ok(Some(Vec::new()));
         }
-        count(write, id, -1).await?;
+        count(tx, id, -1).await?;
         if unfinished > 1 {
             return Ok(None);
         }
         let rows = task::Entity::find()
             .filter(task::Column::BatchId.eq(id.as_str()))
             .order_by_asc(task::Column::Id)
-            .all(&write.tx)
+            .all(&tx.db)
             .await?;
         rows.into_iter().map(tasks::read).collect::<Result<Vec<_>>>().map(Some)
     }
 
     /// Whether a batch is still to be told of.
-    pub(crate) async fn is_unfinished(&self, write: &Write<'_>, id: &BatchId) -> Result<bool> {
-        Ok(unfinished(write, id).await? > 0)
+    pub(crate) async fn is_unfinished(&self, tx: &WriteTransaction<'_>, id: &BatchId) -> Result<bool> {
+        Ok(unfinished(tx, id).await? > 0)
     }
 
     /// Says that an ended task of a batch runs again.
-    pub(crate) async fn again_in_batch(&self, write: &Write<'_>, id: &BatchId) -> Result<()> {
-        match unfinished(write, id).await? {
+    pub(crate) async fn again_in_batch(&self, tx: &WriteTransaction<'_>, id: &BatchId) -> Result<()> {
+        match unfinished(tx, id).await? {
             0 => Ok(()),
-            _ => count(write, id, 1).await,
+            _ => count(tx, id, 1).await,
         }
     }
 
     /// Owes what is to be said at the end of a task.
-    pub(crate) async fn owe_end(&self, write: &mut Write<'_>, storage: &Storage, task: &Task) -> Result<()> {
+    pub(crate) async fn owe_end(
+        &self,
+        tx: &mut WriteTransaction<'_>,
+        storage: &Storage,
+        task: &Task,
+    ) -> Result<()> {
         let told = match &task.batch_id {
-            Some(batch) => self.end_in_batch(write, batch).await?,
+            Some(batch) => self.end_in_batch(tx, batch).await?,
             None => Some(Vec::new()),
         };
         match told {
             None => Ok(()),
             Some(_) if storage.notify.is_empty() => Ok(()),
             Some(alone) if alone.is_empty() => {
-                self.owe_callback(write, storage, std::slice::from_ref(task)).await
+                self.owe_callback(tx, storage, std::slice::from_ref(task)).await
             }
-            Some(together) => self.owe_callback(write, storage, &together).await,
+            Some(together) => self.owe_callback(tx, storage, &together).await,
         }
     }
 }
 
 /// How many of a batch have not ended, its row locked; of one that is not there, none.
-async fn unfinished(write: &Write<'_>, id: &BatchId) -> Result<i32> {
-    let row = batch::Entity::find_by_id(id.as_str()).lock_exclusive().one(&write.tx).await?;
+async fn unfinished(tx: &WriteTransaction<'_>, id: &BatchId) -> Result<i32> {
+    let row = batch::Entity::find_by_id(id.as_str()).lock_exclusive().one(&tx.db).await?;
     Ok(row.map_or(0, |batch| batch.unfinished))
 }
 
-async fn count(write: &Write<'_>, id: &BatchId, by: i32) -> Result<()> {
+async fn count(tx: &WriteTransaction<'_>, id: &BatchId, by: i32) -> Result<()> {
     batch::Entity::update_many()
         .col_expr(batch::Column::Unfinished, Expr::col(batch::Column::Unfinished).add(by))
         .filter(batch::Column::Id.eq(id.as_str()))
-        .exec(&write.tx)
+        .exec(&tx.db)
         .await?;
     Ok(())
 }

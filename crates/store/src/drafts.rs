@@ -1,9 +1,10 @@
-//! Drafts: outputs that were begun and are not, or not yet, those of a succeeded task.
+//! Drafts: outputs that were begun and do not belong, or not yet, to a succeeded task.
 //!
-//! A draft is known before its first object is put, and forgotten in the transaction of its task's
-//! success. So whatever fails, is cancelled or killed when, what remains of it is found and removed.
-//! An unfinished task has its draft for itself. Without one, it is free from a moment on: until then
-//! somebody who does not know yet that it is no longer his may write to it, or remove it.
+//! A draft is in the database before its first object is written to the storage, and is deleted in the
+//! transaction of its task's success. So whenever a task fails, is cancelled or its worker is killed,
+//! what remains in the storage is found and removed. While its task is unfinished, nobody else has the
+//! draft. Afterwards it is abandoned from `free_from` on; until then somebody may still be writing to it
+//! who does not know yet that it is no longer his, or somebody is removing it.
 
 use std::time::Duration;
 
@@ -15,159 +16,169 @@ use sea_orm::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Claim, Result, Store, StoreError,
-    begin::Write,
-    column,
+    Result, Store, StoreError, convert,
     entities::{draft, job, task},
-    jobs,
+    jobs::{self, Claim},
+    transaction::WriteTransaction,
 };
 
-/// Drafts that are looked at in one go.
-const PIECE: u64 = 100;
+/// Abandoned drafts that are given at once.
+const PAGE_SIZE: u64 = 100;
 
 /// An output that was begun.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Draft {
     /// Whose it is.
     pub tenant: TenantId,
-    /// Where it lies.
+    /// The storage it lies in.
     pub storage_id: StorageId,
     /// The key of its main object.
     pub output: OutputPath,
-    /// What it was to become.
+    /// The format it was to have.
     pub format: Format,
+    /// The output place of its tasks, which is its key in the database.
     place: String,
+    /// None while it belongs to an unfinished task.
     free_from: Option<Timestamp>,
 }
 
-/// What [`Store::reserve`] found where a task's output goes.
+/// What [`Store::reserve_draft`] found where a task's output goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reserved {
-    /// A draft, which is the task's own from now on.
-    Draft,
-    /// No draft, and none was to be begun.
-    Nothing,
-    /// A draft that somebody else may still be at, until then.
-    Busy(Timestamp),
+pub enum DraftReservation {
+    /// A draft, which belongs to the task from now on.
+    Reserved,
+    /// No draft, and none was to be created.
+    NoDraft,
+    /// A draft that somebody else may still be writing to, or removing, until then.
+    BusyUntil(Timestamp),
 }
 
+/// What is stored of a draft as JSON.
 #[derive(Serialize, Deserialize)]
-struct Spec {
+struct DraftSpec {
     output: OutputPath,
     format: Format,
 }
 
 impl Store {
-    /// Makes the draft where the task's output goes the task's own; where there is none, one is begun
-    /// if `begin` says so.
+    /// Reserves the draft where the task's output goes for the task. Where there is none, creates one
+    /// if `create` says so.
     ///
     /// # Errors
     /// [`StoreError::Fenced`] when the claim was lost.
-    pub async fn reserve(&self, claim: &Claim, begin: bool) -> Result<Reserved> {
-        let write = self.begin().await?;
-        let (_, task) = jobs::hold(&write, claim).await?;
-        let place = place(&write.tx, &task.id).await?;
+    pub async fn reserve_draft(&self, claim: &Claim, create: bool) -> Result<DraftReservation> {
+        let tx = self.transaction().await?;
+        let (_, task) = jobs::lock_claimed(&tx, claim).await?;
+        let place = output_place(&tx.db, &task.id).await?;
         let key = (task.tenant.to_string(), place.clone());
-        let found = draft::Entity::find_by_id(key).lock_exclusive().one(&write.tx).await?;
+        let found = draft::Entity::find_by_id(key).lock_exclusive().one(&tx.db).await?;
         let storage_id = Set(task.spec.storage_id.to_string());
-        match found {
-            Some(found) => {
-                if let Some(until) = column::moment(found.free_from).filter(|until| *until > self.now()) {
-                    return Ok(Reserved::Busy(until));
-                }
-                let ours = draft::ActiveModel { storage_id, free_from: Set(None), ..Default::default() };
-                let at = at(&task.tenant, &place);
-                draft::Entity::update_many().set(ours).filter(at).exec(&write.tx).await?;
+        if let Some(found) = found {
+            if let Some(until) = convert::timestamp(found.free_from)
+                && until > self.now()
+            {
+                return Ok(DraftReservation::BusyUntil(until));
             }
-            None if begin => {
-                let spec = Spec { output: task.spec.output.clone(), format: task.spec.template.format };
-                let row = draft::ActiveModel {
-                    tenant_id: Set(task.tenant.to_string()),
-                    place: Set(place),
-                    storage_id,
-                    spec: Set(column::to_json("draft.spec", &spec)?),
-                    free_from: Set(None),
-                };
-                draft::Entity::insert(row).exec_without_returning(&write.tx).await?;
-            }
-            None => return Ok(Reserved::Nothing),
+            let reserved = draft::ActiveModel { storage_id, free_from: Set(None), ..Default::default() };
+            draft::Entity::update_many()
+                .set(reserved)
+                .filter(is_at(&task.tenant, &place))
+                .exec(&tx.db)
+                .await?;
+        } else if create {
+            let spec = DraftSpec { output: task.spec.output.clone(), format: task.spec.template.format };
+            let row = draft::ActiveModel {
+                tenant_id: Set(task.tenant.to_string()),
+                place: Set(place),
+                storage_id,
+                spec: Set(convert::to_json("draft.spec", &spec)?),
+                free_from: Set(None),
+            };
+            draft::Entity::insert(row).exec_without_returning(&tx.db).await?;
+        } else {
+            return Ok(DraftReservation::NoDraft);
         }
-        write.commit().await?;
-        Ok(Reserved::Draft)
+        tx.commit().await?;
+        Ok(DraftReservation::Reserved)
     }
 
-    /// The draft that is the task's own.
+    /// The draft that belongs to the task, if there is one.
     ///
     /// # Errors
     /// [`StoreError::Fenced`] when the claim was lost.
     pub async fn draft(&self, claim: &Claim) -> Result<Option<Draft>> {
-        self.check(claim).await?;
+        self.check_claim(claim).await?;
         let task = &claim.task;
-        let place = place(self.database(), &task.id).await?;
-        let own = at(&task.tenant, &place).add(draft::Column::FreeFrom.is_null());
-        draft::Entity::find().filter(own).one(self.database()).await?.map(read).transpose()
+        let place = output_place(self.database(), &task.id).await?;
+        let reserved = is_at(&task.tenant, &place).add(draft::Column::FreeFrom.is_null());
+        draft::Entity::find().filter(reserved).one(self.database()).await?.map(read).transpose()
     }
 
-    /// Drafts that no task has and nobody is at any more, but in these storages; those that have been
-    /// so the longest come first.
+    /// Drafts that belong to no task and that nobody writes to any more, except those in these
+    /// storages. Those that have been so for longest come first; at most 100.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn left_drafts(&self, but: &[StorageId]) -> Result<Vec<Draft>> {
+    pub async fn abandoned_drafts(&self, except: &[StorageId]) -> Result<Vec<Draft>> {
         let rows = draft::Entity::find()
             .filter(draft::Column::FreeFrom.lte(self.now().as_millis()))
-            .filter(draft::Column::StorageId.is_not_in(but.iter().map(StorageId::as_str)))
+            .filter(draft::Column::StorageId.is_not_in(except.iter().map(StorageId::as_str)))
             .order_by_asc(draft::Column::FreeFrom)
-            .limit(PIECE)
+            .limit(PAGE_SIZE)
             .all(self.database())
             .await?;
         rows.into_iter().map(read).collect()
     }
 
-    /// Keeps everybody else from a draft that is left, for so long; gives it as it is now, or none
-    /// when somebody else was quicker.
+    /// Leases an abandoned draft, to remove what is left of it: for this long nobody else gets it.
+    /// None when somebody else was quicker.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn take_draft(&self, draft: &Draft, time: Duration) -> Result<Option<Draft>> {
-        let until = self.now() + time;
-        let taken = self.free_draft(draft, until).await?;
-        Ok(taken.then(|| Draft { free_from: Some(until), ..draft.clone() }))
+    pub async fn lease_draft(&self, draft: &Draft, lease: Duration) -> Result<Option<Draft>> {
+        let until = self.now() + lease;
+        if self.set_free_from(draft, until).await? {
+            Ok(Some(Draft { free_from: Some(until), ..draft.clone() }))
+        } else {
+            Ok(None)
+        }
     }
 
-    /// Gives a draft back that was taken: not all of it could be removed.
+    /// Ends the lease of a draft of which something is left in the storage: it is abandoned again.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn leave_draft(&self, taken: &Draft) -> Result<()> {
-        self.free_draft(taken, self.now()).await.map(|_| ())
+    pub async fn release_draft(&self, leased: &Draft) -> Result<()> {
+        self.set_free_from(leased, self.now()).await.map(|_| ())
     }
 
-    /// Forgets a draft that was taken: nothing of it is left.
+    /// Deletes a leased draft of which nothing is left in the storage. Does nothing when the lease was
+    /// lost.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn forget_draft(&self, taken: &Draft) -> Result<()> {
-        let write = self.begin().await?;
-        draft::Entity::delete_many().filter(as_it_was(taken)).exec(&write.tx).await?;
-        write.commit().await
+    pub async fn delete_draft(&self, leased: &Draft) -> Result<()> {
+        let tx = self.transaction().await?;
+        draft::Entity::delete_many().filter(is_unchanged(leased)).exec(&tx.db).await?;
+        tx.commit().await
     }
 
-    /// Whether it was still as it was.
-    async fn free_draft(&self, draft: &Draft, from: Timestamp) -> Result<bool> {
-        let write = self.begin().await?;
-        let changed = draft::ActiveModel { free_from: Set(Some(from.as_millis())), ..Default::default() };
+    /// Changes when a draft is free, if nobody changed it meanwhile; says whether it did.
+    async fn set_free_from(&self, draft: &Draft, from: Timestamp) -> Result<bool> {
+        let tx = self.transaction().await?;
+        let changes = draft::ActiveModel { free_from: Set(Some(from.as_millis())), ..Default::default() };
         let updated =
-            draft::Entity::update_many().set(changed).filter(as_it_was(draft)).exec(&write.tx).await?;
-        write.commit().await?;
+            draft::Entity::update_many().set(changes).filter(is_unchanged(draft)).exec(&tx.db).await?;
+        tx.commit().await?;
         Ok(updated.rows_affected > 0)
     }
 
-    /// What the end of a task means for its draft: an output that succeeded is none, and any other is
-    /// free once `job`'s worker must have noticed.
+    /// What the end of a task means for its draft: that of a succeeded task is a finished output and
+    /// no draft any more; any other is abandoned, once the lease of `job`'s worker has ended, by when
+    /// that worker must have noticed.
     pub(crate) async fn end_draft(
         &self,
-        write: &Write<'_>,
+        tx: &WriteTransaction<'_>,
         task: &Task,
         end: &TaskEnd,
         job: Option<&job::Model>,
@@ -175,26 +186,26 @@ impl Store {
         if !task.spec.template.has_folder() {
             return Ok(());
         }
-        let at = at(&task.tenant, &place(&write.tx, &task.id).await?);
+        let its_draft = is_at(&task.tenant, &output_place(&tx.db, &task.id).await?);
         match end {
             TaskEnd::Succeeded(_) => {
-                draft::Entity::delete_many().filter(at).exec(&write.tx).await?;
+                draft::Entity::delete_many().filter(its_draft).exec(&tx.db).await?;
             }
             TaskEnd::Failed(_) | TaskEnd::Cancelled => {
-                let held = column::moment(job.and_then(|job| job.lease_until));
-                let from = held.map_or(self.now(), |until| until.max(self.now()));
-                let free =
+                let lease_until = convert::timestamp(job.and_then(|job| job.lease_until));
+                let from = lease_until.map_or(self.now(), |until| until.max(self.now()));
+                let changes =
                     draft::ActiveModel { free_from: Set(Some(from.as_millis())), ..Default::default() };
-                let own = at.add(draft::Column::FreeFrom.is_null());
-                draft::Entity::update_many().set(free).filter(own).exec(&write.tx).await?;
+                let reserved = its_draft.add(draft::Column::FreeFrom.is_null());
+                draft::Entity::update_many().set(changes).filter(reserved).exec(&tx.db).await?;
             }
         }
         Ok(())
     }
 }
 
-/// Where the output of a task goes.
-async fn place(database: &impl ConnectionTrait, id: &TaskId) -> Result<String> {
+/// The column `output_place` of a task.
+async fn output_place(database: &impl ConnectionTrait, id: &TaskId) -> Result<String> {
     let place = task::Entity::find_by_id(id.as_str())
         .select_only()
         .column(task::Column::OutputPlace)
@@ -204,23 +215,25 @@ async fn place(database: &impl ConnectionTrait, id: &TaskId) -> Result<String> {
     place.ok_or_else(|| StoreError::NotFound(format!("there is no task `{id}`")))
 }
 
-fn at(tenant: &TenantId, place: &str) -> Condition {
+/// The draft of this tenant at this output place.
+fn is_at(tenant: &TenantId, place: &str) -> Condition {
     Condition::all().add(draft::Column::TenantId.eq(tenant.as_str())).add(draft::Column::Place.eq(place))
 }
 
-fn as_it_was(draft: &Draft) -> Condition {
+/// Compare-and-set: the draft's row, as long as it is as it was read.
+fn is_unchanged(draft: &Draft) -> Condition {
     let free_from = draft.free_from.map(Timestamp::as_millis);
-    at(&draft.tenant, &draft.place).add(draft::Column::FreeFrom.eq(free_from))
+    is_at(&draft.tenant, &draft.place).add(draft::Column::FreeFrom.eq(free_from))
 }
 
 fn read(row: draft::Model) -> Result<Draft> {
-    let Spec { output, format } = column::from_json("draft.spec", &row.spec)?;
+    let DraftSpec { output, format } = convert::from_json("draft.spec", &row.spec)?;
     Ok(Draft {
-        tenant: column::read("draft.tenant_id", &row.tenant_id)?,
-        storage_id: column::read("draft.storage_id", &row.storage_id)?,
+        tenant: convert::parse("draft.tenant_id", &row.tenant_id)?,
+        storage_id: convert::parse("draft.storage_id", &row.storage_id)?,
         output,
         format,
         place: row.place,
-        free_from: column::moment(row.free_from),
+        free_from: convert::timestamp(row.free_from),
     })
 }

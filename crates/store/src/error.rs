@@ -17,9 +17,9 @@ pub enum StoreError {
     /// It exists already or is in use.
     #[error("{0}")]
     Conflict(String),
-    /// A call of the same name was answered already; see [`crate::Store::answered`].
+    /// A call with this idempotency key was answered already; see [`crate::Store::idempotent_answer`].
     #[error("the call was answered already")]
-    Answered,
+    AlreadyAnswered,
     /// The key has as many tasks as it may have.
     #[error("{0}")]
     OverQuota(String),

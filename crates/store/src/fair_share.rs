@@ -7,7 +7,7 @@
 use model::Task;
 use sea_orm::{ActiveValue::Set, ConnectionTrait as _, EntityTrait as _, Statement};
 
-use crate::{Result, Store, StoreError, begin::Write, column, entities::job};
+use crate::{Result, Store, StoreError, convert, entities::job, transaction::WriteTransaction};
 
 /// Gives a tenant ($1) places for so many jobs ($2), and says which the last of them is. At the
 /// front waits the next job that is ready ($3: now); when there is none, whoever has come farthest
@@ -22,17 +22,17 @@ const PLACES: &str = "\
 
 impl Store {
     /// Puts the jobs of tasks of one tenant into the queue, in their order.
-    pub(crate) async fn enqueue(&self, write: &mut Write<'_>, tasks: &[Task]) -> Result<()> {
+    pub(crate) async fn enqueue(&self, tx: &mut WriteTransaction<'_>, tasks: &[Task]) -> Result<()> {
         let Some(first) = tasks.first() else { return Ok(()) };
-        let count: i64 = column::number("tenant.vtime", tasks.len())?;
+        let count: i64 = convert::number("tenant.vtime", tasks.len())?;
         let values = [first.tenant.as_str().into(), count.into(), self.now().as_millis().into()];
-        let places = Statement::from_sql_and_values(write.tx.get_database_backend(), PLACES, values);
-        let row = write.tx.query_one_raw(places).await?;
+        let places = Statement::from_sql_and_values(tx.db.get_database_backend(), PLACES, values);
+        let row = tx.db.query_one_raw(places).await?;
         let missing = || StoreError::Corrupt(format!("tenant `{}` is missing", first.tenant));
         let last: i64 = row.ok_or_else(missing)?.try_get("", "vtime")?;
         let jobs = (last - count + 1..).zip(tasks).map(|(vtime, task)| job(task, vtime));
-        job::Entity::insert_many(jobs).exec_without_returning(&write.tx).await?;
-        write.made_job();
+        job::Entity::insert_many(jobs).exec_without_returning(&tx.db).await?;
+        tx.wake_jobs();
         Ok(())
     }
 }

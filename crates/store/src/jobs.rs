@@ -1,9 +1,9 @@
 //! Jobs: the queue that workers take tasks from.
 //!
-//! A job is free or has a worker, until its lease ends. Each claim makes its fence grow, and every
-//! write of the holder is done only while the row still has its worker and its fence: whoever was
-//! taken for dead learns it by [`StoreError::Fenced`]. Who comes next is decided when a job is
-//! enqueued (see `fair_share`), so that a claim touches no row but the job's and the task's.
+//! A job is free, or claimed by a worker until its lease ends. Each claim increments the job's fence,
+//! and the claim's holder writes only while the row still has its worker and its fence: a worker that
+//! was taken for dead gets [`StoreError::Fenced`]. Which job is next is decided when it is enqueued
+//! (see `fair_share`), so that a claim touches no rows but the job's and the task's.
 
 use std::time::Duration;
 
@@ -17,13 +17,15 @@ use sea_orm::{
 
 use crate::{
     Result, Store, StoreError,
-    begin::Write,
-    column,
+    callbacks::release::release_callbacks_of,
+    convert,
     entities::{callback, job},
     tasks,
+    transaction::WriteTransaction,
 };
 
-/// A task that this many workers had and none handed back is a poison to them.
+/// Poison tasks: one that kills its workers is not claimed more often than this. Claims that were given
+/// back in good order do not count.
 const MAX_CLAIMS: i32 = 10;
 
 const CLAIM_POSTGRES: &str = "\
@@ -49,20 +51,20 @@ pub struct Claim {
     pub task: Task,
     /// Grows with each claim of the job.
     pub fence: i64,
-    /// Who has it.
+    /// Who claimed it.
     pub worker: WorkerId,
-    /// How often it failed and was to be tried again.
+    /// How often it failed and was handed back to be tried again.
     pub tries: u32,
-    /// How often it was claimed and not handed back, this time included.
+    /// How often it was claimed and not given back, this time included.
     pub claims: u32,
-    /// Until when it is the worker's without a renewal.
+    /// When the claim ends unless it is renewed.
     pub lease_until: Timestamp,
 }
 
-/// How much there is to do.
+/// How much work waits or is being done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct QueueDepth {
-    /// Jobs that no worker has, those that wait for another try included.
+    /// Jobs that no worker has, including those that wait for the time of their next try.
     pub ready: u64,
     /// Jobs that a worker has.
     pub running: u64,
@@ -71,213 +73,182 @@ pub struct QueueDepth {
 }
 
 impl Store {
-    /// Takes the next job: by priority, then by fair share between tenants, then by age. The task
-    /// is working from now on. One that was claimed 10 times and never handed back ends here
-    /// instead, and the next is taken.
+    /// Claims the next job: by priority, then by fair share between tenants, then by age. Its task
+    /// is working from now on. A job that was claimed 10 times and never given back ends here as
+    /// failed instead, and the next one is taken.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] when the job's task cannot be read; the job stays leased, so that it
-    /// does not stand before all others.
+    /// does not block the queue.
     pub async fn claim_job(&self, worker: &WorkerId, lease: Duration) -> Result<Option<Claim>> {
         loop {
-            let mut write = self.begin().await?;
-            let Some(job) = self.claim_row(&write, worker, lease).await? else { return Ok(None) };
-            let task = match tasks::locked_of(&write.tx, &job).await {
+            let mut tx = self.transaction().await?;
+            let Some(job) = self.claim_row(&tx, worker, lease).await? else { return Ok(None) };
+            let task = match tasks::lock_task_of(&tx.db, &job).await {
                 Err(corrupt @ StoreError::Corrupt(_)) => {
-                    write.commit().await?;
+                    tx.commit().await?;
                     return Err(corrupt);
                 }
                 task => task?,
             };
             if job.claims > MAX_CLAIMS {
                 let failure = Failure::new(ErrorCode::Internal, format!("it outlived {MAX_CLAIMS} workers"));
-                self.end_task(&mut write, task, TaskEnd::Failed(failure), None).await?;
-                write.commit().await?;
+                self.end_task(&mut tx, task, TaskEnd::Failed(failure), None).await?;
+                tx.commit().await?;
                 continue;
             }
             let state = task.state.start(self.now())?;
             let task = Task { state, ..task };
-            tasks::save(&mut write, &task).await?;
-            write.commit().await?;
+            tasks::update(&mut tx, &task).await?;
+            tx.commit().await?;
             return claim(job, task, worker).map(Some);
         }
     }
 
     async fn claim_row(
         &self,
-        write: &Write<'_>,
+        tx: &WriteTransaction<'_>,
         worker: &WorkerId,
         lease: Duration,
     ) -> Result<Option<job::Model>> {
-        let backend = write.tx.get_database_backend();
-        let claim = claim_sql(backend);
+        let backend = tx.db.get_database_backend();
         let now = self.now();
         let values = [worker.as_str().into(), (now + lease).as_millis().into(), now.as_millis().into()];
-        let row = write.tx.query_one_raw(Statement::from_sql_and_values(backend, claim, values)).await?;
+        let claim = Statement::from_sql_and_values(backend, claim_sql(backend), values);
+        let row = tx.db.query_one_raw(claim).await?;
         Ok(row.map(|row| job::Model::from_query_result(&row, "")).transpose()?)
     }
 
-    /// Makes the lease last this long from now. A lease that ran out and was not reaped yet is
-    /// still the holder's.
+    /// Makes the lease last this long from now. A lease that ran out but was not reaped yet is
+    /// renewed too.
     ///
     /// # Errors
     /// [`StoreError::Fenced`] when the claim was lost.
-    pub async fn renew(&self, claim: &Claim, lease: Duration) -> Result<()> {
-        let write = self.begin().await?;
+    pub async fn renew_lease(&self, claim: &Claim, lease: Duration) -> Result<()> {
+        let tx = self.transaction().await?;
         let renewed = job::Entity::update_many()
             .col_expr(job::Column::LeaseUntil, Expr::value((self.now() + lease).as_millis()))
-            .filter(held(claim))
-            .exec(&write.tx)
+            .filter(claim_holds(claim))
+            .exec(&tx.db)
             .await?;
         if renewed.rows_affected == 0 {
             return Err(StoreError::Fenced);
         }
-        write.commit().await
+        tx.commit().await
     }
 
-    /// Says whether the claim still holds.
+    /// Checks that the claim still holds.
     ///
     /// # Errors
     /// [`StoreError::Fenced`] when it was lost.
-    pub async fn check(&self, claim: &Claim) -> Result<()> {
-        match job::Entity::find().filter(held(claim)).count(self.database()).await? {
+    pub async fn check_claim(&self, claim: &Claim) -> Result<()> {
+        match job::Entity::find().filter(claim_holds(claim)).count(self.database()).await? {
             0 => Err(StoreError::Fenced),
             _ => Ok(()),
         }
     }
 
-    /// Says how far the task has come, and whom its worker waits for, if it does. Its progress (0 to
-    /// 100) never goes back.
+    /// Writes how far the task has come, in percent, and what its worker waits for; empty when it waits
+    /// for nothing. The progress never goes back.
     ///
     /// # Errors
     /// [`StoreError::Fenced`] when the claim was lost.
-    pub async fn advance(&self, claim: &Claim, stage: Stage, progress: u8, why_waiting: &str) -> Result<()> {
-        let mut write = self.begin().await?;
-        let (_, mut task) = hold(&write, claim).await?;
-        if let TaskState::Working { stage: at, progress: so_far, waiting, .. } = &mut task.state {
-            why_waiting.clone_into(waiting);
-            *at = stage;
-            *so_far = progress.min(100).max(*so_far);
+    pub async fn update_progress(
+        &self,
+        claim: &Claim,
+        stage: Stage,
+        percent: u8,
+        waiting_for: &str,
+    ) -> Result<()> {
+        let mut tx = self.transaction().await?;
+        let (_, mut task) = lock_claimed(&tx, claim).await?;
+        if let TaskState::Working { stage: current, progress, waiting, .. } = &mut task.state {
+            *current = stage;
+            *progress = percent.min(100).max(*progress);
+            waiting_for.clone_into(waiting);
         }
-        tasks::save(&mut write, &task).await?;
-        write.commit().await
+        tasks::update(&mut tx, &task).await?;
+        tx.commit().await
     }
 
-    /// Keeps what the input turned out to be.
+    /// Writes what the task's input turned out to be.
     ///
     /// # Errors
     /// [`StoreError::Fenced`] when the claim was lost.
-    pub async fn found_source(&self, claim: &Claim, facts: &SourceFacts) -> Result<()> {
-        let mut write = self.begin().await?;
-        let (_, mut task) = hold(&write, claim).await?;
+    pub async fn record_source(&self, claim: &Claim, facts: &SourceFacts) -> Result<()> {
+        let mut tx = self.transaction().await?;
+        let (_, mut task) = lock_claimed(&tx, claim).await?;
         task.source = Some(facts.clone());
-        tasks::save(&mut write, &task).await?;
-        write.commit().await
+        tasks::update(&mut tx, &task).await?;
+        tx.commit().await
     }
 
-    /// Ends the task: its job is gone, and its callback is owed where its storage wants one.
+    /// Ends the task: its job is deleted, and its callback owed where its storage has a notify.
     ///
     /// # Errors
     /// [`StoreError::Fenced`] when the claim was lost.
     pub async fn finish_task(&self, claim: &Claim, end: TaskEnd) -> Result<Task> {
-        let mut write = self.begin().await?;
-        let (_, task) = hold(&write, claim).await?;
-        let ended = self.end_task(&mut write, task, end, None).await?;
-        write.commit().await?;
+        let mut tx = self.transaction().await?;
+        let (_, task) = lock_claimed(&tx, claim).await?;
+        let ended = self.end_task(&mut tx, task, end, None).await?;
+        tx.commit().await?;
         Ok(ended)
     }
 
-    /// Hands the job back to be tried again, not before `after` has passed. It counts as a try, not
-    /// as a claim: the worker lives.
+    /// Hands the job back to be tried again, not before `delay` has passed. It counts as a try, but
+    /// not as a claim: the worker lives.
     ///
     /// # Errors
     /// [`StoreError::Fenced`] when the claim was lost.
-    pub async fn try_again(&self, claim: &Claim, after: Duration) -> Result<()> {
-        let mut write = self.begin().await?;
-        let (job, task) = hold(&write, claim).await?;
-        let back = job::ActiveModel {
-            run_at: Set((self.now() + after).as_millis()),
+    pub async fn retry_job(&self, claim: &Claim, delay: Duration) -> Result<()> {
+        let mut tx = self.transaction().await?;
+        let (job, task) = lock_claimed(&tx, claim).await?;
+        let changes = job::ActiveModel {
+            run_at: Set((self.now() + delay).as_millis()),
             tries: Set(job.tries + 1),
             claims: Set(job.claims - 1),
             ..Default::default()
         };
-        free(&mut write, &job, task, back).await?;
-        write.commit().await
+        release(&mut tx, &job, task, changes).await?;
+        tx.commit().await
     }
 
-    /// Hands the job back as if it had never been claimed: the worker stops.
+    /// Gives the job back as if it had never been claimed: the worker stops.
     ///
     /// # Errors
     /// [`StoreError::Fenced`] when the claim was lost.
-    pub async fn give_back(&self, claim: &Claim) -> Result<()> {
-        let mut write = self.begin().await?;
-        let (job, task) = hold(&write, claim).await?;
-        let back = job::ActiveModel { claims: Set(job.claims - 1), ..Default::default() };
-        free(&mut write, &job, task, back).await?;
-        write.commit().await
+    pub async fn give_back_job(&self, claim: &Claim) -> Result<()> {
+        let mut tx = self.transaction().await?;
+        let (job, task) = lock_claimed(&tx, claim).await?;
+        let changes = job::ActiveModel { claims: Set(job.claims - 1), ..Default::default() };
+        release(&mut tx, &job, task, changes).await?;
+        tx.commit().await
     }
 
-    /// Gives back what a dead worker had, jobs and callbacks, and says how many.
+    /// Releases what a dead worker had, jobs and callbacks, and returns how many.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn release_worker(&self, worker: &WorkerId) -> Result<u64> {
-        let jobs = job::Column::Worker.eq(worker.as_str());
-        let callbacks = Condition::all().add(callback::Column::Worker.eq(worker.as_str()));
-        self.release(jobs, Some(callbacks)).await
+    pub async fn release_worker_claims(&self, worker: &WorkerId) -> Result<u64> {
+        let mut tx = self.transaction().await?;
+        let callbacks = release_callbacks_of(&mut tx, worker).await?;
+        let jobs = release_jobs(&mut tx, job::Column::Worker.eq(worker.as_str())).await?;
+        tx.commit().await?;
+        Ok(callbacks + jobs)
     }
 
-    /// Gives back the jobs that have outlived their leases, and says how many.
+    /// Releases the jobs whose leases have run out, and returns how many.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn reap(&self) -> Result<u64> {
-        self.release(job::Column::LeaseUntil.lt(self.now().as_millis()), None).await
-    }
-
-    /// Gives back the callbacks that have outlived their leases, and says how many.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn reap_callbacks(&self) -> Result<u64> {
-        let mut write = self.begin().await?;
-        let expired = Condition::all()
-            .add(callback::Column::Worker.is_not_null())
-            .add(callback::Column::LeaseUntil.lt(self.now().as_millis()));
-        let released = release_callbacks(&mut write, expired).await?;
-        write.commit().await?;
+    pub async fn reap_jobs(&self) -> Result<u64> {
+        let mut tx = self.transaction().await?;
+        let released = release_jobs(&mut tx, job::Column::LeaseUntil.lt(self.now().as_millis())).await?;
+        tx.commit().await?;
         Ok(released)
     }
 
-    async fn release(&self, jobs: Expr, callbacks: Option<Condition>) -> Result<u64> {
-        let mut write = self.begin().await?;
-        let mut released = match callbacks {
-            Some(callbacks) => release_callbacks(&mut write, callbacks).await?,
-            None => 0,
-        };
-        let lost = job::Entity::find()
-            .filter(jobs)
-            .order_by_asc(job::Column::LeaseUntil)
-            // one that is locked is being written to, so its holder lives
-            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
-            .all(&write.tx)
-            .await?;
-        for job in lost {
-            match tasks::locked_of(&write.tx, &job).await {
-                Ok(task) => free(&mut write, &job, task, job::ActiveModel::default()).await?,
-                Err(error @ StoreError::Corrupt(_)) => {
-                    tracing::error!(job_id = job.id, task_id = job.task_id, %error, "a job stays lost");
-                    continue;
-                }
-                Err(error) => return Err(error),
-            }
-            released += 1;
-        }
-        write.commit().await?;
-        Ok(released)
-    }
-
-    /// How much there is to do, for all tenants.
+    /// How much work waits or is being done, for all tenants.
     ///
     /// # Errors
     /// When the database fails.
@@ -302,48 +273,69 @@ fn claim(job: job::Model, task: Task, worker: &WorkerId) -> Result<Claim> {
         task,
         fence: job.fence,
         worker: worker.clone(),
-        tries: column::number("job.tries", job.tries)?,
-        claims: column::number("job.claims", job.claims)?,
+        tries: convert::number("job.tries", job.tries)?,
+        claims: convert::number("job.claims", job.claims)?,
         lease_until: Timestamp::from_millis(job.lease_until.unwrap_or_default()),
     })
 }
 
-/// The fence: the row is there, and still this worker's by this claim.
-fn held(claim: &Claim) -> Condition {
+/// The fence: the row is there, and still claimed by this worker with this claim.
+fn claim_holds(claim: &Claim) -> Condition {
     Condition::all()
         .add(job::Column::Id.eq(claim.job_id.0))
         .add(job::Column::Worker.eq(claim.worker.as_str()))
         .add(job::Column::Fence.eq(claim.fence))
 }
 
-/// The job and the task of a claim, their rows locked for the rest of the transaction.
-pub(crate) async fn hold(write: &Write<'_>, claim: &Claim) -> Result<(job::Model, Task)> {
-    let job = job::Entity::find().filter(held(claim)).lock_exclusive().one(&write.tx).await?;
+/// The job and the task of a claim that holds, their rows locked for the rest of the transaction.
+pub(crate) async fn lock_claimed(tx: &WriteTransaction<'_>, claim: &Claim) -> Result<(job::Model, Task)> {
+    let job = job::Entity::find().filter(claim_holds(claim)).lock_exclusive().one(&tx.db).await?;
     let job = job.ok_or(StoreError::Fenced)?;
-    let task = tasks::locked_of(&write.tx, &job).await?;
+    let task = tasks::lock_task_of(&tx.db, &job).await?;
     Ok((job, task))
 }
 
-/// Makes a held job claimable again, and its task pending.
-async fn free(
-    write: &mut Write<'_>,
+/// Makes a claimed job claimable again, with these changes to its row, and its task pending.
+async fn release(
+    tx: &mut WriteTransaction<'_>,
     job: &job::Model,
     mut task: Task,
     changes: job::ActiveModel,
 ) -> Result<()> {
     task.state = task.state.give_back()?;
-    tasks::save(write, &task).await?;
-    let freed = job::ActiveModel { worker: Set(None), lease_until: Set(None), ..changes };
-    job::Entity::update_many().set(freed).filter(job::Column::Id.eq(job.id)).exec(&write.tx).await?;
-    write.made_job();
+    tasks::update(tx, &task).await?;
+    let changes = job::ActiveModel { worker: Set(None), lease_until: Set(None), ..changes };
+    job::Entity::update_many().set(changes).filter(job::Column::Id.eq(job.id)).exec(&tx.db).await?;
+    tx.wake_jobs();
     Ok(())
 }
 
-async fn release_callbacks(write: &mut Write<'_>, which: Condition) -> Result<u64> {
-    let freed = callback::ActiveModel { worker: Set(None), lease_until: Set(None), ..Default::default() };
-    let released = callback::Entity::update_many().set(freed).filter(which).exec(&write.tx).await?;
-    if released.rows_affected > 0 {
-        write.made_callback("");
+/// Releases the claimed jobs that this is true of, and returns how many.
+async fn release_jobs(tx: &mut WriteTransaction<'_>, which: Expr) -> Result<u64> {
+    let lost = job::Entity::find()
+        .filter(which)
+        .order_by_asc(job::Column::LeaseUntil)
+        // a row that is locked is just being written by its holder, so the holder lives
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+        .all(&tx.db)
+        .await?;
+    let mut released = 0;
+    for job in lost {
+        match tasks::lock_task_of(&tx.db, &job).await {
+            Ok(task) => {
+                release(tx, &job, task, job::ActiveModel::default()).await?;
+                released += 1;
+            }
+            Err(error @ StoreError::Corrupt(_)) => {
+                tracing::error!(
+                    job_id = job.id,
+                    task_id = job.task_id,
+                    %error,
+                    "a job whose worker is gone cannot be released: its task is unreadable"
+                );
+            }
+            Err(error) => return Err(error),
+        }
     }
-    Ok(released.rows_affected)
+    Ok(released)
 }

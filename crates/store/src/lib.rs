@@ -8,47 +8,52 @@
 //! - whoever lost the fence writes nothing more: each write of a claim's holder checks it;
 //! - everything belongs to a tenant, and another tenant's id is [`StoreError::NotFound`].
 
+mod access_keys;
 mod batches;
-mod begin;
-mod behalf;
 mod callbacks;
+mod caller;
 mod cipher;
-mod column;
-mod counts;
-mod deliveries;
+mod connections;
+mod convert;
 mod drafts;
 mod entities;
 mod error;
 mod fair_share;
+mod idempotency;
 mod jobs;
-mod keys;
-mod lists;
 mod migrations;
-mod open;
-mod receiver;
-mod replay;
-mod retention;
+mod quota;
 mod storages;
+mod store;
+mod task_counts;
+mod task_lists;
 mod tasks;
 mod templates;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod transaction;
 mod uploads;
 mod wakeups;
 mod workers;
 
-pub use behalf::{Behalf, Once, Quota};
-pub use callbacks::CallbackFilter;
+pub use access_keys::{hash_secret, secret_matches};
+pub use callbacks::{
+    claim::{CallbackClaim, ClaimRequest},
+    due::DueQueue,
+    list::CallbackFilter,
+    record::AttemptRecord,
+};
+pub use caller::CallerContext;
 pub use cipher::{Cipher, CipherError};
-pub use deliveries::{CallbackClaim, Ready, Record, Want};
-pub use drafts::{Draft, Reserved};
+pub use drafts::{Draft, DraftReservation};
 pub use error::{Result, StoreError};
+pub use idempotency::IdempotentAnswer;
 pub use jobs::{Claim, QueueDepth};
-pub use keys::{hash_secret, secret_matches};
-pub use lists::{TaskFilter, TaskPage};
-pub use open::{Compose, Store, StoreOptions};
+pub use quota::Quota;
+pub use store::{Compose, Store, StoreOptions};
+pub use task_lists::{TaskFilter, TaskPage};
 pub use templates::StoredTemplate;
-pub use wakeups::TaskChanges;
+pub use wakeups::{TaskChanges, WokenQueues};
 
 /// The piece of a list that is wanted, newest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -17,9 +17,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    Cipher, CipherError, Result, Store, StoreError, column,
+    Cipher, CipherError, Result, Store, StoreError,
+    callbacks::queue::queue_name,
+    convert,
     entities::{callback, folder, storage, task},
-    receiver::queue_of,
 };
 
 impl Store {
@@ -30,16 +31,16 @@ impl Store {
     /// tenant's.
     pub async fn add_storage(&self, storage: &Storage) -> Result<()> {
         let row = row(storage, self.cipher())?;
-        let write = self.begin().await?;
-        take_folder(&write.tx, storage).await?;
-        let inserted = storage::Entity::insert(row).exec_without_returning(&write.tx).await;
+        let tx = self.transaction().await?;
+        take_folder(&tx.db, storage).await?;
+        let inserted = storage::Entity::insert(row).exec_without_returning(&tx.db).await;
         inserted.map_err(|error| match error.sql_err() {
             Some(SqlErr::UniqueConstraintViolation(_)) => {
                 StoreError::Conflict(format!("there is a storage `{}` already", storage.id))
             }
             _ => error.into(),
         })?;
-        write.commit().await
+        tx.commit().await
     }
 
     /// A tenant's storages, newest first.
@@ -68,7 +69,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when there is none with this id.
-    pub async fn storage_of_link(&self, id: &StorageId) -> Result<Storage> {
+    pub async fn storage_of_any_tenant(&self, id: &StorageId) -> Result<Storage> {
         let row = storage::Entity::find_by_id(id.as_str()).one(self.database()).await?;
         let row = row.ok_or_else(|| StoreError::NotFound(format!("there is no storage `{id}`")))?;
         read(row, self.cipher())
@@ -82,26 +83,26 @@ impl Store {
     /// its folder is or was another tenant's.
     pub async fn update_storage(&self, storage: &Storage) -> Result<()> {
         let row = row(storage, self.cipher())?;
-        let mut write = self.begin().await?;
-        take_folder(&write.tx, storage).await?;
-        find(&write.tx, &storage.tenant, &storage.id, Some(LockType::Update)).await?;
+        let mut tx = self.transaction().await?;
+        take_folder(&tx.db, storage).await?;
+        find(&tx.db, &storage.tenant, &storage.id, Some(LockType::Update)).await?;
         storage::Entity::update_many()
             .set(storage::ActiveModel { id: NotSet, created: NotSet, ..row })
             .filter(storage::Column::Id.eq(storage.id.as_str()))
-            .exec(&write.tx)
+            .exec(&tx.db)
             .await?;
-        let receiver = queue_of(storage);
+        let receiver = queue_name(storage);
         let moved = callback::Entity::update_many()
             .col_expr(callback::Column::Receiver, Expr::value(receiver.as_str()))
             .filter(callback::Column::StorageId.eq(storage.id.as_str()))
             .filter(callback::Column::NextAttempt.is_not_null())
             .filter(callback::Column::Receiver.ne(receiver.as_str()))
-            .exec(&write.tx)
+            .exec(&tx.db)
             .await?;
         if moved.rows_affected > 0 {
-            write.made_callback("");
+            tx.wake_all_callbacks();
         }
-        write.commit().await
+        tx.commit().await
     }
 
     /// Gives a storage another secret; the one it has signs as well until `until`, and the one
@@ -116,8 +117,8 @@ impl Store {
         secret: Secret,
         until: Timestamp,
     ) -> Result<()> {
-        let write = self.begin().await?;
-        let mut storage = read(find(&write.tx, tenant, id, Some(LockType::Update)).await?, self.cipher())?;
+        let tx = self.transaction().await?;
+        let mut storage = read(find(&tx.db, tenant, id, Some(LockType::Update)).await?, self.cipher())?;
         let old = std::mem::replace(&mut storage.notify_secret, secret);
         storage.old_notify_secret = Some((old, until));
         let row = row(&storage, self.cipher())?;
@@ -129,9 +130,9 @@ impl Store {
                 ..Default::default()
             })
             .filter(storage::Column::Id.eq(id.as_str()))
-            .exec(&write.tx)
+            .exec(&tx.db)
             .await?;
-        write.commit().await
+        tx.commit().await
     }
 
     /// Deletes a storage. Its ended tasks stay.
@@ -140,26 +141,26 @@ impl Store {
     /// [`StoreError::NotFound`] when the tenant has none with this id, [`StoreError::Conflict`]
     /// while a task of its is unfinished or a callback owed.
     pub async fn delete_storage(&self, tenant: &TenantId, id: &StorageId) -> Result<()> {
-        let write = self.begin().await?;
-        let row = find(&write.tx, tenant, id, Some(LockType::Update)).await?;
+        let tx = self.transaction().await?;
+        let row = find(&tx.db, tenant, id, Some(LockType::Update)).await?;
         // in this order: a task that ends in between is seen as unfinished or as owing a callback
         let unfinished = task::Entity::find()
             .filter(task::Column::StorageId.eq(id.as_str()))
             .filter(task::Column::Finished.is_null())
-            .count(&write.tx)
+            .count(&tx.db)
             .await?;
         let owed = callback::Entity::find()
             .filter(callback::Column::StorageId.eq(id.as_str()))
             .filter(callback::Column::NextAttempt.is_not_null())
-            .count(&write.tx)
+            .count(&tx.db)
             .await?;
         for (count, what) in [(unfinished, "unfinished tasks"), (owed, "undelivered callbacks")] {
             if count > 0 {
                 return Err(StoreError::Conflict(format!("the storage `{id}` has {what} ({count})")));
             }
         }
-        row.delete(&write.tx).await?;
-        write.commit().await
+        row.delete(&tx.db).await?;
+        tx.commit().await
     }
 }
 
@@ -182,7 +183,7 @@ pub(crate) async fn find(
 /// was given (empty: the vendor's own) and, at Azure, where containers of one name are in many
 /// accounts, the account.
 pub(crate) fn service(row: &storage::Model, cipher: &Cipher) -> Result<String> {
-    let Spec { kind, endpoint, .. } = column::from_json("storage.spec", &row.spec)?;
+    let Spec { kind, endpoint, .. } = convert::from_json("storage.spec", &row.spec)?;
     if kind != StorageType::Azblob {
         return Ok(endpoint);
     }
@@ -254,7 +255,7 @@ fn row(storage: &Storage, cipher: &Cipher) -> Result<storage::ActiveModel> {
     Ok(storage::ActiveModel {
         id: Set(id.to_owned()),
         tenant_id: Set(storage.tenant.to_string()),
-        spec: Set(column::to_json("storage.spec", &spec)?),
+        spec: Set(convert::to_json("storage.spec", &spec)?),
         storage_ak: Set(cipher.seal("storage_ak", id, &storage.storage_ak)?),
         storage_sk: Set(cipher.seal("storage_sk", id, &storage.storage_sk)?),
         notify_secret: Set(cipher.seal("notify_secret", id, &storage.notify_secret)?),
@@ -265,13 +266,13 @@ fn row(storage: &Storage, cipher: &Cipher) -> Result<storage::ActiveModel> {
 }
 
 pub(crate) fn read(row: storage::Model, cipher: &Cipher) -> Result<Storage> {
-    let spec: Spec = column::from_json("storage.spec", &row.spec)?;
-    let old = row.old_notify_secret.zip(column::moment(row.old_notify_secret_until));
+    let spec: Spec = convert::from_json("storage.spec", &row.spec)?;
+    let old = row.old_notify_secret.zip(convert::timestamp(row.old_notify_secret_until));
     let old =
         old.map(|(sealed, until)| Ok::<_, CipherError>((cipher.open(OLD_SECRET, &row.id, &sealed)?, until)));
     Ok(Storage {
-        id: column::read("storage.id", &row.id)?,
-        tenant: column::read("storage.tenant_id", &row.tenant_id)?,
+        id: convert::parse("storage.id", &row.id)?,
+        tenant: convert::parse("storage.tenant_id", &row.tenant_id)?,
         kind: spec.kind,
         name: spec.name,
         region: spec.region,

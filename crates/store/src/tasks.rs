@@ -13,11 +13,10 @@ use sea_orm::{
 };
 
 use crate::{
-    Result, Store, StoreError,
-    begin::Write,
-    column,
+    Result, Store, StoreError, convert,
     entities::{job, storage, task},
     storages,
+    transaction::WriteTransaction,
     uploads::upload_of,
 };
 
@@ -28,31 +27,31 @@ impl Store {
     /// [`StoreError::NotFound`] when its storage is not the tenant's, [`StoreError::Conflict`] when
     /// another unfinished task writes to the same output.
     pub async fn create_task(&self, task: &Task) -> Result<()> {
-        let mut write = self.begin().await?;
+        let mut tx = self.transaction().await?;
         // shared, so that it is not deleted meanwhile
         let storage =
-            storages::find(&write.tx, &task.tenant, &task.spec.storage_id, Some(LockType::Share)).await?;
-        self.admit(&write, 1).await?;
-        self.insert_tasks(&mut write, &storage, std::slice::from_ref(task)).await?;
-        write.commit().await
+            storages::find(&tx.db, &task.tenant, &task.spec.storage_id, Some(LockType::Share)).await?;
+        self.check_quota(&tx, 1).await?;
+        self.insert_tasks(&mut tx, &storage, std::slice::from_ref(task)).await?;
+        tx.commit().await
     }
 
     /// Inserts tasks of one storage, and their jobs.
     pub(crate) async fn insert_tasks(
         &self,
-        write: &mut Write<'_>,
+        tx: &mut WriteTransaction<'_>,
         storage: &storage::Model,
         tasks: &[Task],
     ) -> Result<()> {
         let service = storages::service(storage, self.cipher())?;
-        self.use_uploads(write, tasks).await?;
-        let access_key = self.counts_for();
+        self.use_uploads(tx, tasks).await?;
+        let access_key = self.caller_access_key();
         let row =
             |task| Ok(task::ActiveModel { access_key: Set(access_key.clone()), ..row(task, &service)? });
         let rows = tasks.iter().map(row).collect::<Result<Vec<_>>>()?;
-        let inserted = task::Entity::insert_many(rows).exec_without_returning(&write.tx).await;
+        let inserted = task::Entity::insert_many(rows).exec_without_returning(&tx.db).await;
         inserted.map_err(|error| clash(error, tasks))?;
-        self.enqueue(write, tasks).await
+        self.enqueue(tx, tasks).await
     }
 
     /// One task.
@@ -74,16 +73,16 @@ impl Store {
     /// [`StoreError::NotFound`] when the tenant has none with this id, [`StoreError::WrongState`]
     /// when it has ended.
     pub async fn cancel_task(&self, tenant: &TenantId, id: &TaskId) -> Result<Task> {
-        let mut write = self.begin().await?;
+        let mut tx = self.transaction().await?;
         // locked before the task, as everywhere
         let job = job::Entity::find()
             .filter(job::Column::TaskId.eq(id.as_str()))
             .lock_exclusive()
-            .one(&write.tx)
+            .one(&tx.db)
             .await?;
-        let task = locked(&write.tx, tenant, id).await?;
-        let ended = self.end_task(&mut write, task, TaskEnd::Cancelled, job.as_ref()).await?;
-        write.commit().await?;
+        let task = lock_task(&tx.db, tenant, id).await?;
+        let ended = self.end_task(&mut tx, task, TaskEnd::Cancelled, job.as_ref()).await?;
+        tx.commit().await?;
         Ok(ended)
     }
 
@@ -94,27 +93,27 @@ impl Store {
     /// [`StoreError::WrongState`] when it has not ended, [`StoreError::Conflict`] when another
     /// unfinished task writes to the same output by now.
     pub async fn retry_task(&self, tenant: &TenantId, id: &TaskId) -> Result<Task> {
-        let mut write = self.begin().await?;
-        let mut task = locked(&write.tx, tenant, id).await?;
+        let mut tx = self.transaction().await?;
+        let mut task = lock_task(&tx.db, tenant, id).await?;
         task.state = task.state.retry()?;
         task.source = None;
-        storages::find(&write.tx, tenant, &task.spec.storage_id, Some(LockType::Share)).await?;
-        self.admit(&write, 1).await?;
-        self.use_uploads(&write, std::slice::from_ref(&task)).await?;
-        save(&mut write, &task).await?;
-        if let Some(key) = self.counts_for() {
+        storages::find(&tx.db, tenant, &task.spec.storage_id, Some(LockType::Share)).await?;
+        self.check_quota(&tx, 1).await?;
+        self.use_uploads(&tx, std::slice::from_ref(&task)).await?;
+        update(&mut tx, &task).await?;
+        if let Some(key) = self.caller_access_key() {
             let counted = task::ActiveModel { access_key: Set(Some(key)), ..Default::default() };
             task::Entity::update_many()
                 .set(counted)
                 .filter(task::Column::Id.eq(id.as_str()))
-                .exec(&write.tx)
+                .exec(&tx.db)
                 .await?;
         }
         if let Some(batch) = &task.batch_id {
-            self.again_in_batch(&write, batch).await?;
+            self.again_in_batch(&tx, batch).await?;
         }
-        self.enqueue(&mut write, std::slice::from_ref(&task)).await?;
-        write.commit().await?;
+        self.enqueue(&mut tx, std::slice::from_ref(&task)).await?;
+        tx.commit().await?;
         Ok(task)
     }
 
@@ -125,37 +124,37 @@ impl Store {
     /// when it has not ended, [`StoreError::Conflict`] while others of its batch are unfinished: the
     /// callback of the batch will tell of it.
     pub async fn delete_task(&self, tenant: &TenantId, id: &TaskId) -> Result<()> {
-        let write = self.begin().await?;
-        let task = locked(&write.tx, tenant, id).await?;
+        let tx = self.transaction().await?;
+        let task = lock_task(&tx.db, tenant, id).await?;
         task.state.may_be_deleted()?;
         if let Some(batch) = &task.batch_id
-            && self.is_unfinished(&write, batch).await?
+            && self.is_unfinished(&tx, batch).await?
         {
             let problem =
                 format!("the batch `{batch}` has unfinished tasks; its callback will tell of this one");
             return Err(StoreError::Conflict(problem));
         }
-        task::Entity::delete_by_id(id.as_str()).exec(&write.tx).await?;
-        write.commit().await
+        task::Entity::delete_by_id(id.as_str()).exec(&tx.db).await?;
+        tx.commit().await
     }
 
     /// The end of a task, and all that follows: no job, and a callback where its storage wants one.
     /// The task's row is locked. `busy` is its job, when a worker may still be at it.
     pub(crate) async fn end_task(
         &self,
-        write: &mut Write<'_>,
+        tx: &mut WriteTransaction<'_>,
         mut task: Task,
         end: TaskEnd,
         busy: Option<&job::Model>,
     ) -> Result<Task> {
-        self.end_draft(write, &task, &end, busy).await?;
+        self.end_draft(tx, &task, &end, busy).await?;
         task.state = task.state.end(end, self.now())?;
-        save(write, &task).await?;
-        job::Entity::delete_many().filter(job::Column::TaskId.eq(task.id.as_str())).exec(&write.tx).await?;
-        let storage = storages::find(&write.tx, &task.tenant, &task.spec.storage_id, None).await?;
+        update(tx, &task).await?;
+        job::Entity::delete_many().filter(job::Column::TaskId.eq(task.id.as_str())).exec(&tx.db).await?;
+        let storage = storages::find(&tx.db, &task.tenant, &task.spec.storage_id, None).await?;
         let storage = storages::read(storage, self.cipher())?;
-        self.owe_end(write, &storage, &task).await?;
-        self.use_uploads(write, std::slice::from_ref(&task)).await?;
+        self.owe_end(tx, &storage, &task).await?;
+        self.use_uploads(tx, std::slice::from_ref(&task)).await?;
         Ok(task)
     }
 }
@@ -165,7 +164,11 @@ fn not_found(id: &TaskId) -> StoreError {
 }
 
 /// A tenant's task, its row locked for the rest of the transaction.
-pub(crate) async fn locked(database: &impl ConnectionTrait, tenant: &TenantId, id: &TaskId) -> Result<Task> {
+pub(crate) async fn lock_task(
+    database: &impl ConnectionTrait,
+    tenant: &TenantId,
+    id: &TaskId,
+) -> Result<Task> {
     let row = task::Entity::find_by_id(id.as_str())
         .filter(task::Column::TenantId.eq(tenant.as_str()))
         .lock_exclusive()
@@ -175,20 +178,20 @@ pub(crate) async fn locked(database: &impl ConnectionTrait, tenant: &TenantId, i
 }
 
 /// The task of a job, its row locked for the rest of the transaction.
-pub(crate) async fn locked_of(database: &impl ConnectionTrait, job: &job::Model) -> Result<Task> {
+pub(crate) async fn lock_task_of(database: &impl ConnectionTrait, job: &job::Model) -> Result<Task> {
     let row = task::Entity::find_by_id(&job.task_id).lock_exclusive().one(database).await?;
     read(row.ok_or_else(|| StoreError::Corrupt(format!("job {} has no task", job.id)))?)
 }
 
 /// Writes what changes in the course of a task.
-pub(crate) async fn save(write: &mut Write<'_>, task: &Task) -> Result<()> {
+pub(crate) async fn update(tx: &mut WriteTransaction<'_>, task: &Task) -> Result<()> {
     let changed = task::ActiveModel { source: Set(source(task)?), ..state_columns(&task.state)? };
     let updated = task::Entity::update_many()
         .set(changed)
         .filter(task::Column::Id.eq(task.id.as_str()))
-        .exec(&write.tx)
+        .exec(&tx.db)
         .await;
-    write.changed_task(&task.id);
+    tx.task_changed(&task.id);
     updated.map_err(|error| clash(error, std::slice::from_ref(task)))?;
     Ok(())
 }
@@ -220,11 +223,11 @@ fn row(task: &Task, service: &str) -> Result<task::ActiveModel> {
         batch_id: Set(task.batch_id.as_ref().map(BatchId::to_string)),
         storage_id: Set(spec.storage_id.to_string()),
         template_name: Set(spec.template.template_name.to_string()),
-        output_place: Set(column::text(&format!("{service} {}", task.output_uri))),
-        custom_info: Set(column::text(&spec.custom_info)),
-        spec: Set(column::to_json("task.spec", spec)?),
-        output_uri: Set(column::text(&task.output_uri)),
-        region: Set(column::text(&task.region)),
+        output_place: Set(convert::without_nul(&format!("{service} {}", task.output_uri))),
+        custom_info: Set(convert::without_nul(&spec.custom_info)),
+        spec: Set(convert::to_json("task.spec", spec)?),
+        output_uri: Set(convert::without_nul(&task.output_uri)),
+        region: Set(convert::without_nul(&task.region)),
         created: Set(task.created.as_millis()),
         source: Set(source(task)?),
         upload_id: Set(upload_of(task).map(UploadId::to_string)),
@@ -233,15 +236,15 @@ fn row(task: &Task, service: &str) -> Result<task::ActiveModel> {
 }
 
 fn source(task: &Task) -> Result<Option<String>> {
-    task.source.as_ref().map(|facts| column::to_json("task.source", facts)).transpose()
+    task.source.as_ref().map(|facts| convert::to_json("task.source", facts)).transpose()
 }
 
 fn state_columns(state: &TaskState) -> Result<task::ActiveModel> {
     let ended = state.ended();
     let outcome = match ended.map(|(_, end)| end) {
-        Some(TaskEnd::Succeeded(facts)) => Some(column::to_json("task.outcome", facts)?),
-        Some(TaskEnd::Failed(failure)) => Some(column::to_json("task.outcome", failure)?),
-        None if !state.waiting().is_empty() => Some(column::to_json("task.outcome", &state.waiting())?),
+        Some(TaskEnd::Succeeded(facts)) => Some(convert::to_json("task.outcome", facts)?),
+        Some(TaskEnd::Failed(failure)) => Some(convert::to_json("task.outcome", failure)?),
+        None if !state.waiting().is_empty() => Some(convert::to_json("task.outcome", &state.waiting())?),
         Some(TaskEnd::Cancelled) | None => None,
     };
     Ok(task::ActiveModel {
@@ -255,12 +258,12 @@ fn state_columns(state: &TaskState) -> Result<task::ActiveModel> {
 }
 
 pub(crate) fn read(row: task::Model) -> Result<Task> {
-    let spec: TaskSpec = column::from_json("task.spec", &row.spec)?;
-    let source = row.source.as_deref().map(|json| column::from_json("task.source", json)).transpose()?;
+    let spec: TaskSpec = convert::from_json("task.spec", &row.spec)?;
+    let source = row.source.as_deref().map(|json| convert::from_json("task.source", json)).transpose()?;
     Ok(Task {
-        id: column::read("task.id", &row.id)?,
-        tenant: column::read("task.tenant_id", &row.tenant_id)?,
-        batch_id: row.batch_id.as_deref().map(|id| column::read("task.batch_id", id)).transpose()?,
+        id: convert::parse("task.id", &row.id)?,
+        tenant: convert::parse("task.tenant_id", &row.tenant_id)?,
+        batch_id: row.batch_id.as_deref().map(|id| convert::parse("task.batch_id", id)).transpose()?,
         spec,
         output_uri: row.output_uri.clone(),
         region: row.region.clone(),
@@ -272,30 +275,30 @@ pub(crate) fn read(row: task::Model) -> Result<Task> {
 
 fn read_state(row: task::Model) -> Result<TaskState> {
     let missing = |column: &str| StoreError::Corrupt(format!("task.{column} of `{}` is missing", row.id));
-    let started = column::moment(row.started);
+    let started = convert::timestamp(row.started);
     let ended = |end| {
-        let finished = column::moment(row.finished).ok_or_else(|| missing("finished"))?;
+        let finished = convert::timestamp(row.finished).ok_or_else(|| missing("finished"))?;
         Ok(TaskState::Ended { started, finished, end })
     };
     let working = |stage| {
-        let progress = column::number("task.progress", row.progress)?;
+        let progress = convert::number("task.progress", row.progress)?;
         let waiting =
-            row.outcome.as_deref().map(|json| column::from_json("task.outcome", json)).transpose()?;
+            row.outcome.as_deref().map(|json| convert::from_json("task.outcome", json)).transpose()?;
         let started = started.ok_or_else(|| missing("started"))?;
         Ok(TaskState::Working { stage, progress, started, waiting: waiting.unwrap_or_default() })
     };
     let outcome = || row.outcome.as_deref().ok_or_else(|| missing("outcome"));
-    match column::read("task.status", &row.status)? {
+    match convert::parse("task.status", &row.status)? {
         TaskStatus::Pending => Ok(TaskState::Pending),
         TaskStatus::Downloading => working(model::Stage::Downloading),
         TaskStatus::Running => working(model::Stage::Running),
         TaskStatus::Uploading => working(model::Stage::Uploading),
         TaskStatus::Succeeded => {
-            let facts = column::from_json("task.outcome", outcome()?)?;
+            let facts = convert::from_json("task.outcome", outcome()?)?;
             ended(TaskEnd::Succeeded(Box::new(facts)))
         }
         TaskStatus::Failed => {
-            let failure: Failure = column::from_json("task.outcome", outcome()?)?;
+            let failure: Failure = convert::from_json("task.outcome", outcome()?)?;
             ended(TaskEnd::Failed(failure))
         }
         TaskStatus::Cancelled => ended(TaskEnd::Cancelled),

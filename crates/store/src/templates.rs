@@ -6,7 +6,7 @@ use sea_orm::{
     sea_query::Expr,
 };
 
-use crate::{Result, Store, StoreError, column, entities::template};
+use crate::{Result, Store, StoreError, convert, entities::template};
 
 /// A template as it is kept.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,18 +27,18 @@ impl Store {
         let row = template::ActiveModel {
             tenant_id: Set(tenant.to_string()),
             name: Set(name.to_string()),
-            spec: Set(column::to_json("template.spec", template)?),
+            spec: Set(convert::to_json("template.spec", template)?),
             created: Set(now.as_millis()),
         };
-        let write = self.begin().await?;
-        let inserted = template::Entity::insert(row).exec_without_returning(&write.tx).await;
+        let tx = self.transaction().await?;
+        let inserted = template::Entity::insert(row).exec_without_returning(&tx.db).await;
         inserted.map_err(|error| match error.sql_err() {
             Some(SqlErr::UniqueConstraintViolation(_)) => {
                 StoreError::Conflict(format!("there is a template `{name}` already"))
             }
             _ => error.into(),
         })?;
-        write.commit().await
+        tx.commit().await
     }
 
     /// Replaces a template as a whole; the moment it was added stays.
@@ -47,17 +47,17 @@ impl Store {
     /// [`StoreError::NotFound`] when the tenant has none of this name.
     pub async fn update_template(&self, tenant: &TenantId, template: &Template) -> Result<()> {
         let name = &template.template_name;
-        let write = self.begin().await?;
+        let tx = self.transaction().await?;
         let updated = template::Entity::update_many()
-            .col_expr(template::Column::Spec, Expr::value(column::to_json("template.spec", template)?))
+            .col_expr(template::Column::Spec, Expr::value(convert::to_json("template.spec", template)?))
             .filter(template::Column::TenantId.eq(tenant.as_str()))
             .filter(template::Column::Name.eq(name.as_str()))
-            .exec(&write.tx)
+            .exec(&tx.db)
             .await?;
         if updated.rows_affected == 0 {
             return Err(not_found(name));
         }
-        write.commit().await
+        tx.commit().await
     }
 
     /// One template.
@@ -89,13 +89,13 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`] when the tenant has none of this name.
     pub async fn delete_template(&self, tenant: &TenantId, name: &TemplateName) -> Result<()> {
-        let write = self.begin().await?;
+        let tx = self.transaction().await?;
         let id = (tenant.to_string(), name.to_string());
-        let deleted = template::Entity::delete_by_id(id).exec(&write.tx).await?;
+        let deleted = template::Entity::delete_by_id(id).exec(&tx.db).await?;
         if deleted.rows_affected == 0 {
             return Err(not_found(name));
         }
-        write.commit().await
+        tx.commit().await
     }
 }
 
@@ -105,7 +105,7 @@ fn not_found(name: &TemplateName) -> StoreError {
 
 fn read(row: template::Model) -> Result<StoredTemplate> {
     Ok(StoredTemplate {
-        template: column::from_json("template.spec", &row.spec)?,
+        template: convert::from_json("template.spec", &row.spec)?,
         created: Timestamp::from_millis(row.created),
     })
 }

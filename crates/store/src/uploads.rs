@@ -10,10 +10,9 @@ use sea_orm::{
 };
 
 use crate::{
-    Result, Store, StoreError,
-    begin::Write,
-    column,
+    Result, Store, StoreError, convert,
     entities::{task, upload},
+    transaction::WriteTransaction,
 };
 
 impl Store {
@@ -25,15 +24,15 @@ impl Store {
         let row = upload::ActiveModel {
             id: Set(new.id.to_string()),
             tenant_id: Set(new.tenant.to_string()),
-            name: Set(column::text(&new.name)),
-            size: Set(column::number("upload.size", new.size)?),
+            name: Set(convert::without_nul(&new.name)),
+            size: Set(convert::number("upload.size", new.size)?),
             host: Set(new.host.clone()),
             created: Set(new.created.as_millis()),
             used: Set(new.created.as_millis()),
         };
-        let write = self.begin().await?;
-        upload::Entity::insert(row).exec_without_returning(&write.tx).await?;
-        write.commit().await
+        let tx = self.transaction().await?;
+        upload::Entity::insert(row).exec_without_returning(&tx.db).await?;
+        tx.commit().await
     }
 
     /// One upload.
@@ -50,7 +49,7 @@ impl Store {
             id: id.clone(),
             tenant: tenant.clone(),
             name: row.name,
-            size: column::number("upload.size", row.size)?,
+            size: convert::number("upload.size", row.size)?,
             host: row.host,
             created: Timestamp::from_millis(row.created),
         })
@@ -69,30 +68,30 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn forget_uploads(&self, before: Timestamp) -> Result<u64> {
+    pub async fn delete_unused_uploads(&self, before: Timestamp) -> Result<u64> {
         let needed = task::Entity::find()
             .select_only()
             .column(task::Column::UploadId)
             .filter(task::Column::Finished.is_null())
             .filter(task::Column::UploadId.is_not_null());
-        let write = self.begin().await?;
+        let tx = self.transaction().await?;
         let gone = upload::Entity::delete_many()
             .filter(upload::Column::Used.lt(before.as_millis()))
             .filter(upload::Column::Id.not_in_subquery(needed.into_query()))
-            .exec(&write.tx)
+            .exec(&tx.db)
             .await?;
-        write.commit().await?;
+        tx.commit().await?;
         Ok(gone.rows_affected)
     }
 
     /// Says that the uploads these tasks have as inputs are used now.
-    pub(crate) async fn use_uploads(&self, write: &Write<'_>, tasks: &[Task]) -> Result<()> {
+    pub(crate) async fn use_uploads(&self, tx: &WriteTransaction<'_>, tasks: &[Task]) -> Result<()> {
         for id in tasks.iter().filter_map(upload_of).collect::<BTreeSet<_>>() {
             let used = upload::Entity::update_many()
                 .col_expr(upload::Column::Used, Expr::value(self.now().as_millis()))
                 .filter(upload::Column::Id.eq(id.as_str()))
                 .filter(upload::Column::TenantId.eq(tasks[0].tenant.as_str()))
-                .exec(&write.tx)
+                .exec(&tx.db)
                 .await?;
             if used.rows_affected == 0 {
                 return Err(not_found(id));

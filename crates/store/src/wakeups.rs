@@ -1,12 +1,14 @@
-//! Wake-ups: whoever waits for work is poked as soon as a transaction that made some is committed.
+//! Wake-ups: whoever waits for work is notified as soon as a transaction that made some is committed.
 //!
-//! A wake-up makes it quick, never certain: it may be lost or come for nothing, so its receivers
-//! poll as well and look for work until there is none. On PostgreSQL it crosses processes: one connection
-//! listens, and what transactions made is announced after they are committed. `NOTIFY` within them would
-//! make them wait for each other's disk.
+//! A wake-up makes it quick, never certain: it may be lost or come for nothing, so whoever waits polls
+//! as well, and takes work until there is none. On PostgreSQL wake-ups cross processes (LISTEN/NOTIFY):
+//! one connection listens, and what transactions made ready is announced after they are committed.
+//! `NOTIFY` within them would make them wait for each other: PostgreSQL commits such transactions one
+//! after the other.
 
 use std::{
     collections::BTreeSet,
+    mem,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -21,42 +23,85 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::{StoreError, column};
+use crate::{StoreError, convert};
 
-const JOBS: &str = "borealis_jobs";
-const CALLBACKS: &str = "borealis_callbacks";
+const JOBS_CHANNEL: &str = "borealis_jobs";
+const CALLBACKS_CHANNEL: &str = "borealis_callbacks";
 
-/// How long to wait before a lost connection is tried again.
-const RECONNECT: Duration = Duration::from_secs(1);
+/// How a payload names no callback queue in particular: the listener has to look at all of them.
+const ANY_QUEUE: &str = "";
 
-/// Any receiver: whoever is woken has to look.
-const ANY: &str = "";
+/// The longest name of a queue that is announced. A payload of NOTIFY has less than 8000 bytes; in place
+/// of a longer name, which no host has, [`ANY_QUEUE`] is announced.
+const MAX_ANNOUNCED_NAME_BYTES: usize = 4000;
 
-/// PostgreSQL takes less than 8000 bytes; longer names, which no host has, are looked for.
-const LONGEST: usize = 4000;
+/// Announcements that one statement sends.
+const MAX_ANNOUNCEMENTS_PER_STATEMENT: usize = 4096;
 
-/// Receivers that are kept for whoever asks; beyond that he has to look.
-const MOST: usize = 4096;
+const NOTIFY: &str = "SELECT pg_notify(channel, payload) \
+    FROM jsonb_to_recordset($1::jsonb) AS made(channel text, payload text)";
 
-/// Changes of tasks that are kept for whoever is slow to look.
-const CHANGES: usize = 1024;
+/// Names of queues that are kept until somebody takes them; with more, the taker has to look at all.
+const MAX_WOKEN_QUEUES: usize = 4096;
 
-/// The two things that are waited for.
+/// Changes of tasks that are kept for a subscriber that is slow to receive them.
+const TASK_CHANGES_CAPACITY: usize = 1024;
+
+/// How long to wait before a lost connection of the listener is opened again.
+const RECONNECT_DELAY: Duration = Duration::from_secs(1);
+
+/// Who waits in this process, and how other processes are told.
 pub(crate) struct Wakeups {
     pub(crate) jobs_ready: Notify,
     pub(crate) callbacks_due: Notify,
-    changes: broadcast::Sender<TaskId>,
-    receivers: Mutex<BTreeSet<String>>,
-    /// What is told to other processes; none where there are none.
+    woken_queues: Mutex<WokenQueues>,
+    task_changes: broadcast::Sender<TaskId>,
+    /// To the task that sends announcements; none where there are no other processes.
     announcements: Option<mpsc::UnboundedSender<Announcement>>,
     /// Tells our own announcements from those of other processes.
     process: String,
 }
 
+/// What the commit of a transaction wakes.
+#[derive(Default)]
+pub(crate) struct PendingWakeups {
+    /// A job became claimable.
+    pub(crate) jobs: bool,
+    /// Queues in which a callback became due.
+    pub(crate) callback_queues: BTreeSet<String>,
+    /// Callbacks may have become due in any queue.
+    pub(crate) all_callback_queues: bool,
+    /// Tasks whose state changed.
+    pub(crate) tasks: Vec<TaskId>,
+}
+
+/// The callback queues that were woken since the last look at them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WokenQueues {
+    /// The names of queues in which something became due.
+    pub names: BTreeSet<String>,
+    /// Whether something may have become due in any other.
+    pub any_other: bool,
+}
+
+/// The changes of tasks that this process commits.
+#[derive(Debug)]
+pub struct TaskChanges(broadcast::Receiver<TaskId>);
+
+/// The arguments of one `pg_notify`.
 #[derive(Serialize, PartialEq, Eq, PartialOrd, Ord)]
 struct Announcement {
     channel: &'static str,
     payload: String,
+}
+
+impl TaskChanges {
+    /// Returns when the task may have changed. What other processes change is not seen: read the task
+    /// now and then as well.
+    pub async fn wait_for(&mut self, id: &TaskId) {
+        // an error says that changes were missed because this was slow; one may have been this task's
+        while self.0.recv().await.is_ok_and(|changed| changed != *id) {}
+    }
 }
 
 impl Default for Wakeups {
@@ -64,148 +109,138 @@ impl Default for Wakeups {
         Self {
             jobs_ready: Notify::new(),
             callbacks_due: Notify::new(),
-            changes: broadcast::Sender::new(CHANGES),
-            receivers: Mutex::default(),
+            woken_queues: Mutex::default(),
+            task_changes: broadcast::Sender::new(TASK_CHANGES_CAPACITY),
             announcements: None,
             process: format!("{:016x}", rand::rng().next_u64()),
         }
     }
 }
 
-/// What a transaction made ready.
-#[derive(Default)]
-pub(crate) struct Made {
-    pub(crate) jobs: bool,
-    /// The receivers of callbacks that are due.
-    pub(crate) callbacks: BTreeSet<String>,
-    /// Tasks whose state is another now.
-    pub(crate) tasks: Vec<TaskId>,
-}
-
-/// The changes of tasks that this process commits.
-#[derive(Debug)]
-pub struct TaskChanges(broadcast::Receiver<TaskId>);
-
-impl TaskChanges {
-    /// Returns when the task may have changed. Changes by other processes are not heard: look now
-    /// and then as well.
-    pub async fn of(&mut self, id: &TaskId) {
-        // whoever is too slow has missed something, which may be this task
-        while self.0.recv().await.is_ok_and(|changed| changed != *id) {}
-    }
-}
-
-impl Made {
-    /// Anything may be ready.
-    fn anything() -> Self {
-        Self { jobs: true, callbacks: BTreeSet::from([ANY.to_owned()]), tasks: Vec::new() }
-    }
-}
-
 impl Wakeups {
-    /// Wake-ups of which the other processes on this database are told.
+    /// Wake-ups that are announced to the other processes on this PostgreSQL database.
     pub(crate) fn announced(database: DatabaseConnection) -> Self {
         let (sender, announcements) = mpsc::unbounded_channel();
-        tokio::spawn(tell(database, announcements));
+        tokio::spawn(send_announcements(database, announcements));
         Self { announcements: Some(sender), ..Self::default() }
     }
 
     /// The changes of tasks from now on.
     pub(crate) fn task_changes(&self) -> TaskChanges {
-        TaskChanges(self.changes.subscribe())
+        TaskChanges(self.task_changes.subscribe())
     }
 
-    pub(crate) fn wake(&self, made: Made) {
-        for task in made.tasks {
-            // an error says that nobody listens
-            let _ = self.changes.send(task);
+    /// Wakes whoever waits in this process.
+    pub(crate) fn wake(&self, wakeups: PendingWakeups) {
+        for task in wakeups.tasks {
+            // an error says that nobody subscribed
+            let _ = self.task_changes.send(task);
         }
-        if made.jobs {
-            poke(&self.jobs_ready);
+        if wakeups.jobs {
+            notify(&self.jobs_ready);
         }
-        if !made.callbacks.is_empty() {
-            let mut receivers = self.receivers.lock().unwrap_or_else(PoisonError::into_inner);
-            receivers.extend(made.callbacks);
-            if receivers.len() > MOST {
-                *receivers = BTreeSet::from([ANY.to_owned()]);
+        if wakeups.all_callback_queues || !wakeups.callback_queues.is_empty() {
+            let mut woken = self.woken_queues.lock().unwrap_or_else(PoisonError::into_inner);
+            woken.any_other |= wakeups.all_callback_queues;
+            woken.names.extend(wakeups.callback_queues);
+            if woken.names.len() > MAX_WOKEN_QUEUES {
+                *woken = WokenQueues { names: BTreeSet::new(), any_other: true };
             }
-            drop(receivers);
-            poke(&self.callbacks_due);
+            drop(woken);
+            notify(&self.callbacks_due);
         }
     }
 
-    /// Tells the other processes what a transaction made.
-    pub(crate) fn announce(&self, made: &Made) {
+    /// Tells the other processes what became ready.
+    pub(crate) fn announce(&self, wakeups: &PendingWakeups) {
         let Some(announcements) = &self.announcements else { return };
-        let jobs = made.jobs.then_some((JOBS, ANY));
-        let callbacks = made.callbacks.iter().map(|receiver| (CALLBACKS, receiver.as_str()));
-        for (channel, what) in jobs.into_iter().chain(callbacks) {
-            let what = if what.len() > LONGEST { ANY } else { what };
-            let payload = format!("{} {what}", self.process);
-            // it ends after all that announce
+        let announce = |channel, queue: &str| {
+            let payload = format!("{} {queue}", self.process);
+            // cannot fail: the receiving task ends only when every sender is gone
             let _ = announcements.send(Announcement { channel, payload });
+        };
+        if wakeups.jobs {
+            announce(JOBS_CHANNEL, ANY_QUEUE);
+        }
+        if wakeups.all_callback_queues {
+            announce(CALLBACKS_CHANNEL, ANY_QUEUE);
+        }
+        for queue in &wakeups.callback_queues {
+            let is_short = queue.len() <= MAX_ANNOUNCED_NAME_BYTES;
+            announce(CALLBACKS_CHANNEL, if is_short { queue } else { ANY_QUEUE });
         }
     }
 
-    /// The receivers that were announced since the last time, and whether there may be others.
-    pub(crate) fn take_due(&self) -> (BTreeSet<String>, bool) {
-        let mut due = std::mem::take(&mut *self.receivers.lock().unwrap_or_else(PoisonError::into_inner));
-        let any = due.remove(ANY);
-        (due, any)
+    /// The callback queues that were woken since the last call.
+    pub(crate) fn take_woken_queues(&self) -> WokenQueues {
+        mem::take(&mut *self.woken_queues.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// What another process announced.
-    fn heard(&self, notification: &PgNotification) -> Made {
-        let (process, receiver) = notification.payload().split_once(' ').unwrap_or_default();
+    /// What another process announced; nothing when it was this one.
+    fn parse(&self, notification: &PgNotification) -> PendingWakeups {
+        let mut wakeups = PendingWakeups::default();
+        let (process, queue) = notification.payload().split_once(' ').unwrap_or_default();
         if process == self.process {
-            return Made::default();
+            return wakeups;
         }
-        match notification.channel() {
-            JOBS => Made { jobs: true, ..Made::default() },
-            _ => Made { callbacks: BTreeSet::from([receiver.to_owned()]), ..Made::default() },
+        if notification.channel() == JOBS_CHANNEL {
+            wakeups.jobs = true;
+        } else if queue == ANY_QUEUE {
+            wakeups.all_callback_queues = true;
+        } else {
+            wakeups.callback_queues.insert(queue.to_owned());
         }
+        wakeups
     }
 }
 
-/// Wakes all that wait, and the next one that will.
-fn poke(notify: &Notify) {
+/// Wakes all that wait now, and leaves a permit for the next one that will.
+fn notify(notify: &Notify) {
     notify.notify_waiters();
     notify.notify_one();
 }
 
-/// Tells the other processes, as long as there is something that may be announced.
-async fn tell(database: DatabaseConnection, mut announcements: mpsc::UnboundedReceiver<Announcement>) {
-    const NOTIFY: &str = "SELECT pg_notify(channel, payload) \
-        FROM jsonb_to_recordset($1::jsonb) AS made(channel text, payload text)";
-    let mut made = Vec::new();
-    while announcements.recv_many(&mut made, MOST).await > 0 {
-        let different: BTreeSet<_> = made.drain(..).collect();
-        let told = match column::to_json("announcements", &different) {
-            Ok(json) => {
-                let notify = Statement::from_sql_and_values(DbBackend::Postgres, NOTIFY, [json.into()]);
-                database.execute_raw(notify).await.map(drop).map_err(StoreError::from)
-            }
-            Err(error) => Err(error),
-        };
-        if let Err(error) = told {
-            tracing::warn!(%error, "other processes find out late that there is work");
+/// Sends announcements until every sender is gone; those that came together in one statement, each of
+/// equal ones once.
+async fn send_announcements(
+    database: DatabaseConnection,
+    mut announcements: mpsc::UnboundedReceiver<Announcement>,
+) {
+    let mut received = Vec::new();
+    while announcements.recv_many(&mut received, MAX_ANNOUNCEMENTS_PER_STATEMENT).await > 0 {
+        let distinct: BTreeSet<Announcement> = received.drain(..).collect();
+        if let Err(error) = send(&database, &distinct).await {
+            tracing::warn!(%error, "could not tell other processes of new work; they find it when they poll");
         }
     }
 }
 
-/// Listens until the handle is aborted.
+async fn send(
+    database: &DatabaseConnection,
+    announcements: &BTreeSet<Announcement>,
+) -> Result<(), StoreError> {
+    let values = [convert::to_json("announcements", announcements)?.into()];
+    database.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, NOTIFY, values)).await?;
+    Ok(())
+}
+
+/// Listens for what other processes announce until the handle is aborted.
 pub(crate) async fn listen(url: &str, wakeups: Arc<Wakeups>) -> Result<JoinHandle<()>, sqlx::Error> {
     let mut listener = PgListener::connect(url).await?;
-    listener.listen_all([JOBS, CALLBACKS]).await?;
+    listener.listen_all([JOBS_CHANNEL, CALLBACKS_CHANNEL]).await?;
     Ok(tokio::spawn(async move {
         loop {
             match listener.try_recv().await {
-                Ok(Some(notification)) => wakeups.wake(wakeups.heard(&notification)),
-                // the connection was lost and is there again: anything may have been missed
-                Ok(None) => wakeups.wake(Made::anything()),
+                Ok(Some(notification)) => wakeups.wake(wakeups.parse(&notification)),
+                // the connection was lost and is open again: any wake-up may have been missed
+                Ok(None) => {
+                    let missed =
+                        PendingWakeups { jobs: true, all_callback_queues: true, ..Default::default() };
+                    wakeups.wake(missed);
+                }
                 Err(error) => {
                     tracing::warn!(%error, "wake-ups from the database are late: the connection is lost");
-                    tokio::time::sleep(RECONNECT).await;
+                    tokio::time::sleep(RECONNECT_DELAY).await;
                 }
             }
         }

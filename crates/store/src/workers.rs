@@ -1,5 +1,5 @@
-//! Who works: the processes that run tasks, as long as they say so. For people to see; claims need
-//! it not.
+//! Workers: the processes that run tasks, as long as they send heartbeats. For people to see; claims do
+//! not depend on it.
 
 use std::time::Duration;
 
@@ -8,50 +8,55 @@ use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, EntityTrait as _, QueryFilter as _, sea_query::OnConflict,
 };
 
-use crate::{Result, Store, column, entities::worker};
+use crate::{Result, Store, convert, entities::worker};
 
 impl Store {
-    /// Says that a worker lives, with the number of tasks it runs at once; and forgets those that
-    /// have said nothing for so long.
+    /// Records that a worker lives and how many tasks it runs at once, and deletes the workers whose last
+    /// heartbeat is older than `max_silence`.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn worker_lives(&self, id: &WorkerId, capacity: usize, silent: Duration) -> Result<()> {
+    pub async fn record_heartbeat(
+        &self,
+        id: &WorkerId,
+        capacity: usize,
+        max_silence: Duration,
+    ) -> Result<()> {
         let now = self.now();
         let row = worker::ActiveModel {
             id: Set(id.to_string()),
-            capacity: Set(column::number("worker.capacity", capacity)?),
+            capacity: Set(convert::number("worker.capacity", capacity)?),
             seen: Set(now.as_millis()),
         };
-        let write = self.begin_unsynced().await?;
-        let again = OnConflict::column(worker::Column::Id)
+        let update_known = OnConflict::column(worker::Column::Id)
             .update_columns([worker::Column::Capacity, worker::Column::Seen])
             .to_owned();
-        worker::Entity::insert(row).on_conflict(again).exec_without_returning(&write.tx).await?;
-        let old = worker::Column::Seen.lt((now - silent).as_millis());
-        worker::Entity::delete_many().filter(old).exec(&write.tx).await?;
-        write.commit().await
+        let tx = self.unsynced_transaction().await?;
+        worker::Entity::insert(row).on_conflict(update_known).exec_without_returning(&tx.db).await?;
+        let silent = worker::Column::Seen.lt((now - max_silence).as_millis());
+        worker::Entity::delete_many().filter(silent).exec(&tx.db).await?;
+        tx.commit().await
     }
 
-    /// Says that a worker stops.
+    /// Deletes a worker that stops.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn worker_stops(&self, id: &WorkerId) -> Result<()> {
-        let write = self.begin_unsynced().await?;
-        worker::Entity::delete_by_id(id.as_str()).exec(&write.tx).await?;
-        write.commit().await
+    pub async fn remove_worker(&self, id: &WorkerId) -> Result<()> {
+        let tx = self.unsynced_transaction().await?;
+        worker::Entity::delete_by_id(id.as_str()).exec(&tx.db).await?;
+        tx.commit().await
     }
 
-    /// How many tasks at once each worker runs that said something within this time.
+    /// How many tasks at once each worker runs whose last heartbeat is at most this old.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn workers(&self, within: Duration) -> Result<Vec<usize>> {
-        let living = worker::Entity::find()
-            .filter(worker::Column::Seen.gte((self.now() - within).as_millis()))
+    pub async fn live_worker_capacities(&self, max_silence: Duration) -> Result<Vec<usize>> {
+        let live = worker::Entity::find()
+            .filter(worker::Column::Seen.gte((self.now() - max_silence).as_millis()))
             .all(self.database())
             .await?;
-        living.into_iter().map(|worker| column::number("worker.capacity", worker.capacity)).collect()
+        live.into_iter().map(|worker| convert::number("worker.capacity", worker.capacity)).collect()
     }
 }

@@ -262,7 +262,7 @@ async fn inspect(settings: &Settings) -> Result<usize, StoreError> {
         clock: Arc::new(SystemClock),
         compose: callback::payload::compose,
     };
-    Store::inspect(options).await
+    Store::pending_migrations(options).await
 }
 
 /// The file of an SQLite database: `/a/b.db` of `sqlite:///a/b.db?mode=rwc`.

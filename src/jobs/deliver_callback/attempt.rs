@@ -11,7 +11,7 @@ use callback::{
 };
 use futures::FutureExt as _;
 use model::{Attempt, CallbackNext, Secret, Storage, Timestamp};
-use store::{CallbackClaim, Record};
+use store::{AttemptRecord, CallbackClaim};
 
 use crate::{app::App, telemetry};
 
@@ -25,7 +25,7 @@ pub(super) struct CompletedAttempt {
     pub(super) retry: bool,
     pub(super) outcome: Outcome,
     pub(super) took: Duration,
-    pub(super) record: Record,
+    pub(super) record: AttemptRecord,
 }
 
 /// Makes one attempt; `lease` is how long the claim was good for when it was made.
@@ -53,8 +53,8 @@ pub(super) async fn make(app: &App, claim: CallbackClaim, lease: Duration) -> Co
     let next = schedule::next(&storage.notify_settings, made, &outcome, app.clock.now(), rand::random());
     log(&claim, storage, &attempt, next);
     count(&claim, &attempt, next);
-    let record = Record::new(&claim, attempt, next);
-    let (queue_name, retry) = (claim.receiver, claim.retry);
+    let record = AttemptRecord::new(&claim, attempt, next);
+    let (queue_name, retry) = (claim.queue, claim.retry);
     CompletedAttempt { queue_name, retry, outcome, took: began.elapsed(), record }
 }
 

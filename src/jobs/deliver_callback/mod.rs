@@ -18,7 +18,7 @@ use std::{
 };
 
 use model::{CallbackNext, WorkerId};
-use store::{CallbackClaim, Ready, StoreError, Want};
+use store::{CallbackClaim, ClaimRequest, DueQueue, StoreError};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -59,8 +59,8 @@ pub(crate) struct Deliverer {
 
 /// What a query for work found.
 enum QueryResult {
-    Scanned(Result<Vec<Ready>, StoreError>),
-    Claimed(Vec<Want>, Result<Vec<CallbackClaim>, StoreError>),
+    Scanned(Result<Vec<DueQueue>, StoreError>),
+    Claimed(Vec<ClaimRequest>, Result<Vec<CallbackClaim>, StoreError>),
 }
 
 impl Deliverer {
@@ -111,11 +111,11 @@ impl Deliverer {
 
     /// Takes in the queues that wake-ups have named since.
     fn note_due_queues(&mut self) {
-        let (due, is_any) = self.app.store.take_due();
-        for queue_name in due {
-            self.scheduler.mark_due(&queue_name, false);
+        let woken = self.app.store.take_woken_queues();
+        for queue_name in &woken.names {
+            self.scheduler.mark_due(queue_name, false);
         }
-        if is_any {
+        if woken.any_other {
             // a wake-up that names no queue: only a scan tells which it is
             self.last_scan = None;
         }
@@ -233,14 +233,14 @@ impl Deliverer {
 }
 
 /// Finds the queues that have something due; with `reap`, what dead senders had is released first.
-async fn scan(app: &App, reap: bool) -> Result<Vec<Ready>, StoreError> {
+async fn scan(app: &App, reap: bool) -> Result<Vec<DueQueue>, StoreError> {
     if reap {
         let count = app.store.reap_callbacks().await?;
         if count > 0 {
             tracing::warn!(count, "released callbacks whose sender stopped answering");
         }
     }
-    app.store.ready_receivers().await
+    app.store.due_queues().await
 }
 
 /// The result of the running query; never resolves when none runs.

@@ -14,7 +14,7 @@ use std::{
 };
 
 use model::WorkerId;
-use store::Record;
+use store::AttemptRecord;
 use tokio::{
     sync::{Notify, mpsc},
     time::MissedTickBehavior,
@@ -41,7 +41,7 @@ const SHUTDOWN_RETRY_TIMEOUT: Duration = Duration::from_secs(15);
 /// Takes records; the future that comes with it writes them.
 #[derive(Clone)]
 pub(super) struct Recorder {
-    sender: mpsc::UnboundedSender<Record>,
+    sender: mpsc::UnboundedSender<AttemptRecord>,
     state: Arc<State>,
 }
 
@@ -68,7 +68,7 @@ impl Recorder {
     }
 
     /// Takes a record, which is written soon.
-    pub(super) fn record(&self, record: Record) {
+    pub(super) fn record(&self, record: AttemptRecord) {
         self.state.unwritten.fetch_add(1, Ordering::Relaxed);
         if self.sender.send(record).is_err() {
             tracing::error!("an attempt was not recorded: the recorder is gone");
@@ -90,7 +90,7 @@ impl Recorder {
 async fn write(
     app: Arc<App>,
     worker: WorkerId,
-    mut records: mpsc::UnboundedReceiver<Record>,
+    mut records: mpsc::UnboundedReceiver<AttemptRecord>,
     state: Arc<State>,
     stop: CancellationToken,
 ) {
@@ -115,7 +115,7 @@ async fn write(
 async fn write_batch(
     app: &App,
     worker: &WorkerId,
-    batch: &[Record],
+    batch: &[AttemptRecord],
     state: &State,
     stop: &CancellationToken,
 ) -> bool {

@@ -14,7 +14,7 @@ use std::{
 
 use callback::send::Outcome;
 use model::Timestamp;
-use store::{CallbackClaim, Ready, Want};
+use store::{CallbackClaim, ClaimRequest, DueQueue};
 
 use super::receiver_queue::ReceiverQueue;
 
@@ -118,8 +118,8 @@ impl Scheduler {
     }
 
     /// Takes in what a scan of the database found.
-    pub(super) fn add_scanned(&mut self, found: Vec<Ready>, now: Timestamp) {
-        for Ready { receiver: name, retry, due } in found {
+    pub(super) fn add_scanned(&mut self, found: Vec<DueQueue>, now: Timestamp) {
+        for DueQueue { queue: name, retry, due } in found {
             if due <= now {
                 self.mark_due(&name, retry);
             } else if !self.is_scheduled(&name, due) {
@@ -133,7 +133,7 @@ impl Scheduler {
     }
 
     /// What to claim now.
-    pub(super) fn claim_requests(&mut self, time: Timestamp, now: Instant) -> Vec<Want> {
+    pub(super) fn claim_requests(&mut self, time: Timestamp, now: Instant) -> Vec<ClaimRequest> {
         while let Some(Reverse((due, _))) = self.due_retries.peek()
             && *due <= time
             && let Some(Reverse((_, name))) = self.due_retries.pop()
@@ -154,28 +154,33 @@ impl Scheduler {
                 let size = queue.claim_size(retry, max_prefetch);
                 if size > 0 {
                     queue.set_may_have_more(retry, false);
-                    requests.push(Want { receiver: name.clone(), retry, most: size as u32 });
+                    requests.push(ClaimRequest { queue: name.clone(), retry, limit: size as u32 });
                 }
             }
         }
         for request in &requests {
-            if self.queues.get(&request.receiver).is_some_and(|queue| !queue.may_have_more()) {
-                self.needs_claim.remove(&request.receiver);
+            if self.queues.get(&request.queue).is_some_and(|queue| !queue.may_have_more()) {
+                self.needs_claim.remove(&request.queue);
             }
         }
         requests
     }
 
     /// Takes in what was claimed for `requests`.
-    pub(super) fn add_claimed(&mut self, requests: Vec<Want>, claims: Vec<CallbackClaim>, now: Instant) {
+    pub(super) fn add_claimed(
+        &mut self,
+        requests: Vec<ClaimRequest>,
+        claims: Vec<CallbackClaim>,
+        now: Instant,
+    ) {
         let mut by_request: HashMap<(String, bool), Vec<CallbackClaim>> = HashMap::new();
         for claim in claims {
             self.prefetched_bytes += claim.body.len();
-            by_request.entry((claim.receiver.clone(), claim.retry)).or_default().push(claim);
+            by_request.entry((claim.queue.clone(), claim.retry)).or_default().push(claim);
         }
-        for Want { receiver: name, retry, most } in requests {
+        for ClaimRequest { queue: name, retry, limit } in requests {
             let claims = by_request.remove(&(name.clone(), retry)).unwrap_or_default();
-            let is_full = claims.len() == most as usize;
+            let is_full = claims.len() == limit as usize;
             self.queue(&name).add_claimed(claims, retry, is_full, now);
             if is_full {
                 self.needs_claim.insert(name.clone());

@@ -7,7 +7,7 @@ use std::{
 
 use callback::send::Outcome;
 use model::{CallbackId, Storage, StorageType, TenantId, Timestamp};
-use store::{CallbackClaim, Ready, Want};
+use store::{CallbackClaim, ClaimRequest, DueQueue};
 
 use super::scheduler::{ConcurrencyLimits, Scheduler};
 
@@ -30,7 +30,7 @@ fn claim(receiver: &str, retry: bool) -> CallbackClaim {
     };
     CallbackClaim {
         id: CallbackId::generate(&mut rand::rng()),
-        receiver: receiver.to_owned(),
+        queue: receiver.to_owned(),
         storage: Arc::new(storage),
         body: vec![0; 100],
         attempts: u32::from(retry),
@@ -57,11 +57,11 @@ impl World {
     }
 
     /// Claims all that is asked for, and gives what that was.
-    fn claim(&mut self) -> Vec<Want> {
+    fn claim(&mut self) -> Vec<ClaimRequest> {
         let requests = self.scheduler.claim_requests(NOW, self.now);
         let claims = requests
             .iter()
-            .flat_map(|request| (0..request.most).map(|_| claim(&request.receiver, request.retry)))
+            .flat_map(|request| (0..request.limit).map(|_| claim(&request.queue, request.retry)))
             .collect();
         self.scheduler.add_claimed(requests.clone(), claims, self.now);
         requests
@@ -70,7 +70,7 @@ impl World {
     /// Sends whatever may be sent.
     fn send_ready(&mut self) {
         while let Some(claim) = self.scheduler.next_to_send(NOW, self.now, NEEDED_LEASE) {
-            self.in_flight.push((claim.receiver, claim.retry));
+            self.in_flight.push((claim.queue, claim.retry));
         }
     }
 
@@ -96,9 +96,9 @@ fn one_that_hangs_keeps_its_own_slots_and_nothing_more_is_claimed_for_it() {
     let mut largest = 0;
     for round in 0..10 {
         let requests = world.claim();
-        let hanging = requests.iter().any(|request| request.receiver == "http://hangs:80");
+        let hanging = requests.iter().any(|request| request.queue == "http://hangs:80");
         assert!(round < 2 || !hanging, "no more is claimed for one that hangs: {requests:?}");
-        largest = requests.iter().map(|request| request.most).max().unwrap_or(largest);
+        largest = requests.iter().map(|request| request.limit).max().unwrap_or(largest);
         world.send_ready();
         assert_eq!(world.in_flight("http://hangs:80").0, 8);
         assert_eq!(world.in_flight("http://quick:80").0, 8);
@@ -176,12 +176,12 @@ fn tenants_share_the_slots_of_a_receiver_and_not_its_breaker() {
         "the slots went to the other tenant"
     );
     let released = world.scheduler.take_to_release();
-    assert!(released.iter().all(|claim| claim.receiver == ours));
+    assert!(released.iter().all(|claim| claim.queue == ours));
 
     // while it is open nothing is claimed, then one probe at a time
     world.scheduler.mark_due(ours, false);
     world.scheduler.mark_due(ours, true);
-    assert!(world.claim().iter().all(|request| request.receiver != ours));
+    assert!(world.claim().iter().all(|request| request.queue != ours));
     for _ in 0..3 {
         world.complete(ours, FAILED, QUICK);
     }
@@ -215,10 +215,10 @@ fn a_retry_is_claimed_when_its_time_has_come() {
     assert_eq!(world.scheduler.claim_requests(NOW, world.now), []);
     assert_eq!(world.scheduler.wakes_in(NOW, world.now), Some(Duration::from_secs(5)));
     // a scan finds it too, and others
-    let found = |receiver: &str, due| Ready { receiver: receiver.to_owned(), retry: true, due };
+    let found = |queue: &str, due| DueQueue { queue: queue.to_owned(), retry: true, due };
     world.scheduler.add_scanned(vec![found(queue, later), found("http://b:80", NOW)], NOW);
-    assert_eq!(world.scheduler.claim_requests(NOW, world.now)[0].receiver, "http://b:80");
+    assert_eq!(world.scheduler.claim_requests(NOW, world.now)[0].queue, "http://b:80");
     let requests = world.scheduler.claim_requests(later, world.now);
-    assert_eq!((requests.len(), requests[0].receiver.as_str(), requests[0].retry), (1, queue, true));
+    assert_eq!((requests.len(), requests[0].queue.as_str(), requests[0].retry), (1, queue, true));
     assert_eq!(world.scheduler.wakes_in(later, world.now), None);
 }

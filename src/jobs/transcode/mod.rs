@@ -57,7 +57,7 @@ pub(crate) async fn transcode(app: &App, media: &Media, job: &JobContext) -> Res
             (source.map_err(|error| failed(job, error))?, Input::Whole(incoming.path()), None)
         }
     };
-    app.store.found_source(&job.claim, &source.facts).await.map_err(JobError::store)?;
+    app.store.record_source(&job.claim, &source.facts).await.map_err(JobError::store)?;
 
     let deadline = MIN_DEADLINE.max(Duration::from_secs_f64(source.duration.max(0.0) * DEADLINE_FACTOR));
     let source = source.clip(&job.claim.task.spec.extra_options).map_err(|error| failed(job, error))?;

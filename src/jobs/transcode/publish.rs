@@ -17,7 +17,7 @@ use std::{
 use media::{Plan, RunOutput};
 use model::{Stage, Storage};
 use storage::{Bucket, StorageError};
-use store::{Reserved, StoreError};
+use store::{DraftReservation, StoreError};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::objects::{OutputObjects, key_of};
@@ -35,7 +35,7 @@ pub(super) struct Publisher<'a> {
     job: &'a JobContext,
     storage: Storage,
     bucket: Bucket,
-    reserved: Reserved,
+    reserved: DraftReservation,
     /// What was put, by its key, as its file was then.
     there: HashMap<String, Version>,
     /// The playlists that were put while they grew, by their keys.
@@ -63,14 +63,14 @@ impl<'a> Publisher<'a> {
         let storage = app.store.storage(tenant, &spec.storage_id).await.map_err(JobError::store)?;
         let bucket = open(app, job, &storage)?;
         let (there, shown) = (HashMap::new(), HashMap::new());
-        let mut this = Self { app, job, storage, bucket, reserved: Reserved::Nothing, there, shown };
+        let mut this = Self { app, job, storage, bucket, reserved: DraftReservation::NoDraft, there, shown };
         this.reserve().await?;
         Ok(this)
     }
 
     /// Whether segments go out while others are still being made.
     pub(super) fn is_early(&self) -> bool {
-        self.reserved == Reserved::Draft
+        self.reserved == DraftReservation::Reserved
     }
 
     /// Makes the output a draft of this task's, unless an earlier output is there or may be.
@@ -90,7 +90,8 @@ impl<'a> Publisher<'a> {
                 (true, false)
             }
         };
-        self.reserved = self.app.store.reserve(&self.job.claim, begin).await.map_err(JobError::store)?;
+        self.reserved =
+            self.app.store.reserve_draft(&self.job.claim, begin).await.map_err(JobError::store)?;
         if is_there && self.is_early() {
             // it points at what is now written anew
             self.bucket.delete(main).await.map_err(put_failed)?;
@@ -179,7 +180,7 @@ impl<'a> Publisher<'a> {
     async fn wait_for_place(&mut self) -> Result<(), JobError> {
         while !self.is_early() {
             self.reserve().await?;
-            let Reserved::Busy(until) = self.reserved else { break };
+            let DraftReservation::BusyUntil(until) = self.reserved else { break };
             self.job.progress.wait("what an ended task left there is being removed");
             // it may be sooner
             let left = until.since(self.app.clock.now()).clamp(Duration::from_millis(100), ASK_AGAIN);
@@ -216,7 +217,7 @@ impl<'a> Publisher<'a> {
     /// Ends the job here when the task is no longer its own: by then another may put the same objects.
     async fn check(&self) -> Result<(), JobError> {
         self.job.check()?;
-        match self.app.store.check(&self.job.claim).await {
+        match self.app.store.check_claim(&self.job.claim).await {
             Err(StoreError::Fenced) => Err(JobError::Lost),
             // how long that may go on is for the lease to say
             Err(error) => {

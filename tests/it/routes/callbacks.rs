@@ -48,7 +48,7 @@ async fn attempts_are_told_in_seconds_and_milliseconds() {
     let (_, _, listed) = owed(&app).await;
     let worker = model::WorkerId::generate(&mut rand::rng());
     let store = &app.app.store;
-    let want = store::Want { receiver: "https://8.8.8.8:443".to_owned(), retry: false, most: 1 };
+    let want = store::ClaimRequest { queue: "https://8.8.8.8:443".to_owned(), retry: false, limit: 1 };
     let claims = store.claim_callbacks(&worker, crate::app::LEASE, &[want]).await.expect("the store");
     let attempt = model::Attempt {
         number: 1,
@@ -63,7 +63,7 @@ async fn attempts_are_told_in_seconds_and_milliseconds() {
         response_head: Some("HTTP/1.1 500".to_owned()),
         response_body: Some("no".to_owned()),
     };
-    let record = store::Record::new(&claims[0], attempt, model::CallbackNext::Exhausted);
+    let record = store::AttemptRecord::new(&claims[0], attempt, model::CallbackNext::Exhausted);
     store.record_attempts(&worker, &[record]).await.expect("the store");
 
     let id = listed["callback_id"].as_str().expect("an id");

@@ -81,12 +81,12 @@ async fn a_task_is_watched_to_its_end() {
     let claim = store.claim_job(&worker, LEASE).await.expect("the store").expect("a job");
     let second = events.next().await.expect("an event");
     assert_eq!(told(&second), ("status".to_owned(), json!("downloading"), json!(0)));
-    store.advance(&claim, Stage::Running, 40, "").await.expect("the store");
+    store.update_progress(&claim, Stage::Running, 40, "").await.expect("the store");
     assert_eq!(
         told(&events.next().await.expect("an event")),
         ("status".to_owned(), json!("running"), json!(40))
     );
-    store.advance(&claim, Stage::Running, 60, "").await.expect("the store");
+    store.update_progress(&claim, Stage::Running, 60, "").await.expect("the store");
     let fourth = events.next().await.expect("an event");
     assert_eq!(told(&fourth), ("progress".to_owned(), json!("running"), json!(60)));
 

@@ -275,10 +275,10 @@ async fn callbacks(walk: &mut Walk<'_>, told: &str, quiet: &str) {
         }
     }
     let worker = model::WorkerId::generate(&mut rand::rng());
-    let wants = [false, true].map(|retry| store::Want {
-        receiver: "https://8.8.8.8:443".to_owned(),
+    let wants = [false, true].map(|retry| store::ClaimRequest {
+        queue: "https://8.8.8.8:443".to_owned(),
         retry,
-        most: 100,
+        limit: 100,
     });
     walk.app.app.store.claim_callbacks(&worker, LEASE, &wants).await.expect("the store");
     walk.make(&format!("POST redeliver_callback?callback_id={id}"), Value::Null).await;

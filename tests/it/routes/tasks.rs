@@ -30,7 +30,7 @@ async fn end_task(app: &TestApp, end: TaskEnd) {
         video_codec: "h264".to_owned(),
         ..SourceFacts::default()
     };
-    store.found_source(&claim, &source).await.expect("the store");
+    store.record_source(&claim, &source).await.expect("the store");
     store.finish_task(&claim, end).await.expect("the store");
 }
 

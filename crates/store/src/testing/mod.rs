@@ -4,16 +4,16 @@
 //! databases), else a cluster in the temporary folder, which the first test starts, all test
 //! processes share, and a watchdog stops when nobody has used it for a minute.
 
+mod backlog;
 mod broken;
+mod bulk;
 mod cluster;
-mod many;
-mod owed;
 mod plans;
 
+pub use backlog::owe;
 pub use broken::{break_tables, close};
+pub use bulk::{DAYS, add_templates, fill};
 pub use cluster::OwnCluster;
-pub use many::{DAYS, add_templates, fill};
-pub use owed::owe;
 pub use plans::{claim_plan, list_plans, query_plan};
 
 use std::process::{Command, Stdio};

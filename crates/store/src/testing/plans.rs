@@ -8,9 +8,10 @@ use sea_orm::{
 
 use crate::{
     Page, Result, Store, TaskFilter,
-    counts::{self, DAY},
     entities::task,
-    jobs, lists,
+    jobs,
+    task_counts::{self, DAY},
+    task_lists,
 };
 
 /// The plans of what a list is made of: the sums of the days, the count of a time, the piece.
@@ -24,9 +25,9 @@ pub async fn list_plans(
     page: Page,
 ) -> Result<[String; 3]> {
     let backend = store.database().get_database_backend();
-    let [days, _] = counts::day_queries(&filter.counted(tenant), 0, i64::MAX / DAY);
+    let [days, _] = task_counts::day_queries(&filter.counted(tenant), 0, i64::MAX / DAY);
     let spans = filter.spans(store.database(), tenant).await?;
-    let piece = lists::piece(&spans, page).expect("the page is not beyond the list");
+    let piece = task_lists::piece(&spans, page).expect("the page is not beyond the list");
     let counted = filter.wanted(tenant, piece.range).into_query();
     let mut count = Query::select();
     count.expr(Expr::cust("COUNT(*)")).from_subquery(counted, "wanted");

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use borealis_store::{
-    CallbackClaim, CallbackFilter, Page, Ready, Record, Result, Store, StoreError, Want, testing::Kind,
+    AttemptRecord, CallbackClaim, CallbackFilter, ClaimRequest, DueQueue, Page, Result, Store, StoreError,
+    testing::Kind,
 };
 use model::{
     Attempt, CallbackId, CallbackNext, CallbackStatus, NotifyPolicy, Secret, Storage, TaskId, TenantId,
@@ -42,7 +43,7 @@ async fn record_as(
     claim: &CallbackClaim,
     next: CallbackNext,
 ) -> Result<()> {
-    let lost = store.record_attempts(worker, &[Record::new(claim, attempt(claim), next)]).await?;
+    let lost = store.record_attempts(worker, &[AttemptRecord::new(claim, attempt(claim), next)]).await?;
     if lost.is_empty() { Ok(()) } else { Err(StoreError::Fenced) }
 }
 
@@ -51,10 +52,10 @@ fn me() -> WorkerId {
     "0123456789abcdef0123456789abcdef".parse().expect("an id")
 }
 
-async fn claim_as(store: &Store, worker: &WorkerId, most: u32) -> Vec<CallbackClaim> {
-    let ready = store.ready_receivers().await.expect("asked");
-    let want = |Ready { receiver, retry, .. }| Want { receiver, retry, most };
-    let wants: Vec<Want> = ready.into_iter().map(want).collect();
+async fn claim_as(store: &Store, worker: &WorkerId, limit: u32) -> Vec<CallbackClaim> {
+    let ready = store.due_queues().await.expect("asked");
+    let want = |DueQueue { queue, retry, .. }| ClaimRequest { queue, retry, limit };
+    let wants: Vec<ClaimRequest> = ready.into_iter().map(want).collect();
     store.claim_callbacks(worker, LEASE, &wants).await.expect("claimed")
 }
 
@@ -64,7 +65,7 @@ async fn claim_all(world: &World) -> Vec<CallbackClaim> {
 
 /// When the first callback is due that nobody has.
 async fn next_due(world: &World) -> Option<Timestamp> {
-    world.store.ready_receivers().await.expect("asked").into_iter().map(|ready| ready.due).min()
+    world.store.due_queues().await.expect("asked").into_iter().map(|ready| ready.due).min()
 }
 
 async fn task_of(world: &World, claim: &CallbackClaim) -> TaskId {
@@ -100,7 +101,7 @@ async fn an_end_owes_one_callback_with_the_task_as_it_ended(
     assert_eq!((callback.task_ids, callback.status), (vec![task.id], CallbackStatus::Owed));
     assert_eq!((claim.attempts, claim.created, claim.due), (0, world.now(), world.now()));
     assert_eq!(*claim.storage, storage);
-    assert_eq!(claim.receiver, "https://example.com:443");
+    assert_eq!(claim.queue, "https://example.com:443");
     assert_eq!(next_due(&world).await, None, "someone has it");
     assert!(claim_all(&world).await.is_empty());
 }
@@ -174,26 +175,26 @@ async fn each_receiver_has_a_queue_of_first_attempts_and_one_of_retries(
     let fresh = [world.ended_task(&quick).await, world.ended_task(&quick).await];
     let careful = world.ended_task(&spared).await;
 
-    let ready = |receiver: &str, retry, due| Ready { receiver: receiver.to_owned(), retry, due };
+    let due_queue = |queue: &str, retry, due| DueQueue { queue: queue.to_owned(), retry, due };
     let (quick, slow, spared) =
         ("https://example.com:443", "http://slow.example:81", "https://example.com:443 main");
     let expected = [
-        ready(slow, false, began),
-        ready(quick, false, world.now()),
-        ready(spared, false, world.now()),
-        ready(quick, true, again),
+        due_queue(slow, false, began),
+        due_queue(quick, false, world.now()),
+        due_queue(spared, false, world.now()),
+        due_queue(quick, true, again),
     ];
-    let mut found = world.store.ready_receivers().await.expect("asked");
+    let mut found = world.store.due_queues().await.expect("asked");
     // databases sort texts in ways of their own
-    found.sort_by_key(|ready| (ready.retry, ready.receiver.clone()));
+    found.sort_by_key(|ready| (ready.retry, ready.queue.clone()));
     assert_eq!(found, expected);
 
-    let claim = async |receiver: &str, retry, most| {
-        let want = Want { receiver: receiver.to_owned(), retry, most };
+    let claim = async |queue: &str, retry, limit| {
+        let want = ClaimRequest { queue: queue.to_owned(), retry, limit };
         let claims = world.store.claim_callbacks(&me(), LEASE, &[want]).await.expect("claimed");
         let mut tasks = Vec::new();
         for claim in claims {
-            assert_eq!((claim.receiver.as_str(), claim.retry), (receiver, retry));
+            assert_eq!((claim.queue.as_str(), claim.retry), (queue, retry));
             tasks.push(task_of(&world, &claim).await);
         }
         tasks.sort();
@@ -208,7 +209,7 @@ async fn each_receiver_has_a_queue_of_first_attempts_and_one_of_retries(
     assert_eq!(claim(spared, false, 9).await, [careful.id]);
     world.clock.pass(Duration::from_secs(60));
     assert_eq!(claim(quick, true, 9).await, [tried.id]);
-    assert_eq!(world.store.ready_receivers().await.expect("asked"), []);
+    assert_eq!(world.store.due_queues().await.expect("asked"), []);
     drop(fresh);
 }
 
@@ -230,8 +231,11 @@ async fn records_come_in_groups(#[values(Kind::Sqlite, Kind::Postgres)] kind: Ki
         CallbackNext::RetryAt(retry),
         CallbackNext::Exhausted,
     ];
-    let records: Vec<Record> =
-        claims.iter().zip(nexts).map(|(claim, next)| Record::new(claim, attempt(claim), next)).collect();
+    let records: Vec<AttemptRecord> = claims
+        .iter()
+        .zip(nexts)
+        .map(|(claim, next)| AttemptRecord::new(claim, attempt(claim), next))
+        .collect();
     let lost = world.store.record_attempts(&me(), &records).await.expect("recorded");
     assert_eq!(lost, [claims[1].id.clone()]);
     for (claim, expected) in claims.iter().zip([
@@ -302,7 +306,7 @@ async fn what_is_owed_follows_the_storage(#[values(Kind::Sqlite, Kind::Postgres)
     storage.notify_settings.policy = NotifyPolicy::Extended;
     world.store.update_storage(&storage).await.expect("updated");
     let claim = claim_all(&world).await.remove(0);
-    assert_eq!(claim.receiver, "http://moved.example:80 main");
+    assert_eq!(claim.queue, "http://moved.example:80 main");
     assert_eq!((&*claim.storage, &claim.body), (&storage, &old_body));
 
     let until = world.now() + Duration::from_secs(60);
@@ -334,12 +338,12 @@ async fn what_is_not_owed_is_forgotten_in_time(#[values(Kind::Sqlite, Kind::Post
     let claims = claim_all(&world).await;
     record(&world.store, &claims[2], CallbackNext::Exhausted).await.expect("recorded");
     let tried = Attempt { time: world.now(), ..attempt(&claims[1]) };
-    let tried = Record::new(&claims[1], tried, CallbackNext::Exhausted);
+    let tried = AttemptRecord::new(&claims[1], tried, CallbackNext::Exhausted);
     assert!(world.store.record_attempts(&me(), &[tried]).await.expect("recorded").is_empty());
 
     let before = world.now() - Duration::from_secs(5);
-    assert_eq!(world.store.forget_callbacks(before).await.expect("forgotten"), 1);
-    assert_eq!(world.store.forget_callbacks(before).await.expect("forgotten"), 0);
+    assert_eq!(world.store.delete_old_callbacks(before).await.expect("forgotten"), 1);
+    assert_eq!(world.store.delete_old_callbacks(before).await.expect("forgotten"), 0);
     let (_, left) =
         world.store.callbacks(&world.tenant, &CallbackFilter::default(), ALL).await.expect("listed");
     assert_eq!(left.len(), 3);
@@ -353,8 +357,8 @@ async fn a_dead_senders_callbacks_are_given_back(#[values(Kind::Sqlite, Kind::Po
     let storage = world.add_storage().await;
     world.ended_task(&storage).await;
     let dead = claim_all(&world).await.remove(0);
-    assert_eq!(world.store.release_worker(&worker()).await.expect("released"), 0);
-    assert_eq!(world.store.release_worker(&me()).await.expect("released"), 1);
+    assert_eq!(world.store.release_worker_claims(&worker()).await.expect("released"), 0);
+    assert_eq!(world.store.release_worker_claims(&me()).await.expect("released"), 1);
     is_fenced(record(&world.store, &dead, CallbackNext::Delivered).await);
     let hung = claim_all(&world).await.remove(0);
     assert_eq!(world.store.reap_callbacks().await.expect("reaped"), 0);
@@ -373,7 +377,7 @@ async fn an_old_claim_of_the_same_sender_is_fenced(#[values(Kind::Sqlite, Kind::
     world.ended_task(&storage).await;
     let store = &world.store;
     let old = claim_all(&world).await.remove(0);
-    store.release_worker(&me()).await.expect("released");
+    store.release_worker_claims(&me()).await.expect("released");
     let held = claim_all(&world).await.remove(0);
     is_fenced(record(store, &old, CallbackNext::Exhausted).await);
     record(store, &held, CallbackNext::Delivered).await.expect("recorded");

@@ -104,16 +104,16 @@ async fn workers_are_counted_while_they_say_so(#[values(Kind::Sqlite, Kind::Post
     let world = World::new(kind).await;
     let (store, minute) = (&world.store, Duration::from_secs(60));
     let (first, second) = (crate::world::worker(), crate::world::worker());
-    store.worker_lives(&first, 2, minute * 10).await.expect("kept");
+    store.record_heartbeat(&first, 2, minute * 10).await.expect("kept");
     world.clock.pass(minute);
-    store.worker_lives(&second, 3, minute * 10).await.expect("kept");
-    store.worker_lives(&second, 4, minute * 10).await.expect("kept");
-    let mut all = store.workers(minute).await.expect("read");
+    store.record_heartbeat(&second, 3, minute * 10).await.expect("kept");
+    store.record_heartbeat(&second, 4, minute * 10).await.expect("kept");
+    let mut all = store.live_worker_capacities(minute).await.expect("read");
     all.sort_unstable();
     assert_eq!(all, [2, 4]);
-    assert_eq!(store.workers(minute / 2).await.expect("read"), [4]);
-    store.worker_stops(&second).await.expect("gone");
-    assert_eq!(store.workers(minute).await.expect("read"), [2]);
+    assert_eq!(store.live_worker_capacities(minute / 2).await.expect("read"), [4]);
+    store.remove_worker(&second).await.expect("gone");
+    assert_eq!(store.live_worker_capacities(minute).await.expect("read"), [2]);
 }
 
 #[rstest]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use borealis_store::{Claim, Draft, Reserved, testing::Kind};
+use borealis_store::{Claim, Draft, DraftReservation, testing::Kind};
 use model::{Format, OutputPath, Storage, Task, TaskId, Template};
 use rstest::rstest;
 
@@ -19,7 +19,7 @@ async fn claimed(world: &World, storage: &Storage) -> Claim {
 }
 
 async fn left(world: &World) -> Vec<Draft> {
-    world.store.left_drafts(&[]).await.expect("listed")
+    world.store.abandoned_drafts(&[]).await.expect("listed")
 }
 
 async fn cancel(world: &World, task: &Task) {
@@ -32,35 +32,39 @@ async fn a_success_ends_it_and_a_failure_leaves_it(#[values(Kind::Sqlite, Kind::
     let world = World::new(kind).await;
     let (storage, store) = (world.add_storage().await, &world.store);
     let claim = claimed(&world, &storage).await;
-    assert_eq!(store.reserve(&claim, false).await.expect("asked"), Reserved::Nothing);
+    assert_eq!(store.reserve_draft(&claim, false).await.expect("asked"), DraftReservation::NoDraft);
     assert_eq!(store.draft(&claim).await.expect("asked"), None);
     for begin in [true, false, true] {
-        assert_eq!(store.reserve(&claim, begin).await.expect("asked"), Reserved::Draft);
+        assert_eq!(store.reserve_draft(&claim, begin).await.expect("asked"), DraftReservation::Reserved);
     }
     let draft = store.draft(&claim).await.expect("asked").expect("a draft");
     assert_eq!((&draft.output, draft.format), (&claim.task.spec.output, Format::Hls));
     assert_eq!(left(&world).await, Vec::new());
     store.finish_task(&claim, succeeded()).await.expect("finished");
-    is_fenced(store.reserve(&claim, true).await);
+    is_fenced(store.reserve_draft(&claim, true).await);
     is_fenced(store.draft(&claim).await);
-    is_fenced(store.check(&claim).await);
+    is_fenced(store.check_claim(&claim).await);
 
     let claim = claimed(&world, &storage).await;
-    assert_eq!(store.reserve(&claim, false).await.expect("asked"), Reserved::Nothing, "the first is gone");
-    store.reserve(&claim, true).await.expect("begun");
+    assert_eq!(
+        store.reserve_draft(&claim, false).await.expect("asked"),
+        DraftReservation::NoDraft,
+        "the first is gone"
+    );
+    store.reserve_draft(&claim, true).await.expect("begun");
     store.finish_task(&claim, failed()).await.expect("finished");
     store.delete_task(&world.tenant, &claim.task.id).await.expect("deleted");
     let [draft] = &left(&world).await[..] else { panic!("one") };
-    let elsewhere = store.left_drafts(std::slice::from_ref(&storage.id)).await;
+    let elsewhere = store.abandoned_drafts(std::slice::from_ref(&storage.id)).await;
     assert_eq!(elsewhere.expect("listed"), Vec::new());
 
-    let taken = store.take_draft(draft, LEASE).await.expect("asked").expect("taken");
-    assert_eq!(store.take_draft(draft, LEASE).await.expect("asked"), None, "by one alone");
+    let taken = store.lease_draft(draft, LEASE).await.expect("asked").expect("taken");
+    assert_eq!(store.lease_draft(draft, LEASE).await.expect("asked"), None, "by one alone");
     assert_eq!(left(&world).await, Vec::new());
-    store.leave_draft(&taken).await.expect("left");
+    store.release_draft(&taken).await.expect("left");
     let [draft] = &left(&world).await[..] else { panic!("one") };
-    let taken = store.take_draft(draft, LEASE).await.expect("asked").expect("taken");
-    store.forget_draft(&taken).await.expect("forgotten");
+    let taken = store.lease_draft(draft, LEASE).await.expect("asked").expect("taken");
+    store.delete_draft(&taken).await.expect("forgotten");
     world.clock.pass(LEASE * 2);
     assert_eq!(left(&world).await, Vec::new());
 }
@@ -71,36 +75,36 @@ async fn nobody_has_it_while_another_may_be_at_it(#[values(Kind::Sqlite, Kind::P
     let world = World::new(kind).await;
     let (storage, store) = (world.add_storage().await, &world.store);
     let first = claimed(&world, &storage).await;
-    store.reserve(&first, true).await.expect("begun");
+    store.reserve_draft(&first, true).await.expect("begun");
     world.clock.pass(Duration::from_secs(10));
     cancel(&world, &first.task).await;
 
     // the first one's worker need not have noticed
     let second = claimed(&world, &storage).await;
-    let busy = Reserved::Busy(first.lease_until);
-    assert_eq!(store.reserve(&second, true).await.expect("asked"), busy);
+    let busy = DraftReservation::BusyUntil(first.lease_until);
+    assert_eq!(store.reserve_draft(&second, true).await.expect("asked"), busy);
     assert_eq!(left(&world).await, Vec::new());
     world.clock.pass(Duration::from_secs(20));
     let [draft] = &left(&world).await[..] else { panic!("one") };
-    assert_eq!(store.reserve(&second, false).await.expect("asked"), Reserved::Draft);
-    assert_eq!(store.take_draft(draft, LEASE).await.expect("asked"), None, "it is the second one's");
+    assert_eq!(store.reserve_draft(&second, false).await.expect("asked"), DraftReservation::Reserved);
+    assert_eq!(store.lease_draft(draft, LEASE).await.expect("asked"), None, "it is the second one's");
     assert_eq!(left(&world).await, Vec::new());
 
     store.finish_task(&second, failed()).await.expect("finished");
     let [draft] = &left(&world).await[..] else { panic!("one") };
-    let taken = store.take_draft(draft, LEASE).await.expect("asked").expect("taken");
+    let taken = store.lease_draft(draft, LEASE).await.expect("asked").expect("taken");
     let third = claimed(&world, &storage).await;
-    let busy = Reserved::Busy(world.now() + LEASE);
-    assert_eq!(store.reserve(&third, true).await.expect("asked"), busy, "it is being removed");
-    store.forget_draft(&taken).await.expect("forgotten");
-    assert_eq!(store.reserve(&third, true).await.expect("asked"), Reserved::Draft);
+    let busy = DraftReservation::BusyUntil(world.now() + LEASE);
+    assert_eq!(store.reserve_draft(&third, true).await.expect("asked"), busy, "it is being removed");
+    store.delete_draft(&taken).await.expect("forgotten");
+    assert_eq!(store.reserve_draft(&third, true).await.expect("asked"), DraftReservation::Reserved);
 
     // whoever was lost has it still when the task is taken up again
-    store.release_worker(&third.worker).await.expect("released");
+    store.release_worker_claims(&third.worker).await.expect("released");
     let again = world.claim().await;
-    assert_eq!(store.reserve(&again, false).await.expect("asked"), Reserved::Draft);
-    is_fenced(store.check(&third).await);
-    store.check(&again).await.expect("held");
+    assert_eq!(store.reserve_draft(&again, false).await.expect("asked"), DraftReservation::Reserved);
+    is_fenced(store.check_claim(&third).await);
+    store.check_claim(&again).await.expect("held");
     cancel(&world, &again.task).await;
     store.delete_storage(&world.tenant, &storage.id).await.expect_err("callbacks are owed");
 }

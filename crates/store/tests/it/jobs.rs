@@ -31,7 +31,7 @@ async fn a_claimed_task_works_and_its_progress_never_goes_back(
         (Stage::Running, 30, 40, "waiting for s3://bkt/: busy"),
         (Stage::Uploading, 200, 100, ""),
     ] {
-        world.store.advance(&claim, stage, progress, why).await.expect("advanced");
+        world.store.update_progress(&claim, stage, progress, why).await.expect("advanced");
         let kept = world.store.task(&world.tenant, &task.id).await.expect("found");
         assert_eq!(
             kept.state,
@@ -113,14 +113,14 @@ async fn what_is_handed_back_counts_as_it_should(#[values(Kind::Sqlite, Kind::Po
     let storage = world.add_storage().await;
     let task = world.create_task(&storage).await;
     let first = world.claim().await;
-    world.store.give_back(&first).await.expect("given back");
-    is_fenced(world.store.give_back(&first).await);
+    world.store.give_back_job(&first).await.expect("given back");
+    is_fenced(world.store.give_back_job(&first).await);
     let kept = world.store.task(&world.tenant, &task.id).await.expect("found");
     assert_eq!(kept.state, TaskState::Pending);
 
     let second = world.claim().await;
     assert_eq!((second.fence, second.tries, second.claims), (2, 0, 1));
-    world.store.try_again(&second, Duration::from_secs(10)).await.expect("given back");
+    world.store.retry_job(&second, Duration::from_secs(10)).await.expect("given back");
     let nobody = world.store.claim_job(&worker(), LEASE).await.expect("asked");
     assert_eq!(nobody, None, "it waits for its time");
     world.clock.pass(Duration::from_secs(10));
@@ -128,15 +128,15 @@ async fn what_is_handed_back_counts_as_it_should(#[values(Kind::Sqlite, Kind::Po
     assert_eq!((third.fence, third.tries, third.claims), (3, 1, 1));
 
     world.clock.pass(LEASE + Duration::from_millis(1));
-    world.store.renew(&third, LEASE).await.expect("nobody else has it");
-    assert_eq!(world.store.reap().await.expect("reaped"), 0);
+    world.store.renew_lease(&third, LEASE).await.expect("nobody else has it");
+    assert_eq!(world.store.reap_jobs().await.expect("reaped"), 0);
     world.clock.pass(LEASE + Duration::from_millis(1));
-    assert_eq!(world.store.reap().await.expect("reaped"), 1);
-    is_fenced(world.store.renew(&third, LEASE).await);
+    assert_eq!(world.store.reap_jobs().await.expect("reaped"), 1);
+    is_fenced(world.store.renew_lease(&third, LEASE).await);
     let fourth = world.claim().await;
     assert_eq!((fourth.fence, fourth.tries, fourth.claims), (4, 1, 2));
-    assert_eq!(world.store.release_worker(&worker()).await.expect("released"), 0);
-    assert_eq!(world.store.release_worker(&fourth.worker).await.expect("released"), 1);
+    assert_eq!(world.store.release_worker_claims(&worker()).await.expect("released"), 0);
+    assert_eq!(world.store.release_worker_claims(&fourth.worker).await.expect("released"), 1);
     is_fenced(world.store.finish_task(&fourth, succeeded()).await);
     assert_eq!(world.claim().await.claims, 3);
 }
@@ -150,7 +150,7 @@ async fn a_task_that_outlives_ten_workers_ends(#[values(Kind::Sqlite, Kind::Post
     for claims in 1..=10 {
         let claim = world.claim().await;
         assert_eq!((&claim.task.id, claim.claims), (&poison.id, claims));
-        world.store.release_worker(&claim.worker).await.expect("released");
+        world.store.release_worker_claims(&claim.worker).await.expect("released");
     }
     let behind = world.create_task(&storage).await;
     assert_eq!(world.claim().await.task.id, behind.id, "the next is taken instead");
@@ -177,7 +177,7 @@ async fn eight_workers_never_have_the_same_job(#[values(Kind::Sqlite, Kind::Post
         workers.spawn(async move {
             let (me, mut done) = (worker(), Vec::new());
             while let Some(claim) = store.claim_job(&me, LEASE).await.expect("claimed") {
-                store.advance(&claim, Stage::Running, 10, "").await.expect("never fenced");
+                store.update_progress(&claim, Stage::Running, 10, "").await.expect("never fenced");
                 store.finish_task(&claim, succeeded()).await.expect("never fenced");
                 done.push(claim.task.id);
             }

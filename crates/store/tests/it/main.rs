@@ -1,10 +1,10 @@
 //! The store on both databases.
 
 mod batches;
-mod behalf;
 mod callbacks;
 mod customers;
 mod drafts;
+mod idempotency;
 mod jobs;
 mod lists;
 mod protocol;

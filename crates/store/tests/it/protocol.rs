@@ -120,12 +120,12 @@ impl Run {
             Event::Pass { time } => self.world.clock.pass(time),
             Event::Reap => {
                 let now = self.world.now();
-                let reaped = self.world.store.reap().await.expect("reaped");
+                let reaped = self.world.store.reap_jobs().await.expect("reaped");
                 assert_eq!(reaped, self.lose(|job, _| job.lease_until < now));
             }
             Event::ReleaseWorker { worker } => {
                 let worker = self.workers[worker].clone();
-                let released = self.world.store.release_worker(&worker).await.expect("released");
+                let released = self.world.store.release_worker_claims(&worker).await.expect("released");
                 assert_eq!(released, self.lose(|_, claim| claim.worker == worker));
             }
             Event::Renew { claim }
@@ -188,14 +188,16 @@ impl Run {
         let store = self.world.store.clone();
         let now = self.world.now();
         let result = match event {
-            Event::Renew { .. } => store.renew(&claim, LEASE).await,
-            Event::Advance { stage, progress, .. } => store.advance(&claim, stage, progress, "").await,
+            Event::Renew { .. } => store.renew_lease(&claim, LEASE).await,
+            Event::Advance { stage, progress, .. } => {
+                store.update_progress(&claim, stage, progress, "").await
+            }
             Event::Finish { succeeds, .. } => {
                 let end = if succeeds { succeeded() } else { failed() };
                 store.finish_task(&claim, end).await.map(|_| ())
             }
-            Event::GiveBack { .. } => store.give_back(&claim).await,
-            Event::TryAgain { after, .. } => store.try_again(&claim, after).await,
+            Event::GiveBack { .. } => store.give_back_job(&claim).await,
+            Event::TryAgain { after, .. } => store.retry_job(&claim, after).await,
             _ => unreachable!("the others are no holder's"),
         };
         let Some(task) = self.held_by(index) else { return is_fenced(result) };
@@ -284,7 +286,7 @@ impl Run {
     async fn only_holders_hold(&mut self) {
         for index in 0..self.claims.len() {
             let claim = self.claims[index].0.clone();
-            match self.world.store.renew(&claim, LEASE).await {
+            match self.world.store.renew_lease(&claim, LEASE).await {
                 Ok(()) => assert!(self.held_by(index).is_some(), "{claim:?} is stale"),
                 Err(StoreError::Fenced) => assert!(self.held_by(index).is_none(), "{claim:?} was lost"),
                 Err(error) => panic!("{error}"),

@@ -28,7 +28,7 @@ async fn a_task_is_kept_as_it_was_created_and_as_it_ended(
 
     let claim = world.claim().await;
     let facts = SourceFacts { duration: 0.1 + 0.2, size: u64::MAX >> 11, ..SourceFacts::default() };
-    world.store.found_source(&claim, &facts).await.expect("kept");
+    world.store.record_source(&claim, &facts).await.expect("kept");
     world.clock.pass(Duration::from_secs(2));
     let ended = world.store.finish_task(&claim, succeeded()).await.expect("finished");
     let expected = Task {
@@ -167,12 +167,12 @@ async fn a_cancelled_task_ends_at_once_whoever_has_it(#[values(Kind::Sqlite, Kin
     let running = world.create_task(&storage).await;
     let claim = world.claim().await;
     store.cancel_task(tenant, &running.id).await.expect("cancelled");
-    is_fenced(store.renew(&claim, Duration::from_secs(1)).await);
-    is_fenced(store.advance(&claim, Stage::Running, 50, "").await);
-    is_fenced(store.found_source(&claim, &SourceFacts::default()).await);
+    is_fenced(store.renew_lease(&claim, Duration::from_secs(1)).await);
+    is_fenced(store.update_progress(&claim, Stage::Running, 50, "").await);
+    is_fenced(store.record_source(&claim, &SourceFacts::default()).await);
     is_fenced(store.finish_task(&claim, succeeded()).await);
-    is_fenced(store.give_back(&claim).await);
-    is_fenced(store.try_again(&claim, Duration::ZERO).await);
+    is_fenced(store.give_back_job(&claim).await);
+    is_fenced(store.retry_job(&claim, Duration::ZERO).await);
     let kept = store.task(tenant, &running.id).await.expect("found");
     assert_eq!(kept.state.status(), TaskStatus::Cancelled);
     assert_eq!(store.queue_depth().await.expect("counted"), QueueDepth { ready: 0, running: 0, owed: 2 });
@@ -190,8 +190,8 @@ async fn a_retried_task_is_as_new_and_owes_again(#[values(Kind::Sqlite, Kind::Po
     is_wrong_state(store.retry_task(tenant, &task.id).await);
     let old = world.claim().await;
     is_wrong_state(store.retry_task(tenant, &task.id).await);
-    store.found_source(&old, &SourceFacts::default()).await.expect("kept");
-    store.try_again(&old, Duration::ZERO).await.expect("given back");
+    store.record_source(&old, &SourceFacts::default()).await.expect("kept");
+    store.retry_job(&old, Duration::ZERO).await.expect("given back");
     let old = world.claim().await;
     store.finish_task(&old, failed()).await.expect("finished");
 

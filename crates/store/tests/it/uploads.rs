@@ -36,7 +36,7 @@ async fn an_upload_is_kept_for_a_day_after_its_last_use(#[values(Kind::Sqlite, K
     is_not_found(store.create_task(&Task { spec: task.spec.clone(), ..world.task(&foreign) }).await);
     store.create_task(&task).await.expect("created");
 
-    let forget = || store.forget_uploads(world.now() - DAY);
+    let forget = || store.delete_unused_uploads(world.now() - DAY);
     world.clock.pass(DAY * 3);
     assert_eq!(forget().await.expect("swept"), 0, "the task waits for it");
     let claim = world.claim().await;

@@ -32,7 +32,7 @@ async fn a_commit_wakes_who_waits(#[case] kind: Kind, #[case] elsewhere: bool) {
     is_woken(waiting.jobs_ready()).await;
     let claim = world.claim().await;
     forget(waiting.jobs_ready()).await;
-    world.store.give_back(&claim).await.expect("given back");
+    world.store.give_back_job(&claim).await.expect("given back");
     is_woken(waiting.jobs_ready()).await;
     let claim = world.claim().await;
     world.store.finish_task(&claim, failed()).await.expect("finished");

@@ -9,9 +9,9 @@ use crate::{Result, Store};
 /// # Errors
 /// When the database fails.
 pub async fn owe(store: &Store, storages: &[Storage], tasks: &[Task], count: usize) -> Result<()> {
-    let mut write = store.begin().await?;
+    let mut tx = store.transaction().await?;
     for storage in storages.iter().cycle().take(count) {
-        store.owe_callback(&mut write, storage, tasks).await?;
+        store.owe_callback(&mut tx, storage, tasks).await?;
     }
-    write.commit().await
+    tx.commit().await
 }

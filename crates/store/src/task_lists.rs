@@ -13,9 +13,9 @@ use sea_orm::{
 };
 
 use crate::{
-    Page, Result, Store, column,
-    counts::{DAY, days},
+    Page, Result, Store, convert,
     entities::task,
+    task_counts::{DAY, days},
     tasks,
 };
 
@@ -132,7 +132,7 @@ impl TaskFilter {
             .add(Column::Created.between(range.from, range.to))
             .add_option(self.batch_id.as_ref().map(|id| Column::BatchId.eq(id.as_str())));
         if let Some(info) = &self.custom_info {
-            let info = column::text(info);
+            let info = convert::without_nul(info);
             let beginning: String = info.chars().take(INDEXED_INFO).collect();
             let substr = Func::cust("substr").arg(Expr::col("custom_info")).arg(Expr::cust("1"));
             let substr = substr.arg(Expr::cust(INDEXED_INFO.to_string()));

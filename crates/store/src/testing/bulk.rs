@@ -3,12 +3,12 @@
 use model::{ErrorCode, Failure, OutputFacts, StorageId, Task, Template, TenantId};
 use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
 
-use crate::{Result, Store, column};
+use crate::{Result, Store, convert};
 
 /// On how many days they were created: that of the example, and those before it.
 pub const DAYS: i64 = 100;
 
-const DAY: i64 = crate::counts::DAY;
+const DAY: i64 = crate::task_counts::DAY;
 
 /// Of each thousand, 899 succeeded, 100 were cancelled, 1 failed; a quarter is of the other storage,
 /// each fiftieth made with the template `rare`, the first three are a batch, and each has a
@@ -36,22 +36,22 @@ pub async fn fill(store: &Store, example: &Task, other: &StorageId, count: i64) 
     let spec = &example.spec;
     let facts = OutputFacts { duration: 30.0, size: 1 << 20, ..OutputFacts::default() };
     let failure = Failure::new(ErrorCode::InvalidInput, "no moov box");
-    let write = store.begin().await?;
+    let tx = store.transaction().await?;
     let values = [
         count.into(),
         example.tenant.as_str().into(),
         spec.storage_id.as_str().into(),
         other.as_str().into(),
         spec.template.template_name.as_str().into(),
-        column::to_json("task.spec", spec)?.into(),
+        convert::to_json("task.spec", spec)?.into(),
         example.created.as_millis().into(),
         (DAYS * DAY).into(),
-        column::to_json("task.outcome", &failure)?.into(),
-        column::to_json("task.outcome", &facts)?.into(),
+        convert::to_json("task.outcome", &failure)?.into(),
+        convert::to_json("task.outcome", &facts)?.into(),
     ];
-    let backend = write.tx.get_database_backend();
-    write.tx.execute_raw(Statement::from_sql_and_values(backend, FILL, values)).await?;
-    write.commit().await?;
+    let backend = tx.db.get_database_backend();
+    tx.db.execute_raw(Statement::from_sql_and_values(backend, FILL, values)).await?;
+    tx.commit().await?;
     store.fold_counts().await?;
     if backend == DbBackend::Postgres {
         // as autovacuum does within a minute
@@ -69,14 +69,14 @@ const TEMPLATES: &str = "\
 /// # Errors
 /// When the database fails.
 pub async fn add_templates(store: &Store, tenant: &TenantId, example: &Template, count: i64) -> Result<()> {
-    let write = store.begin().await?;
+    let tx = store.transaction().await?;
     let values = [
         count.into(),
         tenant.as_str().into(),
         example.template_name.as_str().into(),
-        column::to_json("template.spec", example)?.into(),
+        convert::to_json("template.spec", example)?.into(),
     ];
-    let backend = write.tx.get_database_backend();
-    write.tx.execute_raw(Statement::from_sql_and_values(backend, TEMPLATES, values)).await?;
-    write.commit().await
+    let backend = tx.db.get_database_backend();
+    tx.db.execute_raw(Statement::from_sql_and_values(backend, TEMPLATES, values)).await?;
+    tx.commit().await
 }

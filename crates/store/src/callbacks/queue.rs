@@ -1,27 +1,28 @@
-//! Whose queue a callback stands in.
+//! The queue of a callback: first come, first served for each receiver.
 //!
-//! Callbacks to one scheme, host and port share slots, whoever's they are. Those of storages with
-//! the extended policy also share a circuit breaker, which is a tenant's own: one tenant's broken
-//! hook does not hold back another's behind the same gateway. So their queue has the tenant's name.
+//! Callbacks to one origin (scheme, host and port) share slots, whichever tenant's they are. Those of
+//! storages with the extended policy also share a circuit breaker, which is each tenant's own: one
+//! tenant's broken hook does not hold back another's behind the same gateway. So the name of their
+//! queue ends with the tenant's.
 
 use model::{NotifyPolicy, Storage};
 
 /// The name of the queue of a storage's callbacks: `scheme://host:port`, and with the extended
 /// policy a space and the tenant. A notify that is no URL has a queue of its own.
-pub(crate) fn queue_of(storage: &Storage) -> String {
-    let place = match url::Url::parse(&storage.notify) {
+pub(crate) fn queue_name(storage: &Storage) -> String {
+    let origin = match url::Url::parse(&storage.notify) {
         Ok(url) if url.has_host() => format!(
             "{}://{}:{}",
             url.scheme(),
             url.host_str().unwrap_or_default(),
             url.port_or_known_default().unwrap_or_default()
         ),
-        // no space, which would begin a tenant, and no NUL, which PostgreSQL refuses
+        // no space, after which a tenant is read, and no NUL, which PostgreSQL refuses
         _ => storage.notify.replace([' ', '\0'], "\u{fffd}"),
     };
     match storage.notify_settings.policy {
-        NotifyPolicy::Aurora => place,
-        NotifyPolicy::Extended => format!("{place} {}", storage.tenant),
+        NotifyPolicy::Aurora => origin,
+        NotifyPolicy::Extended => format!("{origin} {}", storage.tenant),
     }
 }
 
@@ -59,6 +60,6 @@ mod tests {
     #[case("https://example.com/hook", NotifyPolicy::Extended, "https://example.com:443 main")]
     #[case("not a url", NotifyPolicy::Aurora, "not\u{fffd}a\u{fffd}url")]
     fn queues(#[case] notify: &str, #[case] policy: NotifyPolicy, #[case] expected: &str) {
-        assert_eq!(queue_of(&storage(notify, policy)), expected);
+        assert_eq!(queue_name(&storage(notify, policy)), expected);
     }
 }

@@ -11,7 +11,7 @@ use sea_orm::{
     QueryOrder as _, QuerySelect as _, SqlErr,
 };
 
-use crate::{Result, Store, StoreError, column, entities::access_key};
+use crate::{Result, Store, StoreError, convert, entities::access_key};
 
 /// The Argon2id hash of a secret, in PHC form. Takes tens of milliseconds of CPU.
 pub fn hash_secret(secret: &Secret) -> String {
@@ -50,15 +50,15 @@ impl Store {
             secret_hash: Set(key.secret_hash.clone()),
             created: Set(key.created.as_millis()),
         };
-        let write = self.begin().await?;
-        let inserted = access_key::Entity::insert(row).exec_without_returning(&write.tx).await;
+        let tx = self.transaction().await?;
+        let inserted = access_key::Entity::insert(row).exec_without_returning(&tx.db).await;
         inserted.map_err(|error| match error.sql_err() {
             Some(SqlErr::UniqueConstraintViolation(_)) => {
                 StoreError::Conflict(format!("there is an access key `{}` already", key.access_key))
             }
             _ => error.into(),
         })?;
-        write.commit().await
+        tx.commit().await
     }
 
     /// The key with this public half.
@@ -94,23 +94,23 @@ impl Store {
     /// administrator of the first tenant, without whom nobody could administer any more.
     pub async fn delete_key(&self, of: Option<&TenantId>, access_key: &str) -> Result<()> {
         let missing = || StoreError::NotFound(format!("there is no access key `{access_key}`"));
-        let write = self.begin().await?;
+        let tx = self.transaction().await?;
         // all administrators are locked, so that two do not delete each other at one moment
         let admins = access_key::Entity::find()
             .filter(access_key::Column::Role.eq(Role::Admin.as_str()))
             .filter(access_key::Column::TenantId.eq(TenantId::main().as_str()))
             .order_by_asc(access_key::Column::AccessKey)
             .lock_exclusive()
-            .all(&write.tx)
+            .all(&tx.db)
             .await?;
-        let key = access_key::Entity::find_by_id(access_key).filter(owned_by(of)).one(&write.tx).await?;
+        let key = access_key::Entity::find_by_id(access_key).filter(owned_by(of)).one(&tx.db).await?;
         let key = key.ok_or_else(missing)?;
         if matches!(admins.as_slice(), [last] if *last == key) {
             let problem = format!("`{access_key}` is the last administrator's key; make another first");
             return Err(StoreError::Conflict(problem));
         }
-        access_key::Entity::delete_by_id(access_key).exec(&write.tx).await?;
-        write.commit().await
+        access_key::Entity::delete_by_id(access_key).exec(&tx.db).await?;
+        tx.commit().await
     }
 
     /// How many keys there are, of all tenants.
@@ -128,8 +128,8 @@ fn owned_by(tenant: Option<&TenantId>) -> Condition {
 
 fn read(row: access_key::Model) -> Result<AccessKey> {
     Ok(AccessKey {
-        tenant: column::read("access_key.tenant_id", &row.tenant_id)?,
-        role: column::read("access_key.role", &row.role)?,
+        tenant: convert::parse("access_key.tenant_id", &row.tenant_id)?,
+        role: convert::parse("access_key.role", &row.role)?,
         access_key: row.access_key,
         secret_hash: row.secret_hash,
         created: Timestamp::from_millis(row.created),

@@ -11,7 +11,7 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait as _, Query, SelectStatement},
 };
 
-use crate::{Result, Store, column, entities::task_change};
+use crate::{Result, Store, convert, entities::task_change};
 
 /// A day, in milliseconds.
 pub(crate) const DAY: i64 = 24 * 60 * 60 * 1000;
@@ -44,13 +44,13 @@ impl Store {
         if task_change::Entity::find().one(self.database()).await?.is_none() {
             return Ok(());
         }
-        let write = self.begin().await?;
-        let backend = write.tx.get_database_backend();
+        let tx = self.transaction().await?;
+        let backend = tx.db.get_database_backend();
         let fold = if backend == DbBackend::Postgres { FOLD_POSTGRES } else { FOLD_SQLITE };
         for statement in fold {
-            write.tx.execute_raw(Statement::from_string(backend, *statement)).await?;
+            tx.db.execute_raw(Statement::from_string(backend, *statement)).await?;
         }
-        write.commit().await
+        tx.commit().await
     }
 }
 
@@ -69,7 +69,7 @@ pub(crate) async fn days(
         }
     }
     days.retain(|_, n| *n != 0);
-    days.into_iter().map(|(day, n)| Ok((day, column::number("task_count.n", n)?))).collect()
+    days.into_iter().map(|(day, n)| Ok((day, convert::number("task_count.n", n)?))).collect()
 }
 
 /// The sums of the counts and of the changes since.

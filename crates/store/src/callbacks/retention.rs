@@ -1,5 +1,5 @@
-//! Retention: callbacks that are not owed any more go after their time, a piece at a time, so that
-//! no write waits long.
+//! Retention: callbacks that are not owed any more are deleted after a time, a page in each
+//! transaction, so that no other write waits long.
 
 use model::Timestamp;
 use sea_orm::{
@@ -12,30 +12,31 @@ use crate::{
     entities::{attempt, callback, tenant},
 };
 
-/// Callbacks that one transaction removes.
-const PIECE: u64 = 500;
+/// Callbacks that one transaction deletes.
+const PAGE_SIZE: u64 = 500;
 
 impl Store {
-    /// Removes callbacks, with their attempts, that are not owed now and were owed, and tried, only before
-    /// then. Gives their number.
+    /// Deletes the callbacks, with their attempts, that are not owed now and became owed, and were last
+    /// tried, before this moment. Returns how many.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn forget_callbacks(&self, before: Timestamp) -> Result<u64> {
-        let mut forgotten = 0;
+    pub async fn delete_old_callbacks(&self, before: Timestamp) -> Result<u64> {
+        let mut total = 0;
+        // tenant by tenant, because the index by age begins with the tenant
         for tenant in tenant::Entity::find().all(self.database()).await? {
             loop {
-                let gone = self.forget_piece(&tenant.id, before).await?;
-                forgotten += gone;
-                if gone < PIECE {
+                let deleted = self.delete_page(&tenant.id, before).await?;
+                total += deleted;
+                if deleted < PAGE_SIZE {
                     break;
                 }
             }
         }
-        Ok(forgotten)
+        Ok(total)
     }
 
-    async fn forget_piece(&self, tenant: &str, before: Timestamp) -> Result<u64> {
+    async fn delete_page(&self, tenant: &str, before: Timestamp) -> Result<u64> {
         use callback::Column;
         let tried_since = Query::select()
             .expr(Expr::val(1))
@@ -51,21 +52,21 @@ impl Store {
             .filter(Column::NextAttempt.is_null())
             .filter(Expr::exists(tried_since).not())
             .order_by_asc(Column::Created)
-            .limit(PIECE)
+            .limit(PAGE_SIZE)
             .into_tuple()
             .all(self.database())
             .await?;
         if old.is_empty() {
             return Ok(0);
         }
-        let write = self.begin().await?;
-        let gone = callback::Entity::delete_many()
+        let tx = self.transaction().await?;
+        let deleted = callback::Entity::delete_many()
             .filter(Column::Id.is_in(old))
-            // it may have become owed again
+            // it may have become owed again since it was found
             .filter(Column::NextAttempt.is_null())
-            .exec(&write.tx)
+            .exec(&tx.db)
             .await?;
-        write.commit().await?;
-        Ok(gone.rows_affected)
+        tx.commit().await?;
+        Ok(deleted.rows_affected)
     }
 }
