@@ -2,13 +2,12 @@
 //! comes out. The tools lie in `BOREALIS_TOOLS`; without them nothing is tested, which fails when `CI`
 //! is set.
 
-mod bench;
 mod clip;
 mod codecs;
 mod copy;
-mod early;
+mod growing;
 mod logo;
 mod loudness;
 mod mixing;
 mod paths;
-mod stills;
+mod thumbnails;

@@ -5,7 +5,7 @@ use std::path::Path;
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use crate::{bench::Bench, shape::joined};
+use crate::{bench::Bench, regressions::shape::joined};
 
 fn kinds(bench: &Bench, file: &Path) -> Vec<String> {
     let kind = |stream: &Value| stream["codec_type"].as_str().unwrap_or_default().to_owned();

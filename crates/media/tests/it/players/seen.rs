@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::{Row, SECONDS, outputs::Output};
+use crate::players::{Row, SECONDS, outputs::Output};
 
 /// Standard deviation of luma; the test picture has some 60.
 const FLAT: f64 = 15.0;

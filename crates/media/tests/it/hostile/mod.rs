@@ -4,19 +4,16 @@
 //! `BOREALIS_FUZZ_SEED` chooses the harm (1 without it), `BOREALIS_FUZZ_INPUT` one input such as
 //! `h264.ts/7`, whose folder is kept.
 
-#[path = "../wishes/bench.rs"]
-#[expect(dead_code, reason = "other tests ask for more")]
-mod bench;
 mod clips;
-mod harm;
-mod played;
+mod damage;
+mod playback;
 
 use std::{path::Path, time::Duration};
 
-use bench::Bench;
+use self::damage::{Dice, Harm};
+use crate::bench::Bench;
 use borealis_media::MediaError;
 use futures::{StreamExt, stream};
-use harm::{Dice, Harm};
 use model::ErrorCode;
 use serde_json::{Value, json};
 
@@ -75,7 +72,7 @@ async fn outcome(bench: &Bench, mut input: Input<'_>, keep: bool) -> Option<Stri
         Err(_) => ("nothing".to_owned(), Some(format!("takes more than {} s", LONGEST.as_secs()))),
         Ok(Err(error)) => (error.to_string(), blames_another(&error)),
         Ok(Ok(made)) => {
-            (format!("{:.2} s", made.measured.duration), played::wrong(bench, &made, &harmed).await)
+            (format!("{:.2} s", made.measured.duration), playback::wrong(bench, &made, &harmed).await)
         }
     };
     println!("{what}: {becomes}");

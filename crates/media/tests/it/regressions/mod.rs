@@ -8,18 +8,15 @@
 //! | [`colour`] | PQ BT.2020 to H.264; 10-bit HEVC to H.264; a static picture at 20 kbit/s |
 //! | [`time`] | VFR with flash and beep; first time stamp negative or 0.083 s; sparse keyframes; 50 fps capped at 30 |
 //! | [`length`] | 30 min at 24000/1001; one frame and a minute of sound; picture and sound of different lengths |
-//! | [`sound`] | no audio; cover art; undecodable first track; 5.1(side); audio that starts 24 s late |
+//! | [`audio`] | no audio; cover art; undecodable first track; 5.1(side); audio that starts 24 s late |
 //! | [`files`] | cut and headless MP4; strange names; the same task twice; a timecode track |
 //!
 //! The halves that need a server are tested where it is: an object whose server knows no ranges in
 //! `crates/storage/tests/it/fetch.rs`, keys with strange names in `tests/it/flows/stores.rs`.
 
-#[path = "../wishes/bench.rs"]
-mod bench;
+mod audio;
 mod colour;
 mod files;
 mod length;
-mod measure;
 mod shape;
-mod sound;
 mod time;

@@ -3,7 +3,7 @@
 
 use std::{fmt::Write as _, fs, path::Path};
 
-use crate::{BROWSERS, Row};
+use crate::players::{BROWSERS, Row};
 
 const BEGIN: &str = "<!-- players -->\n";
 const END: &str = "<!-- end of players -->\n";
@@ -20,7 +20,7 @@ pub(crate) fn hold(rows: &[Row], columns: &[Vec<&str>]) {
     } else {
         assert_eq!(
             found, seen,
-            "docs/figures.md is not what is seen: UPDATE_DOCS=1 cargo test --package borealis-media --test players"
+            "docs/figures.md is not what is seen: UPDATE_DOCS=1 cargo test --package borealis-media --test it players"
         );
     }
 }

@@ -6,9 +6,6 @@
 //! Debian's Chromium and Firefox, driven by puppeteer; `scripts/test-packages.sh` installs what is needed.
 //! What is absent is said, and fails when `CI` is set. `UPDATE_DOCS` writes the table.
 
-#[expect(dead_code, reason = "the bench of other tests, of which this one reads no bytes")]
-#[path = "../wishes/bench.rs"]
-mod bench;
 mod browser;
 mod outputs;
 mod seen;
@@ -16,10 +13,10 @@ mod table;
 
 use std::{fs, path::Path};
 
-use bench::Bench;
-use browser::Browser;
-use outputs::Output;
 use serde_json::json;
+
+use self::{browser::Browser, outputs::Output};
+use crate::bench::Bench;
 
 const SECONDS: f64 = 3.0;
 const BROWSERS: [&str; 2] = ["chromium", "firefox"];

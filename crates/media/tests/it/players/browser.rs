@@ -38,7 +38,7 @@ pub(crate) fn modules() -> Option<PathBuf> {
 impl Browser {
     /// Opens it on a folder of outputs.
     pub(crate) fn open(name: &'static str, modules: &Path, folder: &Path) -> Self {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/players/play.cjs");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/players/play.cjs");
         let mut command = Command::new("node");
         command.arg(script).arg(modules).arg(folder).arg(name);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
