@@ -2,11 +2,9 @@
 //! of `fuzz/` call them, and so do the tests below. They may refuse; they must not panic.
 
 use model::{CallbackId, Secret, Timestamp};
+use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 
-use crate::{
-    send::wait_of,
-    sign::{Headers, check_secret, signature, verify},
-};
+use crate::sign::{Headers, check_secret, signature, verify};
 
 /// A customer's secret, and the headers of a callback that claims to be signed with it.
 pub fn secret(data: &[u8]) {
@@ -27,7 +25,9 @@ pub fn secret(data: &[u8]) {
 
 /// A receiver's `Retry-After`.
 pub fn retry_after(data: &[u8]) {
-    let _ = wait_of(&String::from_utf8_lossy(data), Timestamp::from_millis(1_700_000_000_000));
+    let Ok(value) = HeaderValue::from_bytes(data) else { return };
+    let now = Timestamp::from_millis(1_700_000_000_000);
+    let _ = net::retry_after(&HeaderMap::from_iter([(RETRY_AFTER, value)]), now.into());
 }
 
 #[cfg(test)]

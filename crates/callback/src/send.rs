@@ -6,7 +6,6 @@
 
 use std::time::{Duration, Instant};
 
-use chrono::DateTime;
 use model::{Attempt, CallbackId, Clock, NotifySuccess, Secret, Timestamp};
 use net::{Exchange, NetError, NetErrorKind, Timing};
 use reqwest::{Method, Request, Response, StatusCode, Url, header};
@@ -193,8 +192,7 @@ async fn record(
     let response = exchange.response;
     let status = response.status();
     let location = location(&response);
-    let retry_after = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
-    let retry_after = retry_after.and_then(|value| wait_of(value, attempt.time));
+    let retry_after = net::retry_after(response.headers(), attempt.time.into());
     attempt.http_status = Some(status.as_u16());
     attempt.response_head = Some(head(&response, limits.keep));
 
@@ -221,18 +219,6 @@ fn said(status: StatusCode, location: Option<String>) -> String {
         Some(location) if status.is_redirection() => format!("redirect to {location}: not followed"),
         _ => format!("status {}", status.as_u16()),
     }
-}
-
-/// What `Retry-After` says, in seconds or as a date (RFC 9110, 10.2.3); a date that is past says
-/// nothing.
-pub(crate) fn wait_of(value: &str, now: Timestamp) -> Option<Duration> {
-    let value = value.trim();
-    if let Ok(seconds) = value.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = DateTime::parse_from_rfc2822(value).ok()?;
-    let wait = Timestamp::from_millis(date.timestamp_millis()).since(now);
-    (!wait.is_zero()).then_some(wait)
 }
 
 /// Where a redirect leads, without its query.

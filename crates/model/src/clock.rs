@@ -38,6 +38,13 @@ impl Timestamp {
     }
 }
 
+impl From<Timestamp> for SystemTime {
+    fn from(time: Timestamp) -> Self {
+        let from_epoch = Duration::from_millis(time.0.unsigned_abs());
+        if time.0 < 0 { UNIX_EPOCH - from_epoch } else { UNIX_EPOCH + from_epoch }
+    }
+}
+
 impl std::ops::Add<Duration> for Timestamp {
     type Output = Self;
 

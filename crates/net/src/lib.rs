@@ -11,6 +11,7 @@ mod error;
 mod guard;
 mod pool;
 mod resolver;
+mod retry_after;
 mod tls;
 mod trace;
 
@@ -18,3 +19,4 @@ pub use client::{Client, ClientOptions, Exchange, USER_AGENT};
 pub use error::{NetError, NetErrorKind, Timing};
 pub use guard::{Forbidden, Guard, UrlProblem, parse_url};
 pub use ipnet::IpNet;
+pub use retry_after::retry_after;
