@@ -83,7 +83,7 @@ impl App {
         })
         .await?;
         let storages = Storages::new(settings.server.storage_dir(), net.clone())
-            .with_patience(settings.storage.patience());
+            .with_retry_budget(settings.storage.retry_budget());
         let throttle = Throttle::new(settings.limits.requests_per_second);
         let streams = Streams::new(settings.api.event_streams);
         let uploads = Uploads::new(settings.server.upload_dir());

@@ -134,7 +134,7 @@ struct Signer<'a> {
 impl Signer<'_> {
     async fn sign(&self, key: &str) -> Result<String, ApiError> {
         let bucket = self.app.storages.open(self.storage).map_err(unusable)?;
-        if let Some(url) = bucket.sign(key, self.valid).await.map_err(unusable)? {
+        if let Some(url) = bucket.presign(key, self.valid).await.map_err(unusable)? {
             return Ok(url);
         }
         let signature = self.app.links.sign(&self.storage.id, self.scope(), self.end);
@@ -158,7 +158,7 @@ impl Signer<'_> {
         let folder = main.rfind('/').map_or(0, |slash| slash + 1);
         let mut keys = vec![main.to_owned()];
         if format.is_segmented() || self.task.spec.template.thumbnail.is_some() {
-            let bucket = self.app.storages.impatient().open(self.storage).map_err(unusable)?;
+            let bucket = self.app.storages.interactive().open(self.storage).map_err(unusable)?;
             keys.extend(bucket.list(&format!("{}/", output.folder(format))).await.map_err(unusable)?);
         }
         let mut objects = Vec::with_capacity(keys.len());

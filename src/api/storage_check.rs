@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::extract::State;
 use model::Storage;
 use serde::{Deserialize, Serialize};
-use storage::Checked;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
@@ -60,7 +59,7 @@ pub(super) async fn check_storage(
     Query(request, warnings): Query<ByStorage>,
 ) -> Reply<CheckedStorage> {
     let storage = app.store.storage(&editor.tenant, &wanted("storage", &request.storage_id)?).await?;
-    let bucket = app.storages.impatient().open(&storage).map_err(unusable)?;
+    let bucket = app.storages.interactive().open(&storage).map_err(unusable)?;
     let steps: Vec<_> = bucket.check(&below(&storage)).await.into_iter().map(CheckedStep::of).collect();
     Ok(Answer::new(CheckedStorage { ok: steps.iter().all(|step| step.ok), steps }, warnings))
 }
@@ -111,10 +110,10 @@ pub(super) async fn list_object(
             return Err(ApiError::field("count", format!("{count} is out of range; give 1 to {MOST}")));
         }
     };
-    let bucket = app.storages.impatient().open(&storage).map_err(unusable)?;
+    let bucket = app.storages.interactive().open(&storage).map_err(unusable)?;
     let prefix = format!("{}{}", below(&storage), request.prefix);
     storage::check_prefix(&prefix).map_err(|problem| ApiError::field("prefix", problem))?;
-    let keys = bucket.list_some(&prefix, count).await.map_err(unusable)?;
+    let keys = bucket.list_first(&prefix, count).await.map_err(unusable)?;
     let list: Vec<_> = keys.iter().map(|key| storage.uri(key)).collect();
     Ok(Answer::new(ObjectList { num: list.len(), list }, warnings))
 }
@@ -125,7 +124,7 @@ fn below(storage: &Storage) -> String {
 }
 
 impl CheckedStep {
-    fn of((step, result): Checked) -> Self {
+    fn of(storage::StepOutcome { step, result }: storage::StepOutcome) -> Self {
         let (code, message) = match &result {
             Some(Ok(())) => (0, String::new()),
             Some(Err(error)) => (error.code.number(), error.to_string()),

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use media::{Limits, SandboxMode};
 use serde::{Deserialize, Serialize};
-use storage::transfer::FetchLimits;
+use storage::fetch::FetchLimits;
 
 use super::value;
 
@@ -114,6 +114,6 @@ impl MediaSettings {
 
     /// How far the fetch of an input may go.
     pub fn fetch_limits(&self) -> FetchLimits {
-        FetchLimits { max_bytes: self.max_size, idle_timeout: self.input_idle, redirects: REDIRECTS }
+        FetchLimits { max_bytes: self.max_size, idle_timeout: self.input_idle, max_redirects: REDIRECTS }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use storage::Patience;
+use storage::RetryBudget;
 
 use super::value;
 
@@ -19,8 +19,8 @@ pub struct StorageSettings {
 }
 
 impl StorageSettings {
-    /// What the stores' client is told.
-    pub fn patience(&self) -> Patience {
-        Patience { total: self.patience, idle: self.idle }
+    /// The retry budget of every request to an object store.
+    pub fn retry_budget(&self) -> RetryBudget {
+        RetryBudget { total: self.patience, idle: self.idle }
     }
 }

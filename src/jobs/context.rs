@@ -1,4 +1,4 @@
-//! What a job gets to work with, and how it fails.
+//! What a job gets to work with, and how it says that it failed.
 //!
 //! A job's error always says what becomes of the task. There is no `From` for it, so a bare `?` on
 //! another error does not compile.
@@ -9,27 +9,34 @@ use std::{
 };
 
 use model::{ErrorCode, Failure, Stage};
+use storage::StorageError;
 use store::{Claim, StoreError};
 use tokio_util::sync::CancellationToken;
 
 /// Why a job did not finish its task.
 #[derive(Debug)]
 pub(crate) enum JobError {
-    /// It may pass: the task is tried again while it has tries left.
+    /// May pass: the task is tried again while it has tries left.
     Retry(Failure),
-    /// It will not pass: the task ends.
+    /// Will not pass: the task ends.
     Final(Failure),
-    /// The claim was lost: the task is another worker's, or was cancelled; nothing more is written.
+    /// The work belongs to someone else now, or to no one: nothing more is written.
     Lost,
     /// The process stops: the task is given back as it was.
     Stopped,
 }
 
 impl JobError {
-    /// An error of this server that may pass: `error` is logged, and only `what` is shown.
+    /// An error of the server's own that may pass.
     pub(crate) fn internal(what: &str, error: impl std::fmt::Display) -> Self {
         tracing::error!(%error, "{what}");
         Self::Retry(Failure::new(ErrorCode::Internal, what))
+    }
+
+    /// What an error of a storage, or of the fetch of an input, means for a job.
+    pub(crate) fn storage(error: StorageError) -> Self {
+        let failure = Failure::new(error.code, error.detail);
+        if error.retry { Self::Retry(failure) } else { Self::Final(failure) }
     }
 
     /// What an error of the database means for a job.
@@ -41,52 +48,51 @@ impl JobError {
     }
 }
 
-/// How far a job has come, as the job reports it; the runner writes it to the database, at most once a
-/// second.
+/// How far a job has come; written to the database by the runner, at most once a second.
 #[derive(Debug)]
-pub(crate) struct ProgressReporter(Mutex<JobProgress>);
+pub(crate) struct Progress(Mutex<Headway>);
 
-/// How far a job has come.
+/// Where a job stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct JobProgress {
+pub(crate) struct Headway {
     /// What it is doing.
     pub(crate) stage: Stage,
-    /// Of the whole task, 0 to 100.
+    /// 0 to 100.
     pub(crate) percent: u8,
-    /// Whom it waits for and why, in a sentence; empty when it waits for nobody.
+    /// Whom it waits for and why; empty when it goes on.
     pub(crate) waiting: String,
 }
 
-impl ProgressReporter {
+impl Progress {
     pub(crate) fn new() -> Self {
-        Self(Mutex::new(JobProgress { stage: Stage::Downloading, percent: 0, waiting: String::new() }))
+        Self(Mutex::new(Headway { stage: Stage::Downloading, percent: 0, waiting: String::new() }))
     }
 
-    /// How far the job has come.
-    pub(crate) fn get(&self) -> JobProgress {
-        self.lock().clone()
+    /// Where the job stands now.
+    pub(crate) fn get(&self) -> Headway {
+        self.now().clone()
     }
 
-    fn lock(&self) -> MutexGuard<'_, JobProgress> {
+    fn now(&self) -> MutexGuard<'_, Headway> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Says whom the job waits for and why, in a sentence; empty: it goes on.
-    pub(crate) fn set_waiting(&self, why: &str) {
-        why.clone_into(&mut self.lock().waiting);
+    /// Says whom it waits for and why, in a sentence; empty: it goes on.
+    pub(crate) fn wait(&self, why: &str) {
+        why.clone_into(&mut self.now().waiting);
     }
 
-    /// Says that `done` (0 to 1) of `stage` is done. The percentage never goes back.
+    /// Says that `done` (0 to 1) of `stage` is done. It never goes back.
     pub(crate) fn set(&self, stage: Stage, done: f64) {
-        let (from, to) = percent_range(stage);
+        let (from, to) = weight(stage);
         let percent = from + (f64::from(to - from) * done.clamp(0.0, 1.0)) as u8;
-        let mut progress = self.lock();
-        (progress.stage, progress.percent) = (stage, progress.percent.max(percent));
+        let mut now = self.now();
+        (now.stage, now.percent) = (stage, now.percent.max(percent));
     }
 }
 
-/// Where a stage begins and ends in the whole task, in percent: encoding is nearly all of it.
-const fn percent_range(stage: Stage) -> (u8, u8) {
+/// The share of a stage in the whole, in percent: encoding is nearly all of it.
+const fn weight(stage: Stage) -> (u8, u8) {
     match stage {
         Stage::Downloading => (0, 10),
         Stage::Running => (10, 90),
@@ -96,22 +102,22 @@ const fn percent_range(stage: Stage) -> (u8, u8) {
 
 /// What a job has at hand.
 pub(crate) struct JobContext {
-    /// The task, with the lease and the fence that let this worker write about it.
+    /// The task, and the right to write about it.
     pub(crate) claim: Claim,
-    /// A folder of the job's own, which the job makes; it is removed afterwards.
+    /// A folder of the job's own; removed afterwards.
     pub(crate) work: PathBuf,
-    /// Where it reports how far it has come.
-    pub(crate) progress: Arc<ProgressReporter>,
-    /// Ends what the job runs; [`JobContext::interrupted_or`] says why.
+    /// How far it has come.
+    pub(crate) progress: Arc<Progress>,
+    /// Ends the job's children; why is in `JobContext::interruption`.
     pub(crate) cancel: CancellationToken,
     /// Why it was cancelled.
-    interruption: Mutex<Option<Interruption>>,
+    pub(crate) interruption: Mutex<Option<Interruption>>,
 }
 
 /// Why a job is stopped from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Interruption {
-    /// The claim was lost, or the task was cancelled or deleted.
+    /// The lease or the task is gone.
     Lost,
     /// The process stops.
     Stopping,
@@ -120,17 +126,6 @@ pub(crate) enum Interruption {
 }
 
 impl JobContext {
-    /// The context of a job that was just claimed, with the folder that it may use.
-    pub(crate) fn new(claim: Claim, work: PathBuf) -> Self {
-        Self {
-            claim,
-            work,
-            progress: Arc::new(ProgressReporter::new()),
-            cancel: CancellationToken::new(),
-            interruption: Mutex::new(None),
-        }
-    }
-
     /// Stops the job; the first reason counts.
     pub(crate) fn interrupt(&self, why: Interruption) {
         self.interruption.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
@@ -150,7 +145,7 @@ impl JobContext {
         }
     }
 
-    /// Fails if the job was stopped from outside.
+    /// Ends the job here if it was stopped from outside.
     pub(crate) fn check(&self) -> Result<(), JobError> {
         if self.cancel.is_cancelled() { Err(self.interrupted_or(JobError::Lost)) } else { Ok(()) }
     }
@@ -162,7 +157,7 @@ mod tests {
 
     #[test]
     fn progress_never_goes_back() {
-        let progress = ProgressReporter::new();
+        let progress = Progress::new();
         let now = || (progress.get().stage, progress.get().percent);
         progress.set(Stage::Running, 0.5);
         assert_eq!(now(), (Stage::Running, 50));

@@ -9,33 +9,41 @@ use tokio::{fs, io::AsyncReadExt as _, runtime::Handle, time::timeout};
 use tracing::Instrument as _;
 
 use crate::{
-    StorageError,
-    backend::{Backend, PARTS_AT_ONCE, Place, Remote},
+    backend::{Backend, CONCURRENT_PARTS, RemoteBucket, UploadTarget},
+    error::StorageError,
     key,
-    transport::Trouble,
+    transport::TransportError,
 };
 
-/// How much of a file is read at once, in bytes.
-const CHUNK: usize = 1 << 20;
+/// How much of a local file is read at once, in bytes.
+const CHUNK_BYTES: usize = 1 << 20;
 
-/// How long the end of a failed upload is waited for.
-const PATIENCE_OF_ABORT: Duration = Duration::from_secs(15);
+/// How long the end of an aborted upload is waited for.
+const ABORT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// An open bucket of any kind. Keys are those of the whole bucket, the storage's prefix included.
 #[derive(Clone)]
 pub struct Bucket {
     backend: Backend,
-    /// `file://bucket/`, which a key makes a URI.
-    base: String,
+    /// `file://bucket/`; a key behind it makes the object's URI.
+    base_uri: String,
+}
+
+/// Why reading a range of an object ended early.
+pub(crate) enum ReadError {
+    /// The object is another version than the one that was asked for.
+    Changed,
+    /// Anything else.
+    Failed(StorageError),
 }
 
 impl Bucket {
-    pub(crate) fn new(backend: Backend, base: String) -> Self {
-        Self { backend, base }
+    pub(crate) fn new(backend: Backend, base_uri: String) -> Self {
+        Self { backend, base_uri }
     }
 
-    /// Puts a local file, streamed; `progress` is told the bytes sent so far. Gives its size in
-    /// bytes. An object that was there is replaced in one step.
+    /// Puts a local file, streamed; `progress` is called with the bytes sent so far. Gives its size in bytes.
+    /// An object that was there is replaced in one step.
     ///
     /// # Errors
     /// 1201, 1202 and 1203 for the bucket; 1500 when the local file cannot be read.
@@ -45,16 +53,16 @@ impl Bucket {
         path: &Path,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<u64, StorageError> {
-        let unreadable = |error: std::io::Error| {
-            StorageError::passing(ErrorCode::Internal, format!("cannot read {}: {error}", path.display()))
+        let unreadable = |error: io::Error| {
+            StorageError::transient(ErrorCode::Internal, format!("cannot read {}: {error}", path.display()))
         };
         let mut file = fs::File::open(path).await.map_err(unreadable)?;
         let size = file.metadata().await.map_err(unreadable)?.len();
-        let mut object = self.begin(key, size).await?;
+        let mut object = self.start_upload(key, size).await?;
         let sending = async {
             loop {
-                let mut chunk = BytesMut::with_capacity(CHUNK);
-                while chunk.len() < CHUNK && file.read_buf(&mut chunk).await.map_err(unreadable)? > 0 {}
+                let mut chunk = BytesMut::with_capacity(CHUNK_BYTES);
+                while chunk.len() < CHUNK_BYTES && file.read_buf(&mut chunk).await.map_err(unreadable)? > 0 {}
                 if chunk.is_empty() {
                     return Ok(());
                 }
@@ -63,25 +71,25 @@ impl Bucket {
             }
         };
         match sending.await {
-            Ok(()) => object.end().await,
+            Ok(()) => object.finish().await,
             Err(error) => {
-                object.give_up().await;
+                object.abort().await;
                 Err(error)
             }
         }
     }
 
-    /// Puts a small object that is in memory already.
+    /// Puts a small object that is in memory.
     ///
     /// # Errors
     /// As `put_file`.
     pub async fn put_bytes(&self, key: &str, bytes: Bytes) -> Result<(), StorageError> {
-        let mut object = self.begin(key, bytes.len() as u64).await?;
+        let mut object = self.start_upload(key, bytes.len() as u64).await?;
         object.write(bytes).await?;
-        object.end().await.map(|_| ())
+        object.finish().await.map(|_| ())
     }
 
-    /// A small object, whole.
+    /// Reads a small object whole.
     ///
     /// # Errors
     /// 1004 when there is no such object; 1201 and 1202.
@@ -96,23 +104,23 @@ impl Bucket {
     /// # Errors
     /// 1201 and 1202.
     pub async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
-        self.list_some(prefix, usize::MAX).await
+        self.list_first(prefix, usize::MAX).await
     }
 
-    /// The first keys that begin with `prefix`, at most so many, sorted.
+    /// The first keys that begin with `prefix`, at most `max_keys`, sorted.
     ///
     /// # Errors
     /// 1201 and 1202.
-    pub async fn list_some(&self, prefix: &str, most: usize) -> Result<Vec<String>, StorageError> {
-        key::check_prefix(prefix).map_err(|problem| self.refused(prefix, &problem))?;
+    pub async fn list_first(&self, prefix: &str, max_keys: usize) -> Result<Vec<String>, StorageError> {
+        key::check_prefix(prefix).map_err(|problem| self.bad_key(prefix, &problem))?;
         let mut keys = match &self.backend {
-            Backend::File(file) => file.list(prefix).await?,
-            Backend::Remote(remote) => {
-                remote.list(prefix, most).await.map_err(|error| self.error(prefix, &error))?
+            Backend::File(bucket) => bucket.list(prefix).await?,
+            Backend::Remote(bucket) => {
+                bucket.list(prefix, max_keys).await.map_err(|error| self.error(prefix, &error))?
             }
         };
         keys.sort();
-        keys.truncate(most);
+        keys.truncate(max_keys);
         Ok(keys)
     }
 
@@ -121,13 +129,11 @@ impl Bucket {
     /// # Errors
     /// 1201 and 1202.
     pub async fn size(&self, key: &str) -> Result<Option<u64>, StorageError> {
-        let path = self.path(key).await?;
-        match self.backend.operator().stat(&path).await {
-            Ok(object) => Ok(object.is_file().then(|| object.content_length())),
-            Err(error) => match self.error(key, &error) {
-                error if error.is_missing() => Ok(None),
-                error => Err(error),
-            },
+        match self.stat(key).await {
+            Ok(object) if object.is_file() => Ok(Some(object.content_length())),
+            Ok(_) => Ok(None),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
@@ -138,130 +144,127 @@ impl Bucket {
     pub async fn delete(&self, key: &str) -> Result<(), StorageError> {
         let path = self.path(key).await?;
         match self.backend.operator().delete(&path).await.map_err(|error| self.error(key, &error)) {
-            Err(error) if error.is_missing() => {}
-            deleted => deleted?,
+            Err(error) if !error.is_not_found() => return Err(error),
+            Ok(()) | Err(_) => {}
         }
         match &self.backend {
-            Backend::File(file) => file.tidy(key).await,
+            Backend::File(bucket) => bucket.remove_empty_folders(key).await,
             Backend::Remote(_) => Ok(()),
         }
     }
 
-    async fn begin(&self, key: &str, size: u64) -> Result<Writing<'_>, StorageError> {
-        key::check(key).map_err(|problem| self.refused(key, &problem))?;
-        let place = self.backend.place(&self.base, key).await?;
+    /// A URL with which anybody may read an object for as long as `valid_for`; `None` for a `file` storage,
+    /// whose objects the server itself serves. The object need not be there.
+    ///
+    /// # Errors
+    /// 1202 when it cannot be signed.
+    pub async fn presign(&self, key: &str, valid_for: Duration) -> Result<Option<String>, StorageError> {
+        self.path(key).await?;
+        match &self.backend {
+            Backend::File(_) => Ok(None),
+            Backend::Remote(bucket) => {
+                bucket.presign(key, valid_for).await.map(Some).map_err(|error| self.error(key, &error))
+            }
+        }
+    }
+
+    async fn start_upload(&self, key: &str, size: u64) -> Result<ObjectWriter<'_>, StorageError> {
+        key::check(key).map_err(|problem| self.bad_key(key, &problem))?;
+        let target = self.backend.upload_target(&self.base_uri, key).await?;
         let operator = self.backend.operator();
         let capability = operator.info().capability();
-        let mut writer = operator.writer_with(place.path());
-        if let Place::Sent(_) = place {
-            let part = usize::try_from(Remote::part_of(size)).unwrap_or(usize::MAX);
-            writer = writer.chunk(part).concurrent(PARTS_AT_ONCE);
+        let mut writer = operator.writer_with(target.path());
+        if let UploadTarget::Object(_) = target {
+            let part_bytes = usize::try_from(RemoteBucket::part_bytes(size)).unwrap_or(usize::MAX);
+            writer = writer.chunk(part_bytes).concurrent(CONCURRENT_PARTS);
         }
         if capability.write_with_content_type {
             writer = writer.content_type(key::content_type(key));
         }
-        if let Some(cache) = key::cache_control(key).filter(|_| capability.write_with_cache_control) {
-            writer = writer.cache_control(cache);
+        if capability.write_with_cache_control
+            && let Some(cache_control) = key::cache_control(key)
+        {
+            writer = writer.cache_control(cache_control);
         }
         let writer = writer.await.map_err(|error| self.error(key, &error))?;
-        Ok(Writing { bucket: self, key: key.to_owned(), open: Some((writer, place)), sent: 0 })
+        Ok(ObjectWriter { bucket: self, key: key.to_owned(), open: Some((writer, target)), sent: 0 })
     }
 
     /// The URI of an object.
     pub(crate) fn uri(&self, key: &str) -> String {
-        format!("{}{key}", self.base)
+        format!("{}{key}", self.base_uri)
     }
 
-    /// What is known of an object.
+    /// The metadata of an object: its size, ETag and time of change.
     pub(crate) async fn stat(&self, key: &str) -> Result<Metadata, StorageError> {
         let path = self.path(key).await?;
         self.backend.operator().stat(&path).await.map_err(|error| self.error(key, &error))
     }
 
-    /// A part of an object, piece by piece, as long as it is the version with this ETag; see
-    /// [`Bucket::broken`].
-    pub(crate) async fn pieces(
+    /// Streams a range of an object's bytes, as long as the object is the version with this ETag. What ends
+    /// the stream early, [`Bucket::stream_error`] reads.
+    pub(crate) async fn stream_range(
         &self,
         key: &str,
         range: Range<u64>,
         etag: Option<&str>,
-    ) -> Result<FuturesBytesStream, Option<StorageError>> {
-        let path = self.path(key).await?;
+    ) -> Result<FuturesBytesStream, ReadError> {
+        let path = self.path(key).await.map_err(ReadError::Failed)?;
         let operator = self.backend.operator();
         let mut reader = operator.reader_with(&path);
-        if let Some(etag) = etag.filter(|_| operator.info().capability().read_with_if_match) {
+        if operator.info().capability().read_with_if_match
+            && let Some(etag) = etag
+        {
             reader = reader.if_match(etag);
         }
         let opened = async { reader.await?.into_bytes_stream(range).await };
-        opened.await.map_err(|error| self.unless_changed(key, &error))
+        opened.await.map_err(|error| self.read_error(key, &error))
     }
 
-    /// What broke while an object's pieces came; none when it is another version now.
-    pub(crate) fn broken(&self, key: &str, error: &io::Error) -> Option<StorageError> {
+    /// What an error in a stream of [`Bucket::stream_range`] means.
+    pub(crate) fn stream_error(&self, key: &str, error: &io::Error) -> ReadError {
         match error.get_ref().and_then(|inner| inner.downcast_ref::<opendal::Error>()) {
-            Some(error) => self.unless_changed(key, error),
+            Some(error) => self.read_error(key, error),
             None => {
                 let detail = format!("{}: {error}", self.uri(key));
-                Some(StorageError::passing(ErrorCode::OutputUnreachable, detail))
+                ReadError::Failed(StorageError::transient(ErrorCode::OutputUnreachable, detail))
             }
         }
     }
 
-    fn unless_changed(&self, key: &str, error: &opendal::Error) -> Option<StorageError> {
-        let changed = Trouble::within(error).is_some_and(Trouble::is_changed);
-        (!changed).then(|| self.error(key, error))
-    }
-
-    /// Whether what was read is what was written.
-    pub(crate) fn compare(&self, key: &str, found: &[u8], written: &[u8]) -> Result<(), StorageError> {
-        if found == written {
-            return Ok(());
-        }
-        let detail = format!("{}: holds something else than was just written", self.uri(key));
-        Err(StorageError::lasting(ErrorCode::OutputRefused, detail))
-    }
-
-    /// A URL with which anybody may read an object for as long as `valid`; `None` where that is not
-    /// the store's business but the server's own. The object need not be there.
-    ///
-    /// # Errors
-    /// 1202 when it cannot be signed.
-    pub async fn sign(&self, key: &str, valid: Duration) -> Result<Option<String>, StorageError> {
-        self.path(key).await?;
-        match &self.backend {
-            Backend::File(_) => Ok(None),
-            Backend::Remote(remote) => {
-                remote.sign(key, valid).await.map(Some).map_err(|error| self.error(key, &error))
-            }
+    fn read_error(&self, key: &str, error: &opendal::Error) -> ReadError {
+        match TransportError::inside(error) {
+            Some(cause) if cause.is_precondition_failed() => ReadError::Changed,
+            _ => ReadError::Failed(self.error(key, error)),
         }
     }
 
     async fn path(&self, key: &str) -> Result<String, StorageError> {
-        key::check(key).map_err(|problem| self.refused(key, &problem))?;
-        self.backend.path(&self.base, key).await
+        key::check(key).map_err(|problem| self.bad_key(key, &problem))?;
+        self.backend.path(&self.base_uri, key).await
     }
 
-    fn refused(&self, key: &str, problem: &str) -> StorageError {
-        StorageError::lasting(ErrorCode::OutputRefused, format!("{}{key}: {problem}", self.base))
+    fn bad_key(&self, key: &str, problem: &str) -> StorageError {
+        StorageError::permanent(ErrorCode::OutputRefused, format!("{}: {problem}", self.uri(key)))
     }
 
     fn error(&self, key: &str, error: &opendal::Error) -> StorageError {
-        StorageError::of(&format!("{}{key}", self.base), error)
+        StorageError::from_opendal(&self.uri(key), error)
     }
 }
 
-/// An object that is being written; it is there when it has ended, and never was when this is
-/// dropped before.
-struct Writing<'a> {
+/// An object that is being written. It appears when it is finished; when this is dropped before, it never
+/// does, and the parts that were sent are removed.
+struct ObjectWriter<'a> {
     bucket: &'a Bucket,
     key: String,
-    /// None when it has ended.
-    open: Option<(Writer, Place)>,
+    /// None when it is finished or aborted.
+    open: Option<(Writer, UploadTarget)>,
     /// Bytes so far.
     sent: u64,
 }
 
-impl Writing<'_> {
+impl ObjectWriter<'_> {
     async fn write(&mut self, bytes: Bytes) -> Result<(), StorageError> {
         let Some((writer, _)) = &mut self.open else { return Ok(()) };
         let size = bytes.len() as u64;
@@ -270,14 +273,14 @@ impl Writing<'_> {
         Ok(())
     }
 
-    /// Gives the object's size in bytes.
-    async fn end(mut self) -> Result<u64, StorageError> {
+    /// Makes the object appear; gives its size in bytes.
+    async fn finish(mut self) -> Result<u64, StorageError> {
         match self.open.take() {
-            Some((writer, Place::Staged(staged))) => staged.settle(writer).await?,
-            Some((mut writer, place @ Place::Sent(_))) => {
+            Some((writer, UploadTarget::StagedFile(file))) => file.commit(writer).await?,
+            Some((mut writer, target @ UploadTarget::Object(_))) => {
                 if let Err(error) = writer.close().await {
-                    self.open = Some((writer, place));
-                    self.ended_nevertheless(&error).await?;
+                    self.open = Some((writer, target));
+                    self.check_completed(&error).await?;
                 }
             }
             None => {}
@@ -285,42 +288,42 @@ impl Writing<'_> {
         Ok(self.sent)
     }
 
-    /// When the answer to the end of an upload is lost, asking again says that there is no such
-    /// upload: the object tells whether it ended.
-    async fn ended_nevertheless(&mut self, error: &opendal::Error) -> Result<(), StorageError> {
-        let unknown = Trouble::within(error).is_some_and(Trouble::is_unknown_upload);
-        if unknown && self.bucket.size(&self.key).await == Ok(Some(self.sent)) {
+    /// Whether an upload was completed although the object store says that there is none: the answer to its
+    /// completion may have been lost, and the retry then finds no upload. The object's size tells.
+    async fn check_completed(&mut self, error: &opendal::Error) -> Result<(), StorageError> {
+        let is_no_such_upload = TransportError::inside(error).is_some_and(TransportError::is_no_such_upload);
+        if is_no_such_upload && self.bucket.size(&self.key).await == Ok(Some(self.sent)) {
             self.open = None;
             return Ok(());
         }
-        self.give_up().await;
+        self.abort().await;
         Err(self.bucket.error(&self.key, error))
     }
 
-    /// Takes back what was sent.
-    async fn give_up(&mut self) {
-        if let Some((writer, Place::Sent(path))) = self.open.take() {
-            abort(writer, path).await;
+    /// Removes the parts that were sent. A staged file is removed when it is dropped.
+    async fn abort(&mut self) {
+        if let Some((writer, UploadTarget::Object(path))) = self.open.take() {
+            abort_upload(writer, path).await;
         }
     }
 }
 
-impl Drop for Writing<'_> {
+impl Drop for ObjectWriter<'_> {
     fn drop(&mut self) {
-        if let Some((writer, Place::Sent(path))) = self.open.take()
+        if let Some((writer, UploadTarget::Object(path))) = self.open.take()
             && let Ok(runtime) = Handle::try_current()
         {
-            runtime.spawn(abort(writer, path).in_current_span());
+            runtime.spawn(abort_upload(writer, path).in_current_span());
         }
     }
 }
 
-/// Takes back the parts of an upload, which would be paid for and never seen.
-async fn abort(mut writer: Writer, path: String) {
-    match timeout(PATIENCE_OF_ABORT, writer.abort()).await {
+/// Removes the parts of an upload, which would be paid for and never seen.
+async fn abort_upload(mut writer: Writer, path: String) {
+    match timeout(ABORT_TIMEOUT, writer.abort()).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) if Trouble::within(&error).is_some_and(Trouble::is_unknown_upload) => {}
-        Ok(Err(error)) => tracing::warn!(path, %error, "could not take back the parts of an upload"),
-        Err(_) => tracing::warn!(path, "could not take back the parts of an upload in time"),
+        Ok(Err(error)) if TransportError::inside(&error).is_some_and(TransportError::is_no_such_upload) => {}
+        Ok(Err(error)) => tracing::warn!(path, %error, "could not remove the parts of an aborted upload"),
+        Err(_) => tracing::warn!(path, "could not remove the parts of an aborted upload in time"),
     }
 }

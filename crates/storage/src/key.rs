@@ -1,15 +1,15 @@
 //! What an object's key says: whether it can be one, what its content is, how long it may be kept.
 
-/// The longest key, in bytes; S3's limit, the smallest of all.
-const MAX_KEY: usize = 1024;
+/// The longest key, in bytes: S3's limit, the smallest of all vendors'.
+const MAX_KEY_BYTES: usize = 1024;
 
-/// The longest name in a folder, in bytes.
-const MAX_NAME: usize = 255;
+/// The longest name of a bucket that is a folder, in bytes; file systems take 255.
+const MAX_FOLDER_NAME_BYTES: usize = 200;
 
-/// Whether a text can be a key in every kind of store; else why not.
+/// Whether a text can be a key in every kind of object store; else why not.
 pub(crate) fn check(key: &str) -> Result<(), String> {
-    if key.is_empty() || key.len() > MAX_KEY {
-        return Err(format!("a key has 1 to {MAX_KEY} bytes, not {}", key.len()));
+    if key.is_empty() || key.len() > MAX_KEY_BYTES {
+        return Err(format!("a key has 1 to {MAX_KEY_BYTES} bytes, not {}", key.len()));
     }
     if key.chars().any(char::is_control) {
         return Err("a key holds no control character".to_owned());
@@ -28,27 +28,34 @@ pub(crate) fn check(key: &str) -> Result<(), String> {
 /// # Errors
 /// Why it cannot.
 pub fn check_prefix(prefix: &str) -> Result<(), String> {
-    match prefix {
-        "" => Ok(()),
-        // a name that is cut off is one as well
-        _ => check(&format!("{prefix}-")),
+    if prefix.is_empty() {
+        return Ok(());
     }
+    // a prefix may end where a key may not, such as after a slash
+    check(&format!("{prefix}-"))
 }
 
-/// Whether a bucket can be a folder of this name; else why not.
-pub(crate) fn check_folder_name(name: &str) -> Result<(), String> {
-    let problem = if name.is_empty() || name.len() > MAX_NAME {
-        format!("has 1 to {MAX_NAME} bytes, not {}", name.len())
+/// Whether a bucket can be a folder of this name.
+///
+/// # Errors
+/// Why it cannot; the text goes on from the name of a field.
+pub fn check_folder_name(name: &str) -> Result<(), String> {
+    let problem = if name.is_empty() {
+        return Err("is not set; give the name of a folder, such as `videos`".to_owned());
+    } else if name.len() > MAX_FOLDER_NAME_BYTES {
+        format!("is longer than {MAX_FOLDER_NAME_BYTES} bytes")
     } else if name.starts_with('.') {
-        "does not begin with a dot".to_owned()
-    } else if name.contains(['/', '\\']) || name.chars().any(char::is_control) {
-        "is one folder's name, without a slash or a control character".to_owned()
+        format!("`{name}` begins with a dot; give a folder's name")
+    } else if name.contains(['/', '\\']) {
+        format!("`{name}` is a path; give one folder's name")
+    } else if name.chars().any(char::is_control) {
+        "holds a control character".to_owned()
     } else if name.trim() != name {
-        "neither begins nor ends with white space".to_owned()
+        format!("`{name}` begins or ends with white space; leave that out")
     } else {
         return Ok(());
     };
-    Err(format!("`{name}` cannot be the bucket of a `file` storage: its name {problem}"))
+    Err(problem)
 }
 
 /// The content type of an object, by its key's extension.
@@ -77,8 +84,8 @@ pub fn content_type(key: &str) -> &'static str {
     }
 }
 
-/// The `Cache-Control` of an object, by its key's extension: a playlist or manifest is asked for
-/// anew each time, a segment never; `None` leaves it to whoever serves the object.
+/// The `Cache-Control` of an object, by its key's extension: a playlist or manifest is requested anew each
+/// time, a segment never; `None` leaves it to whoever serves the object.
 pub fn cache_control(key: &str) -> Option<&'static str> {
     match extension(key).as_str() {
         "m3u8" | "mpd" => Some("no-cache"),
@@ -106,8 +113,8 @@ mod tests {
     #[case("a/1.m4s", "video/iso.segment", Some("public, max-age=31536000, immutable"))]
     #[case("a.b/flv", "application/octet-stream", None)]
     #[case("é 中.flv", "video/x-flv", None)]
-    fn what_an_extension_says(#[case] key: &str, #[case] kind: &str, #[case] cache: Option<&str>) {
-        assert_eq!((content_type(key), cache_control(key)), (kind, cache));
+    fn what_an_extension_says(#[case] key: &str, #[case] media_type: &str, #[case] cache: Option<&str>) {
+        assert_eq!((content_type(key), cache_control(key)), (media_type, cache));
     }
 
     #[rstest]
@@ -131,9 +138,9 @@ mod tests {
     #[case(".hidden")]
     #[case("a/b")]
     #[case(" a")]
+    #[case(&"n".repeat(201))]
     fn not_a_folder_name(#[case] name: &str) {
-        let problem = check_folder_name(name).expect_err("refused");
-        assert!(problem.starts_with(&format!("`{name}` cannot be the bucket")), "{problem}");
+        assert!(check_folder_name(name).is_err());
     }
 
     #[test]

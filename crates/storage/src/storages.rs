@@ -9,47 +9,54 @@ use std::{
 use model::{Storage, StorageType};
 
 use crate::{
-    Patience, StorageError, Tell,
-    backend::{Backend, File, OBJECT_FIELDS, Remote, refuse},
+    backend::{Backend, FileBucket, OBJECT_FIELDS, RemoteBucket, require_unset},
     bucket::Bucket,
+    error::StorageError,
     key,
-    transport::Way,
+    transport::{RetryBudget, TransportConfig, WaitReporter},
 };
+
+/// The retry budget where somebody waits for the answer of an API call.
+const INTERACTIVE_RETRY_BUDGET: RetryBudget =
+    RetryBudget { total: Duration::from_secs(3), idle: Duration::from_secs(10) };
 
 /// Every kind of storage the server can write to; cheap to clone.
 #[derive(Clone)]
 pub struct Storages {
     root: PathBuf,
-    way: Way,
+    transport: TransportConfig,
 }
 
 impl Storages {
     /// `root` is the folder of the buckets of kind `file`, made when it is absent; `client` is the
     /// guarded way to every object store that is reached by network.
     pub fn new(root: PathBuf, client: net::Client) -> Self {
-        Self { root, way: Way { client, patience: Patience::default(), tell: None } }
+        let transport = TransportConfig { client, retry_budget: RetryBudget::default(), wait_reporter: None };
+        Self { root, transport }
     }
 
-    /// How long stores that are reached by network are waited for.
+    /// Sets how long object stores that are reached by network are waited for.
     #[must_use]
-    pub fn with_patience(mut self, patience: Patience) -> Self {
-        self.way.patience = patience;
+    pub fn with_retry_budget(mut self, retry_budget: RetryBudget) -> Self {
+        self.transport.retry_budget = retry_budget;
         self
     }
 
-    /// The same, telling why a store is waited for.
+    /// The same, reporting why an object store is waited for.
     #[must_use]
-    pub fn telling(&self, tell: Tell) -> Self {
-        Self { root: self.root.clone(), way: Way { tell: Some(tell), ..self.way.clone() } }
+    pub fn with_wait_reporter(&self, reporter: WaitReporter) -> Self {
+        let mut storages = self.clone();
+        storages.transport.wait_reporter = Some(reporter);
+        storages
     }
 
-    /// The same, for somebody who waits for the answer.
+    /// The same for an API call: with a retry budget of a few seconds.
     #[must_use]
-    pub fn impatient(&self) -> Self {
-        let Patience { total, idle } = self.way.patience;
-        self.clone().with_patience(Patience {
-            total: total.min(Duration::from_secs(3)),
-            idle: idle.min(Duration::from_secs(10)),
+    pub fn interactive(&self) -> Self {
+        let RetryBudget { total, idle } = self.transport.retry_budget;
+        self.clone().with_retry_budget(RetryBudget {
+            total: total.min(INTERACTIVE_RETRY_BUDGET.total),
+            idle: idle.min(INTERACTIVE_RETRY_BUDGET.idle),
         })
     }
 
@@ -61,15 +68,15 @@ impl Storages {
     pub fn open(&self, storage: &Storage) -> Result<Bucket, StorageError> {
         let backend = match storage.kind {
             StorageType::File => {
-                refuse(&storage.objects, OBJECT_FIELDS)?;
-                Backend::File(self.folder(storage)?)
+                require_unset(&storage.objects, OBJECT_FIELDS)?;
+                Backend::File(self.open_folder(storage)?)
             }
             StorageType::S3
             | StorageType::Oss
             | StorageType::Cos
             | StorageType::Obs
             | StorageType::Gcs
-            | StorageType::Azblob => Backend::Remote(Remote::open(storage, &self.way)?),
+            | StorageType::Azblob => Backend::Remote(RemoteBucket::open(storage, &self.transport)?),
         };
         Ok(Bucket::new(backend, storage.uri("")))
     }
@@ -80,18 +87,18 @@ impl Storages {
         if storage.kind != StorageType::File || key::check(key).is_err() {
             return None;
         }
-        self.folder(storage).ok()?.object(key).ok()
+        self.open_folder(storage).ok()?.local_path(key).ok()
     }
 
-    /// Removes what killed processes left unfinished in `file` buckets: everything that was not
-    /// written to for `older_than`. Gives the number of files.
+    /// Removes what killed processes left unfinished in `file` buckets: every staged file that was not written
+    /// to for `older_than`. Gives the number of files.
     ///
     /// # Errors
     /// When the folder of the buckets cannot be read.
     pub fn sweep_unfinished(&self, older_than: Duration) -> io::Result<usize> {
         let mut removed = 0;
         for bucket in entries(&self.root)? {
-            for file in entries(&bucket.join(File::WRITING))? {
+            for file in entries(&bucket.join(FileBucket::STAGING_FOLDER))? {
                 let idle = fs::metadata(&file)?.modified()?.elapsed().unwrap_or_default();
                 if idle >= older_than {
                     fs::remove_file(&file)?;
@@ -102,12 +109,12 @@ impl Storages {
         Ok(removed)
     }
 
-    fn folder(&self, storage: &Storage) -> Result<File, StorageError> {
-        File::open(&self.root, &storage.bucket)
+    fn open_folder(&self, storage: &Storage) -> Result<FileBucket, StorageError> {
+        FileBucket::open(&self.root, &storage.bucket)
     }
 }
 
-/// What is in a folder; nothing when it is none.
+/// The paths in a folder; none when it is no folder or not there.
 fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
     match fs::read_dir(folder) {
         Ok(entries) => entries.map(|entry| Ok(entry?.path())).collect(),

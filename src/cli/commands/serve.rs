@@ -8,14 +8,13 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     access_keys::bootstrap,
     api,
-    app::{self, App},
-    cli,
+    app::App,
     config::Settings,
-    jobs::{deliver_callback::Deliverer, drafts, sweep},
-    worker::{Presence, Runner, reaper},
+    jobs,
+    worker::{Presence, Runner},
 };
 
-/// What a process does beside what every process does: deliver callbacks, and clean up after others.
+/// What a process does beside delivering callbacks and sweeping, which each of them does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Parts {
     /// Whether it answers the API.
@@ -24,28 +23,39 @@ pub(super) struct Parts {
     pub(super) worker: bool,
 }
 
+/// What keeps a process from starting.
+pub(super) type StartError = Box<dyn std::error::Error + Send + Sync>;
+
 /// Runs until SIGTERM or SIGINT; then stops claiming, lets running tasks finish for the grace time,
 /// and gives back what is left.
 ///
 /// # Errors
 /// When a part cannot start, with what is wrong.
-pub(super) async fn run(settings: Settings, parts: Parts) -> cli::Result {
+pub(super) async fn run(settings: Settings, parts: Parts) -> Result<(), StartError> {
     let stop = CancellationToken::new();
     stop_on_signal(&stop)?;
-    let listener = if parts.api { Some(listen(&settings).await?) } else { None };
-    let media = if parts.worker { Some(app::media(&settings).await?) } else { None };
+    let listener = match parts.api {
+        true => Some(listen(&settings).await?),
+        false => None,
+    };
+    let media = match parts.worker {
+        true => Some(crate::app::media(&settings).await?),
+        false => None,
+    };
     let app = App::new(settings).await?;
     bootstrap::ensure(&app).await?;
     let work = app.settings.server.data_dir.join("work");
-    let presence = Presence::announce(&work)
-        .map(Arc::new)
-        .map_err(|error| format!("cannot use {}: {error}", work.display()))?;
+    let presence =
+        Presence::announce(&work).map_err(|error| format!("cannot use {}: {error}", work.display()))?;
+    let presence = Arc::new(presence);
 
     let mut running = JoinSet::new();
-    running.spawn(reaper::run(Arc::clone(&app), Arc::clone(&presence), stop.clone()));
-    running.spawn(sweep::run(Arc::clone(&app), stop.clone()));
-    running.spawn(drafts::sweep(Arc::clone(&app), stop.clone()));
-    let deliverer = Deliverer::new(Arc::clone(&app), presence.id.clone(), stop.clone());
+    let (sweeper, present, sweep_stop) = (Arc::clone(&app), Arc::clone(&presence), stop.clone());
+    running.spawn(async move { jobs::sweep::sweep(&sweeper, &present, sweep_stop).await });
+    let (sweeper, sweep_stop) = (Arc::clone(&app), stop.clone());
+    running.spawn(async move { jobs::drafts::sweep(&sweeper, sweep_stop).await });
+    let deliverer =
+        jobs::deliver_callback::Deliverer::new(Arc::clone(&app), presence.id.clone(), stop.clone());
     running.spawn(deliverer.run(stop.clone()));
     if let Some(media) = media {
         let runner = Runner::new(Arc::clone(&app), media, presence.id.clone(), presence.folder.clone());
@@ -66,13 +76,13 @@ pub(super) async fn run(settings: Settings, parts: Parts) -> cli::Result {
     Ok(())
 }
 
-async fn listen(settings: &Settings) -> cli::Result<TcpListener> {
+async fn listen(settings: &Settings) -> Result<TcpListener, StartError> {
     let address = settings.server.listen;
     TcpListener::bind(address).await.map_err(|error| format!("cannot listen on {address}: {error}").into())
 }
 
 /// Cancels `stop` at the first SIGTERM or SIGINT; a second one ends the process at once.
-fn stop_on_signal(stop: &CancellationToken) -> cli::Result {
+fn stop_on_signal(stop: &CancellationToken) -> Result<(), StartError> {
     let mut terminate = unix::signal(unix::SignalKind::terminate())?;
     let mut interrupt = unix::signal(unix::SignalKind::interrupt())?;
     let stop = stop.clone();

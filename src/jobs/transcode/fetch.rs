@@ -12,7 +12,7 @@ use std::{
 
 use media::{Arrival, Arriving};
 use model::{ErrorCode, Failure, Input, InputPlace, Stage};
-use storage::transfer::{self, FetchError, FetchLimits};
+use storage::fetch::{FetchLimits, fetch_object, fetch_url};
 
 use super::{publish, upload};
 use crate::{
@@ -173,7 +173,7 @@ async fn fetch_from(
     let task = &job.claim.task;
     match from.place() {
         InputPlace::Web(url) => {
-            transfer::fetch(&app.net, url, to, limits, progress).await.map_err(fetch_failed)?;
+            fetch_url(&app.net, url, to, limits, progress).await.map_err(JobError::storage)?;
         }
         InputPlace::Upload(id) => {
             upload::fetch(app, &task.tenant, id, to, limits.max_bytes).await?;
@@ -188,13 +188,8 @@ async fn fetch_from(
                 JobError::Final(Failure::new(ErrorCode::InputUnreachable, detail))
             })?;
             let bucket = publish::open(app, job, &storage)?;
-            transfer::fetch_object(&bucket, key, to, limits, progress).await.map_err(fetch_failed)?;
+            fetch_object(&bucket, key, to, limits, progress).await.map_err(JobError::storage)?;
         }
     }
     Ok(())
-}
-
-fn fetch_failed(error: FetchError) -> JobError {
-    let failure = Failure::new(error.code, error.detail);
-    if error.retry { JobError::Retry(failure) } else { JobError::Final(failure) }
 }

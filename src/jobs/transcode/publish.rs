@@ -16,7 +16,7 @@ use std::{
 
 use media::{Plan, RunOutput};
 use model::{Stage, Storage};
-use storage::{Bucket, StorageError};
+use storage::Bucket;
 use store::{DraftReservation, StoreError};
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -79,7 +79,7 @@ impl<'a> Publisher<'a> {
             return Ok(());
         }
         let main = self.job.claim.task.spec.output.key();
-        let looked = match self.app.storages.impatient().open(&self.storage) {
+        let looked = match self.app.storages.interactive().open(&self.storage) {
             Ok(bucket) => bucket.size(main).await,
             Err(error) => Err(error),
         };
@@ -94,7 +94,7 @@ impl<'a> Publisher<'a> {
             self.app.store.reserve_draft(&self.job.claim, begin).await.map_err(JobError::store)?;
         if is_there && self.is_early() {
             // it points at what is now written anew
-            self.bucket.delete(main).await.map_err(put_failed)?;
+            self.bucket.delete(main).await.map_err(JobError::storage)?;
         }
         Ok(())
     }
@@ -181,11 +181,11 @@ impl<'a> Publisher<'a> {
         while !self.is_early() {
             self.reserve().await?;
             let DraftReservation::BusyUntil(until) = self.reserved else { break };
-            self.job.progress.set_waiting("what an ended task left there is being removed");
+            self.job.progress.wait("what an ended task left there is being removed");
             // it may be sooner
             let left = until.since(self.app.clock.now()).clamp(Duration::from_millis(100), ASK_AGAIN);
             tokio::select! {
-                () = tokio::time::sleep(left) => self.job.progress.set_waiting(""),
+                () = tokio::time::sleep(left) => self.job.progress.wait(""),
                 () = self.job.cancel.cancelled() => return Err(self.job.interrupted_or(JobError::Lost)),
             }
         }
@@ -197,7 +197,7 @@ impl<'a> Publisher<'a> {
         let version =
             Version::of(file).map_err(|error| JobError::internal("could not read the output", error))?;
         tokio::select! {
-            put = self.bucket.put_file(key, file, progress) => put.map_err(put_failed)?,
+            put = self.bucket.put_file(key, file, progress) => put.map_err(JobError::storage)?,
             () = self.job.cancel.cancelled() => return Err(self.job.interrupted_or(JobError::Lost)),
         };
         self.there.insert(key.to_owned(), version);
@@ -207,7 +207,7 @@ impl<'a> Publisher<'a> {
     async fn put_text(&mut self, key: String, text: String) -> Result<(), JobError> {
         self.check().await?;
         tokio::select! {
-            put = self.bucket.put_bytes(&key, text.clone().into()) => put.map_err(put_failed)?,
+            put = self.bucket.put_bytes(&key, text.clone().into()) => put.map_err(JobError::storage)?,
             () = self.job.cancel.cancelled() => return Err(self.job.interrupted_or(JobError::Lost)),
         };
         self.shown.insert(key, text);
@@ -249,10 +249,8 @@ impl<'a> Publisher<'a> {
 /// A bucket that says in the task's progress when it has to be waited for.
 pub(super) fn open(app: &App, job: &JobContext, storage: &Storage) -> Result<Bucket, JobError> {
     let progress = Arc::clone(&job.progress);
-    app.storages.telling(Arc::new(move |why| progress.set_waiting(why))).open(storage).map_err(put_failed)
-}
-
-fn put_failed(error: StorageError) -> JobError {
-    let failure = model::Failure::new(error.code, error.detail);
-    if error.retry { JobError::Retry(failure) } else { JobError::Final(failure) }
+    app.storages
+        .with_wait_reporter(Arc::new(move |why| progress.wait(why)))
+        .open(storage)
+        .map_err(JobError::storage)
 }

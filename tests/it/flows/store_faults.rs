@@ -134,7 +134,7 @@ async fn session_with_clip(flags: &[&str]) -> Session {
 #[rstest]
 #[case(
     Fault::Busy,
-    "waiting for s3://videos/: the store answered 503 SlowDown: Reduce your rate (request 4F)"
+    "waiting for s3://videos/: the object store answered 503 SlowDown: Reduce your rate (request 4F)"
 )]
 #[case(Fault::Drops, "waiting for s3://videos/: ")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -160,8 +160,8 @@ async fn a_task_waits_for_its_store_and_says_why(#[case] fault: Fault, #[case] w
     let task = session.task(&id).await;
     assert_eq!((&task["status"], &task["message"]), (&json!("succeeded"), &json!("")), "{task}");
     let log = session.server.log();
-    assert!(log.contains("the store did not do what it was asked; trying again"), "{log}");
-    assert!(log.contains("the store answers again"), "{log}");
+    assert!(log.contains("a request to the object store failed; it is retried"), "{log}");
+    assert!(log.contains("the object store answers again"), "{log}");
     session.server.stop().await;
 }
 
@@ -175,7 +175,7 @@ async fn a_slow_store_is_not_a_dead_one() {
     session.create_task(&storage.id, "mp4-720p", &session.url("clip.mp4"), "cat.mp4").await;
     let told = receiver.next().await.body();
     assert_eq!(told["msg"], "succeeded", "{told}");
-    assert!(!session.server.log().contains("the store did not do what it was asked"));
+    assert!(!session.server.log().contains("a request to the object store failed"));
     session.server.stop().await;
 }
 
@@ -190,7 +190,10 @@ async fn at_the_end_of_patience_a_task_fails_and_leaves_nothing() {
     let told = receiver.next().await.body();
     assert_eq!(told["data"][0]["error_code"], 1201, "{told}");
     let message = told["data"][0]["error_msg"].as_str().expect("text");
-    assert!(message.contains("the store answered 503 SlowDown: Reduce your rate (request 4F)"), "{message}");
+    assert!(
+        message.contains("the object store answered 503 SlowDown: Reduce your rate (request 4F)"),
+        "{message}"
+    );
     assert_eq!(session.task(&id).await["status"], "failed");
     let listed = session.get(&format!("list_object?storage_id={}", storage.id)).await;
     assert_eq!(listed["num"], 0, "{listed}");

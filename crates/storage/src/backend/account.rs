@@ -1,14 +1,21 @@
-//! What a customer gave to reach a bucket by network, read once for all kinds and found usable.
+//! What a customer gave to reach a bucket by network, checked once for all kinds.
 
 use model::{ErrorCode, ObjectSettings, Storage};
 use url::Url;
 
-use crate::StorageError;
+use crate::error::StorageError;
 
-/// Longer keys belong to nobody; a service account of Google's is a text of its own.
-const LONGEST_KEY: usize = 8 << 10;
+/// The longest access key or secret key, in bytes; the longest in use is a service account's key file of
+/// Google's, of about 2400.
+const MAX_ACCOUNT_KEY_BYTES: usize = 8 << 10;
 
-/// Where a bucket is and who we are there. Nothing in it comes from this machine.
+/// The longest name of a bucket, in bytes: that of GCS with dots in it, the longest of all vendors'.
+const MAX_BUCKET_NAME_BYTES: usize = 222;
+
+/// The longest name of a region, in bytes.
+const MAX_REGION_BYTES: usize = 64;
+
+/// Where a bucket is, and the keys to it. Nothing in it comes from this machine's environment.
 pub(super) struct Account<'a> {
     pub(super) bucket: &'a str,
     /// Empty when it is not set.
@@ -23,14 +30,14 @@ pub(super) struct Account<'a> {
 
 impl<'a> Account<'a> {
     /// # Errors
-    /// 1001, beginning with the field that is wrong. Keys are never told.
-    pub(super) fn of(storage: &'a Storage) -> Result<Self, StorageError> {
+    /// 1001; the text begins with the field that is wrong and quotes no key.
+    pub(super) fn from_storage(storage: &'a Storage) -> Result<Self, StorageError> {
         let account = Self {
             bucket: &storage.bucket,
             region: &storage.region,
             access_key: storage.storage_ak.expose(),
             secret_key: storage.storage_sk.expose(),
-            endpoint: endpoint(&storage.endpoint)?,
+            endpoint: parse_endpoint(&storage.endpoint)?,
             path_style: storage.path_style,
             objects: &storage.objects,
         };
@@ -39,56 +46,58 @@ impl<'a> Account<'a> {
     }
 
     fn check(&self) -> Result<(), StorageError> {
-        let plain = |text: &str| text.chars().all(|one| one.is_ascii_alphanumeric() || "-_.".contains(one));
-        let begins_well = self.bucket.starts_with(|one: char| one.is_ascii_alphanumeric() || one == '$');
-        let bucket = self.bucket.strip_prefix('$').unwrap_or(self.bucket);
-        if !begins_well || !plain(bucket) || self.bucket.len() > 222 || self.bucket.contains("..") {
-            return Err(wrong("bucket", format!("`{}` cannot be a bucket's name", self.bucket)));
+        if !is_bucket_name(self.bucket) {
+            return Err(bad_field("bucket", format!("`{}` cannot be a bucket's name", self.bucket)));
         }
-        if !plain(self.region) || self.region.len() > 64 {
-            return Err(wrong("region", format!("`{}` cannot be a region's name", self.region)));
+        if !has_only_name_characters(self.region) || self.region.len() > MAX_REGION_BYTES {
+            return Err(bad_field("region", format!("`{}` cannot be a region's name", self.region)));
         }
-        for (field, value) in fields_of(self.objects) {
-            if !value.is_empty() && !usable(value) {
-                return Err(wrong(field, format!("`{value}` holds what none can")));
+        for (field, value) in object_fields(self.objects) {
+            if !value.is_empty() && !is_printable_word(value) {
+                return Err(bad_field(
+                    field,
+                    format!("`{value}` is not a word of printable ASCII characters"),
+                ));
             }
         }
-        if !usable(self.access_key) {
-            return Err(wrong("storage_ak", "is not an access key: it is not set, or holds what none can"));
+        if !is_printable_word(self.access_key) {
+            let problem = "is not set, or is not a word of printable ASCII characters";
+            return Err(bad_field("storage_ak", problem));
         }
-        if self.secret_key.is_empty() || self.secret_key.len() > LONGEST_KEY {
-            return Err(wrong("storage_sk", "is not set, or too long to be a secret key"));
+        if self.secret_key.is_empty() || self.secret_key.len() > MAX_ACCOUNT_KEY_BYTES {
+            let problem = format!("is not set, or is longer than {MAX_ACCOUNT_KEY_BYTES} bytes");
+            return Err(bad_field("storage_sk", problem));
         }
         Ok(())
     }
 
-    /// The region, or what is said when there is none and it is needed.
-    pub(super) fn wanted_region(&self, example: &str) -> Result<&'a str, StorageError> {
+    /// The region of a kind that needs one.
+    pub(super) fn required_region(&self, example: &str) -> Result<&'a str, StorageError> {
         if self.region.is_empty() {
-            return Err(wrong("region", format!("is not set; give the bucket's, such as `{example}`")));
+            return Err(bad_field("region", format!("is not set; give the bucket's, such as `{example}`")));
         }
         Ok(self.region)
     }
 
-    /// The secret key of a kind whose secret keys are one word.
+    /// The secret key of a kind whose secret keys are one word; a key file is none.
     pub(super) fn secret_word(&self) -> Result<&'a str, StorageError> {
-        if usable(self.secret_key) {
+        if is_printable_word(self.secret_key) {
             Ok(self.secret_key)
         } else {
-            Err(wrong("storage_sk", "is not a secret key: it holds what none can"))
+            Err(bad_field("storage_sk", "is not a word of printable ASCII characters"))
         }
     }
 
     /// The customer's endpoint, or the vendor's own.
     pub(super) fn endpoint(
         &self,
-        vendors: impl FnOnce() -> Result<String, StorageError>,
+        vendors_own: impl FnOnce() -> Result<String, StorageError>,
     ) -> Result<Url, StorageError> {
         match &self.endpoint {
             Some(endpoint) => Ok(endpoint.clone()),
             None => {
-                let text = vendors()?;
-                text.parse().map_err(|_| wrong("region", format!("`{}` makes no endpoint", self.region)))
+                let text = vendors_own()?;
+                text.parse().map_err(|_| bad_field("region", format!("`{}` makes no endpoint", self.region)))
             }
         }
     }
@@ -98,87 +107,111 @@ impl<'a> Account<'a> {
         self.endpoint.is_some()
     }
 
-    /// Whether the bucket stands in the path of a URL. In front of an address it cannot stand, and
-    /// with a dot in its name no certificate fits.
+    /// Whether the bucket stands in the path of a URL and not in the host's name. It cannot stand before an IP
+    /// address, and the vendor's wildcard certificate does not cover a bucket with a dot in its name.
     pub(super) fn is_path_style(&self, endpoint: &Url) -> bool {
         self.path_style || self.bucket.contains('.') || !matches!(endpoint.host(), Some(url::Host::Domain(_)))
     }
 
-    /// The word for the storage class of each object, where one is wished for.
+    /// The storage class of each object, where one is set.
     pub(super) fn storage_class(&self) -> Option<&'a str> {
-        wish(&self.objects.storage_class)
+        non_empty(&self.objects.storage_class)
     }
 
-    /// The word for the access list of each object, where one is wished for.
+    /// The canned access list of each object, where one is set.
     pub(super) fn acl(&self) -> Option<&'a str> {
-        wish(&self.objects.acl)
+        non_empty(&self.objects.acl)
     }
 
-    /// How the store encrypts, out of these words, and with which of its keys, where that is wished
-    /// for. `AES256` takes no key.
+    /// Server-side encryption, where it is set, as one of these algorithms. `AES256` takes no key.
     pub(super) fn encryption(
         &self,
-        words: &[&str],
-    ) -> Result<Option<(&'a str, Option<&'a str>)>, StorageError> {
-        let key = wish(&self.objects.encryption_key);
-        match wish(&self.objects.encryption) {
-            None if key.is_some() => Err(wrong("encryption_key", "is set without `encryption`")),
+        algorithms: &[&str],
+    ) -> Result<Option<ServerSideEncryption<'a>>, StorageError> {
+        let key = non_empty(&self.objects.encryption_key);
+        match non_empty(&self.objects.encryption) {
+            None if key.is_some() => Err(bad_field("encryption_key", "is set without `encryption`")),
             None => Ok(None),
             Some("AES256") if key.is_some() => {
-                Err(wrong("encryption_key", "does not go with `AES256`; leave it out"))
+                Err(bad_field("encryption_key", "does not go with `AES256`; leave it out"))
             }
-            Some(word) if words.contains(&word) => Ok(Some((word, key))),
-            Some(word) => {
-                let known = words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
-                Err(wrong("encryption", format!("`{word}` is not known by this type; give one of {known}")))
+            Some(algorithm) if algorithms.contains(&algorithm) => {
+                Ok(Some(ServerSideEncryption { algorithm, key }))
+            }
+            Some(other) => {
+                let known = algorithms.iter().map(|one| format!("`{one}`")).collect::<Vec<_>>().join(", ");
+                let problem = format!("`{other}` is not known by this type; give one of {known}");
+                Err(bad_field("encryption", problem))
             }
         }
     }
 
-    /// For kinds that leave these fields to the bucket.
-    pub(super) fn refuse(&self, fields: &[&str]) -> Result<(), StorageError> {
-        refuse(self.objects, fields)
+    /// Refuses these fields, for kinds that leave them to the bucket.
+    pub(super) fn require_unset(&self, fields: &[&str]) -> Result<(), StorageError> {
+        require_unset(self.objects, fields)
     }
 
-    /// For kinds that have the bucket in the host's name and nowhere else.
-    pub(super) fn refuse_path_style(&self) -> Result<(), StorageError> {
+    /// Refuses `path_style`, for kinds that do not have it.
+    pub(super) fn require_no_path_style(&self) -> Result<(), StorageError> {
         if self.path_style {
-            return Err(wrong("path_style", "is not known by this type; leave it out"));
+            return Err(bad_field("path_style", "is not known by this type; leave it out"));
         }
         Ok(())
     }
 }
 
-fn wish(text: &str) -> Option<&str> {
-    (!text.is_empty()).then_some(text)
+/// How an object store encrypts objects.
+pub(super) struct ServerSideEncryption<'a> {
+    /// The vendor's word, such as `aws:kms`.
+    pub(super) algorithm: &'a str,
+    /// The id of the key; none: the vendor's own.
+    pub(super) key: Option<&'a str>,
 }
 
-fn usable(key: &str) -> bool {
-    !key.is_empty() && key.len() <= LONGEST_KEY && key.chars().all(|one| one.is_ascii_graphic())
+fn non_empty(text: &str) -> Option<&str> {
+    if text.is_empty() { None } else { Some(text) }
 }
 
-fn endpoint(text: &str) -> Result<Option<Url>, StorageError> {
+/// Letters, digits, `-`, `_` and `.`, with a letter or digit first; Azure also has names such as `$web`.
+fn is_bucket_name(name: &str) -> bool {
+    let word = name.strip_prefix('$').unwrap_or(name);
+    name.starts_with(|one: char| one.is_ascii_alphanumeric() || one == '$')
+        && has_only_name_characters(word)
+        && name.len() <= MAX_BUCKET_NAME_BYTES
+        && !name.contains("..")
+}
+
+fn has_only_name_characters(text: &str) -> bool {
+    text.chars().all(|one| one.is_ascii_alphanumeric() || "-_.".contains(one))
+}
+
+fn is_printable_word(text: &str) -> bool {
+    !text.is_empty() && text.len() <= MAX_ACCOUNT_KEY_BYTES && text.chars().all(|one| one.is_ascii_graphic())
+}
+
+fn parse_endpoint(text: &str) -> Result<Option<Url>, StorageError> {
     if text.is_empty() {
         return Ok(None);
     }
-    let url = net::parse_url(text).map_err(|problem| wrong("endpoint", problem.to_string()))?;
+    let url = net::parse_url(text).map_err(|problem| bad_field("endpoint", problem.to_string()))?;
     if url.query().is_some() || url.fragment().is_some() {
-        return Err(wrong("endpoint", "has a query or a fragment; give the service's URL alone"));
+        return Err(bad_field("endpoint", "has a query or a fragment; give the service's URL alone"));
     }
     Ok(Some(url))
 }
 
-/// Says no to these fields of what a store is asked to do with objects.
-pub(crate) fn refuse(objects: &ObjectSettings, fields: &[&str]) -> Result<(), StorageError> {
-    match fields_of(objects).into_iter().find(|(field, value)| fields.contains(field) && !value.is_empty()) {
-        Some((field, _)) => {
-            Err(wrong(field, "cannot be given with this type; leave it out, and set it on the bucket"))
+/// Refuses these fields of a storage's object settings.
+pub(crate) fn require_unset(objects: &ObjectSettings, fields: &[&str]) -> Result<(), StorageError> {
+    for (field, value) in object_fields(objects) {
+        if fields.contains(&field) && !value.is_empty() {
+            let problem = "cannot be given with this type; leave it out, and set it on the bucket";
+            return Err(bad_field(field, problem));
         }
-        None => Ok(()),
     }
+    Ok(())
 }
 
-fn fields_of(objects: &ObjectSettings) -> [(&'static str, &str); 4] {
+fn object_fields(objects: &ObjectSettings) -> [(&'static str, &str); 4] {
     let ObjectSettings { storage_class, acl, encryption, encryption_key } = objects;
     [
         ("storage_class", storage_class),
@@ -188,15 +221,15 @@ fn fields_of(objects: &ObjectSettings) -> [(&'static str, &str); 4] {
     ]
 }
 
-/// The fields that say how objects are kept.
+/// The names of all fields of a storage's object settings.
 pub(crate) const OBJECT_FIELDS: &[&str] = &["storage_class", "acl", "encryption", "encryption_key"];
 
-/// A field that is wrong; its problem never tells a secret.
-pub(super) fn wrong(field: &str, problem: impl AsRef<str>) -> StorageError {
-    StorageError::lasting(ErrorCode::BadParam, format!("{field}: {}", problem.as_ref()))
+/// A field of the storage is wrong; its problem quotes no secret.
+pub(super) fn bad_field(field: &str, problem: impl AsRef<str>) -> StorageError {
+    StorageError::permanent(ErrorCode::BadParam, format!("{field}: {}", problem.as_ref()))
 }
 
-/// An endpoint as opendal takes it.
-pub(super) fn text(endpoint: &Url) -> &str {
+/// An endpoint as opendal takes it: without a slash at its end.
+pub(super) fn endpoint_text(endpoint: &Url) -> &str {
     endpoint.as_str().trim_end_matches('/')
 }

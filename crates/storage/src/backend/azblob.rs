@@ -9,37 +9,37 @@ use opendal::{Operator, services};
 use sha2::Sha256;
 use url::Url;
 
-use super::account::{Account, OBJECT_FIELDS, text, wrong};
-use crate::StorageError;
+use super::account::{Account, OBJECT_FIELDS, bad_field, endpoint_text};
+use crate::error::StorageError;
 
-/// The version of the protocol that signatures are made for.
-const VERSION: &str = "2022-11-02";
+/// The `x-ms-version` that signed URLs are made for.
+const API_VERSION: &str = "2022-11-02";
 
-pub(super) fn operator(account: &Account<'_>) -> Result<(Operator, Url, Signer), StorageError> {
-    account.refuse_path_style()?;
-    account.refuse(OBJECT_FIELDS)?;
-    let endpoint = account.endpoint(|| Ok(endpoint(account.access_key, account.region)))?;
+pub(super) fn operator(account: &Account<'_>) -> Result<(Operator, Url, SasSigner), StorageError> {
+    account.require_no_path_style()?;
+    account.require_unset(OBJECT_FIELDS)?;
+    let endpoint = account.endpoint(|| Ok(vendor_endpoint(account.access_key, account.region)))?;
     let key = account.secret_word()?;
-    let signer = Signer {
+    let signer = SasSigner {
         account: account.access_key.to_owned(),
         key: BASE64_STANDARD
             .decode(key)
-            .map_err(|_| wrong("storage_sk", "is not the base64 of an account's key"))?,
-        container: format!("{}/{}", text(&endpoint), account.bucket),
-        name: account.bucket.to_owned(),
+            .map_err(|_| bad_field("storage_sk", "is not the base64 of an account's key"))?,
+        container_url: format!("{}/{}", endpoint_text(&endpoint), account.bucket),
+        container: account.bucket.to_owned(),
     };
     let builder = services::Azblob::default()
         .container(account.bucket)
-        .endpoint(text(&endpoint))
+        .endpoint(endpoint_text(&endpoint))
         .account_name(account.access_key)
         .account_key(key);
-    let operator = Operator::new(builder).map_err(|error| wrong("bucket", error.message()))?;
+    let operator = Operator::new(builder).map_err(|error| bad_field("bucket", error.message()))?;
     Ok((operator, endpoint, signer))
 }
 
-/// The vendor's rule: a region matters only for the clouds that are apart
+/// The vendor's rule for endpoints: a region matters only for the clouds that are apart
 /// (<https://learn.microsoft.com/azure/storage/common/storage-account-overview>).
-fn endpoint(account: &str, region: &str) -> String {
+fn vendor_endpoint(account: &str, region: &str) -> String {
     let domain = if region.starts_with("china") {
         "core.chinacloudapi.cn"
     } else if region.starts_with("usgov") || region.starts_with("usdod") {
@@ -51,43 +51,41 @@ fn endpoint(account: &str, region: &str) -> String {
 }
 
 /// Signs URLs of single objects, for reading alone and for a limited time: a service SAS
-/// (<https://learn.microsoft.com/rest/api/storageservices/create-service-sas>). opendal's own
-/// ignores the time.
+/// (<https://learn.microsoft.com/rest/api/storageservices/create-service-sas>). opendal's own URLs are good for
+/// longer than they are asked to be.
 #[derive(Clone)]
-pub(super) struct Signer {
+pub(super) struct SasSigner {
     account: String,
     key: Vec<u8>,
-    /// The container's URL.
+    container_url: String,
     container: String,
-    /// The container's name.
-    name: String,
 }
 
-impl Signer {
+impl SasSigner {
     /// The URL of an object, given its key and its key percent-encoded.
-    pub(super) fn url(&self, key: &str, encoded: &str, valid: Duration, now: SystemTime) -> String {
-        let expiry = timestamp(now + valid);
-        let resource = format!("/blob/{}/{}/{key}", self.account, self.name);
-        // the empty lines: start, identifier, address, then snapshot, encryption scope and the
-        // five headers of the answer
-        let text = format!("r\n\n{expiry}\n{resource}\n\n\nhttps,http\n{VERSION}\nb\n\n\n\n\n\n\n");
+    pub(super) fn url(&self, key: &str, encoded_key: &str, valid_for: Duration, now: SystemTime) -> String {
+        let expiry = iso_8601(now + valid_for);
+        let resource = format!("/blob/{}/{}/{key}", self.account, self.container);
+        // empty lines are fields that are not used: start before the expiry; after the resource, the identifier and
+        // the IP range; at the end the snapshot, the encryption scope and five headers of the answer
+        let text = format!("r\n\n{expiry}\n{resource}\n\n\nhttps,http\n{API_VERSION}\nb\n\n\n\n\n\n\n");
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).expect("HMAC takes keys of any length");
         mac.update(text.as_bytes());
         let signature = BASE64_STANDARD.encode(mac.finalize().into_bytes());
         let query = url::form_urlencoded::Serializer::new(String::new())
-            .append_pair("sv", VERSION)
+            .append_pair("sv", API_VERSION)
             .append_pair("spr", "https,http")
             .append_pair("se", &expiry)
             .append_pair("sr", "b")
             .append_pair("sp", "r")
             .append_pair("sig", &signature)
             .finish();
-        format!("{}/{encoded}?{query}", self.container)
+        format!("{}/{encoded_key}?{query}", self.container_url)
     }
 }
 
-/// A time in the form of the protocol, in whole seconds.
-fn timestamp(time: SystemTime) -> String {
+/// A time as a SAS writes it, in whole seconds.
+fn iso_8601(time: SystemTime) -> String {
     let seconds = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
     let time = i64::try_from(seconds).ok().and_then(|seconds| chrono::DateTime::from_timestamp(seconds, 0));
     time.unwrap_or_default().format("%Y-%m-%dT%H:%M:%SZ").to_string()
@@ -116,12 +114,12 @@ mod tests {
     #[case("usdodeast", "https://acc.blob.core.usgovcloudapi.net")]
     #[case("usdodcentral", "https://acc.blob.core.usgovcloudapi.net")]
     fn endpoints(#[case] region: &str, #[case] url: &str) {
-        assert_eq!(endpoint("acc", region), url);
+        assert_eq!(vendor_endpoint("acc", region), url);
     }
 
     #[test]
     fn times() {
         let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_750_000_000);
-        assert_eq!(timestamp(time), "2025-06-15T15:06:40Z");
+        assert_eq!(iso_8601(time), "2025-06-15T15:06:40Z");
     }
 }

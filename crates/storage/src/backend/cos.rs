@@ -4,24 +4,24 @@
 use opendal::{Operator, services};
 use url::Url;
 
-use super::account::{Account, OBJECT_FIELDS, text, wrong};
-use crate::StorageError;
+use super::account::{Account, OBJECT_FIELDS, bad_field, endpoint_text};
+use crate::error::StorageError;
 
 pub(super) fn operator(account: &Account<'_>) -> Result<(Operator, Url), StorageError> {
-    account.refuse_path_style()?;
-    account.refuse(OBJECT_FIELDS)?;
-    let endpoint = account.endpoint(|| Ok(endpoint(account.wanted_region("ap-guangzhou")?)))?;
+    account.require_no_path_style()?;
+    account.require_unset(OBJECT_FIELDS)?;
+    let endpoint = account.endpoint(|| Ok(vendor_endpoint(account.required_region("ap-guangzhou")?)))?;
     let builder = services::Cos::default()
         .bucket(account.bucket)
-        .endpoint(text(&endpoint))
+        .endpoint(endpoint_text(&endpoint))
         .secret_id(account.access_key)
         .secret_key(account.secret_word()?)
         .disable_config_load();
-    Ok((Operator::new(builder).map_err(|error| wrong("bucket", error.message()))?, endpoint))
+    Ok((Operator::new(builder).map_err(|error| bad_field("bucket", error.message()))?, endpoint))
 }
 
 /// The vendor's rule (<https://cloud.tencent.com/document/product/436/6224>).
-fn endpoint(region: &str) -> String {
+fn vendor_endpoint(region: &str) -> String {
     format!("https://cos.{region}.myqcloud.com")
 }
 
@@ -59,7 +59,7 @@ mod tests {
     #[test]
     fn endpoints() {
         for region in REGIONS {
-            assert_eq!(endpoint(region), format!("https://cos.{region}.myqcloud.com"));
+            assert_eq!(vendor_endpoint(region), format!("https://cos.{region}.myqcloud.com"));
         }
     }
 }

@@ -1,10 +1,10 @@
 //! Buckets that are folders of the server itself: `<root>/<bucket>/<key>` is the object, a plain
 //! file.
 //!
-//! An object is written to `<bucket>/.writing/<random>` first, synced, and moved into place, so
-//! that it is there whole or not at all, whatever is killed when. The hidden folder is in the
-//! bucket and not in the root because a bucket may be a mount of its own. No key leads out of the
-//! bucket's folder, neither by `..` nor through a symbolic link.
+//! An object is written to `<bucket>/.writing/<random>` first, synced, and moved into place, so that it is there
+//! whole or not at all, whatever is killed when. The hidden folder is in the bucket and not in the root because a
+//! bucket may be a mount of its own, and files are not moved between mounts. No key leads out of the bucket's
+//! folder, neither by `..` nor through a symbolic link.
 
 use std::{
     fs, io,
@@ -16,14 +16,14 @@ use opendal::{Operator, Writer, services};
 use rand::RngExt as _;
 use tokio::{runtime::Handle, task};
 
-use crate::{StorageError, key};
+use crate::{error::StorageError, key};
 
-/// How often a folder is made again that others remove.
-const RIVALS: usize = 100;
+/// How often the folder of an object is made again when a concurrent delete removes it.
+const MAX_MOVE_TRIES: usize = 100;
 
 /// A bucket that is a folder.
 #[derive(Clone)]
-pub(crate) struct File {
+pub(crate) struct FileBucket {
     operator: Operator,
     /// The folder of all buckets, without symbolic links.
     root: PathBuf,
@@ -31,41 +31,46 @@ pub(crate) struct File {
 }
 
 /// An object that is being written; removed when it is dropped before it was moved into place.
-pub(crate) struct Staged {
+pub(crate) struct StagedFile {
+    /// The operator's path of the staged file.
     path: String,
+    /// The staged file.
     file: PathBuf,
+    /// The object's place.
     object: PathBuf,
     uri: String,
-    moved: bool,
+    is_moved: bool,
 }
 
-impl Staged {
+impl StagedFile {
     /// The operator's path to write to.
     pub(crate) fn path(&self) -> &str {
         &self.path
     }
 
-    /// Syncs the file, moves it into place and syncs the folder, without which a power cut could
-    /// undo the move. All of it off the runtime's threads: opendal syncs on the thread it is on.
-    pub(crate) async fn settle(mut self, mut writer: Writer) -> Result<(), StorageError> {
+    /// Syncs the file, moves it into place and syncs the folder, without which a power cut could undo the move.
+    /// All of it on a thread that may block: opendal syncs on the thread it is on.
+    pub(crate) async fn commit(mut self, mut writer: Writer) -> Result<(), StorageError> {
         let runtime = Handle::current();
-        off_the_runtime(move || {
-            runtime.block_on(writer.close()).map_err(|error| StorageError::of(&self.uri, &error))?;
-            self.move_into_place().map_err(|error| StorageError::of_disk(&self.uri, &error))
+        run_blocking(move || {
+            runtime
+                .block_on(writer.close())
+                .map_err(|error| StorageError::from_opendal(&self.uri, &error))?;
+            self.move_into_place().map_err(|error| StorageError::from_io(&self.uri, &error))
         })
         .await
     }
 
     fn move_into_place(&mut self) -> io::Result<()> {
         let folder = self.object.parent().ok_or(io::ErrorKind::InvalidFilename)?;
-        // what is deleted meanwhile may take its folder with it
-        for _ in 0..RIVALS {
+        for _ in 0..MAX_MOVE_TRIES {
             fs::create_dir_all(folder)?;
             match fs::rename(&self.file, &self.object) {
+                // the folder is gone again: a delete of its last object removes it too
                 Err(error) if error.kind() == io::ErrorKind::NotFound && self.file.exists() => {}
-                moved => {
-                    moved?;
-                    self.moved = true;
+                Err(error) => return Err(error),
+                Ok(()) => {
+                    self.is_moved = true;
                     return fs::File::open(folder)?.sync_all();
                 }
             }
@@ -74,9 +79,9 @@ impl Staged {
     }
 }
 
-impl Drop for Staged {
+impl Drop for StagedFile {
     fn drop(&mut self) {
-        if self.moved {
+        if self.is_moved {
             return;
         }
         match fs::remove_file(&self.file) {
@@ -88,26 +93,26 @@ impl Drop for Staged {
     }
 }
 
-impl File {
+impl FileBucket {
     /// The folder in a bucket for objects that are being written.
-    pub(crate) const WRITING: &str = ".writing";
+    pub(crate) const STAGING_FOLDER: &str = ".writing";
 
     /// The bucket of this name below `root`; its folder is made when it is absent.
     pub(crate) fn open(root: &Path, bucket: &str) -> Result<Self, StorageError> {
         key::check_folder_name(bucket)
-            .map_err(|problem| StorageError::lasting(ErrorCode::BadParam, format!("bucket: {problem}")))?;
+            .map_err(|problem| StorageError::permanent(ErrorCode::BadParam, format!("bucket: {problem}")))?;
         let uri = format!("file://{bucket}/");
-        let of_disk = |error: io::Error| StorageError::of_disk(&uri, &error);
-        fs::create_dir_all(root.join(bucket)).map_err(of_disk)?;
-        let root = root.canonicalize().map_err(of_disk)?;
+        let failed = |error: io::Error| StorageError::from_io(&uri, &error);
+        fs::create_dir_all(root.join(bucket)).map_err(failed)?;
+        let root = root.canonicalize().map_err(failed)?;
         let text = root.to_str().ok_or_else(|| {
-            StorageError::lasting(
+            StorageError::permanent(
                 ErrorCode::OutputRefused,
                 format!("{uri}: the storage folder's name is not UTF-8"),
             )
         })?;
         let operator = Operator::new(services::Fs::default().root(text))
-            .map_err(|error| StorageError::of(&uri, &error))?;
+            .map_err(|error| StorageError::from_opendal(&uri, &error))?;
         Ok(Self { operator, root, bucket: bucket.to_owned() })
     }
 
@@ -116,57 +121,64 @@ impl File {
     }
 
     pub(crate) async fn path(&self, key: &str) -> Result<String, StorageError> {
-        self.confine(key).await?;
+        self.resolve(key).await?;
         Ok(format!("{}/{key}", self.bucket))
     }
 
-    /// Walks the folders by itself: opendal's lister follows symbolic links.
+    /// The keys that begin with `prefix`, in no order. It does not use opendal's lister, which follows symbolic
+    /// links.
     pub(crate) async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
         let folder = prefix.rsplit_once('/').map_or("", |(folder, _)| folder);
-        let start = self.confine(folder).await?;
+        let start = self.resolve(folder).await?;
         let (bucket, prefix, uri) = (self.root.join(&self.bucket), prefix.to_owned(), self.uri(prefix));
-        off_the_runtime(move || {
+        run_blocking(move || {
             let mut keys = Vec::new();
-            walk(&start, &mut |file| {
-                let key = file.strip_prefix(&bucket).ok().and_then(Path::to_str);
-                keys.extend(
-                    key.filter(|key| key.starts_with(&prefix) && !is_writing(key)).map(str::to_owned),
-                );
+            visit_files(&start, &mut |file| {
+                if let Some(key) = file.strip_prefix(&bucket).ok().and_then(Path::to_str)
+                    && key.starts_with(&prefix)
+                    && !is_staging(key)
+                {
+                    keys.push(key.to_owned());
+                }
             })
-            .map_err(|error| StorageError::of_disk(&uri, &error))?;
+            .map_err(|error| StorageError::from_io(&uri, &error))?;
             Ok(keys)
         })
         .await
     }
 
-    pub(crate) async fn stage(&self, key: &str) -> Result<Staged, StorageError> {
-        let object = self.confine(key).await?;
-        let path = format!("{}/{}/{:032x}", self.bucket, Self::WRITING, rand::rng().random::<u128>());
+    /// A file in the staging folder, for the object of this key.
+    pub(crate) async fn stage(&self, key: &str) -> Result<StagedFile, StorageError> {
+        let object = self.resolve(key).await?;
+        let path = format!("{}/{}/{:032x}", self.bucket, Self::STAGING_FOLDER, rand::rng().random::<u128>());
         let file = self.root.join(&path);
-        Ok(Staged { path, file, object, uri: self.uri(key), moved: false })
+        Ok(StagedFile { path, file, object, uri: self.uri(key), is_moved: false })
     }
 
-    /// Removes the folders that a deleted object leaves empty: in other stores there are none.
-    pub(crate) async fn tidy(&self, key: &str) -> Result<(), StorageError> {
-        let (object, depth) = (self.confine(key).await?, key.matches('/').count());
-        off_the_runtime(move || {
-            let folders = object.ancestors().skip(1).take(depth);
-            // one that is not empty ends it, and those above are not empty either
-            folders.map(fs::remove_dir).take_while(Result::is_ok).for_each(drop);
+    /// Removes the folders that a deleted object leaves empty: other kinds of object store have no folders.
+    pub(crate) async fn remove_empty_folders(&self, key: &str) -> Result<(), StorageError> {
+        let (object, depth) = (self.resolve(key).await?, key.matches('/').count());
+        run_blocking(move || {
+            for folder in object.ancestors().skip(1).take(depth) {
+                // a folder that is not empty is not removed, and those above it are not empty either
+                if fs::remove_dir(folder).is_err() {
+                    break;
+                }
+            }
         })
         .await;
         Ok(())
     }
 
-    /// The file of a key, after a look that no symbolic link takes it out of the bucket.
-    async fn confine(&self, key: &str) -> Result<PathBuf, StorageError> {
+    /// The file of a key, checked to lie in the bucket's folder.
+    async fn resolve(&self, key: &str) -> Result<PathBuf, StorageError> {
         let (folder, key, uri) = (self.root.join(&self.bucket), key.to_owned(), self.uri(key));
-        off_the_runtime(move || confined(&folder, &key, &uri)).await
+        run_blocking(move || resolve_in(&folder, &key, &uri)).await
     }
 
-    /// As `confine`, at once.
-    pub(crate) fn object(&self, key: &str) -> Result<PathBuf, StorageError> {
-        confined(&self.root.join(&self.bucket), key, &self.uri(key))
+    /// As `resolve`; blocks.
+    pub(crate) fn local_path(&self, key: &str) -> Result<PathBuf, StorageError> {
+        resolve_in(&self.root.join(&self.bucket), key, &self.uri(key))
     }
 
     fn uri(&self, key: &str) -> String {
@@ -174,13 +186,13 @@ impl File {
     }
 }
 
-/// Runs what may wait for the disk where it does not hold up anything else.
-async fn off_the_runtime<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+/// Runs what waits for the disk on a thread that may block.
+async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     task::spawn_blocking(work).await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
 }
 
-/// Shows every file below a folder, following no link; a folder that is not there has none.
-fn walk(folder: &Path, show: &mut dyn FnMut(&Path)) -> io::Result<()> {
+/// Visits every file below a folder, following no symbolic link; a folder that is not there has none.
+fn visit_files(folder: &Path, visit: &mut dyn FnMut(&Path)) -> io::Result<()> {
     let entries = match fs::read_dir(folder) {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             return Ok(());
@@ -191,37 +203,39 @@ fn walk(folder: &Path, show: &mut dyn FnMut(&Path)) -> io::Result<()> {
         let entry = entry?;
         let kind = entry.file_type()?;
         if kind.is_dir() {
-            walk(&entry.path(), show)?;
+            visit_files(&entry.path(), visit)?;
         } else if kind.is_file() {
-            show(&entry.path());
+            visit(&entry.path());
         }
     }
     Ok(())
 }
 
-fn is_writing(key: &str) -> bool {
-    key.split('/').next() == Some(File::WRITING)
+fn is_staging(key: &str) -> bool {
+    key.split('/').next() == Some(FileBucket::STAGING_FOLDER)
 }
 
-fn confined(folder: &Path, key: &str, uri: &str) -> Result<PathBuf, StorageError> {
-    let refused = |why: &str| Err(StorageError::lasting(ErrorCode::OutputRefused, format!("{uri}: {why}")));
-    if is_writing(key) {
-        return refused("the folder `.writing` is the server's own");
+/// The file of a key below a bucket's folder. A symbolic link may lead to another place in the bucket, not out of
+/// it.
+fn resolve_in(folder: &Path, key: &str, uri: &str) -> Result<PathBuf, StorageError> {
+    let refused = |why: &str| Err(StorageError::permanent(ErrorCode::OutputRefused, format!("{uri}: {why}")));
+    if is_staging(key) {
+        return refused("the folder `.writing` is kept for the server itself");
     }
-    let of_disk = |error: io::Error| StorageError::of_disk(uri, &error);
-    // a bucket that somebody removed is made again, as it was when it was opened
-    fs::create_dir_all(folder).map_err(of_disk)?;
-    let (folder, object) = (folder.canonicalize().map_err(of_disk)?, folder.join(key));
+    let failed = |error: io::Error| StorageError::from_io(uri, &error);
+    // a folder that somebody removed since the bucket was opened is made again
+    fs::create_dir_all(folder).map_err(failed)?;
+    let (folder, object) = (folder.canonicalize().map_err(failed)?, folder.join(key));
     for part in object.ancestors() {
         match part.canonicalize() {
             Ok(real) if real.starts_with(&folder) => return Ok(object),
             Ok(_) => return refused("a symbolic link leads out of the bucket"),
-            // what is not there cannot lead anywhere; a link to nothing could, once that is made
+            // what does not exist leads nowhere; a dangling link would, once its target is made
             Err(error) if error.kind() == io::ErrorKind::NotFound && !part.is_symlink() => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return refused("a symbolic link leads nowhere");
             }
-            Err(error) => return Err(of_disk(error)),
+            Err(error) => return Err(failed(error)),
         }
     }
     refused("is in no bucket")

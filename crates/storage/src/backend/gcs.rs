@@ -1,8 +1,8 @@
 //! Google Cloud Storage, with a service account's key file or with an HMAC key.
 //!
-//! A key file is the whole JSON text, in `storage_sk`; only those of service accounts are taken:
-//! the other forms name files and addresses of this machine to read credentials from. An HMAC key
-//! is an access key with its secret, as everywhere else; the store speaks S3 then.
+//! A key file is the whole JSON text, in `storage_sk`; only those of service accounts are taken: the other forms
+//! name files and addresses of this machine to read credentials from. An HMAC key is an access key with its
+//! secret, as everywhere else; GCS is spoken to in S3's protocol then.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use opendal::{Operator, services};
@@ -10,18 +10,18 @@ use serde_json::Value;
 use url::Url;
 
 use super::{
-    account::{Account, text, wrong},
+    account::{Account, bad_field, endpoint_text},
     s3,
 };
 use crate::{
-    StorageError,
-    transport::{Detour, Tokens},
+    error::StorageError,
+    transport::{HostOverride, TokenCache},
 };
 
-const ENDPOINT: &str = "https://storage.googleapis.com";
+const VENDOR_ENDPOINT: &str = "https://storage.googleapis.com";
 
-/// Where a service account gets its tokens. A key file says it too; another address in it would be
-/// asked with a signed text in hand.
+/// The token endpoint of service accounts. A key file names it too, but that is not used: whoever writes another
+/// address into the file would receive a signed claim.
 const TOKEN_URI: &str = "https://oauth2.googleapis.com/token";
 const TOKEN_HOST: &str = "oauth2.googleapis.com";
 
@@ -30,28 +30,31 @@ pub(super) fn is_key_file(secret: &str) -> bool {
     secret.trim_start().starts_with('{')
 }
 
-/// Who is asked for tokens instead of Google: a service that only speaks its protocol, for itself.
-pub(super) fn detour(endpoint: &Url) -> Option<Detour> {
+/// Where an endpoint is not Google's, its own token endpoint: a service that only speaks Google's protocol gives
+/// its own tokens.
+pub(super) fn token_host_override(endpoint: &Url) -> Option<HostOverride> {
     let host = endpoint.host_str().unwrap_or_default();
-    let is_google = host == "googleapis.com" || host.ends_with(".googleapis.com");
-    (!is_google).then(|| Detour { from: TOKEN_HOST.to_owned(), to: endpoint.clone() })
+    if host == "googleapis.com" || host.ends_with(".googleapis.com") {
+        return None;
+    }
+    Some(HostOverride { from: TOKEN_HOST.to_owned(), to: endpoint.clone() })
 }
 
-/// The tokens of one bucket.
-pub(super) fn tokens() -> Tokens {
-    Tokens::of(TOKEN_HOST)
+/// An empty token cache, for one bucket.
+pub(super) fn token_cache() -> TokenCache {
+    TokenCache::new(TOKEN_HOST)
 }
 
 pub(super) fn operator(account: &Account<'_>) -> Result<(Operator, Url), StorageError> {
-    account.refuse(&["encryption", "encryption_key"])?;
-    let endpoint = account.endpoint(|| Ok(ENDPOINT.to_owned()))?;
+    account.require_unset(&["encryption", "encryption_key"])?;
+    let endpoint = account.endpoint(|| Ok(VENDOR_ENDPOINT.to_owned()))?;
     if !is_key_file(account.secret_key) {
-        return Ok((s3::finish(s3::builder(account, &endpoint, "auto")?)?, endpoint));
+        return Ok((s3::build(s3::builder(account, &endpoint, "auto")?)?, endpoint));
     }
-    account.refuse_path_style()?;
+    account.require_no_path_style()?;
     let builder = services::Gcs::default()
         .bucket(account.bucket)
-        .endpoint(text(&endpoint))
+        .endpoint(endpoint_text(&endpoint))
         .credential(&BASE64_STANDARD.encode(service_account(account.secret_key)?))
         .disable_config_load()
         .disable_vm_metadata();
@@ -63,18 +66,18 @@ pub(super) fn operator(account: &Account<'_>) -> Result<(Operator, Url), Storage
         None => builder,
         Some(acl) => builder.predefined_acl(acl),
     };
-    Ok((Operator::new(builder).map_err(|error| wrong("bucket", error.message()))?, endpoint))
+    Ok((Operator::new(builder).map_err(|error| bad_field("bucket", error.message()))?, endpoint))
 }
 
-/// A key file, found to be a service account's, with nothing in it but what is needed.
+/// The fields of a service account's key file that are needed, as JSON, and no others.
 fn service_account(text: &str) -> Result<String, StorageError> {
     let file: Value = serde_json::from_str(text)
-        .map_err(|_| wrong("storage_sk", "begins like a key file and is not JSON"))?;
+        .map_err(|_| bad_field("storage_sk", "begins like a key file and is not JSON"))?;
     let part = |name: &str| file[name].as_str().filter(|part| !part.is_empty());
     let (Some("service_account"), Some(email), Some(key)) =
         (part("type"), part("client_email"), part("private_key"))
     else {
-        return Err(wrong("storage_sk", "is not the key file of a service account"));
+        return Err(bad_field("storage_sk", "is not the key file of a service account"));
     };
     Ok(serde_json::json!({
         "type": "service_account", "client_email": email, "private_key": key, "token_uri": TOKEN_URI,
@@ -94,7 +97,7 @@ mod tests {
     #[case("https://googleapis.com.evil.example/", false)]
     #[case("http://127.0.0.1:4443", false)]
     fn tokens_come_from_who_takes_them(#[case] endpoint: Url, #[case] from_google: bool) {
-        assert_eq!(detour(&endpoint).is_none(), from_google);
+        assert_eq!(token_host_override(&endpoint).is_none(), from_google);
     }
 
     #[test]

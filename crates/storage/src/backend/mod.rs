@@ -1,7 +1,7 @@
 //! The kinds of object store, one file each.
 //!
-//! A new kind is a file here with what [`File`] has, a variant of [`Backend`], and a line in the
-//! contract test; the compiler asks for the rest.
+//! A new kind that is reached by network is a file here that makes an opendal operator from an `Account`, an arm
+//! in `RemoteBucket::open`, and a line in the contract test; the compiler asks for the rest.
 
 mod account;
 mod azblob;
@@ -17,64 +17,69 @@ use model::ErrorCode;
 use opendal::Operator;
 
 pub(crate) use self::{
-    account::{OBJECT_FIELDS, refuse},
-    file::{File, Staged},
-    remote::{PARTS_AT_ONCE, Remote},
+    account::{OBJECT_FIELDS, require_unset},
+    file::{FileBucket, StagedFile},
+    remote::{CONCURRENT_PARTS, RemoteBucket},
 };
-use crate::StorageError;
+use crate::error::StorageError;
 
-/// An open bucket's kind.
+/// The kind of an open bucket.
 #[derive(Clone)]
 pub(crate) enum Backend {
     /// A folder of the server itself.
-    File(File),
-    /// A store that is reached by network.
-    Remote(Remote),
+    File(FileBucket),
+    /// A bucket in an object store that is reached by network.
+    Remote(RemoteBucket),
 }
 
 /// Where the bytes of an object go while it is written.
-pub(crate) enum Place {
-    /// To a file beside the objects first, which then takes the object's place.
-    Staged(Staged),
-    /// To the store, which shows an object when its last part has come.
-    Sent(String),
+pub(crate) enum UploadTarget {
+    /// To a file beside the objects, which is then moved to the object's place.
+    StagedFile(StagedFile),
+    /// To the object itself, at this path of the operator's: an object store shows an object when its last
+    /// part has come.
+    Object(String),
 }
 
 impl Backend {
-    /// The store, as opendal sees it.
+    /// The bucket as opendal sees it.
     pub(crate) fn operator(&self) -> &Operator {
         match self {
-            Self::File(file) => file.operator(),
-            Self::Remote(remote) => remote.operator(),
+            Self::File(bucket) => bucket.operator(),
+            Self::Remote(bucket) => bucket.operator(),
         }
     }
 
-    /// The operator's path of an object. Its key may be one in every kind of store; whether it may
-    /// be one here is found out now.
-    pub(crate) async fn path(&self, base: &str, key: &str) -> Result<String, StorageError> {
+    /// The operator's path of an object. The key is one that some kind of object store can have; whether this
+    /// kind can is checked here.
+    pub(crate) async fn path(&self, base_uri: &str, key: &str) -> Result<String, StorageError> {
         match self {
-            Self::File(file) => file.path(key).await,
-            Self::Remote(remote) => remote.path(key).map_err(|problem| {
-                StorageError::lasting(ErrorCode::OutputRefused, format!("{base}{key}: {problem}"))
+            Self::File(bucket) => bucket.path(key).await,
+            Self::Remote(bucket) => bucket.path(key).map_err(|problem| {
+                StorageError::permanent(ErrorCode::OutputRefused, format!("{base_uri}{key}: {problem}"))
             }),
         }
     }
 
-    /// Where an object is written. Dropping the place without settling leaves nothing behind.
-    pub(crate) async fn place(&self, base: &str, key: &str) -> Result<Place, StorageError> {
+    /// Where an object is written.
+    pub(crate) async fn upload_target(
+        &self,
+        base_uri: &str,
+        key: &str,
+    ) -> Result<UploadTarget, StorageError> {
         match self {
-            Self::File(file) => file.stage(key).await.map(Place::Staged),
-            Self::Remote(_) => self.path(base, key).await.map(Place::Sent),
+            Self::File(bucket) => bucket.stage(key).await.map(UploadTarget::StagedFile),
+            Self::Remote(_) => self.path(base_uri, key).await.map(UploadTarget::Object),
         }
     }
 }
 
-impl Place {
+impl UploadTarget {
     /// The operator's path to write to.
     pub(crate) fn path(&self) -> &str {
         match self {
-            Self::Staged(staged) => staged.path(),
-            Self::Sent(path) => path,
+            Self::StagedFile(file) => file.path(),
+            Self::Object(path) => path,
         }
     }
 }

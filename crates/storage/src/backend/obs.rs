@@ -3,36 +3,37 @@
 use opendal::{Operator, services};
 use url::Url;
 
-use super::account::{Account, OBJECT_FIELDS, wrong};
-use crate::{StorageError, transport::Detour};
+use super::account::{Account, OBJECT_FIELDS, bad_field};
+use crate::{error::StorageError, transport::HostOverride};
 
 pub(super) fn operator(account: &Account<'_>) -> Result<(Operator, Url), StorageError> {
-    account.refuse_path_style()?;
-    account.refuse(OBJECT_FIELDS)?;
-    let endpoint = account.endpoint(|| Ok(endpoint(account.wanted_region("cn-north-4")?)))?;
+    account.require_no_path_style()?;
+    account.require_unset(OBJECT_FIELDS)?;
+    let endpoint = account.endpoint(|| Ok(vendor_endpoint(account.required_region("cn-north-4")?)))?;
     let builder = services::Obs::default()
         .bucket(account.bucket)
-        .endpoint(KNOWN)
+        .endpoint(KNOWN_ENDPOINT)
         .access_key_id(account.access_key)
         .secret_access_key(account.secret_word()?);
-    Ok((Operator::new(builder).map_err(|error| wrong("bucket", error.message()))?, endpoint))
+    Ok((Operator::new(builder).map_err(|error| bad_field("bucket", error.message()))?, endpoint))
 }
 
-/// An endpoint that opendal knows. Every other one, those in Europe too, it would take for a domain
-/// of the bucket's own, sign for that, and lose the port of; see [`detour`].
-const KNOWN: &str = "https://obs.cn-north-4.myhuaweicloud.com";
+/// An endpoint that opendal knows. It would take every other one, those in Europe too, for a domain of the
+/// bucket's own, sign for that, and lose its port; so opendal is given this one, and [`host_override`] leads to
+/// the right one.
+const KNOWN_ENDPOINT: &str = "https://obs.cn-north-4.myhuaweicloud.com";
 
-/// From where opendal sends to where the bucket is. The signature does not cover the host.
-pub(super) fn detour(bucket: &str, endpoint: &Url) -> Result<Detour, StorageError> {
+/// From the host that opendal sends to, to the bucket's. The signature does not cover the host.
+pub(super) fn host_override(bucket: &str, endpoint: &Url) -> Result<HostOverride, StorageError> {
     let mut to = endpoint.clone();
     to.set_host(Some(&format!("{bucket}.{}", endpoint.host_str().unwrap_or_default())))
-        .map_err(|error| wrong("endpoint", format!("the bucket cannot stand in front of it: {error}")))?;
-    Ok(Detour { from: format!("{bucket}.obs.cn-north-4.myhuaweicloud.com"), to })
+        .map_err(|error| bad_field("endpoint", format!("the bucket cannot stand in front of it: {error}")))?;
+    Ok(HostOverride { from: format!("{bucket}.obs.cn-north-4.myhuaweicloud.com"), to })
 }
 
 /// The vendor's rule; its European cloud has a domain of its own
 /// (<https://developer.huaweicloud.com/endpoint?OBS>).
-fn endpoint(region: &str) -> String {
+fn vendor_endpoint(region: &str) -> String {
     let domain = if region.starts_with("eu-west-1") { "myhuaweicloud.eu" } else { "myhuaweicloud.com" };
     format!("https://obs.{region}.{domain}")
 }
@@ -74,8 +75,8 @@ mod tests {
     #[test]
     fn endpoints() {
         for region in REGIONS {
-            assert_eq!(endpoint(region), format!("https://obs.{region}.myhuaweicloud.com"));
+            assert_eq!(vendor_endpoint(region), format!("https://obs.{region}.myhuaweicloud.com"));
         }
-        assert_eq!(endpoint("eu-west-101"), "https://obs.eu-west-101.myhuaweicloud.eu");
+        assert_eq!(vendor_endpoint("eu-west-101"), "https://obs.eu-west-101.myhuaweicloud.eu");
     }
 }

@@ -3,32 +3,34 @@
 use opendal::{Operator, services};
 use url::Url;
 
-use super::account::{Account, text, wrong};
-use crate::StorageError;
+use super::account::{Account, ServerSideEncryption, bad_field, endpoint_text};
+use crate::error::StorageError;
 
 pub(super) fn operator(account: &Account<'_>) -> Result<(Operator, Url), StorageError> {
-    account.refuse(&["storage_class", "acl"])?;
-    let endpoint = account.endpoint(|| Ok(endpoint(account.wanted_region("cn-zhangjiakou")?)))?;
+    account.require_unset(&["storage_class", "acl"])?;
+    let endpoint = account.endpoint(|| Ok(vendor_endpoint(account.required_region("cn-zhangjiakou")?)))?;
     let style = if account.is_path_style(&endpoint) { "path" } else { "virtual" };
     let builder = services::Oss::default()
         .bucket(account.bucket)
-        .endpoint(text(&endpoint))
+        .endpoint(endpoint_text(&endpoint))
         .addressing_style(style)
         .presign_addressing_style(style)
         .access_key_id(account.access_key)
         .access_key_secret(account.secret_word()?);
     let builder = match account.encryption(&["AES256", "KMS", "SM4"])? {
         None => builder,
-        Some((word, None)) => builder.server_side_encryption(word),
-        Some((word, Some(key))) => builder.server_side_encryption(word).server_side_encryption_key_id(key),
+        Some(ServerSideEncryption { algorithm, key: None }) => builder.server_side_encryption(algorithm),
+        Some(ServerSideEncryption { algorithm, key: Some(key) }) => {
+            builder.server_side_encryption(algorithm).server_side_encryption_key_id(key)
+        }
     };
-    Ok((Operator::new(builder).map_err(|error| wrong("bucket", error.message()))?, endpoint))
+    Ok((Operator::new(builder).map_err(|error| bad_field("bucket", error.message()))?, endpoint))
 }
 
 /// The vendor's rule; a region may be written as in its console (`cn-zhangjiakou`) or as in its
 /// endpoints (`oss-cn-zhangjiakou`)
 /// (<https://help.aliyun.com/zh/oss/user-guide/regions-and-endpoints>).
-fn endpoint(region: &str) -> String {
+fn vendor_endpoint(region: &str) -> String {
     format!("https://oss-{}.aliyuncs.com", region.strip_prefix("oss-").unwrap_or(region))
 }
 
@@ -76,7 +78,10 @@ mod tests {
     fn endpoints() {
         for region in REGIONS {
             let url = format!("https://oss-{region}.aliyuncs.com");
-            assert_eq!((endpoint(region), endpoint(&format!("oss-{region}"))), (url.clone(), url));
+            assert_eq!(
+                (vendor_endpoint(region), vendor_endpoint(&format!("oss-{region}"))),
+                (url.clone(), url)
+            );
         }
     }
 
@@ -86,6 +91,6 @@ mod tests {
     #[case("accelerate", "https://oss-accelerate.aliyuncs.com")]
     #[case("accelerate-overseas", "https://oss-accelerate-overseas.aliyuncs.com")]
     fn endpoints_that_are_no_regions(#[case] region: &str, #[case] url: &str) {
-        assert_eq!(endpoint(region), url);
+        assert_eq!(vendor_endpoint(region), url);
     }
 }

@@ -1,6 +1,6 @@
 //! Buckets that are reached by network: what all kinds have in common.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use model::{ErrorCode, Storage, StorageType};
@@ -9,139 +9,142 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{account::Account, azblob, cos, gcs, obs, oss, s3};
 use crate::{
-    StorageError,
-    transport::{Detour, Habits, Transport, Way, strictly_encoded},
+    error::StorageError,
+    transport::{HostOverride, Quirks, Transport, TransportConfig, encode_as_s3_signs, now},
 };
 
-/// The smallest part of an upload, in bytes; every vendor takes 5 MiB and more.
-const PART: u64 = 8 << 20;
+/// The size of a part of a multipart upload, in bytes, unless the object would have too many; every vendor takes
+/// 5 MiB and more.
+const MIN_PART_BYTES: u64 = 8 << 20;
 
-/// The most parts of an upload: S3's limit, the smallest of all.
-const MOST_PARTS: u64 = 10_000;
+/// The most parts of an upload: S3's limit, the smallest of all vendors'.
+const MAX_PARTS: u64 = 10_000;
 
-/// Parts in flight at once; memory is a part for each, one that waits and one that fills.
-pub(crate) const PARTS_AT_ONCE: usize = 4;
+/// Parts that are sent at once. Memory holds these, one that waits and one that is being filled.
+pub(crate) const CONCURRENT_PARTS: usize = 4;
 
-/// What stays as it is in the path of a URL (RFC 3986, 2.3), and the slash.
-const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+/// What is encoded in the path of a URL: all but unreserved characters (RFC 3986, 2.3) and the slash.
+const ENCODED_IN_PATH: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 /// A bucket that is reached by network.
 #[derive(Clone)]
-pub(crate) struct Remote {
+pub(crate) struct RemoteBucket {
     operator: Operator,
-    signing: Signing,
-    detour: Option<Detour>,
+    presigner: Presigner,
+    host_override: Option<HostOverride>,
 }
 
-/// Who signs URLs.
+/// What presigns URLs.
 #[derive(Clone)]
-enum Signing {
+enum Presigner {
+    /// opendal.
     Operator,
-    /// opendal, given a key that is percent-encoded: Google's JSON interface does not do it.
-    OperatorEncoded,
-    Azblob(azblob::Signer),
+    /// opendal, given a key that is percent-encoded already: for Google's JSON interface it does not encode it.
+    OperatorWithEncodedKey,
+    /// Our own.
+    Azblob(azblob::SasSigner),
 }
 
-impl Remote {
+impl RemoteBucket {
     /// Nothing is connected to yet.
-    pub(crate) fn open(storage: &Storage, way: &Way) -> Result<Self, StorageError> {
-        let account = Account::of(storage)?;
-        let ((operator, endpoint), signing) = match storage.kind {
-            StorageType::S3 => (s3::operator(&account)?, Signing::Operator),
-            StorageType::Oss => (oss::operator(&account)?, Signing::Operator),
-            StorageType::Cos => (cos::operator(&account)?, Signing::Operator),
-            StorageType::Obs => (obs::operator(&account)?, Signing::Operator),
+    pub(crate) fn open(storage: &Storage, config: &TransportConfig) -> Result<Self, StorageError> {
+        let account = Account::from_storage(storage)?;
+        let ((operator, endpoint), presigner) = match storage.kind {
+            StorageType::S3 => (s3::operator(&account)?, Presigner::Operator),
+            StorageType::Oss => (oss::operator(&account)?, Presigner::Operator),
+            StorageType::Cos => (cos::operator(&account)?, Presigner::Operator),
+            StorageType::Obs => (obs::operator(&account)?, Presigner::Operator),
             StorageType::Gcs if gcs::is_key_file(account.secret_key) => {
-                (gcs::operator(&account)?, Signing::OperatorEncoded)
+                (gcs::operator(&account)?, Presigner::OperatorWithEncodedKey)
             }
-            StorageType::Gcs => (gcs::operator(&account)?, Signing::Operator),
+            StorageType::Gcs => (gcs::operator(&account)?, Presigner::Operator),
             StorageType::Azblob => {
                 let (operator, endpoint, signer) = azblob::operator(&account)?;
-                ((operator, endpoint), Signing::Azblob(signer))
+                ((operator, endpoint), Presigner::Azblob(signer))
             }
             StorageType::File => {
-                return Err(StorageError::lasting(ErrorCode::BadParam, "type: `file` is no remote store"));
+                let problem = "type: `file` is a folder, and is not reached by network";
+                return Err(StorageError::permanent(ErrorCode::BadParam, problem));
             }
         };
-        way.client
-            .guard()
-            .check(&endpoint)
-            .map_err(|problem| StorageError::lasting(ErrorCode::BadParam, format!("endpoint: {problem}")))?;
-        let detour = match storage.kind {
-            StorageType::Obs => Some(obs::detour(&storage.bucket, &endpoint)?),
-            StorageType::Gcs => gcs::detour(&endpoint),
-            _ => None,
-        };
-        let parts = match storage.kind {
-            StorageType::S3 => s3::part_signer(&account, &endpoint)?,
-            _ => None,
-        };
-        let tokens = matches!(signing, Signing::OperatorEncoded).then(gcs::tokens);
-        let habits = Habits { detour: detour.clone(), parts, tokens };
-        let transport = Transport::new(way.clone(), storage.uri(""), habits);
+        config.client.guard().check(&endpoint).map_err(|problem| {
+            StorageError::permanent(ErrorCode::BadParam, format!("endpoint: {problem}"))
+        })?;
+        let mut quirks = Quirks::default();
+        match storage.kind {
+            StorageType::Obs => {
+                quirks.host_override = Some(obs::host_override(&storage.bucket, &endpoint)?);
+            }
+            StorageType::Gcs => {
+                quirks.host_override = gcs::token_host_override(&endpoint);
+                if gcs::is_key_file(account.secret_key) {
+                    quirks.token_cache = Some(gcs::token_cache());
+                }
+            }
+            StorageType::S3 => quirks.part_signer = s3::part_signer(&account, &endpoint)?,
+            StorageType::Oss | StorageType::Cos | StorageType::Azblob | StorageType::File => {}
+        }
+        let host_override = quirks.host_override.clone();
+        let transport = Transport::new(config.clone(), storage.uri(""), quirks);
         let context = OperationContext::new().with_http_transport(HttpTransporter::new(transport));
-        Ok(Self { operator: operator.with_context(context), signing, detour })
+        Ok(Self { operator: operator.with_context(context), presigner, host_override })
     }
 
     pub(crate) fn operator(&self) -> &Operator {
         &self.operator
     }
 
-    /// The operator's path of a key. opendal cuts white space off the front of a path, and would
-    /// mean another object then.
+    /// The operator's path of a key; else why this kind of object store cannot have the key.
     pub(crate) fn path(&self, key: &str) -> Result<String, String> {
-        if matches!(self.signing, Signing::Azblob(_)) && key.contains('\\') {
+        if matches!(self.presigner, Presigner::Azblob(_)) && key.contains('\\') {
             return Err("Azure makes a slash of a backslash; leave it out".to_owned());
         }
+        // opendal cuts white space off the front of a path, and would use another object
         if key.starts_with(char::is_whitespace) {
             return Err("a key does not begin with white space in this type of storage".to_owned());
         }
         Ok(key.to_owned())
     }
 
-    /// How large the parts of an object are, so that they are not too many.
-    pub(crate) fn part_of(size: u64) -> u64 {
-        PART.max(size.div_ceil(MOST_PARTS).next_multiple_of(1 << 20))
+    /// The size of the parts of an object of so many bytes.
+    pub(crate) fn part_bytes(size: u64) -> u64 {
+        MIN_PART_BYTES.max(size.div_ceil(MAX_PARTS).next_multiple_of(1 << 20))
     }
 
-    /// The keys that begin with `prefix`, at most so many.
-    pub(crate) async fn list(&self, prefix: &str, most: usize) -> opendal::Result<Vec<String>> {
+    /// The first keys that begin with `prefix`, at most `max_keys`.
+    pub(crate) async fn list(&self, prefix: &str, max_keys: usize) -> opendal::Result<Vec<String>> {
         let entries = self.operator.lister_with(prefix).recursive(true).await?;
         entries
             .try_filter(|entry| {
-                // opendal cuts white space off a prefix too
+                // opendal cuts white space off the front of a prefix too, and lists more then
                 std::future::ready(entry.metadata().is_file() && entry.path().starts_with(prefix))
             })
             .map_ok(|entry| entry.path().to_owned())
-            .take(most)
+            .take(max_keys)
             .try_collect()
             .await
     }
 
     /// A URL with which anybody may read an object for a while.
-    pub(crate) async fn sign(&self, key: &str, valid: Duration) -> opendal::Result<String> {
-        let encoded = utf8_percent_encode(key, PATH).to_string();
-        match &self.signing {
-            Signing::OperatorEncoded => {
-                Ok(self.operator.presign_read(&encoded, valid).await?.uri().to_string())
+    pub(crate) async fn presign(&self, key: &str, valid_for: Duration) -> opendal::Result<String> {
+        let encoded_key = utf8_percent_encode(key, ENCODED_IN_PATH).to_string();
+        match &self.presigner {
+            Presigner::OperatorWithEncodedKey => {
+                Ok(self.operator.presign_read(&encoded_key, valid_for).await?.uri().to_string())
             }
-            Signing::Operator => {
-                let uri = self.operator.presign_read(key, valid).await?.uri().to_string();
-                let signed_for_s3 = uri.contains("X-Amz-Algorithm=");
-                match (uri.parse(), &self.detour) {
-                    (Ok(url), _) if signed_for_s3 => Ok(strictly_encoded(url).into()),
-                    (Ok(url), Some(detour)) => Ok(detour.of(url).into()),
+            Presigner::Operator => {
+                let uri = self.operator.presign_read(key, valid_for).await?.uri().to_string();
+                let is_signed_for_s3 = uri.contains("X-Amz-Algorithm=");
+                match (uri.parse(), &self.host_override) {
+                    (Ok(url), _) if is_signed_for_s3 => Ok(encode_as_s3_signs(url).into()),
+                    (Ok(url), Some(host_override)) => Ok(host_override.apply(url).into()),
                     _ => Ok(uri),
                 }
             }
-            Signing::Azblob(signer) => Ok(signer.url(key, &encoded, valid, now())),
+            Presigner::Azblob(signer) => Ok(signer.url(key, &encoded_key, valid_for, now())),
         }
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "a store compares the time with its own, not with a test's")]
-fn now() -> SystemTime {
-    SystemTime::now()
 }
 
 #[cfg(test)]
@@ -151,8 +154,8 @@ mod tests {
     #[test]
     fn parts_are_large_enough_for_any_size() {
         for (size, part) in [(0, 8 << 20), (2 << 30, 8 << 20), (80 << 30, 9 << 20), (5 << 40, 525 << 20)] {
-            assert_eq!(Remote::part_of(size), part, "{size}");
-            assert!(size.div_ceil(Remote::part_of(size)) <= MOST_PARTS);
+            assert_eq!(RemoteBucket::part_bytes(size), part, "{size}");
+            assert!(size.div_ceil(RemoteBucket::part_bytes(size)) <= MAX_PARTS);
         }
     }
 }

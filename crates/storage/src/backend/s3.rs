@@ -1,44 +1,46 @@
 //! AWS S3 and every service that speaks its protocol: MinIO, Ceph, R2, B2, Garage, SeaweedFS.
 //!
-//! What is sent carries a checksum that the store verifies: CRC-32C at AWS, where it is kept with
-//! the object, and elsewhere MD5, which all of them know; see the transport.
+//! Every upload carries a checksum that the object store verifies: CRC-32C at AWS, which keeps it with the
+//! object, and elsewhere `Content-MD5`, which all of them know and the transport adds.
 
 use opendal::{Operator, services};
 use url::Url;
 
-use super::account::{Account, text, wrong};
-use crate::{StorageError, transport::PartSigner};
+use super::account::{Account, ServerSideEncryption, bad_field, endpoint_text};
+use crate::{error::StorageError, transport::PartSigner};
 
-/// The region of services that have none.
-const NO_REGION: &str = "us-east-1";
+/// The region that requests are signed for where a service has no regions.
+const DEFAULT_REGION: &str = "us-east-1";
 
-/// How a store encrypts
+/// The algorithms of server-side encryption
 /// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/serv-side-encryption.html>).
-const ENCRYPTIONS: &[&str] = &["AES256", "aws:kms", "aws:kms:dsse"];
+const ENCRYPTION_ALGORITHMS: &[&str] = &["AES256", "aws:kms", "aws:kms:dsse"];
 
 pub(super) fn operator(account: &Account<'_>) -> Result<(Operator, Url), StorageError> {
-    let endpoint = account.endpoint(|| Ok(endpoint(account.wanted_region("eu-central-1")?)))?;
+    let endpoint = account.endpoint(|| Ok(vendor_endpoint(account.required_region("eu-central-1")?)))?;
     let builder = builder(account, &endpoint, region(account, &endpoint))?;
     let builder = if account.has_endpoint() { builder } else { builder.checksum_algorithm("crc32c") };
-    Ok((finish(builder)?, endpoint))
+    Ok((build(builder)?, endpoint))
 }
 
-/// Who signs the parts of objects, where they are not signed well.
+/// Signs the parts of multipart uploads anew, where objects are encrypted.
 pub(super) fn part_signer(account: &Account<'_>, endpoint: &Url) -> Result<Option<PartSigner>, StorageError> {
     let secret_key = account.secret_word()?;
-    let encrypts = account.encryption(ENCRYPTIONS)?.is_some();
-    let signer = || PartSigner::new(account.access_key, secret_key, region(account, endpoint));
-    Ok(encrypts.then(signer))
+    let encrypts = account.encryption(ENCRYPTION_ALGORITHMS)?.is_some();
+    if !encrypts {
+        return Ok(None);
+    }
+    Ok(Some(PartSigner::new(account.access_key, secret_key, region(account, endpoint))))
 }
 
 fn region<'a>(account: &Account<'a>, endpoint: &'a Url) -> &'a str {
     match account.region {
-        "" => region_of(endpoint).unwrap_or(NO_REGION),
+        "" => region_in(endpoint).unwrap_or(DEFAULT_REGION),
         region => region,
     }
 }
 
-/// For whatever speaks S3.
+/// The builder for every service that speaks S3.
 pub(super) fn builder(
     account: &Account<'_>,
     endpoint: &Url,
@@ -46,7 +48,7 @@ pub(super) fn builder(
 ) -> Result<services::S3, StorageError> {
     let builder = services::S3::default()
         .bucket(account.bucket)
-        .endpoint(text(endpoint))
+        .endpoint(endpoint_text(endpoint))
         .region(region)
         .access_key_id(account.access_key)
         .secret_access_key(account.secret_word()?)
@@ -60,23 +62,23 @@ pub(super) fn builder(
         None => builder,
         Some(acl) => builder.default_acl(acl),
     };
-    let builder = match account.encryption(ENCRYPTIONS)? {
+    let builder = match account.encryption(ENCRYPTION_ALGORITHMS)? {
         None => builder,
-        Some((word, None)) => builder.server_side_encryption(word),
-        Some((word, Some(key))) => {
-            builder.server_side_encryption(word).server_side_encryption_aws_kms_key_id(key)
+        Some(ServerSideEncryption { algorithm, key: None }) => builder.server_side_encryption(algorithm),
+        Some(ServerSideEncryption { algorithm, key: Some(key) }) => {
+            builder.server_side_encryption(algorithm).server_side_encryption_aws_kms_key_id(key)
         }
     };
-    Ok(if account.is_path_style(endpoint) { builder } else { builder.enable_virtual_host_style() })
+    if account.is_path_style(endpoint) { Ok(builder) } else { Ok(builder.enable_virtual_host_style()) }
 }
 
-pub(super) fn finish(builder: services::S3) -> Result<Operator, StorageError> {
-    Operator::new(builder).map_err(|error| wrong("bucket", error.message()))
+pub(super) fn build(builder: services::S3) -> Result<Operator, StorageError> {
+    Operator::new(builder).map_err(|error| bad_field("bucket", error.message()))
 }
 
-/// AWS's own rule, of all its partitions
+/// AWS's rule for endpoints, in all its partitions
 /// (<https://docs.aws.amazon.com/general/latest/gr/s3.html>).
-fn endpoint(region: &str) -> String {
+fn vendor_endpoint(region: &str) -> String {
     let domains = [
         ("cn-", "amazonaws.com.cn"),
         ("eusc-", "amazonaws.eu"),
@@ -85,12 +87,12 @@ fn endpoint(region: &str) -> String {
         ("eu-isoe-", "cloud.adc-e.uk"),
         ("us-isof-", "csp.hci.ic.gov"),
     ];
-    let domain = domains.into_iter().find(|(begins, _)| region.starts_with(begins));
-    format!("https://s3.{region}.{}", domain.map_or("amazonaws.com", |(_, domain)| domain))
+    let partition = domains.into_iter().find(|(prefix, _)| region.starts_with(prefix));
+    format!("https://s3.{region}.{}", partition.map_or("amazonaws.com", |(_, domain)| domain))
 }
 
 /// The region in an endpoint of AWS's that a customer gave.
-fn region_of(endpoint: &Url) -> Option<&str> {
+fn region_in(endpoint: &Url) -> Option<&str> {
     let host = endpoint.host_str()?.strip_suffix(".amazonaws.com")?;
     host.strip_prefix("s3.").or_else(|| host.strip_prefix("s3-")).filter(|region| !region.contains('.'))
 }
@@ -144,7 +146,7 @@ mod tests {
     #[test]
     fn endpoints() {
         for region in REGIONS {
-            assert_eq!(endpoint(region), format!("https://s3.{region}.amazonaws.com"));
+            assert_eq!(vendor_endpoint(region), format!("https://s3.{region}.amazonaws.com"));
         }
     }
 
@@ -157,7 +159,7 @@ mod tests {
     #[case("eu-isoe-west-1", "https://s3.eu-isoe-west-1.cloud.adc-e.uk")]
     #[case("us-isof-south-1", "https://s3.us-isof-south-1.csp.hci.ic.gov")]
     fn endpoints_of_partitions_that_are_apart(#[case] region: &str, #[case] url: &str) {
-        assert_eq!(endpoint(region), url);
+        assert_eq!(vendor_endpoint(region), url);
     }
 
     #[rstest]
@@ -165,6 +167,6 @@ mod tests {
     #[case("https://s3.amazonaws.com", None)]
     #[case("https://minio.example:9000", None)]
     fn a_region_in_an_endpoint(#[case] endpoint: Url, #[case] region: Option<&str>) {
-        assert_eq!(region_of(&endpoint), region);
+        assert_eq!(region_in(&endpoint), region);
     }
 }

@@ -10,8 +10,8 @@ use std::{
 
 use borealis_storage::{
     Bucket, Storages,
+    fetch::{FetchLimits, fetch_object},
     testing::Server,
-    transfer::{FetchLimits, fetch_object},
 };
 use bytes::Bytes;
 use model::{ErrorCode, ObjectSettings, Secret, Storage, StorageType};
@@ -205,8 +205,11 @@ async fn objects_are_inputs(store: Store) {
     let content: Vec<u8> = (0..3_000_000_u32).map(|i| (i % 251) as u8).collect();
     bucket.put_bytes("a b+é.mp4", Bytes::from(content.clone())).await.expect("put");
     let to = store.folder.path().join("input");
-    let limits =
-        FetchLimits { max_bytes: 3_000_000, idle_timeout: std::time::Duration::from_secs(20), redirects: 0 };
+    let limits = FetchLimits {
+        max_bytes: 3_000_000,
+        idle_timeout: std::time::Duration::from_secs(20),
+        max_redirects: 0,
+    };
     assert_eq!(fetch_object(&bucket, "a b+é.mp4", &to, &limits, &|_, _| ()).await, Ok(3_000_000));
     assert!(std::fs::read(&to).expect("a file") == content);
     let missing = fetch_object(&bucket, "no.mp4", &to, &limits, &|_, _| ()).await.expect_err("missing");

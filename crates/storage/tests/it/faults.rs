@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use borealis_storage::{Bucket, Patience, Storages};
+use borealis_storage::{Bucket, RetryBudget, Storages};
 use model::{ErrorCode, Secret, Storage, StorageType};
 use rstest::rstest;
 use wiremock::{
@@ -17,16 +17,17 @@ use super::{
 };
 
 /// Long enough for a few tries.
-const PATIENCE: Patience = Patience { total: Duration::from_secs(20), idle: Duration::from_secs(20) };
+const RETRY_BUDGET: RetryBudget =
+    RetryBudget { total: Duration::from_secs(20), idle: Duration::from_secs(20) };
 
-fn bucket_at(endpoint: &str, patience: Patience) -> Bucket {
+fn bucket_at(endpoint: &str, retry_budget: RetryBudget) -> Bucket {
     let storage = Storage {
         endpoint: endpoint.to_owned(),
         storage_ak: Secret::new("ak"),
         storage_sk: Secret::new("planted-secret"),
         ..storage(StorageType::S3, "bkt")
     };
-    let storages = Storages::new("/nowhere".into(), client()).with_patience(patience);
+    let storages = Storages::new("/nowhere".into(), client()).with_retry_budget(retry_budget);
     storages.open(&storage).expect("the bucket opens")
 }
 
@@ -51,7 +52,7 @@ async fn answering(first: ResponseTemplate, times: u64) -> MockServer {
 #[tokio::test]
 async fn what_may_pass_is_tried_again(#[case] status: u16, #[case] code: &str) {
     let server = answering(refusal(status, code), 3).await;
-    bucket_at(&server.uri(), PATIENCE).put_bytes("a.mp4", "film".into()).await.expect("put at last");
+    bucket_at(&server.uri(), RETRY_BUDGET).put_bytes("a.mp4", "film".into()).await.expect("put at last");
     let requests = server.received_requests().await.expect("recorded");
     assert_eq!(requests.len(), 4);
     assert!(requests.iter().all(|request| request.body == b"film"), "the whole body each time");
@@ -67,19 +68,20 @@ async fn what_may_pass_is_tried_again(#[case] status: u16, #[case] code: &str) {
 async fn what_stays_is_told_at_once(#[case] status: u16, #[case] code: &str, #[case] ours: ErrorCode) {
     let server = answering(refusal(status, code), 9).await;
     let error =
-        bucket_at(&server.uri(), PATIENCE).put_bytes("a.mp4", "film".into()).await.expect_err("refused");
+        bucket_at(&server.uri(), RETRY_BUDGET).put_bytes("a.mp4", "film".into()).await.expect_err("refused");
     assert_eq!((error.code, error.retry), (ours, false), "{error}");
-    assert!(error.detail.contains(&format!("the store answered {status} {code}: words")), "{error}");
+    assert!(error.detail.contains(&format!("the object store answered {status} {code}: words")), "{error}");
     assert!(error.detail.ends_with("(request 4F)") && !error.detail.contains("planted"), "{error}");
     assert_eq!(server.received_requests().await.expect("recorded").len(), 1);
 }
 
 #[tokio::test]
-async fn patience_ends() {
+async fn the_retry_budget_ends() {
     let server = answering(refusal(503, "SlowDown"), 1000).await;
-    let patience = Patience { total: Duration::from_secs(2), ..PATIENCE };
+    let retry_budget = RetryBudget { total: Duration::from_secs(2), ..RETRY_BUDGET };
     let began = Instant::now();
-    let error = bucket_at(&server.uri(), patience).put_bytes("a.mp4", "film".into()).await.expect_err("busy");
+    let error =
+        bucket_at(&server.uri(), retry_budget).put_bytes("a.mp4", "film".into()).await.expect_err("busy");
     assert_eq!((error.code, error.retry), (ErrorCode::OutputUnreachable, true), "{error}");
     assert!(began.elapsed() < Duration::from_secs(15));
     assert!(server.received_requests().await.expect("recorded").len() > 2);
@@ -91,7 +93,7 @@ async fn a_connection_that_breaks_in_the_middle_is_tried_again() {
     let whole = Answer::new("200 OK", &["content-length: 0", "connection: close"], b"");
     let server = Scripted::start(vec![cut, whole]).await;
     let endpoint = format!("http://{}", server.url.authority());
-    bucket_at(&endpoint, PATIENCE).put_bytes("a.mp4", "film".into()).await.expect("put at last");
+    bucket_at(&endpoint, RETRY_BUDGET).put_bytes("a.mp4", "film".into()).await.expect("put at last");
     assert_eq!(server.heads().len(), 2);
 }
 
@@ -100,12 +102,14 @@ async fn silence_is_told() {
     let mute = Answer::new("", &[], b"").then_silence();
     let server = Scripted::start(vec![mute]).await;
     let endpoint = format!("http://{}", server.url.authority());
-    let patience = Patience { total: Duration::ZERO, idle: Duration::from_millis(200) };
+    let retry_budget = RetryBudget { total: Duration::ZERO, idle: Duration::from_millis(200) };
     let mock = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let silent = format!("http://{}", mock.local_addr().expect("an address"));
     for endpoint in [endpoint, silent] {
-        let error =
-            bucket_at(&endpoint, patience).put_bytes("a.mp4", "film".into()).await.expect_err("no answer");
+        let error = bucket_at(&endpoint, retry_budget)
+            .put_bytes("a.mp4", "film".into())
+            .await
+            .expect_err("no answer");
         assert_eq!((error.code, error.retry), (ErrorCode::OutputUnreachable, true), "{error}");
     }
 }
@@ -128,7 +132,7 @@ async fn a_part_that_is_refused_ends_the_upload_and_takes_it_back() {
     let local = folder.path().join("local");
     std::fs::write(&local, vec![7; 40 << 20]).expect("a file");
     let error =
-        bucket_at(&server.uri(), PATIENCE).put_file("a.mp4", &local, &|_| ()).await.expect_err("refused");
+        bucket_at(&server.uri(), RETRY_BUDGET).put_file("a.mp4", &local, &|_| ()).await.expect_err("refused");
     assert_eq!(error.code, ErrorCode::OutputRefused, "{error}");
 }
 
@@ -147,7 +151,7 @@ async fn an_upload_whose_end_was_not_heard_of_has_ended() {
     let folder = tempfile::tempdir().expect("a folder");
     let local = folder.path().join("local");
     std::fs::write(&local, vec![7; 20 << 20]).expect("a file");
-    let bucket = bucket_at(&server.uri(), PATIENCE);
+    let bucket = bucket_at(&server.uri(), RETRY_BUDGET);
     assert_eq!(bucket.put_file("a.mp4", &local, &|_| ()).await, Ok(20 << 20));
 }
 

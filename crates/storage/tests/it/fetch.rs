@@ -6,7 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use borealis_storage::transfer::{FetchError, FetchLimits, fetch};
+use borealis_storage::{
+    StorageError,
+    fetch::{FetchLimits, fetch_url},
+};
 use model::ErrorCode;
 use rstest::rstest;
 use tempfile::TempDir;
@@ -24,13 +27,13 @@ use super::{
 const TAG: &str = "etag: \"one\"";
 
 struct Fetched {
-    result: Result<u64, FetchError>,
+    result: Result<u64, StorageError>,
     content: Vec<u8>,
     told: Vec<(u64, Option<u64>)>,
 }
 
 const LIMITS: FetchLimits =
-    FetchLimits { max_bytes: 10_000_000, idle_timeout: Duration::from_secs(20), redirects: 5 };
+    FetchLimits { max_bytes: 10_000_000, idle_timeout: Duration::from_secs(20), max_redirects: 5 };
 
 async fn fetched(url: &Url) -> Fetched {
     fetched_within(url, &LIMITS).await
@@ -42,13 +45,13 @@ async fn fetched_within(url: &Url, limits: &FetchLimits) -> Fetched {
     std::fs::write(&file, "what an earlier try left").expect("a file");
     let told = Mutex::new(Vec::new());
     let progress = |so_far, total| told.lock().expect("not poisoned").push((so_far, total));
-    let result = fetch(&client(), url, &file, limits, &progress).await;
+    let result = fetch_url(&client(), url, &file, limits, &progress).await;
     let content = std::fs::read(&file).expect("a file");
     Fetched { result, content, told: told.into_inner().expect("not poisoned") }
 }
 
 impl Fetched {
-    fn failed(self) -> FetchError {
+    fn failed(self) -> StorageError {
         let error = self.result.expect_err("it fails");
         assert!(!error.detail.contains("secret"), "the query is told: {error}");
         error
@@ -284,7 +287,7 @@ async fn redirects_are_followed() {
     let url: Url = format!("{}/a", server.uri()).parse().expect("a URL");
     fetched(&url).await.is(&film());
 
-    let limits = FetchLimits { redirects: 4, ..LIMITS };
+    let limits = FetchLimits { max_redirects: 4, ..LIMITS };
     let error = fetched_within(&url, &limits).await.failed();
     assert_eq!((error.code, error.retry), (ErrorCode::InputUnreachable, false));
     assert!(error.detail.ends_with("/a: was redirected more than 4 times"), "{error}");
@@ -337,6 +340,6 @@ async fn a_server_that_never_answers_is_given_up() {
 async fn a_file_that_cannot_be_made_is_our_own_fault() {
     let url = "http://127.0.0.1/".parse().expect("a URL");
     let to = PathBuf::from("/no/such/folder/input");
-    let error = fetch(&client(), &url, &to, &LIMITS, &|_, _| ()).await.expect_err("no folder");
+    let error = fetch_url(&client(), &url, &to, &LIMITS, &|_, _| ()).await.expect_err("no folder");
     assert_eq!((error.code, error.retry), (ErrorCode::Internal, true));
 }

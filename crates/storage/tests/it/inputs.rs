@@ -3,8 +3,8 @@
 use std::{path::PathBuf, time::Duration};
 
 use borealis_storage::{
-    Bucket, Patience, Storages,
-    transfer::{FetchError, FetchLimits, fetch_object},
+    Bucket, RetryBudget, StorageError, Storages,
+    fetch::{FetchLimits, fetch_object},
 };
 use bytes::Bytes;
 use model::{ErrorCode, Secret, Storage, StorageType};
@@ -18,14 +18,14 @@ use super::{
 };
 
 const LIMITS: FetchLimits =
-    FetchLimits { max_bytes: 10_000_000, idle_timeout: Duration::from_secs(20), redirects: 5 };
+    FetchLimits { max_bytes: 10_000_000, idle_timeout: Duration::from_secs(20), max_redirects: 5 };
 
 fn film() -> Vec<u8> {
     (0..300_000_u32).map(|i| (i % 249) as u8).collect()
 }
 
 struct Fetched {
-    result: Result<u64, FetchError>,
+    result: Result<u64, StorageError>,
     content: Vec<u8>,
 }
 
@@ -43,8 +43,8 @@ fn scripted(server: &Scripted) -> Bucket {
         storage_sk: Secret::new("sk"),
         ..storage(StorageType::S3, "bkt")
     };
-    let patience = Patience { total: Duration::from_secs(3), idle: Duration::from_secs(20) };
-    let storages = Storages::new("/nowhere".into(), client()).with_patience(patience);
+    let retry_budget = RetryBudget { total: Duration::from_secs(3), idle: Duration::from_secs(20) };
+    let storages = Storages::new("/nowhere".into(), client()).with_retry_budget(retry_budget);
     storages.open(&storage).expect("the bucket opens")
 }
 

@@ -44,11 +44,11 @@ fn futures_move_between_threads(
     bucket: borealis_storage::Bucket,
     client: Client,
     url: url::Url,
-    limits: borealis_storage::transfer::FetchLimits,
+    limits: borealis_storage::fetch::FetchLimits,
 ) -> impl Future<Output = ()> + Send {
     async move {
         let path = std::path::Path::new("input");
-        let _ = borealis_storage::transfer::fetch(&client, &url, path, &limits, &|_, _| ()).await;
+        let _ = borealis_storage::fetch::fetch_url(&client, &url, path, &limits, &|_, _| ()).await;
         let _ = bucket.put_file("a", path, &|_| ()).await;
         let _ = bucket.put_bytes("a", bytes::Bytes::new()).await;
         let _ = bucket.list("").await;

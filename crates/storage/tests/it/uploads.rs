@@ -13,8 +13,8 @@ use std::{
 
 use borealis_storage::{
     Bucket, Storages,
+    fetch::{FetchLimits, fetch_object},
     testing::Server,
-    transfer::{FetchLimits, fetch_object},
 };
 use model::{ObjectSettings, Storage, StorageType};
 use reqwest::{Method, Request};
@@ -75,7 +75,8 @@ async fn a_large_object_is_sent_and_fetched_in_bounded_memory() {
     let before = peak();
     assert_eq!(bound.bucket.put_file("large.mp4", &local, &|_| ()).await, Ok(SIZE as u64));
     let to = bound.folder.path().join("fetched");
-    let limits = FetchLimits { max_bytes: SIZE as u64, idle_timeout: Duration::from_secs(20), redirects: 0 };
+    let limits =
+        FetchLimits { max_bytes: SIZE as u64, idle_timeout: Duration::from_secs(20), max_redirects: 0 };
     assert_eq!(fetch_object(&bound.bucket, "large.mp4", &to, &limits, &|_, _| ()).await, Ok(SIZE as u64));
     let grown = peak() - before;
     assert!(grown < 120 << 20, "memory grew by {} MiB", grown >> 20);
@@ -143,8 +144,9 @@ async fn a_connection_cut_in_the_middle_of_a_part_costs_that_part_alone() {
     let local = bound.local(40 << 20);
     let waited = Arc::new(Mutex::new(Vec::new()));
     let said = Arc::clone(&waited);
-    let bucket =
-        bound.storages.telling(Arc::new(move |why| said.lock().expect("no panic").push(why.to_owned())));
+    let bucket = bound
+        .storages
+        .with_wait_reporter(Arc::new(move |why| said.lock().expect("no panic").push(why.to_owned())));
     let bucket =
         bucket.open(&bound.server.storage(storage(StorageType::S3, "bkt"))).expect("the bucket opens");
     assert_eq!(bucket.put_file("cut.mp4", &local, &|_| ()).await, Ok(40 << 20));
@@ -168,7 +170,7 @@ async fn an_object_that_the_store_encrypts_is_sent_in_parts() {
     let local = bound.local(20 << 20);
     assert_eq!(bucket.put_file("a b+é.mp4", &local, &|_| ()).await, Ok(20 << 20));
     assert!(bucket.read("a b+é.mp4").await.expect("read") == fs::read(&local).expect("a file"));
-    let url = bucket.sign("a b+é.mp4", Duration::from_secs(60)).await.expect("signed").expect("a URL");
+    let url = bucket.presign("a b+é.mp4", Duration::from_secs(60)).await.expect("signed").expect("a URL");
     bound.server.trust_everybody(&client()).await;
     let answer = client().send(Request::new(Method::HEAD, url.parse().expect("a URL"))).await;
     assert_eq!(answer.expect("an answer").response.headers()["x-amz-server-side-encryption"], "AES256");
@@ -215,7 +217,7 @@ async fn a_signed_url_is_signed_as_s3_wants_it_and_opens_the_object() {
     let bound = Bound::to(StorageType::S3).await;
     let key = "a b/é+%!'()*.mp4";
     bound.bucket.put_bytes(key, "film".into()).await.expect("put");
-    let url = bound.bucket.sign(key, std::time::Duration::from_secs(60)).await.expect("signed");
+    let url = bound.bucket.presign(key, std::time::Duration::from_secs(60)).await.expect("signed");
     let url = url.expect("a URL");
     let (_, ours) = url.split_once("&X-Amz-Signature=").expect("a signature");
     assert_eq!(ours, bound.server.signature_by_botocore(&url));
@@ -232,7 +234,7 @@ async fn a_signed_url_of_azure_opens_its_object_alone_and_only_to_read() {
         bound.bucket.put_bytes(key, "film".into()).await.expect("put");
     }
     let sign = async |valid| {
-        let signed = bound.bucket.sign(key, std::time::Duration::from_secs(valid)).await.expect("signed");
+        let signed = bound.bucket.presign(key, std::time::Duration::from_secs(valid)).await.expect("signed");
         signed.expect("a URL")
     };
     let status = async |method: Method, url: &str| {

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fs, time::Duration};
 
 use borealis_storage::{
     Bucket, Storages,
-    transfer::{FetchLimits, fetch_object},
+    fetch::{FetchLimits, fetch_object},
 };
 use bytes::Bytes;
 use model::{ObjectSettings, Secret, Storage, StorageType};
@@ -32,7 +32,7 @@ async fn everything(bucket: &Bucket) {
     fs::write(&local, vec![7; 17 << 20]).expect("a file");
     bucket.put_bytes("out/a b+é/1.ts", Bytes::from_static(b"segment")).await.expect("put");
     bucket.put_file("out/cat.mp4", &local, &|_| ()).await.expect("put in parts");
-    let limits = FetchLimits { max_bytes: 100, idle_timeout: Duration::from_secs(20), redirects: 0 };
+    let limits = FetchLimits { max_bytes: 100, idle_timeout: Duration::from_secs(20), max_redirects: 0 };
     let to = folder.path().join("input");
     fetch_object(bucket, "out/a b+é/1.ts", &to, &limits, &|_, _| ()).await.expect("fetched");
     bucket.list("out/").await.expect("listed");
@@ -126,7 +126,7 @@ async fn vendors_are_asked_as_they_document_it(#[case] kind: StorageType) {
     everything(&bucket).await;
     // a signed URL opens the object: the server checks its signature as well
     bucket.put_bytes("out/a b+é.mp4", Bytes::from_static(b"film")).await.expect("put");
-    let url = bucket.sign("out/a b+é.mp4", Duration::from_secs(60)).await.expect("signed").expect("a URL");
+    let url = bucket.presign("out/a b+é.mp4", Duration::from_secs(60)).await.expect("signed").expect("a URL");
     let get = reqwest::Request::new(reqwest::Method::GET, url.parse().expect("a URL"));
     let answer = client().send(get).await.expect("an answer").response;
     assert_eq!(answer.text().await.expect("text"), "film");
@@ -185,7 +185,7 @@ async fn google_is_asked_as_it_documents_it() {
     let folder = tempfile::tempdir().expect("a folder");
     let bucket = Storages::new(folder.path().to_owned(), client()).open(&storage).expect("the bucket opens");
     everything(&bucket).await;
-    let url = bucket.sign("out/a b+é.mp4", Duration::from_secs(60)).await.expect("signed").expect("a URL");
+    let url = bucket.presign("out/a b+é.mp4", Duration::from_secs(60)).await.expect("signed").expect("a URL");
     let url: url::Url = url.parse().expect("a URL");
     let signed: Vec<_> =
         url.query_pairs().map(|(name, value)| format!("{name}={}", blanked(&name, &value))).collect();

@@ -1,50 +1,59 @@
-//! Which version of an object an answer holds, so that two halves are never of two versions.
+//! HTTP validators: which version of the input an answer holds, so that the file never mixes two versions.
 
 use reqwest::header::{
     ACCEPT_RANGES, CONTENT_RANGE, DATE, ETAG, HeaderMap, HeaderName, HeaderValue, LAST_MODIFIED,
 };
 
-/// What an answer says about the version of the object in it.
+/// What an answer says about the version of the input in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Version {
     etag: Option<HeaderValue>,
-    modified: Option<HeaderValue>,
-    /// Whether `modified` may stand for the version: it does not when the object changed in the
-    /// very second of the answer (RFC 9110, 8.8.2.2).
-    modified_is_strong: bool,
+    last_modified: Option<HeaderValue>,
+    /// Whether `last_modified` is a strong validator: not when the input changed in the very second of the answer
+    /// (RFC 9110, 8.8.2.2).
+    is_last_modified_strong: bool,
     refuses_ranges: bool,
 }
 
 impl Version {
-    pub(super) fn of(headers: &HeaderMap) -> Self {
+    pub(super) fn parse(headers: &HeaderMap) -> Self {
         let get = |name: HeaderName| headers.get(name).cloned();
-        let (modified, date) = (get(LAST_MODIFIED), get(DATE));
+        let (last_modified, date) = (get(LAST_MODIFIED), get(DATE));
         Self {
-            modified_is_strong: date.is_some() && modified != date,
+            is_last_modified_strong: date.is_some() && last_modified != date,
             etag: get(ETAG),
-            modified,
+            last_modified,
             refuses_ranges: get(ACCEPT_RANGES).is_some_and(|accepted| accepted == "none"),
         }
     }
 
-    /// The value of `If-Range` with which the rest of this version can be asked for; none when the
-    /// server gave nothing that proves a version (RFC 9110, 13.1.5).
-    pub(super) fn proof(&self) -> Option<&HeaderValue> {
-        let strong_etag = self.etag.as_ref().filter(|etag| !etag.as_bytes().starts_with(b"W/"));
-        let modified = self.modified.as_ref().filter(|_| self.modified_is_strong && self.etag.is_none());
-        strong_etag.or(modified).filter(|_| !self.refuses_ranges)
+    /// The value of `If-Range` with which the rest of this version can be requested; none when the server gave no
+    /// strong validator (RFC 9110, 13.1.5) or serves no ranges.
+    pub(super) fn strong_validator(&self) -> Option<&HeaderValue> {
+        if self.refuses_ranges {
+            return None;
+        }
+        match (&self.etag, &self.last_modified) {
+            (Some(etag), _) if etag.as_bytes().starts_with(b"W/") => None,
+            (Some(etag), _) => Some(etag),
+            (None, Some(last_modified)) if self.is_last_modified_strong => Some(last_modified),
+            (None, _) => None,
+        }
     }
 
-    /// Whether the two are surely not the same. An answer may leave out what an earlier one said.
+    /// Whether the two are certainly not the same, by the first validator that both answers have.
     pub(super) fn differs(&self, other: &Self) -> bool {
-        fn both<'a>(one: &'a Option<HeaderValue>, other: &'a Option<HeaderValue>) -> Option<bool> {
-            Some(one.as_ref()? != other.as_ref()?)
+        if let (Some(etag), Some(other_etag)) = (&self.etag, &other.etag) {
+            return etag != other_etag;
         }
-        both(&self.etag, &other.etag).or_else(|| both(&self.modified, &other.modified)).unwrap_or(false)
+        match (&self.last_modified, &other.last_modified) {
+            (Some(last_modified), Some(other_last_modified)) => last_modified != other_last_modified,
+            _ => false,
+        }
     }
 }
 
-/// `Content-Range` in bytes: where the part starts, and how long the whole is; either may be unknown.
+/// A `Content-Range`, in bytes: where the range starts, and the size of the whole; either may be unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct ContentRange {
     pub(super) start: Option<u64>,
@@ -52,7 +61,7 @@ pub(super) struct ContentRange {
 }
 
 impl ContentRange {
-    pub(super) fn of(headers: &HeaderMap) -> Self {
+    pub(super) fn parse(headers: &HeaderMap) -> Self {
         let text = headers.get(CONTENT_RANGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let Some((range, total)) = text.strip_prefix("bytes ").and_then(|rest| rest.split_once('/')) else {
             return Self::default();
@@ -69,7 +78,7 @@ mod tests {
     use super::*;
 
     fn version(headers: &[(HeaderName, &'static str)]) -> Version {
-        Version::of(
+        Version::parse(
             &headers.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect(),
         )
     }
@@ -85,12 +94,12 @@ mod tests {
     #[case::no_clock(&[(LAST_MODIFIED, MONDAY)], None)]
     #[case::nothing(&[], None)]
     #[case::no_ranges(&[(ETAG, "\"a\""), (ACCEPT_RANGES, "none")], None)]
-    fn only_a_strong_validator_is_proof(
+    fn only_a_strong_validator_is_used(
         #[case] headers: &[(HeaderName, &'static str)],
-        #[case] proof: Option<&str>,
+        #[case] validator: Option<&str>,
     ) {
         let version = version(headers);
-        assert_eq!(version.proof().map(HeaderValue::as_bytes), proof.map(str::as_bytes));
+        assert_eq!(version.strong_validator().map(HeaderValue::as_bytes), validator.map(str::as_bytes));
     }
 
     #[test]
@@ -110,6 +119,6 @@ mod tests {
     #[case("", None, None)]
     fn content_ranges(#[case] text: &'static str, #[case] start: Option<u64>, #[case] total: Option<u64>) {
         let headers = [(CONTENT_RANGE, HeaderValue::from_static(text))].into_iter().collect();
-        assert_eq!(ContentRange::of(&headers), ContentRange { start, total });
+        assert_eq!(ContentRange::parse(&headers), ContentRange { start, total });
     }
 }

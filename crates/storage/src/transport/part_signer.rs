@@ -1,4 +1,5 @@
-//! The parts of an object that the store is to encrypt.
+//! Server-side encryption in multipart uploads: the request that creates the upload asks for it, and no other
+//! may.
 
 use http::{header::HOST, request::Parts};
 use reqsign_aws_v4::{Credential, RequestSigner, StaticCredentialProvider};
@@ -6,16 +7,16 @@ use reqsign_core::{Context, Signer};
 use reqwest::header::AUTHORIZATION;
 use url::form_urlencoded;
 
-/// When S3's requests were signed.
-const DATE: &str = "x-amz-date";
+/// The header with the time at which a request was signed.
+const DATE_HEADER: &str = "x-amz-date";
 
-/// The wish that an object be encrypted, with all that belongs to it.
-const ENCRYPTION: &str = "x-amz-server-side-encryption";
+/// What the headers that ask for encryption begin with.
+const ENCRYPTION_HEADERS: &str = "x-amz-server-side-encryption";
 
-/// Takes the wish for encryption out of the requests that belong to an upload in parts, and signs them
-/// again. The request that begins an upload says it for all of them; Amazon refuses it in the others
-/// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/specifying-s3-encryption.html>), and opendal
-/// puts it into each.
+/// Takes the encryption headers out of the requests that belong to a multipart upload, and signs them again.
+/// The request that creates the upload asks for encryption for all parts; Amazon refuses these headers in the
+/// others (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/specifying-s3-encryption.html>), and opendal
+/// puts them into each.
 #[derive(Clone, Debug)]
 pub(crate) struct PartSigner(Signer<Credential>);
 
@@ -27,25 +28,25 @@ impl PartSigner {
     }
 
     /// Leaves every other request as it is.
-    pub(super) async fn put_right(&self, head: &mut Parts) -> opendal::Result<()> {
+    pub(super) async fn strip_encryption(&self, head: &mut Parts) -> opendal::Result<()> {
         let query = head.uri.query().unwrap_or_default();
         if !form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "uploadId") {
             return Ok(());
         }
-        let wishes: Vec<_> =
-            head.headers.keys().filter(|name| name.as_str().starts_with(ENCRYPTION)).cloned().collect();
-        if wishes.is_empty() {
+        let names = head.headers.keys().filter(|name| name.as_str().starts_with(ENCRYPTION_HEADERS));
+        let names: Vec<_> = names.cloned().collect();
+        if names.is_empty() {
             return Ok(());
         }
-        for name in wishes {
+        for name in names {
             head.headers.remove(name);
         }
         head.headers.remove(AUTHORIZATION);
-        head.headers.remove(DATE);
+        head.headers.remove(DATE_HEADER);
         self.0.sign(head, None).await.map_err(|error| {
             opendal::Error::new(opendal::ErrorKind::Unexpected, "cannot be signed").set_source(error)
         })?;
-        // the client's own, as with opendal's requests
+        // reqsign adds it; the client sets its own, as it does with opendal's requests
         head.headers.remove(HOST);
         Ok(())
     }

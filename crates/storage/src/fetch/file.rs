@@ -7,10 +7,10 @@ use tokio::{
     io::{AsyncSeekExt as _, AsyncWriteExt as _, BufWriter},
 };
 
-/// How much is gathered before it is written, in bytes.
-const BUFFER: usize = 1 << 20;
+/// How much is buffered before it is written, in bytes.
+const BUFFER_BYTES: usize = 1 << 20;
 
-/// A file that grows at its end, and knows how long it is.
+/// A file that is only appended to, and knows its length.
 pub(super) struct GrowingFile {
     file: BufWriter<File>,
     length: u64,
@@ -19,7 +19,7 @@ pub(super) struct GrowingFile {
 impl GrowingFile {
     /// An empty file; one that was there is emptied.
     pub(super) async fn create(path: &Path) -> io::Result<Self> {
-        Ok(Self { file: BufWriter::with_capacity(BUFFER, File::create(path).await?), length: 0 })
+        Ok(Self { file: BufWriter::with_capacity(BUFFER_BYTES, File::create(path).await?), length: 0 })
     }
 
     /// Bytes so far.
@@ -43,8 +43,8 @@ impl GrowingFile {
         Ok(())
     }
 
-    /// Hands everything to the system, so that others can read it.
-    pub(super) async fn end(mut self) -> io::Result<u64> {
+    /// Hands everything to the system, so that others can read it; gives the length in bytes.
+    pub(super) async fn finish(mut self) -> io::Result<u64> {
         self.file.flush().await?;
         Ok(self.length)
     }

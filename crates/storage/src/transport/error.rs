@@ -1,0 +1,84 @@
+//! Why a request to an object store failed, and what follows from it.
+
+use std::time::Duration;
+
+use model::ErrorCode;
+use net::{NetError, NetErrorKind};
+
+use super::error_response::ErrorResponse;
+
+/// Why there is no good answer to a request.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum TransportError {
+    /// There is no answer at all, or its body broke off.
+    #[error("{0}")]
+    Net(NetError),
+    /// Nothing was sent or received for this long.
+    #[error("the object store was silent for {0:?}")]
+    Idle(Duration),
+    /// The checksum of what the object store received is not that of what was sent.
+    #[error("the object store received something else than was sent: the checksums differ")]
+    ChecksumMismatch,
+    /// The object store answered with an error.
+    #[error("{0}")]
+    Refused(ErrorResponse),
+}
+
+impl TransportError {
+    /// The code that a task fails with.
+    pub(crate) fn code(&self) -> ErrorCode {
+        match self {
+            Self::Net(_) | Self::Idle(_) | Self::ChecksumMismatch => ErrorCode::OutputUnreachable,
+            Self::Refused(response) => response.code(),
+        }
+    }
+
+    /// Whether a retry may help.
+    pub(crate) fn is_transient(&self) -> bool {
+        match self {
+            Self::Net(error) => !matches!(error.kind, NetErrorKind::Forbidden | NetErrorKind::BadUrl),
+            Self::Idle(_) | Self::ChecksumMismatch => true,
+            Self::Refused(response) => response.is_transient(),
+        }
+    }
+
+    /// Whether an `If-Match` did not hold: the object is another version by now.
+    pub(crate) fn is_precondition_failed(&self) -> bool {
+        matches!(self, Self::Refused(response) if response.is_precondition_failed())
+    }
+
+    /// Whether a multipart upload does not exist, or not any more.
+    pub(crate) fn is_no_such_upload(&self) -> bool {
+        matches!(self, Self::Refused(response) if response.is_no_such_upload())
+    }
+
+    /// Whether a pooled connection was closed before the request was seen.
+    pub(super) fn is_stale(&self) -> bool {
+        matches!(self, Self::Net(error) if error.stale)
+    }
+
+    /// The `Retry-After` of an error response.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused(response) => response.retry_after(),
+            Self::Net(_) | Self::Idle(_) | Self::ChecksumMismatch => None,
+        }
+    }
+
+    /// The transport's error inside one of opendal's.
+    pub(crate) fn inside(error: &opendal::Error) -> Option<&Self> {
+        std::error::Error::source(error)?.downcast_ref()
+    }
+}
+
+impl From<TransportError> for opendal::Error {
+    fn from(error: TransportError) -> Self {
+        use opendal::ErrorKind;
+        let kind = match error.code() {
+            ErrorCode::NotFound => ErrorKind::NotFound,
+            ErrorCode::OutputRefused => ErrorKind::PermissionDenied,
+            _ => ErrorKind::Unexpected,
+        };
+        Self::new(kind, error.to_string()).set_source(error)
+    }
+}

@@ -1,0 +1,91 @@
+//! OAuth 2.0 access tokens, kept until shortly before they expire: Google's are good for an hour, and opendal
+//! asks for one before every request.
+
+use std::{future::Future, time::Duration};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use opendal::{Buffer, HttpBody};
+use serde::Deserialize;
+use tokio::{sync::Mutex, time::Instant};
+
+/// How long before it expires a token is no longer used: a request may be retried for some minutes.
+const EXPIRY_MARGIN: Duration = Duration::from_secs(300);
+
+/// The last token response of one token endpoint.
+#[derive(Debug)]
+pub(crate) struct TokenCache {
+    /// The host of the token endpoint.
+    host: &'static str,
+    /// The response's body, and until when it is used.
+    cached: Mutex<Option<(Bytes, Instant)>>,
+}
+
+/// What is read of a token response (RFC 6749, 5.1).
+#[derive(Deserialize)]
+struct TokenResponse {
+    /// Seconds.
+    expires_in: u64,
+}
+
+impl TokenCache {
+    /// An empty cache of the token endpoint at this host.
+    pub(crate) fn new(host: &'static str) -> Self {
+        Self { host, cached: Mutex::default() }
+    }
+
+    /// Whether a request is one for a token.
+    pub(super) fn is_token_request(&self, request: &Request<Buffer>) -> bool {
+        request.uri().host() == Some(self.host)
+    }
+
+    /// The cached response, or a fetched one. Concurrent callers wait for one fetch.
+    pub(super) async fn get_or_fetch(
+        &self,
+        fetch: impl Future<Output = opendal::Result<Response<HttpBody>>>,
+    ) -> opendal::Result<Response<HttpBody>> {
+        let mut cached = self.cached.lock().await;
+        if let Some((text, expires)) = &*cached
+            && Instant::now() < *expires
+        {
+            return Ok(response_of(StatusCode::OK, text.clone()));
+        }
+        let (head, mut body) = fetch.await?.into_parts();
+        let text = body.to_buffer().await?.to_bytes();
+        if let Ok(TokenResponse { expires_in }) = serde_json::from_slice(&text) {
+            let used_for = Duration::from_secs(expires_in).saturating_sub(EXPIRY_MARGIN);
+            *cached = Some((text.clone(), Instant::now() + used_for));
+        }
+        Ok(response_of(head.status, text))
+    }
+}
+
+fn response_of(status: StatusCode, text: Bytes) -> Response<HttpBody> {
+    let size = text.len() as u64;
+    let body = HttpBody::new(futures::stream::iter([Ok(Buffer::from(text))]), Some(size));
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_is_kept_until_shortly_before_its_end() {
+        let cache = TokenCache::new("tokens.example");
+        let get = async |fetched: &'static str| {
+            let fetch = async { Ok(response_of(StatusCode::OK, Bytes::from_static(fetched.as_bytes()))) };
+            let mut body = cache.get_or_fetch(fetch).await.expect("answered").into_body();
+            body.to_buffer().await.expect("read").to_bytes()
+        };
+        assert_eq!(get("no token").await, "no token");
+        let first = r#"{"access_token":"1","expires_in":3600}"#;
+        assert_eq!(get(first).await, first);
+        tokio::time::advance(Duration::from_secs(3299)).await;
+        assert_eq!(get("another").await, first);
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert_eq!(get("another").await, "another");
+    }
+}
