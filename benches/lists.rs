@@ -12,7 +12,7 @@ use model::{
 use product::median;
 use store::{
     Cipher, Page, Store, StoreOptions, TaskFilter,
-    testing::{DAYS, Kind, database, fill},
+    testing::{CREATION_DAYS, DatabaseKind, add_ended_tasks, database},
 };
 
 const TASKS: i64 = 1_000_000;
@@ -21,7 +21,7 @@ const FIRST: Page = Page { offset: 0, limit: 20 };
 
 #[tokio::main]
 async fn main() {
-    for kind in [Kind::Sqlite, Kind::Postgres] {
+    for kind in [DatabaseKind::Sqlite, DatabaseKind::Postgres] {
         let database = database(kind).await;
         let store = open(&database.url).await;
         let (storage, other) = (storage(), storage());
@@ -30,8 +30,8 @@ async fn main() {
         }
         let example = task(&storage);
         let began = Instant::now();
-        fill(&store, &example, &other.id, TASKS).await.expect("filled");
-        println!("{kind:?}: {TASKS} tasks of {DAYS} days, made in {:.0?}", began.elapsed());
+        add_ended_tasks(&store, &example, &other.id, TASKS).await.expect("filled");
+        println!("{kind:?}: {TASKS} tasks of {CREATION_DAYS} days, made in {:.0?}", began.elapsed());
         for (what, filter, page) in lists(&storage, example.created) {
             let list = async || store.list_tasks(&example.tenant, &filter, page).await.expect("listed");
             let total = list().await.total;

@@ -122,7 +122,7 @@ impl Drop for Incoming {
 #[cfg(test)]
 mod tests {
     use model::{TenantId, Upload};
-    use store::{Cipher, StoreOptions, testing::Kind};
+    use store::{Cipher, StoreOptions, testing::DatabaseKind};
 
     use super::*;
 
@@ -138,7 +138,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_no_uploads_is_swept() {
-        let database = store::testing::database(Kind::Sqlite).await;
+        let database = store::testing::database(DatabaseKind::Sqlite).await;
         let clock = std::sync::Arc::new(model::SystemClock);
         let options = StoreOptions {
             url: database.url.clone(),

@@ -13,7 +13,7 @@ use model::{
 };
 use store::{
     Cipher, QueueDepth, Store, StoreOptions,
-    testing::{Kind, OwnCluster, TestDatabase, database, database_on, owe},
+    testing::{DatabaseKind, OwnCluster, TestDatabase, database, database_on, owe_callbacks},
 };
 
 use crate::product::{self, Api, KEYS, free_port, tempdir};
@@ -72,7 +72,7 @@ impl Server {
 impl<'a> Bench<'a> {
     pub(crate) async fn new(databases: &'a Databases) -> Self {
         let database = match databases {
-            Databases::Sqlite => database(Kind::Sqlite).await,
+            Databases::Sqlite => database(DatabaseKind::Sqlite).await,
             Databases::Postgres(cluster) => database_on(&cluster.url()).await,
         };
         let data = tempdir();
@@ -102,7 +102,7 @@ impl<'a> Bench<'a> {
     pub(crate) async fn owe(&self, urls: &[String], count: usize) {
         let storages = self.storages(urls).await;
         let task = ended(&storages[0]);
-        owe(&self.store, &storages, &[task], count).await.expect("owed");
+        owe_callbacks(&self.store, &storages, &[task], count).await.expect("owed");
     }
 
     /// A server that does nothing but deliver and answer calls.

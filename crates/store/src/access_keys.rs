@@ -1,4 +1,4 @@
-//! Access keys: who may call. Their secrets are kept as Argon2id hashes alone.
+//! Access keys: who may call. Of their secrets only Argon2id hashes are stored.
 
 use argon2::{
     Algorithm, Argon2, Params, Version,
@@ -11,27 +11,32 @@ use sea_orm::{
     QueryOrder as _, QuerySelect as _, SqlErr,
 };
 
-use crate::{Result, Store, StoreError, convert, entities::access_key};
+use crate::{
+    convert,
+    entities::access_key,
+    error::{Result, StoreError},
+    store::Store,
+};
 
-/// The Argon2id hash of a secret, in PHC form. Takes tens of milliseconds of CPU.
+/// The Argon2id hash of a secret, as a PHC string. Takes tens of milliseconds of CPU.
 pub fn hash_secret(secret: &Secret) -> String {
     let mut salt = [0; 16];
     rand::rng().fill_bytes(&mut salt);
-    let salt = SaltString::encode_b64(&salt).expect("16 bytes are a salt");
+    let salt = SaltString::encode_b64(&salt).expect("16 bytes are a valid salt");
     hasher()
         .hash_password(secret.expose().as_bytes(), &salt)
         .expect("the parameters are within Argon2's limits")
         .to_string()
 }
 
-/// Whether a secret is the one of this hash; never for a text that is no hash. Takes tens of
+/// Whether a secret is the one that was hashed; false for a text that is no PHC string. Takes tens of
 /// milliseconds of CPU.
 pub fn secret_matches(secret: &Secret, hash: &str) -> bool {
     PasswordHash::new(hash)
         .is_ok_and(|hash| hasher().verify_password(secret.expose().as_bytes(), &hash).is_ok())
 }
 
-/// What OWASP's password storage cheat sheet asks for at least: 19 MiB, 2 passes, 1 lane.
+/// Argon2id with the least that OWASP's password storage cheat sheet asks for: 19 MiB, 2 passes, 1 lane.
 fn hasher() -> Argon2<'static> {
     let params = Params::new(19 * 1024, 2, 1, None).expect("within Argon2's limits");
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
@@ -66,20 +71,20 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn find_key(&self, access_key: &str) -> Result<Option<AccessKey>> {
-        // no column holds a NUL, and PostgreSQL does not even take it for a question
+        // no key has a NUL in it, and PostgreSQL refuses a parameter with one
         if access_key.contains('\0') {
             return Ok(None);
         }
         access_key::Entity::find_by_id(access_key).one(self.database()).await?.map(read).transpose()
     }
 
-    /// The keys of a tenant, or of all, newest first.
+    /// The keys of one tenant, or of all of them, newest first.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn keys(&self, of: Option<&TenantId>) -> Result<Vec<AccessKey>> {
+    pub async fn keys(&self, tenant: Option<&TenantId>) -> Result<Vec<AccessKey>> {
         let rows = access_key::Entity::find()
-            .filter(owned_by(of))
+            .filter(owned_by(tenant))
             .order_by_desc(access_key::Column::Created)
             .order_by_asc(access_key::Column::AccessKey)
             .all(self.database())
@@ -87,25 +92,25 @@ impl Store {
         rows.into_iter().map(read).collect()
     }
 
-    /// Deletes a key of a tenant, or of any: who has it can do nothing more.
+    /// Deletes a key of this tenant, or of any; the next call with it is refused.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] when there is none, [`StoreError::Conflict`] for the last
-    /// administrator of the first tenant, without whom nobody could administer any more.
-    pub async fn delete_key(&self, of: Option<&TenantId>, access_key: &str) -> Result<()> {
-        let missing = || StoreError::NotFound(format!("there is no access key `{access_key}`"));
+    /// [`StoreError::NotFound`] when there is none, [`StoreError::Conflict`] for the last key of an
+    /// administrator of the tenant `main`, without which nobody could administer any more.
+    pub async fn delete_key(&self, tenant: Option<&TenantId>, access_key: &str) -> Result<()> {
         let tx = self.transaction().await?;
-        // all administrators are locked, so that two do not delete each other at one moment
-        let admins = access_key::Entity::find()
+        // all of these keys are locked, so that of the last two not both can be deleted at one moment
+        let admin_keys = access_key::Entity::find()
             .filter(access_key::Column::Role.eq(Role::Admin.as_str()))
             .filter(access_key::Column::TenantId.eq(TenantId::main().as_str()))
             .order_by_asc(access_key::Column::AccessKey)
             .lock_exclusive()
             .all(&tx.db)
             .await?;
-        let key = access_key::Entity::find_by_id(access_key).filter(owned_by(of)).one(&tx.db).await?;
-        let key = key.ok_or_else(missing)?;
-        if matches!(admins.as_slice(), [last] if *last == key) {
+        let key = access_key::Entity::find_by_id(access_key).filter(owned_by(tenant)).one(&tx.db).await?;
+        let key =
+            key.ok_or_else(|| StoreError::NotFound(format!("there is no access key `{access_key}`")))?;
+        if matches!(admin_keys.as_slice(), [last] if *last == key) {
             let problem = format!("`{access_key}` is the last administrator's key; make another first");
             return Err(StoreError::Conflict(problem));
         }

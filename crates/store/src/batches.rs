@@ -1,9 +1,9 @@
-//! Batches: tasks that are created together or not at all, and told of together, once.
+//! Batches: tasks that are created together or not at all, and reported together in one callback.
 //!
-//! The batch's row counts those that have not ended. Whoever ends one takes it off in the same
-//! transaction, and the row's lock makes them take turns: so exactly one finds that it was the last,
-//! and owes the callback. A task that runs again while the others run is counted again; later it is
-//! told of alone.
+//! The batch's row counts its unfinished tasks. Whoever ends a task decrements the count in the same
+//! transaction, and the lock on the row makes them take turns: so exactly one finds that its task was the
+//! last, and owes the callback. A task that is retried while others are unfinished is counted again; one
+//! that is retried later gets a callback of its own.
 
 use model::{BatchId, Storage, Task};
 use sea_orm::{
@@ -13,22 +13,36 @@ use sea_orm::{
 };
 
 use crate::{
-    Result, Store, convert,
+    convert,
     entities::{batch, task},
-    storages, tasks,
+    error::Result,
+    storages,
+    store::Store,
+    tasks,
     transaction::WriteTransaction,
 };
 
-/// Rows of one statement: PostgreSQL takes 65,535 values, SQLite half of that.
-const ROWS: usize = 500;
+/// Rows that one statement inserts: PostgreSQL takes 65,535 values in a statement, SQLite half of that.
+const MAX_ROWS_PER_STATEMENT: usize = 500;
+
+/// What the callback after the end of a task is about.
+enum CallbackScope {
+    /// There is none: others of the task's batch are unfinished, and the last of them reports all.
+    Nothing,
+    /// That task alone: it has no batch, or its batch was reported before it was retried.
+    Task,
+    /// All tasks of the batch, of which that task was the last.
+    Batch(Vec<Task>),
+}
 
 impl Store {
     /// Creates the pending tasks of a batch, and their jobs: all of them or none. Their ids sort in
-    /// the order in which they are to be told of; all have the batch's id and one storage.
+    /// the order in which they are to be reported; all have the batch's id and one storage.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] when their storage is not the tenant's, [`StoreError::Conflict`]
-    /// when another unfinished task writes to an output of theirs.
+    /// [`crate::StoreError::NotFound`] when their storage is not the tenant's,
+    /// [`crate::StoreError::OverQuota`] when the caller may not have so many more tasks,
+    /// [`crate::StoreError::Conflict`] when another unfinished task writes to an output of theirs.
     pub async fn create_batch(&self, id: &BatchId, tasks: &[Task]) -> Result<()> {
         let Some(first) = tasks.first() else { return Ok(()) };
         let mut tx = self.transaction().await?;
@@ -41,79 +55,76 @@ impl Store {
             unfinished: Set(convert::number("batch.unfinished", tasks.len())?),
         };
         batch::Entity::insert(row).exec_without_returning(&tx.db).await?;
-        for group in tasks.chunks(ROWS) {
+        for group in tasks.chunks(MAX_ROWS_PER_STATEMENT) {
             self.insert_tasks(&mut tx, &storage, group).await?;
         }
         tx.commit().await
     }
 
-    /// Says that a task of a batch has ended: gives every task of the batch when it was the last.
-    /// None: others are unfinished. An empty list: it is to be told of alone.
-    pub(crate) async fn end_in_batch(
-        &self,
-        tx: &WriteTransaction<'_>,
-        id: &BatchId,
-    ) -> Result<Option<Vec<Task>>> {
-        let unfinished = unfinished(tx, id).await?;
-        if unfinished == 0 {
-            return Ok(Some(Vec::new()));
-        }
-        count(tx, id, -1).await?;
-        if unfinished > 1 {
-            return Ok(None);
-        }
-        let rows = task::Entity::find()
-            .filter(task::Column::BatchId.eq(id.as_str()))
-            .order_by_asc(task::Column::Id)
-            .all(&tx.db)
-            .await?;
-        rows.into_iter().map(tasks::read).collect::<Result<Vec<_>>>().map(Some)
+    /// Whether a batch has unfinished tasks, so that its callback is still to come.
+    pub(crate) async fn is_batch_unfinished(&self, tx: &WriteTransaction<'_>, id: &BatchId) -> Result<bool> {
+        Ok(lock_unfinished(tx, id).await? > 0)
     }
 
-    /// Whether a batch is still to be told of.
-    pub(crate) async fn is_unfinished(&self, tx: &WriteTransaction<'_>, id: &BatchId) -> Result<bool> {
-        Ok(unfinished(tx, id).await? > 0)
-    }
-
-    /// Says that an ended task of a batch runs again.
-    pub(crate) async fn again_in_batch(&self, tx: &WriteTransaction<'_>, id: &BatchId) -> Result<()> {
-        match unfinished(tx, id).await? {
-            0 => Ok(()),
-            _ => count(tx, id, 1).await,
+    /// Counts an ended task of a batch that runs again, unless the batch was reported already.
+    pub(crate) async fn count_retry_in_batch(&self, tx: &WriteTransaction<'_>, id: &BatchId) -> Result<()> {
+        if lock_unfinished(tx, id).await? > 0 {
+            add_unfinished(tx, id, 1).await?;
         }
+        Ok(())
     }
 
-    /// Owes what is to be said at the end of a task.
-    pub(crate) async fn owe_end(
+    /// Owes the callback that follows from the end of a task, if one does.
+    pub(crate) async fn owe_callback_of_end(
         &self,
         tx: &mut WriteTransaction<'_>,
         storage: &Storage,
         task: &Task,
     ) -> Result<()> {
-        let told = match &task.batch_id {
-            Some(batch) => self.end_in_batch(tx, batch).await?,
-            None => Some(Vec::new()),
+        let scope = match &task.batch_id {
+            Some(batch) => end_in_batch(tx, batch).await?,
+            None => CallbackScope::Task,
         };
-        match told {
-            None => Ok(()),
-            Some(_) if storage.notify.is_empty() => Ok(()),
-            Some(alone) if alone.is_empty() => {
-                self.owe_callback(tx, storage, std::slice::from_ref(task)).await
-            }
-            Some(together) => self.owe_callback(tx, storage, &together).await,
+        if storage.notify.is_empty() {
+            return Ok(());
+        }
+        match scope {
+            CallbackScope::Nothing => Ok(()),
+            CallbackScope::Task => self.owe_callback(tx, storage, std::slice::from_ref(task)).await,
+            CallbackScope::Batch(tasks) => self.owe_callback(tx, storage, &tasks).await,
         }
     }
 }
 
-/// How many of a batch have not ended, its row locked; of one that is not there, none.
-async fn unfinished(tx: &WriteTransaction<'_>, id: &BatchId) -> Result<i32> {
+/// Counts a task of a batch as ended, and tells what its callback is about.
+async fn end_in_batch(tx: &WriteTransaction<'_>, id: &BatchId) -> Result<CallbackScope> {
+    let unfinished = lock_unfinished(tx, id).await?;
+    if unfinished == 0 {
+        return Ok(CallbackScope::Task);
+    }
+    add_unfinished(tx, id, -1).await?;
+    if unfinished > 1 {
+        return Ok(CallbackScope::Nothing);
+    }
+    let rows = task::Entity::find()
+        .filter(task::Column::BatchId.eq(id.as_str()))
+        .order_by_asc(task::Column::Id)
+        .all(&tx.db)
+        .await?;
+    let tasks = rows.into_iter().map(tasks::read).collect::<Result<Vec<_>>>()?;
+    Ok(CallbackScope::Batch(tasks))
+}
+
+/// How many tasks of a batch are unfinished; its row is locked for the rest of the transaction. None of
+/// a batch that has no row.
+async fn lock_unfinished(tx: &WriteTransaction<'_>, id: &BatchId) -> Result<i32> {
     let row = batch::Entity::find_by_id(id.as_str()).lock_exclusive().one(&tx.db).await?;
     Ok(row.map_or(0, |batch| batch.unfinished))
 }
 
-async fn count(tx: &WriteTransaction<'_>, id: &BatchId, by: i32) -> Result<()> {
+async fn add_unfinished(tx: &WriteTransaction<'_>, id: &BatchId, change: i32) -> Result<()> {
     batch::Entity::update_many()
-        .col_expr(batch::Column::Unfinished, Expr::col(batch::Column::Unfinished).add(by))
+        .col_expr(batch::Column::Unfinished, Expr::col(batch::Column::Unfinished).add(change))
         .filter(batch::Column::Id.eq(id.as_str()))
         .exec(&tx.db)
         .await?;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::{Store, idempotency::IdempotentAnswer, quota::Quota};
+use crate::{idempotency::IdempotentAnswer, quota::Quota, store::Store};
 
 /// The caller, as far as it matters to what is written.
 #[derive(Clone, Debug)]

@@ -1,7 +1,7 @@
-//! Secrets at rest: XChaCha20-Poly1305 under the master key.
+//! Secrets at rest: encrypted with XChaCha20-Poly1305 under the master key.
 //!
-//! A sealed secret is the key's id (4 bytes), a random nonce (24 bytes), and the ciphertext with its
-//! tag. Its place (column and row id) is associated data: copied elsewhere it does not open.
+//! An encrypted secret is the key's id (4 bytes), a random nonce (24 bytes), and the ciphertext with its
+//! tag. Column and row id are its associated data: copied to another row or column it does not decrypt.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -18,10 +18,11 @@ use model::Secret;
 use rand::Rng as _;
 use sha2::{Digest as _, Sha256};
 
-const KEY_ID: usize = 4;
-const NONCE: usize = 24;
+const KEY_BYTES: usize = 32;
+const KEY_ID_BYTES: usize = 4;
+const NONCE_BYTES: usize = 24;
 
-/// Why a secret could not be sealed or opened.
+/// Why a secret could not be encrypted or decrypted.
 #[derive(Debug, thiserror::Error)]
 pub enum CipherError {
     /// The key file cannot be read or made.
@@ -32,46 +33,46 @@ pub enum CipherError {
         /// What is wrong with it.
         problem: String,
     },
-    /// Another master key sealed it.
+    /// It was encrypted with another master key.
     #[error(
-        "the secrets in the database were sealed with master key {theirs:08x}, but the key given is {ours:08x}; \
-         give the file with the first one"
+        "the secrets in the database were encrypted with master key {theirs:08x}, but the key given is \
+         {ours:08x}; give the file with the first one"
     )]
     OtherKey {
-        /// The id of the key that sealed it.
+        /// The id of the key that it was encrypted with.
         theirs: u32,
         /// The id of the key that was given.
         ours: u32,
     },
-    /// It was changed, or moved from another row.
-    #[error("the sealed {0} does not open: it was changed or moved")]
+    /// It was changed, or copied from another row or column.
+    #[error("the encrypted {0} cannot be decrypted: it was changed, or copied from another row")]
     Damaged(String),
-    /// It cannot be sealed.
-    #[error("the {0} cannot be sealed")]
-    Seal(String),
+    /// It cannot be encrypted.
+    #[error("the {0} cannot be encrypted")]
+    Encrypt(String),
 }
 
-/// Seals secrets with the master key.
+/// Encrypts and decrypts secrets with the master key.
 #[derive(Clone)]
 pub struct Cipher {
     aead: XChaCha20Poly1305,
-    id: [u8; KEY_ID],
-    link_key: [u8; 32],
+    key_id: [u8; KEY_ID_BYTES],
+    link_key: [u8; KEY_BYTES],
 }
 
 impl Cipher {
     /// With a key of 32 bytes.
-    pub fn new(key: [u8; 32]) -> Self {
+    pub fn new(key: [u8; KEY_BYTES]) -> Self {
         let digest = Sha256::new().chain_update(b"borealis master key id").chain_update(key).finalize();
-        let mut id = [0; KEY_ID];
-        id.copy_from_slice(&digest[..KEY_ID]);
+        let mut key_id = [0; KEY_ID_BYTES];
+        key_id.copy_from_slice(&digest[..KEY_ID_BYTES]);
         let link_key = Sha256::new().chain_update(b"borealis link key").chain_update(key).finalize().into();
-        Self { aead: XChaCha20Poly1305::new(&key.into()), id, link_key }
+        Self { aead: XChaCha20Poly1305::new(&key.into()), key_id, link_key }
     }
 
-    /// The key that links to objects are signed with. It comes from the master key, so that every
-    /// process of an installation has the same, and says nothing about it.
-    pub fn link_key(&self) -> [u8; 32] {
+    /// The key that links to objects are signed with. It is derived from the master key, so that every
+    /// process of an installation has the same, and nobody can compute the master key from it.
+    pub fn link_key(&self) -> [u8; KEY_BYTES] {
         self.link_key
     }
 
@@ -94,73 +95,81 @@ impl Cipher {
         Ok(Self::new(key))
     }
 
-    /// Seals a secret for its place: column and row.
-    pub(crate) fn seal(&self, column: &str, row: &str, secret: &Secret) -> Result<Vec<u8>, CipherError> {
-        let mut nonce = [0; NONCE];
+    /// Encrypts a secret for its column and row.
+    pub(crate) fn encrypt(
+        &self,
+        column: &str,
+        row_id: &str,
+        secret: &Secret,
+    ) -> Result<Vec<u8>, CipherError> {
+        let mut nonce = [0; NONCE_BYTES];
         rand::rng().fill_bytes(&mut nonce);
-        let place = place(column, row);
-        let payload = Payload { msg: secret.expose().as_bytes(), aad: place.as_bytes() };
-        let sealed = self
+        let aad = associated_data(column, row_id);
+        let payload = Payload { msg: secret.expose().as_bytes(), aad: aad.as_bytes() };
+        let ciphertext = self
             .aead
             .encrypt(&XNonce::from(nonce), payload)
-            .map_err(|_| CipherError::Seal(column.to_owned()))?;
-        Ok([&self.id[..], &nonce, &sealed].concat())
+            .map_err(|_| CipherError::Encrypt(column.to_owned()))?;
+        Ok([&self.key_id[..], &nonce, &ciphertext].concat())
     }
 
-    /// Opens what was sealed for this place.
-    pub(crate) fn open(&self, column: &str, row: &str, sealed: &[u8]) -> Result<Secret, CipherError> {
+    /// Decrypts what was encrypted for this column and row.
+    pub(crate) fn decrypt(
+        &self,
+        column: &str,
+        row_id: &str,
+        encrypted: &[u8],
+    ) -> Result<Secret, CipherError> {
         let damaged = || CipherError::Damaged(column.to_owned());
-        let (id, rest) = sealed.split_first_chunk::<KEY_ID>().ok_or_else(damaged)?;
-        if *id != self.id {
+        let (key_id, rest) = encrypted.split_first_chunk::<KEY_ID_BYTES>().ok_or_else(damaged)?;
+        if *key_id != self.key_id {
             return Err(CipherError::OtherKey {
-                theirs: u32::from_be_bytes(*id),
-                ours: u32::from_be_bytes(self.id),
+                theirs: u32::from_be_bytes(*key_id),
+                ours: u32::from_be_bytes(self.key_id),
             });
         }
-        let (nonce, ciphertext) = rest.split_first_chunk::<NONCE>().ok_or_else(damaged)?;
-        let place = place(column, row);
-        let payload = Payload { msg: ciphertext, aad: place.as_bytes() };
-        let opened = self.aead.decrypt(&XNonce::from(*nonce), payload).map_err(|_| damaged())?;
-        String::from_utf8(opened).map(Secret::new).map_err(|_| damaged())
+        let (nonce, ciphertext) = rest.split_first_chunk::<NONCE_BYTES>().ok_or_else(damaged)?;
+        let aad = associated_data(column, row_id);
+        let payload = Payload { msg: ciphertext, aad: aad.as_bytes() };
+        let plaintext = self.aead.decrypt(&XNonce::from(*nonce), payload).map_err(|_| damaged())?;
+        String::from_utf8(plaintext).map(Secret::new).map_err(|_| damaged())
     }
 }
 
-fn place(column: &str, row: &str) -> String {
-    format!("{column}:{row}")
+/// What an encrypted secret is bound to.
+fn associated_data(column: &str, row_id: &str) -> String {
+    format!("{column}:{row_id}")
 }
 
-fn parse_key(content: &[u8]) -> Option<[u8; 32]> {
+fn parse_key(content: &[u8]) -> Option<[u8; KEY_BYTES]> {
     if let Ok(raw) = content.try_into() {
         return Some(raw);
     }
-    let hex = content.trim_ascii();
-    let mut key = [0; 32];
-    if hex.len() != 64 || !hex.iter().all(u8::is_ascii_hexdigit) {
-        return None;
-    }
-    for (byte, digits) in key.iter_mut().zip(hex.chunks(2)) {
-        let digits = std::str::from_utf8(digits).ok()?;
-        *byte = u8::from_str_radix(digits, 16).ok()?;
-    }
+    let mut key = [0; KEY_BYTES];
+    hex::decode_to_slice(content.trim_ascii(), &mut key).ok()?;
     Some(key)
 }
 
 /// Makes the file whole or not at all; when another process was quicker, its file stays.
 fn create_key_file(path: &Path) -> io::Result<()> {
-    let mut key = [0; 32];
+    let mut key = [0; KEY_BYTES];
     rand::rng().fill_bytes(&mut key);
-    let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
     let part = path.with_extension(format!("{}.part", std::process::id()));
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
-    writeln!(file, "{hex}")?;
+    writeln!(file, "{}", hex::encode(key))?;
     file.sync_all()?;
+    // a hard link, because it fails where a file is already; a rename would replace it
     let linked = match fs::hard_link(&part, path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         linked => linked,
     };
     fs::remove_file(&part)?;
     linked?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    // the name of a new file is durable when its folder is synced
     File::open(folder)?.sync_all()
 }
 
@@ -171,18 +180,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_sealed_opens_in_its_place_alone() {
+    fn what_is_encrypted_is_decrypted_in_its_row_and_column_alone() {
         let cipher = Cipher::new([7; 32]);
-        let sealed = cipher.seal("storage_sk", "a", &Secret::new("hush")).expect("sealed");
-        assert!(!sealed.windows(4).any(|window| window == b"hush"));
-        assert_eq!(cipher.open("storage_sk", "a", &sealed).expect("opened").expose(), "hush");
-        assert!(matches!(cipher.open("storage_sk", "b", &sealed), Err(CipherError::Damaged(_))));
-        assert!(matches!(cipher.open("storage_ak", "a", &sealed), Err(CipherError::Damaged(_))));
-        let other = Cipher::new([8; 32]).open("storage_sk", "a", &sealed);
+        let encrypted = cipher.encrypt("storage_sk", "a", &Secret::new("hush")).expect("encrypted");
+        assert!(!encrypted.windows(4).any(|window| window == b"hush"));
+        assert_eq!(cipher.decrypt("storage_sk", "a", &encrypted).expect("decrypted").expose(), "hush");
+        assert!(matches!(cipher.decrypt("storage_sk", "b", &encrypted), Err(CipherError::Damaged(_))));
+        assert!(matches!(cipher.decrypt("storage_ak", "a", &encrypted), Err(CipherError::Damaged(_))));
+        let other = Cipher::new([8; 32]).decrypt("storage_sk", "a", &encrypted);
         assert!(matches!(other, Err(CipherError::OtherKey { .. })));
-        let mut changed = sealed;
+        let mut changed = encrypted;
         *changed.last_mut().expect("bytes") ^= 1;
-        assert!(matches!(cipher.open("storage_sk", "a", &changed), Err(CipherError::Damaged(_))));
+        assert!(matches!(cipher.decrypt("storage_sk", "a", &changed), Err(CipherError::Damaged(_))));
     }
 
     #[test]
@@ -191,7 +200,7 @@ mod tests {
         let path = folder.path().join("master.key");
         let first = Cipher::load_or_create(&path).expect("made");
         assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
-        assert_eq!(Cipher::load_or_create(&path).expect("read").id, first.id);
+        assert_eq!(Cipher::load_or_create(&path).expect("read").key_id, first.key_id);
         assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
     }
 
@@ -205,7 +214,7 @@ mod tests {
         };
         let raw = load(&[0xab; 32]).expect("raw");
         let hex = load(format!("{}\n", "ab".repeat(32)).as_bytes()).expect("hex");
-        assert_eq!(raw.id, hex.id);
+        assert_eq!(raw.key_id, hex.key_id);
         let error = load(b"short").err().expect("refused").to_string();
         assert!(error.contains("holds no key"), "{error}");
     }

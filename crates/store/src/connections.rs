@@ -15,7 +15,7 @@ use sea_orm::{
     },
 };
 
-use crate::Result;
+use crate::error::Result;
 
 /// How long SQLite waits for another process's write, and how long a call waits for a free connection.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(15);

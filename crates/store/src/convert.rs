@@ -7,7 +7,7 @@ use std::{fmt::Display, str::FromStr};
 use model::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Result, StoreError};
+use crate::error::{Result, StoreError};
 
 /// Parses a value from its text.
 pub(crate) fn parse<T: FromStr<Err: Display>>(column: &str, text: &str) -> Result<T> {

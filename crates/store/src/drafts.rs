@@ -16,9 +16,11 @@ use sea_orm::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Result, Store, StoreError, convert,
+    convert,
     entities::{draft, job, task},
+    error::{Result, StoreError},
     jobs::{self, Claim},
+    store::Store,
     transaction::WriteTransaction,
 };
 

@@ -1,17 +1,17 @@
-//! What can go wrong in the database, and whether it may pass by itself.
+//! What can go wrong in the database, and whether it is transient.
 
 use model::WrongState;
 use sea_orm::{DbErr, RuntimeErr};
 
 use crate::cipher::CipherError;
 
-/// What the store answers.
+/// The result of a call to the store.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 /// Why the store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// There is no such thing, or it is another tenant's.
+    /// It does not exist, or is another tenant's.
     #[error("{0}")]
     NotFound(String),
     /// It exists already or is in use.
@@ -20,56 +20,57 @@ pub enum StoreError {
     /// A call with this idempotency key was answered already; see [`crate::Store::idempotent_answer`].
     #[error("the call was answered already")]
     AlreadyAnswered,
-    /// The key has as many tasks as it may have.
+    /// The access key has as many unfinished tasks as its quota allows.
     #[error("{0}")]
     OverQuota(String),
-    /// The claim was lost: the work was given to another worker, or the task ended without it.
+    /// The claim was lost: its fence no longer holds, because the lease ran out and the work was released,
+    /// or the task ended without its worker.
     #[error("the claim was lost")]
     Fenced,
-    /// The task's state does not allow it.
+    /// The state of the task does not allow it.
     #[error(transparent)]
     WrongState(#[from] WrongState),
-    /// A secret could not be sealed or opened.
+    /// A secret could not be encrypted or decrypted.
     #[error(transparent)]
     Secret(#[from] CipherError),
     /// The database failed.
     #[error("database: {0}")]
     Database(#[from] DbErr),
-    /// A row does not hold what it must.
+    /// A row holds what this program cannot have written.
     #[error("corrupt row: {0}")]
     Corrupt(String),
 }
 
 impl StoreError {
-    /// Whether the same call may succeed later: the database was away or busy.
+    /// Whether the same call may succeed later: the database was unreachable or busy.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Database(DbErr::ConnectionAcquire(_) | DbErr::Conn(_)) => true,
             Self::Database(
                 DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error)),
-            ) => may_pass(error),
+            ) => is_transient(error),
             _ => false,
         }
     }
 }
 
-fn may_pass(error: &sqlx::Error) -> bool {
+fn is_transient(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => true,
-        sqlx::Error::Database(error) => error.code().is_some_and(|code| code_may_pass(&code)),
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| is_transient_code(&code)),
         _ => false,
     }
 }
 
-/// PostgreSQL's classes 08 (connection), 40 (rollback), 53 (resources) and 57 (intervention);
-/// SQLite's 5 (busy), 6 (locked), 10 (I/O failed) and 13 (disk full), whose extended codes keep them
-/// in the low byte.
-fn code_may_pass(code: &str) -> bool {
-    let sqlstate = code.len() == 5 && ["08", "40", "53", "57"].iter().any(|class| code.starts_with(class));
-    sqlstate
-        || code
-            .parse::<u32>()
-            .is_ok_and(|code| code.to_string().len() < 5 && matches!(code & 0xff, 5 | 6 | 10 | 13))
+/// Transient: SQLSTATE classes 08 (connection exception), 40 (transaction rollback), 53 (insufficient
+/// resources) and 57 (operator intervention) of PostgreSQL; result codes 5 (BUSY), 6 (LOCKED), 10 (IOERR)
+/// and 13 (FULL) of SQLite, also as the low byte of its extended codes.
+fn is_transient_code(code: &str) -> bool {
+    // a SQLSTATE has five characters, a code of SQLite at most four digits
+    if code.len() == 5 {
+        return ["08", "40", "53", "57"].iter().any(|class| code.starts_with(class));
+    }
+    code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 10 | 13))
 }
 
 #[cfg(test)]
@@ -87,7 +88,7 @@ mod tests {
     #[case("13", true)]
     #[case("778", true)]
     #[case("2067", false)]
-    fn codes(#[case] code: &str, #[case] passes: bool) {
-        assert_eq!(code_may_pass(code), passes);
+    fn codes(#[case] code: &str, #[case] is_transient: bool) {
+        assert_eq!(is_transient_code(code), is_transient);
     }
 }

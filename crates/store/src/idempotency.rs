@@ -9,7 +9,12 @@ use std::time::Duration;
 use model::{Secret, TenantId};
 use sea_orm::{ActiveValue::Set, ColumnTrait as _, EntityTrait as _, QueryFilter as _, SqlErr};
 
-use crate::{Result, Store, StoreError, entities::answer, transaction::WriteTransaction};
+use crate::{
+    entities::answer,
+    error::{Result, StoreError},
+    store::Store,
+    transaction::WriteTransaction,
+};
 
 /// How long an answer is given again.
 const ANSWER_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
@@ -39,7 +44,7 @@ impl Store {
             .one(self.database())
             .await?;
         let Some(row) = row else { return Ok(None) };
-        let answer = self.cipher().open("answer", &row_id(tenant, key), &row.answer)?;
+        let answer = self.cipher().decrypt("answer", &row_id(tenant, key), &row.answer)?;
         Ok(Some(IdempotentAnswer { tenant: tenant.clone(), key: row.key, digest: row.digest, answer }))
     }
 
@@ -74,7 +79,7 @@ impl Store {
             tenant_id: Set(tenant.to_string()),
             key: Set(key.clone()),
             digest: Set(digest.clone()),
-            answer: Set(self.cipher().seal("answer", &row_id(tenant, key), answer)?),
+            answer: Set(self.cipher().encrypt("answer", &row_id(tenant, key), answer)?),
             created: Set(now.as_millis()),
         };
         let inserted = answer::Entity::insert(row).exec_without_returning(&tx.db).await;

@@ -16,10 +16,11 @@ use sea_orm::{
 };
 
 use crate::{
-    Result, Store, StoreError,
     callbacks::release::release_callbacks_of,
     convert,
     entities::{callback, job},
+    error::{Result, StoreError},
+    store::Store,
     tasks,
     transaction::WriteTransaction,
 };

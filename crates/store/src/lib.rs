@@ -1,10 +1,10 @@
-//! The database: what is kept, and what happens together.
+//! The database, SQLite or PostgreSQL: what is stored, and what happens in one transaction.
 //!
 //! Cast: a task has a job while it is unfinished; a worker claims the job with a lease and a fence;
 //! the task's end deletes the job and leaves a callback that is owed; every attempt to deliver the
-//! callback is kept. What always holds:
-//! - a change and what must follow from it are one transaction, and a decision is read inside the
-//!   transaction that acts on it;
+//! callback is stored. What always holds:
+//! - a change and what must follow from it are one transaction, and what a decision depends on is read
+//!   inside the transaction that acts on it;
 //! - whoever lost the fence writes nothing more: each write of a claim's holder checks it;
 //! - everything belongs to a tenant, and another tenant's id is [`StoreError::NotFound`].
 
@@ -22,6 +22,7 @@ mod fair_share;
 mod idempotency;
 mod jobs;
 mod migrations;
+mod page;
 mod quota;
 mod storages;
 mod store;
@@ -49,17 +50,9 @@ pub use drafts::{Draft, DraftReservation};
 pub use error::{Result, StoreError};
 pub use idempotency::IdempotentAnswer;
 pub use jobs::{Claim, QueueDepth};
+pub use page::Page;
 pub use quota::Quota;
 pub use store::{Compose, Store, StoreOptions};
 pub use task_lists::{TaskFilter, TaskPage};
 pub use templates::StoredTemplate;
 pub use wakeups::{TaskChanges, WokenQueues};
-
-/// The piece of a list that is wanted, newest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Page {
-    /// How many to skip.
-    pub offset: u64,
-    /// How many to give at most.
-    pub limit: u64,
-}

@@ -4,8 +4,9 @@ use model::TaskStatus;
 use sea_orm::{ColumnTrait as _, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QuerySelect as _};
 
 use crate::{
-    Result, Store, StoreError,
     entities::{access_key, task},
+    error::{Result, StoreError},
+    store::Store,
     transaction::WriteTransaction,
 };
 

@@ -1,5 +1,5 @@
-//! Storages: where output goes and who is told. What is no secret is one JSON column; each secret is
-//! sealed in a column of its own.
+//! Storages: where outputs go and who is notified. What is no secret is one JSON column; each secret is
+//! encrypted in a column of its own.
 
 use std::time::Duration;
 
@@ -17,22 +17,24 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    Cipher, CipherError, Result, Store, StoreError,
     callbacks::queue::queue_name,
+    cipher::Cipher,
     convert,
     entities::{callback, folder, storage, task},
+    error::{Result, StoreError},
+    store::Store,
 };
 
 impl Store {
     /// Adds a storage.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when there is one with this id, or its folder is or was another
-    /// tenant's.
+    /// [`StoreError::Conflict`] when there is one with this id, or its bucket is a folder that is or was
+    /// another tenant's.
     pub async fn add_storage(&self, storage: &Storage) -> Result<()> {
         let row = row(storage, self.cipher())?;
         let tx = self.transaction().await?;
-        take_folder(&tx.db, storage).await?;
+        assign_folder(&tx.db, storage).await?;
         let inserted = storage::Entity::insert(row).exec_without_returning(&tx.db).await;
         inserted.map_err(|error| match error.sql_err() {
             Some(SqlErr::UniqueConstraintViolation(_)) => {
@@ -65,7 +67,8 @@ impl Store {
         read(find(self.database(), tenant, id, None).await?, self.cipher())
     }
 
-    /// One storage, whoever's: for those who come with a link that was signed for it.
+    /// One storage, whichever tenant's it is. Only for requests that need no tenant because they come with
+    /// a link that was signed for this storage.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when there is none with this id.
@@ -75,28 +78,28 @@ impl Store {
         read(row, self.cipher())
     }
 
-    /// Replaces what is kept of a storage. What its receiver is owed follows it to the new address,
-    /// from the next attempt on; the bodies stay as they are.
+    /// Replaces a storage. Callbacks that are owed go to its new notify address from the next attempt on;
+    /// their bodies stay as they are.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when the tenant has none with this id, [`StoreError::Conflict`] when
-    /// its folder is or was another tenant's.
+    /// its bucket is a folder that is or was another tenant's.
     pub async fn update_storage(&self, storage: &Storage) -> Result<()> {
         let row = row(storage, self.cipher())?;
         let mut tx = self.transaction().await?;
-        take_folder(&tx.db, storage).await?;
+        assign_folder(&tx.db, storage).await?;
         find(&tx.db, &storage.tenant, &storage.id, Some(LockType::Update)).await?;
         storage::Entity::update_many()
             .set(storage::ActiveModel { id: NotSet, created: NotSet, ..row })
             .filter(storage::Column::Id.eq(storage.id.as_str()))
             .exec(&tx.db)
             .await?;
-        let receiver = queue_name(storage);
+        let queue = queue_name(storage);
         let moved = callback::Entity::update_many()
-            .col_expr(callback::Column::Receiver, Expr::value(receiver.as_str()))
+            .col_expr(callback::Column::Receiver, Expr::value(queue.as_str()))
             .filter(callback::Column::StorageId.eq(storage.id.as_str()))
             .filter(callback::Column::NextAttempt.is_not_null())
-            .filter(callback::Column::Receiver.ne(receiver.as_str()))
+            .filter(callback::Column::Receiver.ne(queue.as_str()))
             .exec(&tx.db)
             .await?;
         if moved.rows_affected > 0 {
@@ -105,8 +108,8 @@ impl Store {
         tx.commit().await
     }
 
-    /// Gives a storage another secret; the one it has signs as well until `until`, and the one
-    /// before that no more.
+    /// Gives a storage a new notify secret. The present one goes on signing beside it until `until`; a
+    /// still older one no longer signs.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when the tenant has none with this id.
@@ -139,11 +142,11 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when the tenant has none with this id, [`StoreError::Conflict`]
-    /// while a task of its is unfinished or a callback owed.
+    /// while one of its tasks is unfinished or one of its callbacks owed.
     pub async fn delete_storage(&self, tenant: &TenantId, id: &StorageId) -> Result<()> {
         let tx = self.transaction().await?;
         let row = find(&tx.db, tenant, id, Some(LockType::Update)).await?;
-        // in this order: a task that ends in between is seen as unfinished or as owing a callback
+        // tasks before callbacks: when a task ends between the two queries, its callback is seen
         let unfinished = task::Entity::find()
             .filter(task::Column::StorageId.eq(id.as_str()))
             .filter(task::Column::Finished.is_null())
@@ -164,7 +167,8 @@ impl Store {
     }
 }
 
-/// The row of a tenant's storage, locked where the database locks rows.
+/// The row of a tenant's storage; with `lock`, locked for the rest of the transaction (PostgreSQL; on
+/// SQLite a write transaction is alone anyway).
 pub(crate) async fn find(
     database: &impl ConnectionTrait,
     tenant: &TenantId,
@@ -179,27 +183,28 @@ pub(crate) async fn find(
     query.one(database).await?.ok_or_else(|| StoreError::NotFound(format!("there is no storage `{id}`")))
 }
 
-/// The service that a bucket is in, as far as the URIs of its objects do not say: the endpoint as it
-/// was given (empty: the vendor's own) and, at Azure, where containers of one name are in many
-/// accounts, the account.
-pub(crate) fn service(row: &storage::Model, cipher: &Cipher) -> Result<String> {
-    let Spec { kind, endpoint, .. } = convert::from_json("storage.spec", &row.spec)?;
+/// Identifies the object-store service that a bucket is in, as far as the URIs of its objects do not: by
+/// the endpoint as it was given (empty: the vendor's own) and, for Azure, where containers of one name are
+/// in many accounts, by a hash of the account.
+pub(crate) fn service_id(row: &storage::Model, cipher: &Cipher) -> Result<String> {
+    let StorageSpec { kind, endpoint, .. } = convert::from_json("storage.spec", &row.spec)?;
     if kind != StorageType::Azblob {
         return Ok(endpoint);
     }
-    let account = cipher.open("storage_ak", &row.id, &row.storage_ak)?;
+    let account = cipher.decrypt("storage_ak", &row.id, &row.storage_ak)?;
     Ok(format!("{:x}@{endpoint}", Sha256::digest(account.expose())))
 }
 
-/// Takes the folder of a storage on this server for its tenant, for good: what lies in it is theirs
-/// when the storage is deleted. Where the store itself tells customers apart there is none.
-async fn take_folder(database: &impl ConnectionTrait, storage: &Storage) -> Result<()> {
+/// Assigns the folder that is the bucket of a `file` storage to its tenant, for good: what lies in it
+/// stays the tenant's when the storage is deleted. Buckets in an object store need none of this: its
+/// credentials decide who has access.
+async fn assign_folder(database: &impl ConnectionTrait, storage: &Storage) -> Result<()> {
     if storage.kind != StorageType::File {
         return Ok(());
     }
     let (bucket, tenant) = (storage.bucket.as_str(), storage.tenant.as_str());
-    let taken = folder::ActiveModel { name: Set(bucket.to_owned()), tenant_id: Set(tenant.to_owned()) };
-    folder::Entity::insert(taken)
+    let row = folder::ActiveModel { name: Set(bucket.to_owned()), tenant_id: Set(tenant.to_owned()) };
+    folder::Entity::insert(row)
         .on_conflict(OnConflict::column(folder::Column::Name).do_nothing().to_owned())
         .exec_without_returning(database)
         .await?;
@@ -209,11 +214,13 @@ async fn take_folder(database: &impl ConnectionTrait, storage: &Storage) -> Resu
     }
 }
 
-const OLD_SECRET: &str = "old_notify_secret";
+/// The column of the former notify secret.
+const OLD_NOTIFY_SECRET: &str = "old_notify_secret";
 
-/// What is stored of a storage as it is; fields may be added, as long as they have a default.
+/// What of a storage is no secret, as it is stored as JSON. A field that is added needs a default, for the
+/// rows that are there already.
 #[derive(Serialize, Deserialize)]
-struct Spec {
+struct StorageSpec {
     kind: StorageType,
     name: String,
     region: String,
@@ -233,7 +240,7 @@ struct Spec {
 }
 
 fn row(storage: &Storage, cipher: &Cipher) -> Result<storage::ActiveModel> {
-    let spec = Spec {
+    let spec = StorageSpec {
         kind: storage.kind,
         name: storage.name.clone(),
         region: storage.region.clone(),
@@ -256,20 +263,25 @@ fn row(storage: &Storage, cipher: &Cipher) -> Result<storage::ActiveModel> {
         id: Set(id.to_owned()),
         tenant_id: Set(storage.tenant.to_string()),
         spec: Set(convert::to_json("storage.spec", &spec)?),
-        storage_ak: Set(cipher.seal("storage_ak", id, &storage.storage_ak)?),
-        storage_sk: Set(cipher.seal("storage_sk", id, &storage.storage_sk)?),
-        notify_secret: Set(cipher.seal("notify_secret", id, &storage.notify_secret)?),
-        old_notify_secret: Set(old.map(|(secret, _)| cipher.seal(OLD_SECRET, id, secret)).transpose()?),
+        storage_ak: Set(cipher.encrypt("storage_ak", id, &storage.storage_ak)?),
+        storage_sk: Set(cipher.encrypt("storage_sk", id, &storage.storage_sk)?),
+        notify_secret: Set(cipher.encrypt("notify_secret", id, &storage.notify_secret)?),
+        old_notify_secret: Set(old
+            .map(|(secret, _)| cipher.encrypt(OLD_NOTIFY_SECRET, id, secret))
+            .transpose()?),
         old_notify_secret_until: Set(old.map(|(_, until)| until.as_millis())),
         created: Set(storage.created.as_millis()),
     })
 }
 
 pub(crate) fn read(row: storage::Model, cipher: &Cipher) -> Result<Storage> {
-    let spec: Spec = convert::from_json("storage.spec", &row.spec)?;
-    let old = row.old_notify_secret.zip(convert::timestamp(row.old_notify_secret_until));
-    let old =
-        old.map(|(sealed, until)| Ok::<_, CipherError>((cipher.open(OLD_SECRET, &row.id, &sealed)?, until)));
+    let spec: StorageSpec = convert::from_json("storage.spec", &row.spec)?;
+    let old_notify_secret = match (&row.old_notify_secret, convert::timestamp(row.old_notify_secret_until)) {
+        (Some(encrypted), Some(until)) => {
+            Some((cipher.decrypt(OLD_NOTIFY_SECRET, &row.id, encrypted)?, until))
+        }
+        _ => None,
+    };
     Ok(Storage {
         id: convert::parse("storage.id", &row.id)?,
         tenant: convert::parse("storage.tenant_id", &row.tenant_id)?,
@@ -281,11 +293,11 @@ pub(crate) fn read(row: storage::Model, cipher: &Cipher) -> Result<Storage> {
         endpoint: spec.endpoint,
         path_style: spec.path_style,
         objects: spec.objects,
-        storage_ak: cipher.open("storage_ak", &row.id, &row.storage_ak)?,
-        storage_sk: cipher.open("storage_sk", &row.id, &row.storage_sk)?,
+        storage_ak: cipher.decrypt("storage_ak", &row.id, &row.storage_ak)?,
+        storage_sk: cipher.decrypt("storage_sk", &row.id, &row.storage_sk)?,
         notify: spec.notify,
-        notify_secret: cipher.open("notify_secret", &row.id, &row.notify_secret)?,
-        old_notify_secret: old.transpose()?,
+        notify_secret: cipher.decrypt("notify_secret", &row.id, &row.notify_secret)?,
+        old_notify_secret,
         notify_settings: NotifySettings {
             attempts: spec.notify_attempts,
             interval: Duration::from_millis(spec.notify_interval_ms),

@@ -11,11 +11,11 @@ use tokio::{
 };
 
 use crate::{
-    Result,
     caller::CallerContext,
     cipher::Cipher,
     connections::Connections,
     entities::storage,
+    error::Result,
     migrations::Migrator,
     storages,
     wakeups::{self, TaskChanges, Wakeups, WokenQueues},

@@ -1,8 +1,8 @@
-//! How many tasks there are: by tenant, day of creation, storage, template and status.
+//! Counts of tasks: by tenant, day of creation, storage, template and status.
 //!
-//! Triggers write a row for each change, in the transaction that makes it; nothing waits for a
-//! counter. Folding adds these rows to the counts, in one transaction, so that a reader who sees
-//! both tables at one moment always has the truth.
+//! Triggers insert a row into `task_change` for each change, in the transaction that makes it, so that
+//! writers never wait for the row of a counter. Folding moves these rows into `task_count`, in one
+//! transaction: whoever reads both tables in one snapshot always has the exact count.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +11,9 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait as _, Query, SelectStatement},
 };
 
-use crate::{Result, Store, convert, entities::task_change};
+use crate::{convert, entities::task_change, error::Result, store::Store};
 
-/// A day, in milliseconds.
-pub(crate) const DAY: i64 = 24 * 60 * 60 * 1000;
+pub(crate) const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
 
 const FOLD_POSTGRES: &[&str] = &[
     "WITH gone AS (DELETE FROM task_change RETURNING *) \
@@ -36,7 +35,7 @@ const FOLD_SQLITE: &[&str] = &[
 ];
 
 impl Store {
-    /// Adds up what changed, so that counting stays quick. To be called now and then.
+    /// Folds the changes into the counts, so that counting stays quick. To be called periodically.
     ///
     /// # Errors
     /// When the database fails.
@@ -54,33 +53,33 @@ impl Store {
     }
 }
 
-/// The days of which there are tasks, with their number, of those that were created from one day to
-/// another.
-pub(crate) async fn days(
+/// How many of the tasks that a condition selects were created on each day, from one day to another, both
+/// included; days are counted since the epoch. A day without any is left out.
+pub(crate) async fn count_by_day(
     database: &impl ConnectionTrait,
-    wanted: &Condition,
-    from: i64,
-    to: i64,
+    condition: &Condition,
+    from_day: i64,
+    to_day: i64,
 ) -> Result<BTreeMap<i64, u64>> {
     let mut days: BTreeMap<i64, i64> = BTreeMap::new();
-    for query in day_queries(wanted, from, to) {
+    for query in day_queries(condition, from_day, to_day) {
         for row in database.query_all(&query).await? {
             *days.entry(row.try_get("", "day")?).or_default() += row.try_get::<i64>("", "n")?;
         }
     }
-    days.retain(|_, n| *n != 0);
-    days.into_iter().map(|(day, n)| Ok((day, convert::number("task_count.n", n)?))).collect()
+    days.retain(|_, count| *count != 0);
+    days.into_iter().map(|(day, count)| Ok((day, convert::number("task_count.n", count)?))).collect()
 }
 
-/// The sums of the counts and of the changes since.
-pub(crate) fn day_queries(wanted: &Condition, from: i64, to: i64) -> [SelectStatement; 2] {
+/// The sums by day of the counts, and of the changes that are not folded into them yet.
+pub(crate) fn day_queries(condition: &Condition, from_day: i64, to_day: i64) -> [SelectStatement; 2] {
     ["task_count", "task_change"].map(|table| {
         Query::select()
             .column("day")
             .expr_as(Expr::col("n").sum().cast_as("bigint"), "n")
             .from(table)
-            .cond_where(wanted.clone())
-            .and_where(Expr::col("day").between(from, to))
+            .cond_where(condition.clone())
+            .and_where(Expr::col("day").between(from_day, to_day))
             .group_by_col("day")
             .take()
     })

@@ -1,28 +1,31 @@
 //! Lists of tasks, newest first, whose cost does not grow with the number of tasks.
 //!
-//! The counts of `counts` say on which days the wanted tasks were created. So the total is a sum,
-//! and a piece is read from the few days that it lies in, however far down the list it is. What a
-//! read costs at most is a day's tasks. Only batches and `custom_info` are not counted: they have an
-//! index, and few tasks each.
+//! SQL's OFFSET reads all rows that it skips. The counts of `task_counts` say how many of the tasks that a
+//! filter selects were created on each day: so the total is a sum, and a page is read from the few days
+//! that it lies in, however far down the list it is. At most, a list reads the tasks of one day more than
+//! its page. Batches and `custom_info` are not counted: they have an index, and few tasks each.
 
 use model::{BatchId, StorageId, Task, TaskStatus, TemplateName, TenantId, Timestamp};
 use sea_orm::{
-    ColumnTrait as _, Condition, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _, Select,
+    ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, PaginatorTrait as _, QueryFilter as _,
+    QueryOrder as _, QuerySelect as _, Select,
     sea_query::{Expr, ExprTrait as _, Func},
 };
 
 use crate::{
-    Page, Result, Store, convert,
+    convert,
     entities::task,
-    task_counts::{DAY, days},
+    error::Result,
+    page::Page,
+    store::Store,
+    task_counts::{DAY_MILLIS, count_by_day},
     tasks,
 };
 
-/// As much of `custom_info`, in characters, as its index holds.
-const INDEXED_INFO: usize = 200;
+/// How much of `custom_info` its index holds, in characters.
+const INDEXED_INFO_CHARS: usize = 200;
 
-/// Which tasks are wanted; what is none is not asked about.
+/// Which tasks to list; a field that is none does not restrict them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TaskFilter {
     /// Of this status.
@@ -37,121 +40,130 @@ pub struct TaskFilter {
     pub template_name: Option<TemplateName>,
     /// Of this batch.
     pub batch_id: Option<BatchId>,
-    /// With just this text, which is not empty.
+    /// With exactly this text, which is not empty.
     pub custom_info: Option<String>,
 }
 
-/// A piece of a list of tasks.
+/// One page of a list of tasks.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TaskPage {
-    /// How many there are in all.
+    /// How many tasks the filter matches in all.
     pub total: u64,
-    /// The piece, newest first.
+    /// The tasks of the page, newest first.
     pub tasks: Vec<Task>,
 }
 
-/// From when to when, in milliseconds, both included.
+/// A range of creation times, in milliseconds since the epoch, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Range {
+pub(crate) struct TimeRange {
     from: i64,
     to: i64,
 }
 
-/// A time in which so many of the wanted tasks were created.
+/// How many tasks that a filter selects were created in a range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Span {
-    range: Range,
-    n: u64,
+pub(crate) struct RangeCount {
+    range: TimeRange,
+    count: u64,
 }
 
-/// Where a piece of a list is.
+/// Where the tasks of a page are found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Piece {
-    pub(crate) range: Range,
-    /// How many of the range are newer than the piece.
+pub(crate) struct PageWindow {
+    /// The range that holds all of them.
+    pub(crate) range: TimeRange,
+    /// How many tasks of the range are newer than the page.
     offset: u64,
     limit: u64,
 }
 
 impl Store {
-    /// A piece of a tenant's tasks, newest first.
+    /// One page of a tenant's tasks, newest first.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn list_tasks(&self, tenant: &TenantId, filter: &TaskFilter, page: Page) -> Result<TaskPage> {
         let snapshot = self.snapshot().await?;
-        let spans = filter.spans(&snapshot, tenant).await?;
-        let rows = match piece(&spans, page) {
-            Some(piece) => filter.rows(tenant, piece).all(&snapshot).await?,
+        let counts = filter.range_counts(&snapshot, tenant).await?;
+        let rows = match locate_page(&counts, page) {
+            Some(window) => filter.select_window(tenant, window).all(&snapshot).await?,
             None => Vec::new(),
         };
         snapshot.commit().await?;
         let tasks = rows.into_iter().map(tasks::read).collect::<Result<_>>()?;
-        Ok(TaskPage { total: spans.iter().map(|span| span.n).sum(), tasks })
+        Ok(TaskPage { total: counts.iter().map(|counted| counted.count).sum(), tasks })
     }
 }
 
 impl TaskFilter {
-    /// When the wanted tasks were created, newest first.
-    pub(crate) async fn spans(
+    /// Ranges that together hold all tasks that the filter selects, newest first, with their counts: one
+    /// for each day; or the whole, when the filter is of a kind that is not counted by day.
+    pub(crate) async fn range_counts(
         &self,
-        database: &impl sea_orm::ConnectionTrait,
+        database: &impl ConnectionTrait,
         tenant: &TenantId,
-    ) -> Result<Vec<Span>> {
-        let range = self.range();
-        let mut parts = vec![(range, None)];
-        if self.is_counted() {
-            let days = days(database, &self.counted(tenant), range.from / DAY, range.to / DAY).await?;
-            parts = days.into_iter().rev().map(|(day, n)| range.part_of(day, n)).collect();
+    ) -> Result<Vec<RangeCount>> {
+        let whole = self.range();
+        if !self.is_counted() {
+            let count = self.select(tenant, whole).count(database).await?;
+            return Ok(vec![RangeCount { range: whole, count }]);
         }
-        let mut spans = Vec::with_capacity(parts.len());
-        for (range, n) in parts {
-            let n = match n {
-                Some(n) => n,
-                None => self.wanted(tenant, range).count(database).await?,
+        let (from_day, to_day) = (whole.from / DAY_MILLIS, whole.to / DAY_MILLIS);
+        let days = count_by_day(database, &self.counted_condition(tenant), from_day, to_day).await?;
+        let mut counts = Vec::with_capacity(days.len());
+        for (day, count_of_day) in days.into_iter().rev() {
+            let day = TimeRange::of_day(day);
+            let range = whole.intersection(day);
+            let count = if range == day {
+                count_of_day
+            } else {
+                // a day that is cut by the filter's start or end
+                self.select(tenant, range).count(database).await?
             };
-            spans.push(Span { range, n });
+            counts.push(RangeCount { range, count });
         }
-        Ok(spans)
+        Ok(counts)
     }
 
-    /// The tasks of a piece.
-    pub(crate) fn rows(&self, tenant: &TenantId, piece: Piece) -> Select<task::Entity> {
-        self.wanted(tenant, piece.range)
+    /// The query for the tasks of a page.
+    pub(crate) fn select_window(&self, tenant: &TenantId, window: PageWindow) -> Select<task::Entity> {
+        self.select(tenant, window.range)
             .order_by_desc(task::Column::Created)
             .order_by_desc(task::Column::Id)
-            .offset(piece.offset)
-            .limit(piece.limit)
+            .offset(window.offset)
+            .limit(window.limit)
     }
 
-    /// The tasks of a time.
-    pub(crate) fn wanted(&self, tenant: &TenantId, range: Range) -> Select<task::Entity> {
+    /// The query for the tasks that were created in a range.
+    pub(crate) fn select(&self, tenant: &TenantId, range: TimeRange) -> Select<task::Entity> {
         use task::Column;
-        let mut wanted = self
-            .counted(tenant)
+        let mut condition = self
+            .counted_condition(tenant)
             .add(Column::Created.between(range.from, range.to))
             .add_option(self.batch_id.as_ref().map(|id| Column::BatchId.eq(id.as_str())));
         if let Some(info) = &self.custom_info {
             let info = convert::without_nul(info);
-            let beginning: String = info.chars().take(INDEXED_INFO).collect();
+            let beginning: String = info.chars().take(INDEXED_INFO_CHARS).collect();
+            // the expressions of the partial index, as literals: with bound parameters neither database
+            // sees that the index fits
             let substr = Func::cust("substr").arg(Expr::col("custom_info")).arg(Expr::cust("1"));
-            let substr = substr.arg(Expr::cust(INDEXED_INFO.to_string()));
-            wanted = wanted
-                // said as they stand, so that the index is seen to fit
+            let substr = substr.arg(Expr::cust(INDEXED_INFO_CHARS.to_string()));
+            condition = condition
                 .add(Expr::cust("custom_info <> ''"))
                 .add(Expr::expr(substr).eq(beginning))
                 .add(Column::CustomInfo.eq(info));
         }
-        task::Entity::find().filter(wanted)
+        task::Entity::find().filter(condition)
     }
 
-    /// Whether the counts can tell how many are wanted.
+    /// Whether `task_counts` can tell how many tasks the filter selects.
     fn is_counted(&self) -> bool {
         self.batch_id.is_none() && self.custom_info.is_none()
     }
 
-    /// What tasks and their counts have in common; the columns have the same names.
-    pub(crate) fn counted(&self, tenant: &TenantId) -> Condition {
+    /// The part of the filter that tasks are counted by. It fits the table `task` and the tables of its
+    /// counts, whose columns have the same names.
+    pub(crate) fn counted_condition(&self, tenant: &TenantId) -> Condition {
         Condition::all()
             .add(Expr::col("tenant_id").eq(tenant.as_str()))
             .add_option(self.status.map(|status| Expr::col("status").eq(status.as_str())))
@@ -159,39 +171,47 @@ impl TaskFilter {
             .add_option(self.template_name.as_ref().map(|name| Expr::col("template_name").eq(name.as_str())))
     }
 
-    fn range(&self) -> Range {
-        let millis = |moment: Option<Timestamp>, or| Ord::max(moment.map_or(or, Timestamp::as_millis), 0);
-        Range { from: millis(self.start, 0), to: millis(self.end, i64::MAX) }
-    }
-}
-
-impl Range {
-    /// The part of a day that is in the range, and how many tasks that is: `n`, if it is all of it.
-    fn part_of(self, day: i64, n: u64) -> (Self, Option<u64>) {
-        let (first, last) = (day * DAY, day * DAY + (DAY - 1));
-        let part = Self { from: Ord::max(self.from, first), to: Ord::min(self.to, last) };
-        (part, (part == Self { from: first, to: last }).then_some(n))
-    }
-}
-
-/// Where a page is among the spans; none when it is beyond them.
-pub(crate) fn piece(spans: &[Span], page: Page) -> Option<Piece> {
-    let mut offset = page.offset;
-    let begins = spans.iter().position(|span| {
-        let before = span.n <= offset;
-        offset -= if before { span.n } else { 0 };
-        !before
-    })?;
-    let to = spans[begins].range.to;
-    let (mut from, mut found) = (to, 0);
-    for span in &spans[begins..] {
-        from = span.range.from;
-        found += span.n;
-        if found >= offset + page.limit {
-            break;
+    fn range(&self) -> TimeRange {
+        TimeRange {
+            from: Ord::max(self.start.map_or(0, Timestamp::as_millis), 0),
+            to: Ord::max(self.end.map_or(i64::MAX, Timestamp::as_millis), 0),
         }
     }
-    Some(Piece { range: Range { from, to }, offset, limit: page.limit })
+}
+
+impl TimeRange {
+    /// A day, which is counted since the epoch.
+    fn of_day(day: i64) -> Self {
+        let first = day * DAY_MILLIS;
+        Self { from: first, to: first + (DAY_MILLIS - 1) }
+    }
+
+    fn intersection(self, other: Self) -> Self {
+        Self { from: Ord::max(self.from, other.from), to: Ord::min(self.to, other.to) }
+    }
+}
+
+/// Finds the ranges that a page lies in; none when it is beyond the end of the list.
+pub(crate) fn locate_page(counts: &[RangeCount], page: Page) -> Option<PageWindow> {
+    let mut offset = page.offset;
+    let mut range: Option<TimeRange> = None;
+    let mut found = 0;
+    for counted in counts {
+        if let Some(range) = &mut range {
+            if found >= offset + page.limit {
+                break;
+            }
+            range.from = counted.range.from;
+        } else if counted.count <= offset {
+            // all of its tasks are newer than the page
+            offset -= counted.count;
+            continue;
+        } else {
+            range = Some(counted.range);
+        }
+        found += counted.count;
+    }
+    range.map(|range| PageWindow { range, offset, limit: page.limit })
 }
 
 #[cfg(test)]
@@ -200,39 +220,45 @@ mod tests {
 
     use super::*;
 
-    fn spans(counts: &[u64]) -> Vec<Span> {
-        let days: Vec<(i64, &u64)> = (0..).zip(counts.iter().rev()).collect();
-        let spans =
-            days.into_iter().map(|(day, &n)| Span { range: Range { from: day * DAY, to: day * DAY + 9 }, n });
-        spans.rev().collect()
+    /// One range for each count, newest first.
+    fn range_counts(counts: &[u64]) -> Vec<RangeCount> {
+        let mut ranges = Vec::new();
+        for (day, &count) in (0..).zip(counts.iter().rev()) {
+            let range = TimeRange { from: day * DAY_MILLIS, to: day * DAY_MILLIS + 9 };
+            ranges.push(RangeCount { range, count });
+        }
+        ranges.reverse();
+        ranges
     }
 
     proptest! {
-        /// Each task is named by its place in the list; its span is known.
+        /// Each task of the list is known by the range that it lies in.
         #[test]
         fn a_piece_holds_its_page_and_skips_what_is_before(
             counts in prop::collection::vec(1..9_u64, 0..9),
             offset in 0..80_u64,
             limit in 1..20_u64,
         ) {
-            let spans = spans(&counts);
-            let of_task: Vec<Range> =
-                spans.iter().flat_map(|span| std::iter::repeat_n(span.range, span.n as usize)).collect();
-            let page: Vec<Range> =
-                of_task.iter().copied().skip(offset as usize).take(limit as usize).collect();
-            match piece(&spans, Page { offset, limit }) {
+            let counts = range_counts(&counts);
+            let tasks: Vec<TimeRange> = counts
+                .iter()
+                .flat_map(|counted| std::iter::repeat_n(counted.range, counted.count as usize))
+                .collect();
+            let page: Vec<TimeRange> =
+                tasks.iter().copied().skip(offset as usize).take(limit as usize).collect();
+            match locate_page(&counts, Page { offset, limit }) {
                 None => prop_assert!(page.is_empty()),
-                Some(piece) => {
-                    let inside: Vec<Range> = of_task
+                Some(window) => {
+                    let inside: Vec<TimeRange> = tasks
                         .iter()
                         .copied()
-                        .filter(|task| piece.range.from <= task.from && task.to <= piece.range.to)
+                        .filter(|task| window.range.from <= task.from && task.to <= window.range.to)
                         .collect();
-                    let read: Vec<Range> =
-                        inside.iter().copied().skip(piece.offset as usize).take(limit as usize).collect();
+                    let read: Vec<TimeRange> =
+                        inside.iter().copied().skip(window.offset as usize).take(limit as usize).collect();
                     prop_assert_eq!(read, page);
-                    // nothing older than the page is looked at
-                    prop_assert!(piece.offset < 9 && inside.len() < 9 + 9 + limit as usize);
+                    // no range before the page or after it is read
+                    prop_assert!(window.offset < 9 && inside.len() < 9 + 9 + limit as usize);
                 }
             }
         }

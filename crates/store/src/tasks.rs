@@ -1,8 +1,8 @@
-//! Tasks: created together with their job, ended together with the callback that is owed; `lists` has
-//! their lists.
+//! Tasks: created together with their job, ended together with the callback that becomes owed. Lists of
+//! them are in `task_lists`.
 //!
-//! An unfinished task has just one job, an ended one none. Where rows are locked, the job's comes
-//! before the task's.
+//! An unfinished task has exactly one job, an ended one none. Where both rows are locked, the job's comes
+//! before the task's, so that no two transactions wait for each other.
 
 use model::{
     BatchId, Failure, Task, TaskEnd, TaskId, TaskSpec, TaskState, TaskStatus, TenantId, Timestamp, UploadId,
@@ -13,9 +13,11 @@ use sea_orm::{
 };
 
 use crate::{
-    Result, Store, StoreError, convert,
+    convert,
     entities::{job, storage, task},
+    error::{Result, StoreError},
     storages,
+    store::Store,
     transaction::WriteTransaction,
     uploads::upload_of,
 };
@@ -24,11 +26,12 @@ impl Store {
     /// Creates a pending task and its job.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] when its storage is not the tenant's, [`StoreError::Conflict`] when
-    /// another unfinished task writes to the same output.
+    /// [`StoreError::NotFound`] when its storage is not the tenant's, [`StoreError::OverQuota`] when
+    /// the caller may have no more tasks, [`StoreError::Conflict`] when another unfinished task writes to
+    /// the same output.
     pub async fn create_task(&self, task: &Task) -> Result<()> {
         let mut tx = self.transaction().await?;
-        // shared, so that it is not deleted meanwhile
+        // locked, shared, so that the storage is not deleted before the task is there
         let storage =
             storages::find(&tx.db, &task.tenant, &task.spec.storage_id, Some(LockType::Share)).await?;
         self.check_quota(&tx, 1).await?;
@@ -43,14 +46,15 @@ impl Store {
         storage: &storage::Model,
         tasks: &[Task],
     ) -> Result<()> {
-        let service = storages::service(storage, self.cipher())?;
-        self.use_uploads(tx, tasks).await?;
-        let access_key = self.caller_access_key();
-        let row =
-            |task| Ok(task::ActiveModel { access_key: Set(access_key.clone()), ..row(task, &service)? });
-        let rows = tasks.iter().map(row).collect::<Result<Vec<_>>>()?;
+        let service_id = storages::service_id(storage, self.cipher())?;
+        self.touch_uploads(tx, tasks).await?;
+        let caller = self.caller_access_key();
+        let mut rows = Vec::with_capacity(tasks.len());
+        for task in tasks {
+            rows.push(task::ActiveModel { access_key: Set(caller.clone()), ..task_row(task, &service_id)? });
+        }
         let inserted = task::Entity::insert_many(rows).exec_without_returning(&tx.db).await;
-        inserted.map_err(|error| clash(error, tasks))?;
+        inserted.map_err(|error| insert_or_update_error(error, tasks))?;
         self.enqueue(tx, tasks).await
     }
 
@@ -66,15 +70,15 @@ impl Store {
         read(row.ok_or_else(|| not_found(id))?)
     }
 
-    /// Ends an unfinished task as cancelled, at once: its job is gone, its callback owed, and a
-    /// worker that had it is fenced at its next write.
+    /// Ends an unfinished task as cancelled, at once: its job is deleted, its callback owed, and a worker
+    /// that has claimed it is fenced at its next write.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when the tenant has none with this id, [`StoreError::WrongState`]
     /// when it has ended.
     pub async fn cancel_task(&self, tenant: &TenantId, id: &TaskId) -> Result<Task> {
         let mut tx = self.transaction().await?;
-        // locked before the task, as everywhere
+        // the job's row is locked before the task's, as everywhere
         let job = job::Entity::find()
             .filter(job::Column::TaskId.eq(id.as_str()))
             .lock_exclusive()
@@ -86,12 +90,13 @@ impl Store {
         Ok(ended)
     }
 
-    /// Lets an ended task run again, as if it were new.
+    /// Makes an ended task run again, as if it were new.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when the tenant has none with this id or its storage is gone,
-    /// [`StoreError::WrongState`] when it has not ended, [`StoreError::Conflict`] when another
-    /// unfinished task writes to the same output by now.
+    /// [`StoreError::WrongState`] when it has not ended, [`StoreError::OverQuota`] when the caller may
+    /// have no more tasks, [`StoreError::Conflict`] when another unfinished task writes to the same output
+    /// by now.
     pub async fn retry_task(&self, tenant: &TenantId, id: &TaskId) -> Result<Task> {
         let mut tx = self.transaction().await?;
         let mut task = lock_task(&tx.db, tenant, id).await?;
@@ -99,62 +104,67 @@ impl Store {
         task.source = None;
         storages::find(&tx.db, tenant, &task.spec.storage_id, Some(LockType::Share)).await?;
         self.check_quota(&tx, 1).await?;
-        self.use_uploads(&tx, std::slice::from_ref(&task)).await?;
+        self.touch_uploads(&tx, std::slice::from_ref(&task)).await?;
         update(&mut tx, &task).await?;
         if let Some(key) = self.caller_access_key() {
-            let counted = task::ActiveModel { access_key: Set(Some(key)), ..Default::default() };
+            // it counts against the quota of whoever retries it
+            let changes = task::ActiveModel { access_key: Set(Some(key)), ..Default::default() };
             task::Entity::update_many()
-                .set(counted)
+                .set(changes)
                 .filter(task::Column::Id.eq(id.as_str()))
                 .exec(&tx.db)
                 .await?;
         }
         if let Some(batch) = &task.batch_id {
-            self.again_in_batch(&tx, batch).await?;
+            self.count_retry_in_batch(&tx, batch).await?;
         }
         self.enqueue(&mut tx, std::slice::from_ref(&task)).await?;
         tx.commit().await?;
         Ok(task)
     }
 
-    /// Deletes an ended task; the callbacks that tell of it stay.
+    /// Deletes an ended task; the callbacks about it stay.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when the tenant has none with this id, [`StoreError::WrongState`]
     /// when it has not ended, [`StoreError::Conflict`] while others of its batch are unfinished: the
-    /// callback of the batch will tell of it.
+    /// callback of the batch will be about it too.
     pub async fn delete_task(&self, tenant: &TenantId, id: &TaskId) -> Result<()> {
         let tx = self.transaction().await?;
         let task = lock_task(&tx.db, tenant, id).await?;
         task.state.may_be_deleted()?;
         if let Some(batch) = &task.batch_id
-            && self.is_unfinished(&tx, batch).await?
+            && self.is_batch_unfinished(&tx, batch).await?
         {
             let problem =
-                format!("the batch `{batch}` has unfinished tasks; its callback will tell of this one");
+                format!("the batch `{batch}` has unfinished tasks; its callback will be about this one too");
             return Err(StoreError::Conflict(problem));
         }
         task::Entity::delete_by_id(id.as_str()).exec(&tx.db).await?;
         tx.commit().await
     }
 
-    /// The end of a task, and all that follows: no job, and a callback where its storage wants one.
-    /// The task's row is locked. `busy` is its job, when a worker may still be at it.
+    /// Ends a task, whose row is locked, with all that follows: its job is deleted, its draft becomes an
+    /// output or is abandoned, and its callback is owed where its storage has a notify.
+    ///
+    /// `unaware_job` is the task's job when its worker, if it has one, does not know of this end yet and
+    /// may still be writing the output.
     pub(crate) async fn end_task(
         &self,
         tx: &mut WriteTransaction<'_>,
         mut task: Task,
         end: TaskEnd,
-        busy: Option<&job::Model>,
+        unaware_job: Option<&job::Model>,
     ) -> Result<Task> {
-        self.end_draft(tx, &task, &end, busy).await?;
+        self.end_draft(tx, &task, &end, unaware_job).await?;
         task.state = task.state.end(end, self.now())?;
         update(tx, &task).await?;
         job::Entity::delete_many().filter(job::Column::TaskId.eq(task.id.as_str())).exec(&tx.db).await?;
         let storage = storages::find(&tx.db, &task.tenant, &task.spec.storage_id, None).await?;
         let storage = storages::read(storage, self.cipher())?;
-        self.owe_end(tx, &storage, &task).await?;
-        self.use_uploads(tx, std::slice::from_ref(&task)).await?;
+        self.owe_callback_of_end(tx, &storage, &task).await?;
+        // an upload is kept for a while after the end, for a retry
+        self.touch_uploads(tx, std::slice::from_ref(&task)).await?;
         Ok(task)
     }
 }
@@ -164,11 +174,7 @@ fn not_found(id: &TaskId) -> StoreError {
 }
 
 /// A tenant's task, its row locked for the rest of the transaction.
-pub(crate) async fn lock_task(
-    database: &impl ConnectionTrait,
-    tenant: &TenantId,
-    id: &TaskId,
-) -> Result<Task> {
+async fn lock_task(database: &impl ConnectionTrait, tenant: &TenantId, id: &TaskId) -> Result<Task> {
     let row = task::Entity::find_by_id(id.as_str())
         .filter(task::Column::TenantId.eq(tenant.as_str()))
         .lock_exclusive()
@@ -177,31 +183,32 @@ pub(crate) async fn lock_task(
     read(row.ok_or_else(|| not_found(id))?)
 }
 
-/// The task of a job, its row locked for the rest of the transaction.
+/// The task that a job is for, its row locked for the rest of the transaction.
 pub(crate) async fn lock_task_of(database: &impl ConnectionTrait, job: &job::Model) -> Result<Task> {
     let row = task::Entity::find_by_id(&job.task_id).lock_exclusive().one(database).await?;
     read(row.ok_or_else(|| StoreError::Corrupt(format!("job {} has no task", job.id)))?)
 }
 
-/// Writes what changes in the course of a task.
+/// Writes a task's state and what is known of its source: all that changes while it is worked on.
 pub(crate) async fn update(tx: &mut WriteTransaction<'_>, task: &Task) -> Result<()> {
-    let changed = task::ActiveModel { source: Set(source(task)?), ..state_columns(&task.state)? };
+    let changes = task::ActiveModel { source: Set(source_json(task)?), ..state_row(&task.state)? };
     let updated = task::Entity::update_many()
-        .set(changed)
+        .set(changes)
         .filter(task::Column::Id.eq(task.id.as_str()))
         .exec(&tx.db)
         .await;
     tx.task_changed(&task.id);
-    updated.map_err(|error| clash(error, std::slice::from_ref(task)))?;
+    updated.map_err(|error| insert_or_update_error(error, std::slice::from_ref(task)))?;
     Ok(())
 }
 
-/// What it means when the row of one of these tasks is not unique.
-fn clash(error: sea_orm::DbErr, tasks: &[Task]) -> StoreError {
+/// The error when an insert or an update of these tasks failed. Unique are the ids, and the output places
+/// of a tenant's unfinished tasks.
+fn insert_or_update_error(error: sea_orm::DbErr, tasks: &[Task]) -> StoreError {
     match error.sql_err() {
-        // SQLite names the columns, PostgreSQL the index
-        Some(SqlErr::UniqueConstraintViolation(what))
-            if what.contains("output_place") || what.contains("task_output") =>
+        // SQLite's message names the columns, PostgreSQL's the index
+        Some(SqlErr::UniqueConstraintViolation(message))
+            if message.contains("output_place") || message.contains("task_output") =>
         {
             StoreError::Conflict(match tasks {
                 [task] => format!("another unfinished task writes to `{}`", task.output_uri),
@@ -215,7 +222,7 @@ fn clash(error: sea_orm::DbErr, tasks: &[Task]) -> StoreError {
     }
 }
 
-fn row(task: &Task, service: &str) -> Result<task::ActiveModel> {
+fn task_row(task: &Task, service_id: &str) -> Result<task::ActiveModel> {
     let spec = &task.spec;
     Ok(task::ActiveModel {
         id: Set(task.id.to_string()),
@@ -223,23 +230,25 @@ fn row(task: &Task, service: &str) -> Result<task::ActiveModel> {
         batch_id: Set(task.batch_id.as_ref().map(BatchId::to_string)),
         storage_id: Set(spec.storage_id.to_string()),
         template_name: Set(spec.template.template_name.to_string()),
-        output_place: Set(convert::without_nul(&format!("{service} {}", task.output_uri))),
+        output_place: Set(convert::without_nul(&format!("{service_id} {}", task.output_uri))),
         custom_info: Set(convert::without_nul(&spec.custom_info)),
         spec: Set(convert::to_json("task.spec", spec)?),
         output_uri: Set(convert::without_nul(&task.output_uri)),
         region: Set(convert::without_nul(&task.region)),
         created: Set(task.created.as_millis()),
-        source: Set(source(task)?),
+        source: Set(source_json(task)?),
         upload_id: Set(upload_of(task).map(UploadId::to_string)),
-        ..state_columns(&task.state)?
+        ..state_row(&task.state)?
     })
 }
 
-fn source(task: &Task) -> Result<Option<String>> {
+fn source_json(task: &Task) -> Result<Option<String>> {
     task.source.as_ref().map(|facts| convert::to_json("task.source", facts)).transpose()
 }
 
-fn state_columns(state: &TaskState) -> Result<task::ActiveModel> {
+/// The columns of a task's state. `outcome` holds by state: the facts of the output, the failure, or what
+/// the worker waits for.
+fn state_row(state: &TaskState) -> Result<task::ActiveModel> {
     let ended = state.ended();
     let outcome = match ended.map(|(_, end)| end) {
         Some(TaskEnd::Succeeded(facts)) => Some(convert::to_json("task.outcome", facts)?),

@@ -1,4 +1,4 @@
-//! The customers' own templates; the predefined ones are in `model`.
+//! Templates that tenants have added; the predefined ones are in `model`.
 
 use model::{Template, TemplateName, TenantId, Timestamp};
 use sea_orm::{
@@ -6,12 +6,17 @@ use sea_orm::{
     sea_query::Expr,
 };
 
-use crate::{Result, Store, StoreError, convert, entities::template};
+use crate::{
+    convert,
+    entities::template,
+    error::{Result, StoreError},
+    store::Store,
+};
 
-/// A template as it is kept.
+/// A template that a tenant has added.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredTemplate {
-    /// What it says.
+    /// How it transcodes.
     pub template: Template,
     /// When it was added.
     pub created: Timestamp,
@@ -41,7 +46,7 @@ impl Store {
         tx.commit().await
     }
 
-    /// Replaces a template as a whole; the moment it was added stays.
+    /// Replaces a template as a whole; when it was added stays.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when the tenant has none of this name.
@@ -84,7 +89,7 @@ impl Store {
         rows.into_iter().map(read).collect()
     }
 
-    /// Deletes a template. Tasks made with it have their copy.
+    /// Deletes a template. Tasks created with it have a copy of their own.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when the tenant has none of this name.

@@ -12,7 +12,7 @@ use sea_orm::{
 };
 use tokio::sync::MutexGuard;
 
-use crate::{Result, Store, wakeups::PendingWakeups};
+use crate::{error::Result, store::Store, wakeups::PendingWakeups};
 
 /// An open write transaction, and what its commit sets off.
 pub(crate) struct WriteTransaction<'a> {

@@ -1,5 +1,5 @@
-//! Uploads: files that customers sent, to be the inputs of tasks. The bytes lie in a folder; here is
-//! whose they are, and how long they are needed.
+//! Uploads: files that clients sent as inputs for tasks. The bytes lie in a folder of the server; the
+//! database has whose they are and when they were last used.
 
 use std::collections::BTreeSet;
 
@@ -10,25 +10,27 @@ use sea_orm::{
 };
 
 use crate::{
-    Result, Store, StoreError, convert,
+    convert,
     entities::{task, upload},
+    error::{Result, StoreError},
+    store::Store,
     transaction::WriteTransaction,
 };
 
 impl Store {
-    /// Adds an upload, whose bytes are there.
+    /// Adds an upload, whose bytes have been received.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn add_upload(&self, new: &Upload) -> Result<()> {
+    pub async fn add_upload(&self, upload: &Upload) -> Result<()> {
         let row = upload::ActiveModel {
-            id: Set(new.id.to_string()),
-            tenant_id: Set(new.tenant.to_string()),
-            name: Set(convert::without_nul(&new.name)),
-            size: Set(convert::number("upload.size", new.size)?),
-            host: Set(new.host.clone()),
-            created: Set(new.created.as_millis()),
-            used: Set(new.created.as_millis()),
+            id: Set(upload.id.to_string()),
+            tenant_id: Set(upload.tenant.to_string()),
+            name: Set(convert::without_nul(&upload.name)),
+            size: Set(convert::number("upload.size", upload.size)?),
+            host: Set(upload.host.clone()),
+            created: Set(upload.created.as_millis()),
+            used: Set(upload.created.as_millis()),
         };
         let tx = self.transaction().await?;
         upload::Entity::insert(row).exec_without_returning(&tx.db).await?;
@@ -55,7 +57,7 @@ impl Store {
         })
     }
 
-    /// Whether there is an upload with this id, whoever's.
+    /// Whether there is an upload with this id, of any tenant.
     ///
     /// # Errors
     /// When the database fails.
@@ -63,8 +65,8 @@ impl Store {
         Ok(upload::Entity::find_by_id(id.as_str()).one(self.database()).await?.is_some())
     }
 
-    /// Forgets the uploads that were last used before then and that no unfinished task needs; gives
-    /// their number.
+    /// Deletes the uploads that were last used before this moment and that no unfinished task needs.
+    /// Returns how many. Their bytes are deleted elsewhere.
     ///
     /// # Errors
     /// When the database fails.
@@ -75,17 +77,20 @@ impl Store {
             .filter(task::Column::Finished.is_null())
             .filter(task::Column::UploadId.is_not_null());
         let tx = self.transaction().await?;
-        let gone = upload::Entity::delete_many()
+        let deleted = upload::Entity::delete_many()
             .filter(upload::Column::Used.lt(before.as_millis()))
             .filter(upload::Column::Id.not_in_subquery(needed.into_query()))
             .exec(&tx.db)
             .await?;
         tx.commit().await?;
-        Ok(gone.rows_affected)
+        Ok(deleted.rows_affected)
     }
 
-    /// Says that the uploads these tasks have as inputs are used now.
-    pub(crate) async fn use_uploads(&self, tx: &WriteTransaction<'_>, tasks: &[Task]) -> Result<()> {
+    /// Marks the uploads that are inputs of these tasks, all of one tenant, as used now.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when the tenant has not got one of them, or no longer.
+    pub(crate) async fn touch_uploads(&self, tx: &WriteTransaction<'_>, tasks: &[Task]) -> Result<()> {
         for id in tasks.iter().filter_map(upload_of).collect::<BTreeSet<_>>() {
             let used = upload::Entity::update_many()
                 .col_expr(upload::Column::Used, Expr::value(self.now().as_millis()))

@@ -23,7 +23,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::{StoreError, convert};
+use crate::{convert, error::StoreError};
 
 const JOBS_CHANNEL: &str = "borealis_jobs";
 const CALLBACKS_CHANNEL: &str = "borealis_callbacks";

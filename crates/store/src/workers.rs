@@ -8,7 +8,7 @@ use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, EntityTrait as _, QueryFilter as _, sea_query::OnConflict,
 };
 
-use crate::{Result, Store, convert, entities::worker};
+use crate::{convert, entities::worker, error::Result, store::Store};
 
 impl Store {
     /// Records that a worker lives and how many tasks it runs at once, and deletes the workers whose last

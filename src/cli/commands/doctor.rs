@@ -249,7 +249,7 @@ async fn database(settings: &Settings) -> Finding {
 }
 
 /// Looks at the database: how many migrations a start would bring. Without a master key yet, any
-/// does while nothing is sealed.
+/// does while nothing is encrypted.
 async fn inspect(settings: &Settings) -> Result<usize, StoreError> {
     let key_file = settings.master_key_file();
     let cipher = match key_file.exists() {

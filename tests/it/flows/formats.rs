@@ -3,7 +3,7 @@
 
 use rstest::rstest;
 use serde_json::{Value, json};
-use store::testing::{Kind, database};
+use store::testing::{DatabaseKind, database};
 
 use super::{
     media_files::{clip, decodes, stream},
@@ -40,10 +40,10 @@ fn with(mut template: Value, fields: Value) -> Value {
 }
 
 #[rstest]
-#[case::sqlite(Kind::Sqlite)]
-#[case::postgres(Kind::Postgres)]
+#[case::sqlite(DatabaseKind::Sqlite)]
+#[case::postgres(DatabaseKind::Postgres)]
 #[tokio::test]
-async fn every_format_comes_out_as_its_template_says_and_is_told_once(#[case] kind: Kind) {
+async fn every_format_comes_out_as_its_template_says_and_is_told_once(#[case] kind: DatabaseKind) {
     let folder = tempfile::tempdir().expect("a folder");
     let input = std::fs::read(clip(folder.path(), 5)).expect("readable");
     let database = database(kind).await;

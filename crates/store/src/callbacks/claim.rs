@@ -9,7 +9,13 @@ use sea_orm::{
 };
 use serde::Serialize;
 
-use crate::{Result, Store, StoreError, convert, entities::storage, storages};
+use crate::{
+    convert,
+    entities::storage,
+    error::{Result, StoreError},
+    storages,
+    store::Store,
+};
 
 const CLAIMED_COLUMNS: &str =
     "id, storage_id, receiver, body, attempts, attempts_before, retry, created, next_attempt, fence";

@@ -3,7 +3,7 @@
 use model::Timestamp;
 use sea_orm::{ConnectionTrait as _, FromQueryResult, Statement};
 
-use crate::{Result, Store};
+use crate::{error::Result, store::Store};
 
 /// Loose index scan: a recursive query that jumps from one queue to the next through the index, so that
 /// its cost does not grow with the callbacks of each.

@@ -9,8 +9,11 @@ use sea_orm::{
 };
 
 use crate::{
-    Page, Result, Store, StoreError, convert,
+    convert,
     entities::{attempt, callback, callback_task},
+    error::{Result, StoreError},
+    page::Page,
+    store::Store,
 };
 
 /// Which callbacks to list; a field that is none does not restrict them.

@@ -4,9 +4,10 @@ use model::{CallbackId, CallbackStatus, Storage, Task};
 use sea_orm::{ActiveValue::Set, EntityTrait as _};
 
 use crate::{
-    Result, Store,
     callbacks::queue::queue_name,
     entities::{callback, callback_task},
+    error::Result,
+    store::Store,
     transaction::{OwedCallback, WriteTransaction},
 };
 

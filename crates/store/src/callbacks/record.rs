@@ -7,12 +7,13 @@ use sea_orm::{ConnectionTrait as _, Statement};
 use serde::Serialize;
 
 use crate::{
-    Result, Store,
     callbacks::{
         claim::CallbackClaim,
         json_rows::{CLAIM_HOLDS, Columns, column_list, from_json_rows},
     },
     convert,
+    error::Result,
+    store::Store,
     transaction::WriteTransaction,
 };
 

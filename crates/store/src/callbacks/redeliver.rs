@@ -9,7 +9,12 @@ use sea_orm::{
 };
 
 use crate::{
-    Result, Store, StoreError, callbacks::queue::queue_name, convert, entities::callback, storages,
+    callbacks::queue::queue_name,
+    convert,
+    entities::callback,
+    error::{Result, StoreError},
+    storages,
+    store::Store,
     transaction::WriteTransaction,
 };
 

@@ -8,13 +8,14 @@ use sea_orm::{
 use serde::Serialize;
 
 use crate::{
-    Result, Store,
     callbacks::{
         claim::CallbackClaim,
         json_rows::{CLAIM_HOLDS, Columns, from_json_rows},
     },
     convert,
     entities::callback,
+    error::Result,
+    store::Store,
     transaction::WriteTransaction,
 };
 

@@ -8,8 +8,9 @@ use sea_orm::{
 };
 
 use crate::{
-    Result, Store,
     entities::{attempt, callback, tenant},
+    error::Result,
+    store::Store,
 };
 
 /// Callbacks that one transaction deletes.

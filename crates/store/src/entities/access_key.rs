@@ -1,4 +1,4 @@
-//! Who may call.
+//! Access keys: who may call the API.
 
 use sea_orm::entity::prelude::*;
 
@@ -9,7 +9,7 @@ pub struct Model {
     pub access_key: String,
     pub tenant_id: String,
     pub role: String,
-    /// Argon2id, PHC form.
+    /// Argon2id, as a PHC string.
     pub secret_hash: String,
     pub created: i64,
 }

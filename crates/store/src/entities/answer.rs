@@ -1,4 +1,4 @@
-//! Answers that are given again to the same call.
+//! Answers to calls that came with an idempotency key; see [`crate::idempotency`].
 
 use sea_orm::entity::prelude::*;
 
@@ -7,11 +7,12 @@ use sea_orm::entity::prelude::*;
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub tenant_id: String,
-    /// The name that the client gave the call.
+    /// The idempotency key.
     #[sea_orm(primary_key, auto_increment = false)]
     pub key: String,
+    /// A hash of what was called.
     pub digest: Vec<u8>,
-    /// Sealed by [`crate::Cipher`].
+    /// Encrypted by [`crate::Cipher`].
     pub answer: Vec<u8>,
     pub created: i64,
 }

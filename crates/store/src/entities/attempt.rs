@@ -1,4 +1,4 @@
-//! One try to deliver a callback.
+//! Attempts to deliver callbacks.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Tasks that are told of together.
+//! Batches: tasks that are reported together in one callback.
 
 use sea_orm::entity::prelude::*;
 
@@ -8,7 +8,7 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: String,
     pub tenant_id: String,
-    /// How many of its tasks have not ended; at 0 it was told of, and counts no more.
+    /// How many of its tasks have not ended. At 0 its callback has become owed, and it counts no more.
     pub unfinished: i32,
 }
 

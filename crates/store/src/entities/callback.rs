@@ -1,4 +1,4 @@
-//! What a receiver is owed, or was told.
+//! Callbacks: owed, delivered or given up.
 
 use sea_orm::entity::prelude::*;
 
@@ -9,21 +9,21 @@ pub struct Model {
     pub id: String,
     pub tenant_id: String,
     pub storage_id: String,
-    /// Whose queue it stands in; see [`crate::receiver`].
+    /// The name of its queue; see [`crate::callbacks::queue`].
     pub receiver: String,
     pub status: String,
     /// The bytes that are sent, unchanged on every attempt.
     pub body: Vec<u8>,
     pub attempts: i32,
-    /// Those that were made when it became owed for the last time: they use up nothing.
+    /// Those of them that were made before it was redelivered: they do not count against the limit.
     pub attempts_before: i32,
-    /// Whether it was tried before: first attempts go first.
+    /// Whether it was tried before. First attempts are claimed apart from retries.
     pub retry: bool,
     pub created: i64,
-    /// When it is due: there just when it is owed, which the indexes rely on.
+    /// When the next attempt is due; set exactly while it is owed, which the partial indexes rely on.
     pub next_attempt: Option<i64>,
     pub delivered: Option<i64>,
-    /// Who has it; none when it can be claimed.
+    /// Who has claimed it; none when it can be claimed.
     pub worker: Option<String>,
     pub lease_until: Option<i64>,
     /// Grows with each claim.

@@ -1,4 +1,4 @@
-//! Which tasks a callback tells about, in order.
+//! Which tasks a callback is about, in order.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Outputs that were begun and are not, or not yet, those of a succeeded task.
+//! Drafts: outputs that were begun and do not belong, or not yet, to a succeeded task.
 
 use sea_orm::entity::prelude::*;
 
@@ -11,9 +11,9 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub place: String,
     pub storage_id: String,
-    /// Which objects are its, as JSON.
+    /// What tells which objects belong to it, as JSON.
     pub spec: String,
-    /// None while an unfinished task has it; else when nobody writes to it any more.
+    /// None while it belongs to an unfinished task; else from when on nobody writes to it any more.
     pub free_from: Option<i64>,
 }
 

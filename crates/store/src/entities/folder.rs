@@ -1,4 +1,5 @@
-//! Which tenant has a folder of this server; it stays theirs when no storage of it is left.
+//! Folders of the server that are buckets of `file` storages. Each is one tenant's, and stays so when its
+//! last storage is deleted.
 
 use sea_orm::entity::prelude::*;
 

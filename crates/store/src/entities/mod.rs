@@ -1,4 +1,4 @@
-//! The rows, one file for each table. Times are milliseconds since the epoch.
+//! The rows of tables, one file for each table. Times are milliseconds since the epoch.
 
 #![expect(unreachable_pub, reason = "the derive macros make public items and ask for public rows")]
 

@@ -1,4 +1,4 @@
-//! Where output goes. The secrets are sealed by [`crate::Cipher`].
+//! Storages: where outputs go. The secrets are encrypted by [`crate::Cipher`].
 
 use sea_orm::entity::prelude::*;
 
@@ -13,7 +13,7 @@ pub struct Model {
     pub storage_ak: Vec<u8>,
     pub storage_sk: Vec<u8>,
     pub notify_secret: Vec<u8>,
-    /// The one before, which signs as well until its time is over.
+    /// The former one, which signs beside it until the time in the next column.
     pub old_notify_secret: Option<Vec<u8>>,
     pub old_notify_secret_until: Option<i64>,
     pub created: i64,

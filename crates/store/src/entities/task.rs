@@ -1,4 +1,4 @@
-//! What is to be done, and what became of it.
+//! Tasks: what is to be done, and what became of it.
 
 use sea_orm::entity::prelude::*;
 
@@ -11,12 +11,12 @@ pub struct Model {
     pub batch_id: Option<String>,
     pub storage_id: String,
     pub template_name: String,
-    /// Endpoint and URI of the output: unique among a tenant's unfinished tasks, for storages may
-    /// share a bucket.
+    /// Where the output goes: the service that its bucket is in, and its URI. Unique among a tenant's
+    /// unfinished tasks, because two storages may share a bucket.
     pub output_place: String,
-    /// The key that the task counts for.
+    /// The access key whose quota the task counts against.
     pub access_key: Option<String>,
-    /// The upload that is its input.
+    /// The upload that is its input, if one is.
     pub upload_id: Option<String>,
     pub custom_info: String,
     /// JSON.
@@ -29,7 +29,7 @@ pub struct Model {
     pub started: Option<i64>,
     /// None while it is unfinished.
     pub finished: Option<i64>,
-    /// What came out, or why nothing did, or whom the worker waits for, as JSON.
+    /// By state: the facts of the output, the failure, or what the worker waits for; as JSON.
     pub outcome: Option<String>,
     /// What the input turned out to be, as JSON.
     pub source: Option<String>,

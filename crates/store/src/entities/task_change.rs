@@ -1,4 +1,4 @@
-//! What triggers saw change in the number of tasks, until it is folded into `task_count`.
+//! Changes of the numbers of tasks, inserted by triggers, until they are folded into `task_count`.
 
 use sea_orm::entity::prelude::*;
 
@@ -8,11 +8,12 @@ pub struct Model {
     #[sea_orm(primary_key)]
     pub id: i64,
     pub tenant_id: String,
+    /// The day on which the tasks were created, in days since the epoch.
     pub day: i64,
     pub storage_id: String,
     pub template_name: String,
     pub status: String,
-    /// Added when positive, gone when negative.
+    /// How many more tasks there are; negative for fewer.
     pub n: i64,
 }
 

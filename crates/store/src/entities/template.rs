@@ -1,4 +1,4 @@
-//! A customer's own way to transcode.
+//! Templates that tenants have added.
 
 use sea_orm::entity::prelude::*;
 
@@ -9,7 +9,7 @@ pub struct Model {
     pub tenant_id: String,
     #[sea_orm(primary_key, auto_increment = false)]
     pub name: String,
-    /// JSON.
+    /// The template as JSON.
     pub spec: String,
     pub created: i64,
 }

@@ -1,4 +1,4 @@
-//! Whom things belong to, and how far its share of the queue has come.
+//! Tenants: whom everything belongs to, and their virtual time in the queue.
 
 use sea_orm::entity::prelude::*;
 
@@ -8,7 +8,7 @@ pub struct Model {
     /// Its name.
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: String,
-    /// Virtual time: grows by one with each job it enqueues.
+    /// The virtual time of the last job it enqueued; see [`crate::fair_share`].
     pub vtime: i64,
 }
 

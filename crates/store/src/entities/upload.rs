@@ -1,4 +1,4 @@
-//! Files that were sent as inputs.
+//! Uploads: files that clients sent as inputs.
 
 use sea_orm::entity::prelude::*;
 
@@ -10,7 +10,7 @@ pub struct Model {
     pub tenant_id: String,
     pub name: String,
     pub size: i64,
-    /// The machine that took it.
+    /// The machine that received it and has its bytes.
     pub host: String,
     pub created: i64,
     /// When a task last needed it.

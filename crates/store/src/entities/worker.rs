@@ -1,4 +1,4 @@
-//! Processes that run tasks.
+//! Workers: processes that run tasks.
 
 use sea_orm::entity::prelude::*;
 
@@ -7,9 +7,9 @@ use sea_orm::entity::prelude::*;
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: String,
-    /// Tasks at once.
+    /// How many tasks it runs at once.
     pub capacity: i32,
-    /// When it last said that it lives.
+    /// Its last heartbeat.
     pub seen: i64,
 }
 

@@ -1,6 +1,7 @@
-//! The first schema: who may call, what is to be done, and who is told.
+//! The first schema: access keys, storages, templates, tasks with their jobs, callbacks with their attempts.
 //!
-//! JSON is text: it is read whole, and PostgreSQL's own types refuse or reorder some of it.
+//! JSON is in text columns: it is read as a whole, and PostgreSQL's own types for it refuse some values or
+//! reorder keys.
 
 use sea_orm_migration::{
     prelude::*,
@@ -73,7 +74,7 @@ fn template() -> TableCreateStatement {
         .take()
 }
 
-/// `storage_id` refers to nothing: ended tasks outlive their storage.
+/// `storage_id` is no foreign key: ended tasks outlive their storage.
 fn task() -> TableCreateStatement {
     Table::create()
         .table("task")
@@ -165,7 +166,7 @@ fn attempt() -> TableCreateStatement {
         .take()
 }
 
-/// A reference to the `id` of a table, whose rows take theirs with them.
+/// A foreign key to the `id` of a table; rows that refer to a deleted one are deleted with it.
 fn belongs_to(table: &'static str, column: &'static str, to: &'static str) -> ForeignKeyCreateStatement {
     ForeignKey::create().from(table, column).to(to, "id").on_delete(ForeignKeyAction::Cascade).take()
 }
@@ -181,7 +182,7 @@ fn indexes() -> Vec<IndexCreateStatement> {
     };
     let free = || Expr::col("worker").is_null();
     let leased = || Expr::col("lease_until").is_not_null();
-    // neither database can tell that a bound `status = ?` fits a partial index
+    // not `status = 'owed'`: neither database can tell that a bound `status = ?` fits a partial index
     let owed = || Expr::col("next_attempt").is_not_null();
     vec![
         index("storage_newest", "storage", &["tenant_id", "created"]),

@@ -1,5 +1,5 @@
-//! Delivery in groups: owed callbacks are found by receiver, a redelivery begins a new budget of
-//! attempts, a rotated secret signs on for a while, and a batch knows how many of its tasks are left.
+//! Delivery by queue: owed callbacks are found by the name of their queue; the attempts before a redelivery
+//! do not count; a rotated secret goes on signing for a while; a batch counts its unfinished tasks.
 
 use sea_orm_migration::{
     prelude::*,
@@ -41,7 +41,7 @@ fn batch() -> TableCreateStatement {
         .take()
 }
 
-/// Who can be sent to, and what is next for each.
+/// The queues with callbacks to send, and what is next in each.
 fn ready() -> IndexCreateStatement {
     let owed = Expr::col("next_attempt").is_not_null();
     Index::create()
@@ -55,6 +55,7 @@ fn ready() -> IndexCreateStatement {
         .take()
 }
 
+/// What each sender has claimed, and until when.
 fn claimed() -> IndexCreateStatement {
     Index::create()
         .name("callback_claimed")

@@ -1,8 +1,7 @@
-//! Lists that stay quick: an index for each filter, and counts that triggers keep in the transaction
-//! that changes them.
+//! Lists that stay quick: an index for each filter, and counts of tasks that triggers keep up to date.
 //!
-//! A change is a row of its own, so that writers never wait for one another; `counts` folds them
-//! now and then.
+//! A trigger inserts each change as a row of its own, so that writers never wait for one another;
+//! `task_counts` folds them into the counts.
 
 use sea_orm_migration::{
     prelude::*,
@@ -35,7 +34,7 @@ impl MigrationTrait for Migration {
     }
 }
 
-/// What tasks are counted by; `day` is that of their creation, in days since the epoch.
+/// What tasks are counted by; `day` is the day of creation, in days since the epoch.
 const KEY: [&str; 5] = ["tenant_id", "day", "storage_id", "template_name", "status"];
 
 fn counted(table: &'static str) -> TableCreateStatement {
@@ -56,10 +55,10 @@ const INDEXES: &[&str] = &[
     "CREATE INDEX task_change_tenant ON task_change (tenant_id)",
     "CREATE INDEX task_status ON task (tenant_id, status, created, id)",
     "CREATE INDEX task_storage ON task (tenant_id, storage_id, created, id)",
-    // of the two above, SQLite takes either, and one may hold nearly all tasks
+    // for both filters at once: SQLite would take either of the two above, and read nearly all tasks by it
     "CREATE INDEX task_storage_status ON task (tenant_id, storage_id, status, created, id)",
     "CREATE INDEX task_template ON task (tenant_id, template_name, created, id)",
-    // only its beginning: what PostgreSQL has room for in an index is less than a text may be
+    // only the beginning of the text: an index entry of PostgreSQL has less room than `custom_info` may need
     "CREATE INDEX task_custom_info ON task (tenant_id, substr(custom_info, 1, 200), created, id) \
      WHERE custom_info <> ''",
 ];

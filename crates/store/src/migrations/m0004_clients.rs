@@ -1,4 +1,4 @@
-//! What clients need: answers that are given again, uploads, tasks counted by key; and who works.
+//! Answers for idempotency keys, uploads, tasks counted by access key, and workers.
 
 use sea_orm_migration::{
     prelude::*,

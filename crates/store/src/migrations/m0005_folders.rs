@@ -1,5 +1,5 @@
-//! A folder of the server has an owner of its own, who stays when the last storage of it is deleted:
-//! what was written lies there still.
+//! A folder of the server belongs to a tenant, also after the last storage in it was deleted: what was
+//! written still lies there.
 
 use sea_orm_migration::{prelude::*, schema::text};
 

@@ -1,4 +1,4 @@
-//! Drafts: outputs that were begun, found again when nobody ended them.
+//! Drafts: outputs that were begun, so that those are found which nobody finished.
 
 use sea_orm_migration::{
     prelude::*,

@@ -1,4 +1,4 @@
-//! How the schema came to be, one file for each step. A step that was released never changes.
+//! Migrations of the schema, one file for each. One that was released never changes.
 
 use sea_orm_migration::prelude::*;
 

@@ -1,14 +1,14 @@
-//! A backlog of callbacks, made in one transaction.
+//! A backlog of owed callbacks, made in one transaction.
 
 use model::{Storage, Task};
 
-use crate::{Result, Store};
+use crate::{error::Result, store::Store};
 
-/// Owes each of these storages a callback about these tasks, in turn, until there are `count`.
+/// Makes `count` callbacks owed, each about all of these tasks, to the storages in turn.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn owe(store: &Store, storages: &[Storage], tasks: &[Task], count: usize) -> Result<()> {
+pub async fn owe_callbacks(store: &Store, storages: &[Storage], tasks: &[Task], count: usize) -> Result<()> {
     let mut tx = store.transaction().await?;
     for storage in storages.iter().cycle().take(count) {
         store.owe_callback(&mut tx, storage, tasks).await?;

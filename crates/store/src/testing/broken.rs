@@ -1,13 +1,13 @@
-//! Databases that fail.
+//! Databases that fail on purpose.
 
 use sea_orm::ConnectionTrait as _;
 
-use crate::{Result, Store};
+use crate::{error::Result, store::Store};
 
-/// Takes a table away that every call needs.
+/// Renames a table that every call needs.
 ///
 /// # Errors
-/// When the database fails already.
+/// When the database fails before.
 pub async fn break_tables(store: &Store) -> Result<()> {
     store.database().execute_unprepared("ALTER TABLE access_key RENAME TO lost").await?;
     Ok(())

@@ -1,19 +1,17 @@
-//! Rows in great number, made by the database itself.
+//! Rows in great number, made by one statement of the database itself.
 
 use model::{ErrorCode, Failure, OutputFacts, StorageId, Task, Template, TenantId};
 use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
 
-use crate::{Result, Store, convert};
+use crate::{convert, error::Result, store::Store, task_counts::DAY_MILLIS};
 
-/// On how many days they were created: that of the example, and those before it.
-pub const DAYS: i64 = 100;
+/// How many days the creation times of the tasks are spread over; the last is that of the example.
+pub const CREATION_DAYS: i64 = 100;
 
-const DAY: i64 = crate::task_counts::DAY;
-
-/// Of each thousand, 899 succeeded, 100 were cancelled, 1 failed; a quarter is of the other storage,
-/// each fiftieth made with the template `rare`, the first three are a batch, and each has a
-/// `custom_info` of its own.
-const FILL: &str = "\
+/// Of each thousand tasks 899 have succeeded, 100 were cancelled and 1 has failed; a quarter is of the
+/// other storage, each fiftieth made with the template `rare`, the first three are a batch, and each has
+/// a `custom_info` of its own.
+const INSERT_TASKS: &str = "\
     WITH RECURSIVE series(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < $1) \
     INSERT INTO task (id, tenant_id, batch_id, storage_id, template_name, output_place, custom_info, spec, \
         output_uri, region, created, status, progress, started, finished, outcome) \
@@ -28,11 +26,16 @@ const FILL: &str = "\
         CASE WHEN n % 10 = 9 THEN NULL WHEN n % 1000 = 5 THEN $9 ELSE $10 END \
     FROM series";
 
-/// Adds `count` ended tasks like the example, and brings counts and statistics up to date.
+/// Adds `count` ended tasks like the example, and brings counts and planner statistics up to date.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn fill(store: &Store, example: &Task, other: &StorageId, count: i64) -> Result<()> {
+pub async fn add_ended_tasks(
+    store: &Store,
+    example: &Task,
+    other_storage: &StorageId,
+    count: i64,
+) -> Result<()> {
     let spec = &example.spec;
     let facts = OutputFacts { duration: 30.0, size: 1 << 20, ..OutputFacts::default() };
     let failure = Failure::new(ErrorCode::InvalidInput, "no moov box");
@@ -41,16 +44,16 @@ pub async fn fill(store: &Store, example: &Task, other: &StorageId, count: i64) 
         count.into(),
         example.tenant.as_str().into(),
         spec.storage_id.as_str().into(),
-        other.as_str().into(),
+        other_storage.as_str().into(),
         spec.template.template_name.as_str().into(),
         convert::to_json("task.spec", spec)?.into(),
         example.created.as_millis().into(),
-        (DAYS * DAY).into(),
+        (CREATION_DAYS * DAY_MILLIS).into(),
         convert::to_json("task.outcome", &failure)?.into(),
         convert::to_json("task.outcome", &facts)?.into(),
     ];
     let backend = tx.db.get_database_backend();
-    tx.db.execute_raw(Statement::from_sql_and_values(backend, FILL, values)).await?;
+    tx.db.execute_raw(Statement::from_sql_and_values(backend, INSERT_TASKS, values)).await?;
     tx.commit().await?;
     store.fold_counts().await?;
     if backend == DbBackend::Postgres {
@@ -60,11 +63,11 @@ pub async fn fill(store: &Store, example: &Task, other: &StorageId, count: i64) 
     Ok(())
 }
 
-const TEMPLATES: &str = "\
+const INSERT_TEMPLATES: &str = "\
     WITH RECURSIVE series(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < $1) \
     INSERT INTO template (tenant_id, name, spec, created) SELECT $2, $3 || '-' || n, $4, n FROM series";
 
-/// Adds `count` templates that say what the example says; a number is added to its name.
+/// Adds `count` templates like the example; each has its name with a number.
 ///
 /// # Errors
 /// When the database fails.
@@ -77,6 +80,6 @@ pub async fn add_templates(store: &Store, tenant: &TenantId, example: &Template,
         convert::to_json("template.spec", example)?.into(),
     ];
     let backend = tx.db.get_database_backend();
-    tx.db.execute_raw(Statement::from_sql_and_values(backend, TEMPLATES, values)).await?;
+    tx.db.execute_raw(Statement::from_sql_and_values(backend, INSERT_TEMPLATES, values)).await?;
     tx.commit().await
 }

@@ -1,5 +1,5 @@
-//! PostgreSQL clusters for tests: the one that test processes share, and those that a test has for
-//! itself. PostgreSQL refuses to run as root, so that for root it runs as nobody.
+//! PostgreSQL clusters for tests: one that all test processes share, and those that a test has for
+//! itself. PostgreSQL refuses to run as root, so for root it runs as the user nobody.
 
 use std::{
     fs::{self, File},
@@ -12,23 +12,24 @@ use std::{
     sync::OnceLock,
 };
 
-const NOBODY: u32 = 65534;
+/// The user and the group nobody.
+const NOBODY_ID: u32 = 65534;
 
-/// Nothing is kept, so nothing is made durable.
-const SHARED: &str = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=400 \
-    -c shared_buffers=32MB";
+/// Options of the shared server: its data need not survive a crash, so nothing waits for the disk.
+const SHARED_OPTIONS: &str = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off \
+    -c max_connections=400 -c shared_buffers=32MB";
 
-/// The URL of the cluster, which is started when it does not run.
+/// The URL of the shared cluster, which is started when it does not run.
 pub(super) fn url() -> String {
-    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
-    let cluster = CLUSTER.get_or_init(Cluster::join);
+    static CLUSTER: OnceLock<SharedCluster> = OnceLock::new();
+    let cluster = CLUSTER.get_or_init(SharedCluster::join);
     cluster.server.url()
 }
 
-/// A cluster that nobody else uses, with the settings of a new installation: what is committed is on
-/// the disk. Stopped and removed when dropped.
+/// A cluster that nobody else uses, with PostgreSQL's own defaults: commits wait for the disk. Stopped and
+/// removed when dropped.
 #[derive(Debug)]
-pub struct OwnCluster(Server);
+pub struct OwnCluster(PostgresServer);
 
 impl OwnCluster {
     /// Makes one and starts it.
@@ -37,7 +38,7 @@ impl OwnCluster {
     /// When that is not possible.
     pub fn start() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder").keep();
-        let server = Server::of(folder, "");
+        let server = PostgresServer::of(folder, "");
         server.init();
         server.start();
         Self(server)
@@ -48,7 +49,7 @@ impl OwnCluster {
         self.0.url()
     }
 
-    /// Stops it, whatever its clients are at.
+    /// Stops it without waiting for its clients to disconnect.
     ///
     /// # Panics
     /// When it does not run.
@@ -76,27 +77,27 @@ impl OwnCluster {
 
 impl Drop for OwnCluster {
     fn drop(&mut self) {
-        // only tidiness
+        // best effort
         let _ = self.0.control().args(["stop", "-w", "-m", "immediate"]).status();
         let _ = fs::remove_dir_all(&self.0.folder);
     }
 }
 
-struct Cluster {
-    server: Server,
-    /// Locked as long as this process lives: the watchdog's sign of use.
+struct SharedCluster {
+    server: PostgresServer,
+    /// Locked, shared, as long as this process lives: so the watchdog sees that the cluster is in use.
     _in_use: File,
 }
 
-impl Cluster {
+impl SharedCluster {
     fn join() -> Self {
-        let folder = std::env::temp_dir().join(format!("borealis-test-postgres-{}", user()));
+        let folder = std::env::temp_dir().join(format!("borealis-test-postgres-{}", user_id()));
         fs::create_dir_all(&folder).expect("a folder for the cluster");
-        let server = Server::of(folder, SHARED);
+        let server = PostgresServer::of(folder, SHARED_OPTIONS);
         let open = |name| {
             let path = server.folder.join(name);
             let file = File::options().create(true).append(true).open(&path).expect("a lock file");
-            server.give_away(&path);
+            server.give_to_server(&path);
             file
         };
         let (lock, in_use) = (open("lock"), open("in-use"));
@@ -111,22 +112,23 @@ impl Cluster {
     }
 }
 
-fn user() -> u32 {
+fn user_id() -> u32 {
     fs::metadata("/proc/self").expect("the process's own folder").uid()
 }
 
 #[derive(Debug)]
-struct Server {
+struct PostgresServer {
     programs: PathBuf,
     folder: PathBuf,
-    /// As options of the server's program.
-    settings: &'static str,
-    root: bool,
+    /// Command-line options of the server.
+    options: &'static str,
+    /// Whether this process is root's.
+    is_root: bool,
 }
 
-impl Server {
-    fn of(folder: PathBuf, settings: &'static str) -> Self {
-        Self { programs: programs(), folder, settings, root: user() == 0 }
+impl PostgresServer {
+    fn of(folder: PathBuf, options: &'static str) -> Self {
+        Self { programs: programs(), folder, options, is_root: user_id() == 0 }
     }
 
     fn url(&self) -> String {
@@ -144,15 +146,15 @@ impl Server {
         ready.arg("-q").arg("-h").arg(&self.folder).status().is_ok_and(|status| status.success())
     }
 
-    /// To whom the server runs as.
-    fn give_away(&self, path: &Path) {
-        if self.root {
-            chown(path, Some(NOBODY), Some(NOBODY)).expect("root may give files away");
+    /// Makes the user that the server runs as the owner of a file.
+    fn give_to_server(&self, path: &Path) {
+        if self.is_root {
+            chown(path, Some(NOBODY_ID), Some(NOBODY_ID)).expect("root may give files away");
         }
     }
 
     fn init(&self) {
-        self.give_away(&self.folder);
+        self.give_to_server(&self.folder);
         if self.data().exists() {
             fs::remove_dir_all(self.data()).expect("what a killed cluster left can be removed");
         }
@@ -162,7 +164,7 @@ impl Server {
     }
 
     fn start(&self) {
-        let options = format!("-k {} -c listen_addresses= {}", self.folder.display(), self.settings);
+        let options = format!("-k {} -c listen_addresses= {}", self.folder.display(), self.options);
         run(self.control().args(["start", "-w", "-o", &options, "-l", "log"]));
     }
 
@@ -180,11 +182,11 @@ impl Server {
         control
     }
 
-    /// A program run as who may run PostgreSQL, in the cluster's folder.
+    /// A command in the cluster's folder, as a user that may run PostgreSQL.
     fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
-        let mut command = if self.root {
+        let mut command = if self.is_root {
             let mut command = Command::new("setpriv");
-            command.args([format!("--reuid={NOBODY}"), format!("--regid={NOBODY}")]);
+            command.args([format!("--reuid={NOBODY_ID}"), format!("--regid={NOBODY_ID}")]);
             command.arg("--clear-groups").arg(program);
             command
         } else {
@@ -201,7 +203,7 @@ fn run(command: &mut Command) {
     assert!(status.success(), "{command:?} failed");
 }
 
-/// Where the newest PostgreSQL's programs are.
+/// The folder of programs of the newest PostgreSQL that is installed as Debian does.
 fn programs() -> PathBuf {
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     versions

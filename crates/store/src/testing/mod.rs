@@ -2,7 +2,7 @@
 //!
 //! The server is the one that `BOREALIS_TEST_POSTGRES` names (a URL whose user may create
 //! databases), else a cluster in the temporary folder, which the first test starts, all test
-//! processes share, and a watchdog stops when nobody has used it for a minute.
+//! processes share, and which a watchdog stops when nobody has used it for a minute.
 
 mod backlog;
 mod broken;
@@ -10,11 +10,11 @@ mod bulk;
 mod cluster;
 mod plans;
 
-pub use backlog::owe;
+pub use backlog::owe_callbacks;
 pub use broken::{break_tables, close};
-pub use bulk::{DAYS, add_templates, fill};
+pub use bulk::{CREATION_DAYS, add_ended_tasks, add_templates};
 pub use cluster::OwnCluster;
-pub use plans::{claim_plan, list_plans, query_plan};
+pub use plans::{claim_plan, list_plans, task_plan};
 
 use std::process::{Command, Stdio};
 
@@ -22,12 +22,12 @@ use rand::Rng as _;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use tempfile::TempDir;
 
-/// Which database.
+/// The kind of database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A file.
+pub enum DatabaseKind {
+    /// SQLite, in a file.
     Sqlite,
-    /// A server.
+    /// PostgreSQL, on a server.
     Postgres,
 }
 
@@ -36,27 +36,27 @@ pub enum Kind {
 pub struct TestDatabase {
     /// As [`crate::StoreOptions`] takes it.
     pub url: String,
-    place: Place,
+    location: Location,
 }
 
 #[derive(Debug)]
-enum Place {
+enum Location {
     Folder(TempDir),
-    Server { url: String, name: String },
+    Server { url: String, database_name: String },
 }
 
 /// Makes an empty database.
 ///
 /// # Panics
-/// When it cannot be made; with how to install what is missing.
-pub async fn database(kind: Kind) -> TestDatabase {
+/// When it cannot be made; the message says how to install what is missing.
+pub async fn database(kind: DatabaseKind) -> TestDatabase {
     match kind {
-        Kind::Sqlite => {
+        DatabaseKind::Sqlite => {
             let folder = tempfile::tempdir().expect("a temporary folder");
             let url = format!("sqlite://{}?mode=rwc", folder.path().join("borealis.db").display());
-            TestDatabase { url, place: Place::Folder(folder) }
+            TestDatabase { url, location: Location::Folder(folder) }
         }
-        Kind::Postgres => match std::env::var("BOREALIS_TEST_POSTGRES") {
+        DatabaseKind::Postgres => match std::env::var("BOREALIS_TEST_POSTGRES") {
             Ok(server) => database_on(&server).await,
             Err(_) => database_on(&cluster::url()).await,
         },
@@ -74,26 +74,29 @@ pub async fn database_on(server: &str) -> TestDatabase {
     connection.execute(create).await.expect("a user that may create databases");
     let mut url = url::Url::parse(server).expect("a URL");
     url.set_path(&name);
-    TestDatabase { url: url.into(), place: Place::Server { url: server.to_owned(), name } }
+    TestDatabase {
+        url: url.into(),
+        location: Location::Server { url: server.to_owned(), database_name: name },
+    }
 }
 
 impl TestDatabase {
     /// The folder of the database's files, where it has one of its own.
     pub fn folder(&self) -> Option<&std::path::Path> {
-        match &self.place {
-            Place::Folder(folder) => Some(folder.path()),
-            Place::Server { .. } => None,
+        match &self.location {
+            Location::Folder(folder) => Some(folder.path()),
+            Location::Server { .. } => None,
         }
     }
 }
 
 impl Drop for TestDatabase {
     fn drop(&mut self) {
-        if let Place::Server { url, name } = &self.place {
-            let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
-            // only tidiness: where there is no psql, the database goes with its server
+        if let Location::Server { url, database_name } = &self.location {
+            let drop_database = format!("DROP DATABASE IF EXISTS {database_name} WITH (FORCE)");
+            // best effort: where psql is missing, the database is removed with its cluster
             let _ = Command::new("psql")
-                .args([url.as_str(), "--quiet", "--no-psqlrc", "--command", &drop])
+                .args([url.as_str(), "--quiet", "--no-psqlrc", "--command", &drop_database])
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())
                 .stderr(Stdio::null())

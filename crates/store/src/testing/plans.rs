@@ -1,4 +1,4 @@
-//! How the database means to answer: its plans, as texts.
+//! The query plans of the database, as texts.
 
 use model::{TaskId, TenantId};
 use sea_orm::{
@@ -7,14 +7,16 @@ use sea_orm::{
 };
 
 use crate::{
-    Page, Result, Store, TaskFilter,
     entities::task,
+    error::Result,
     jobs,
-    task_counts::{self, DAY},
-    task_lists,
+    page::Page,
+    store::Store,
+    task_counts::{self, DAY_MILLIS},
+    task_lists::{self, TaskFilter},
 };
 
-/// The plans of what a list is made of: the sums of the days, the count of a time, the piece.
+/// The plans of the queries that make a list: the sums by day, the count of a range, the page.
 ///
 /// # Errors
 /// When the database fails.
@@ -25,16 +27,16 @@ pub async fn list_plans(
     page: Page,
 ) -> Result<[String; 3]> {
     let backend = store.database().get_database_backend();
-    let [days, _] = task_counts::day_queries(&filter.counted(tenant), 0, i64::MAX / DAY);
-    let spans = filter.spans(store.database(), tenant).await?;
-    let piece = task_lists::piece(&spans, page).expect("the page is not beyond the list");
-    let counted = filter.wanted(tenant, piece.range).into_query();
+    let [days, _] = task_counts::day_queries(&filter.counted_condition(tenant), 0, i64::MAX / DAY_MILLIS);
+    let counts = filter.range_counts(store.database(), tenant).await?;
+    let window = task_lists::locate_page(&counts, page).expect("the page is not beyond the list");
+    let selected = filter.select(tenant, window.range).into_query();
     let mut count = Query::select();
-    count.expr(Expr::cust("COUNT(*)")).from_subquery(counted, "wanted");
+    count.expr(Expr::cust("COUNT(*)")).from_subquery(selected, "wanted");
     Ok([
         explain(store, backend.build(&days)).await?,
         explain(store, backend.build(&count)).await?,
-        explain(store, filter.rows(tenant, piece).build(backend)).await?,
+        explain(store, filter.select_window(tenant, window).build(backend)).await?,
     ])
 }
 
@@ -42,12 +44,12 @@ pub async fn list_plans(
 ///
 /// # Errors
 /// When the database fails.
-pub async fn query_plan(store: &Store, id: &TaskId) -> Result<String> {
+pub async fn task_plan(store: &Store, id: &TaskId) -> Result<String> {
     let query = task::Entity::find_by_id(id.as_str());
     explain(store, query.build(store.database().get_database_backend())).await
 }
 
-/// The plan of taking the next job.
+/// The plan of claiming the next job.
 ///
 /// # Errors
 /// When the database fails.
@@ -58,11 +60,11 @@ pub async fn claim_plan(store: &Store) -> Result<String> {
 }
 
 async fn explain(store: &Store, query: Statement) -> Result<String> {
-    let (word, column) = match query.db_backend {
+    let (keyword, column) = match query.db_backend {
         DbBackend::Postgres => ("EXPLAIN", "QUERY PLAN"),
         _ => ("EXPLAIN QUERY PLAN", "detail"),
     };
-    let query = Statement { sql: format!("{word} {}", query.sql), ..query };
+    let query = Statement { sql: format!("{keyword} {}", query.sql), ..query };
     let rows = store.database().query_all_raw(query).await?;
     let lines = rows.iter().map(|row| row.try_get::<String>("", column));
     Ok(lines.collect::<std::result::Result<Vec<_>, _>>()?.join("\n"))

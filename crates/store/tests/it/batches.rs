@@ -1,6 +1,6 @@
 //! Batches: all or none, and told of together, once.
 
-use borealis_store::{CallbackFilter, Page, Store, TaskFilter, testing::Kind};
+use borealis_store::{CallbackFilter, Page, Store, TaskFilter, testing::DatabaseKind};
 use model::{BatchId, Callback, Storage, Task};
 use rstest::rstest;
 
@@ -31,7 +31,7 @@ async fn finish_next(store: &Store, succeeds: bool) {
 #[rstest]
 #[tokio::test]
 async fn one_callback_when_the_last_ends_in_the_order_of_the_request(
-    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+    #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind,
 ) {
     let world = World::new(kind).await;
     let storage = world.add_storage().await;
@@ -67,7 +67,7 @@ async fn one_callback_when_the_last_ends_in_the_order_of_the_request(
 
 #[rstest]
 #[tokio::test]
-async fn all_or_none(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+async fn all_or_none(#[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind) {
     let world = World::new(kind).await;
     let storage = world.add_storage().await;
     let taken = world.create_task(&storage).await;
@@ -85,7 +85,9 @@ async fn all_or_none(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
 /// However many workers end the last tasks at the same moment, exactly one callback is owed.
 #[rstest]
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn the_last_two_at_the_same_moment_owe_one(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+async fn the_last_two_at_the_same_moment_owe_one(
+    #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind,
+) {
     let world = World::new(kind).await;
     let storage = world.add_storage().await;
     for round in 1..=10 {
@@ -103,7 +105,7 @@ async fn the_last_two_at_the_same_moment_owe_one(#[values(Kind::Sqlite, Kind::Po
 
 #[rstest]
 #[tokio::test]
-async fn a_thousand_tasks(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+async fn a_thousand_tasks(#[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind) {
     let world = World::new(kind).await;
     let storage = world.add_storage().await;
     let (id, tasks) = tasks(&world, &storage, 1000);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use borealis_store::{
     AttemptRecord, CallbackClaim, CallbackFilter, ClaimRequest, DueQueue, Page, Result, Store, StoreError,
-    testing::Kind,
+    testing::DatabaseKind,
 };
 use model::{
     Attempt, CallbackId, CallbackNext, CallbackStatus, NotifyPolicy, Secret, Storage, TaskId, TenantId,
@@ -83,7 +83,7 @@ pub(crate) async fn deliver(world: &World) {
 #[rstest]
 #[tokio::test]
 async fn an_end_owes_one_callback_with_the_task_as_it_ended(
-    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+    #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind,
 ) {
     let world = World::new(kind).await;
     let storage = world.add_storage().await;
@@ -108,7 +108,9 @@ async fn an_end_owes_one_callback_with_the_task_as_it_ended(
 
 #[rstest]
 #[tokio::test]
-async fn attempts_are_kept_and_say_what_comes_next(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+async fn attempts_are_kept_and_say_what_comes_next(
+    #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind,
+) {
     let world = World::new(kind).await;
     let storage = world.add_storage().await;
     world.ended_task(&storage).await;
@@ -139,7 +141,7 @@ async fn attempts_are_kept_and_say_what_comes_next(#[values(Kind::Sqlite, Kind::
 #[case(CallbackNext::Refused, CallbackStatus::Refused)]
 #[tokio::test]
 async fn some_are_never_sent_again(
-    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+    #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind,
     #[case] next: CallbackNext,
     #[case] status: CallbackStatus,
 ) {
@@ -158,7 +160,7 @@ async fn some_are_never_sent_again(
 #[rstest]
 #[tokio::test]
 async fn each_receiver_has_a_queue_of_first_attempts_and_one_of_retries(
-    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+    #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind,
 ) {
     let world = World::new(kind).await;
     let quick = world.add_storage().await;
@@ -216,7 +218,7 @@ async fn each_receiver_has_a_queue_of_first_attempts_and_one_of_retries(
 /// One transaction for many: those whose claim was lost are left out, and the others kept.
 #[rstest]
 #[tokio::test]
-async fn records_come_in_groups(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+async fn records_come_in_groups(#[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind) {
     let world = World::new(kind).await;
     let storage = world.add_storage().await;
     for _ in 0..4 {
@@ -257,7 +259,7 @@ async fn records_come_in_groups(#[values(Kind::Sqlite, Kind::Postgres)] kind: Ki
 #[rstest]
 #[tokio::test]
 async fn what_was_given_up_is_owed_again_with_a_new_budget(
-    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+    #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind,
 ) {
     let world = World::new(kind).await;
     let storage = world.add_storage().await;
@@ -297,7 +299,9 @@ async fn what_was_given_up_is_owed_again_with_a_new_budget(
 
 #[rstest]
 #[tokio::test]
-async fn what_is_owed_follows_the_storage(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+async fn what_is_owed_follows_the_storage(
+    #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind,
+) {
     let world = World::new(kind).await;
     let mut storage = world.add_storage().await;
     let task = world.ended_task(&storage).await;
@@ -324,7 +328,9 @@ async fn what_is_owed_follows_the_storage(#[values(Kind::Sqlite, Kind::Postgres)
 
 #[rstest]
 #[tokio::test]
-async fn what_is_not_owed_is_forgotten_in_time(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+async fn what_is_not_owed_is_forgotten_in_time(
+    #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind,
+) {
     let world = World::new(kind).await;
     let storage = world.add_storage().await;
     let told = world.ended_task(&storage).await;
@@ -352,7 +358,9 @@ async fn what_is_not_owed_is_forgotten_in_time(#[values(Kind::Sqlite, Kind::Post
 
 #[rstest]
 #[tokio::test]
-async fn a_dead_senders_callbacks_are_given_back(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+async fn a_dead_senders_callbacks_are_given_back(
+    #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind,
+) {
     let world = World::new(kind).await;
     let storage = world.add_storage().await;
     world.ended_task(&storage).await;
@@ -371,7 +379,9 @@ async fn a_dead_senders_callbacks_are_given_back(#[values(Kind::Sqlite, Kind::Po
 /// A sender that hung until its lease was gone learns it, even when it has the callback once more.
 #[rstest]
 #[tokio::test]
-async fn an_old_claim_of_the_same_sender_is_fenced(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+async fn an_old_claim_of_the_same_sender_is_fenced(
+    #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind,
+) {
     let world = World::new(kind).await;
     let storage = world.add_storage().await;
     world.ended_task(&storage).await;
@@ -387,7 +397,9 @@ async fn an_old_claim_of_the_same_sender_is_fenced(#[values(Kind::Sqlite, Kind::
 
 #[rstest]
 #[tokio::test]
-async fn lists_are_filtered_and_a_tenants_own(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+async fn lists_are_filtered_and_a_tenants_own(
+    #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind,
+) {
     let world = World::new(kind).await;
     let (storage, second) = (world.add_storage().await, world.add_storage().await);
     let first = world.ended_task(&storage).await;
@@ -425,7 +437,9 @@ async fn lists_are_filtered_and_a_tenants_own(#[values(Kind::Sqlite, Kind::Postg
 
 #[rstest]
 #[tokio::test]
-async fn eight_senders_never_have_the_same_callback(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+async fn eight_senders_never_have_the_same_callback(
+    #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind,
+) {
     let world = World::new(kind).await;
     let storage = world.add_storage().await;
     for _ in 0..30 {

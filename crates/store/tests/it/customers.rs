@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use borealis_store::{
     StoreError, hash_secret,
-    testing::{Kind, database},
+    testing::{DatabaseKind, database},
 };
 use model::{AccessKey, Format, Role, Secret, Storage, StorageType, Template, TenantId};
 use rstest::rstest;
@@ -17,7 +17,9 @@ fn other_tenant() -> TenantId {
 
 #[rstest]
 #[tokio::test]
-async fn a_key_is_found_by_its_public_half(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+async fn a_key_is_found_by_its_public_half(
+    #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind,
+) {
     let world = World::new(kind).await;
     let key = AccessKey {
         access_key: "AK".to_owned(),
@@ -38,7 +40,9 @@ async fn a_key_is_found_by_its_public_half(#[values(Kind::Sqlite, Kind::Postgres
 
 #[rstest]
 #[tokio::test]
-async fn a_folder_of_the_server_is_of_one_tenant(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+async fn a_folder_of_the_server_is_of_one_tenant(
+    #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind,
+) {
     let world = World::new(kind).await;
     let of = |tenant: &TenantId, kind: StorageType, bucket: &str| Storage {
         kind,
@@ -59,7 +63,7 @@ async fn a_folder_of_the_server_is_of_one_tenant(#[values(Kind::Sqlite, Kind::Po
 #[rstest]
 #[tokio::test]
 async fn a_folder_stays_its_tenants_when_no_storage_of_it_is_left(
-    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+    #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind,
 ) {
     let world = World::new(kind).await;
     let of = |tenant: &TenantId| Storage { kind: StorageType::File, ..storage(tenant, world.now()) };
@@ -72,7 +76,9 @@ async fn a_folder_stays_its_tenants_when_no_storage_of_it_is_left(
 
 #[rstest]
 #[tokio::test]
-async fn the_last_administrator_stays(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+async fn the_last_administrator_stays(
+    #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind,
+) {
     let world = World::new(kind).await;
     let store = &world.store;
     for (name, tenant, role) in [
@@ -100,7 +106,9 @@ async fn the_last_administrator_stays(#[values(Kind::Sqlite, Kind::Postgres)] ki
 
 #[rstest]
 #[tokio::test]
-async fn workers_are_counted_while_they_say_so(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+async fn workers_are_counted_while_they_say_so(
+    #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind,
+) {
     let world = World::new(kind).await;
     let (store, minute) = (&world.store, Duration::from_secs(60));
     let (first, second) = (crate::world::worker(), crate::world::worker());
@@ -118,7 +126,9 @@ async fn workers_are_counted_while_they_say_so(#[values(Kind::Sqlite, Kind::Post
 
 #[rstest]
 #[tokio::test]
-async fn storages_are_kept_whole_and_listed_newest_first(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+async fn storages_are_kept_whole_and_listed_newest_first(
+    #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind,
+) {
     let world = World::new(kind).await;
     let first = world.add_storage().await;
     world.clock.pass(Duration::from_millis(1));
@@ -139,7 +149,9 @@ async fn storages_are_kept_whole_and_listed_newest_first(#[values(Kind::Sqlite, 
 
 #[rstest]
 #[tokio::test]
-async fn templates_are_a_tenants_own(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+async fn templates_are_a_tenants_own(
+    #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind,
+) {
     let world = World::new(kind).await;
     let (store, tenant, now) = (&world.store, &world.tenant, world.now());
     let name: model::TemplateName = "mine".parse().expect("a name");
@@ -167,7 +179,7 @@ async fn templates_are_a_tenants_own(#[values(Kind::Sqlite, Kind::Postgres)] kin
 
 #[tokio::test]
 async fn no_secret_is_in_the_database_file_in_clear() {
-    let world = World::new(Kind::Sqlite).await;
+    let world = World::new(DatabaseKind::Sqlite).await;
     let storage = world.add_storage().await;
     world.ended_task(&storage).await;
     let folder = world.database.folder().expect("a folder");
@@ -185,11 +197,13 @@ async fn no_secret_is_in_the_database_file_in_clear() {
 
 #[rstest]
 #[tokio::test]
-async fn another_master_key_stops_the_start(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+async fn another_master_key_stops_the_start(
+    #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind,
+) {
     let database = database(kind).await;
     let world = World::new(kind).await;
     open(&database, &world.clock, [1; 32]).await.expect("opened");
-    let store = open(&database, &world.clock, [2; 32]).await.expect("nothing was sealed yet");
+    let store = open(&database, &world.clock, [2; 32]).await.expect("nothing was encrypted yet");
     store.add_storage(&storage(&world.tenant, world.now())).await.expect("added");
     let error = open(&database, &world.clock, [1; 32]).await.err().expect("refused");
     assert!(matches!(error, StoreError::Secret(_)), "{error}");
@@ -200,9 +214,9 @@ async fn another_master_key_stops_the_start(#[values(Kind::Sqlite, Kind::Postgre
 #[rstest]
 #[tokio::test]
 async fn processes_that_start_at_once_make_the_schema_once(
-    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+    #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind,
 ) {
-    let world = World::new(Kind::Sqlite).await;
+    let world = World::new(DatabaseKind::Sqlite).await;
     let database = database(kind).await;
     let stores = futures_of(4, |_| open(&database, &world.clock, [1; 32])).await;
     for store in stores {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use borealis_store::{Claim, Draft, DraftReservation, testing::Kind};
+use borealis_store::{Claim, Draft, DraftReservation, testing::DatabaseKind};
 use model::{Format, OutputPath, Storage, Task, TaskId, Template};
 use rstest::rstest;
 
@@ -28,7 +28,9 @@ async fn cancel(world: &World, task: &Task) {
 
 #[rstest]
 #[tokio::test]
-async fn a_success_ends_it_and_a_failure_leaves_it(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+async fn a_success_ends_it_and_a_failure_leaves_it(
+    #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind,
+) {
     let world = World::new(kind).await;
     let (storage, store) = (world.add_storage().await, &world.store);
     let claim = claimed(&world, &storage).await;
@@ -71,7 +73,9 @@ async fn a_success_ends_it_and_a_failure_leaves_it(#[values(Kind::Sqlite, Kind::
 
 #[rstest]
 #[tokio::test]
-async fn nobody_has_it_while_another_may_be_at_it(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+async fn nobody_has_it_while_another_may_be_at_it(
+    #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind,
+) {
     let world = World::new(kind).await;
     let (storage, store) = (world.add_storage().await, &world.store);
     let first = claimed(&world, &storage).await;

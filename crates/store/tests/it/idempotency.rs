@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use borealis_store::{CallerContext, IdempotentAnswer, Quota, Store, StoreError, TaskFilter, testing::Kind};
+use borealis_store::{
+    CallerContext, IdempotentAnswer, Quota, Store, StoreError, TaskFilter, testing::DatabaseKind,
+};
 use model::{Secret, TaskEnd, TenantId};
 use rstest::rstest;
 
@@ -23,7 +25,9 @@ fn answering(store: &Store, idempotent_answer: Option<IdempotentAnswer>) -> Stor
 
 #[rstest]
 #[tokio::test]
-async fn an_answer_is_kept_with_what_it_answers(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+async fn an_answer_is_kept_with_what_it_answers(
+    #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind,
+) {
     let world = World::new(kind).await;
     let storage = world.add_storage().await;
     let (store, tenant) = (&world.store, &world.tenant);
@@ -57,7 +61,9 @@ async fn an_answer_is_kept_with_what_it_answers(#[values(Kind::Sqlite, Kind::Pos
 
 #[rstest]
 #[tokio::test]
-async fn of_equal_calls_at_one_moment_one_is_done(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+async fn of_equal_calls_at_one_moment_one_is_done(
+    #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind,
+) {
     let world = World::new(kind).await;
     let storage = world.add_storage().await;
     let mut calls = tokio::task::JoinSet::new();
@@ -85,7 +91,9 @@ async fn of_equal_calls_at_one_moment_one_is_done(#[values(Kind::Sqlite, Kind::P
 
 #[rstest]
 #[tokio::test]
-async fn a_key_has_as_many_tasks_as_it_may(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+async fn a_key_has_as_many_tasks_as_it_may(
+    #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind,
+) {
     let world = World::new(kind).await;
     let storage = world.add_storage().await;
     let caller = |access_key: &str, running, queued| CallerContext {

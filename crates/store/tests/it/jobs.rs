@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use borealis_store::{QueueDepth, testing::Kind};
+use borealis_store::{QueueDepth, testing::DatabaseKind};
 use model::{ErrorCode, Priority, Stage, Storage, Task, TaskEnd, TaskState, TaskStatus, TenantId};
 use rstest::rstest;
 
@@ -11,7 +11,7 @@ use crate::world::{LEASE, World, is_fenced, storage, succeeded, worker};
 #[rstest]
 #[tokio::test]
 async fn a_claimed_task_works_and_its_progress_never_goes_back(
-    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+    #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind,
 ) {
     let world = World::new(kind).await;
     let storage = world.add_storage().await;
@@ -46,7 +46,9 @@ async fn a_claimed_task_works_and_its_progress_never_goes_back(
 
 #[rstest]
 #[tokio::test]
-async fn higher_priorities_go_first_then_the_older(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+async fn higher_priorities_go_first_then_the_older(
+    #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind,
+) {
     let world = World::new(kind).await;
     let storage = world.add_storage().await;
     let mut created = Vec::new();
@@ -85,7 +87,9 @@ async fn next(world: &World, count: usize) -> String {
 
 #[rstest]
 #[tokio::test]
-async fn a_flood_of_one_tenant_does_not_delay_another(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+async fn a_flood_of_one_tenant_does_not_delay_another(
+    #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind,
+) {
     let world = World::new(kind).await;
     let (a, b, c) =
         (storage_of(&world, "a").await, storage_of(&world, "b").await, storage_of(&world, "c").await);
@@ -108,7 +112,9 @@ async fn a_flood_of_one_tenant_does_not_delay_another(#[values(Kind::Sqlite, Kin
 
 #[rstest]
 #[tokio::test]
-async fn what_is_handed_back_counts_as_it_should(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+async fn what_is_handed_back_counts_as_it_should(
+    #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind,
+) {
     let world = World::new(kind).await;
     let storage = world.add_storage().await;
     let task = world.create_task(&storage).await;
@@ -143,7 +149,9 @@ async fn what_is_handed_back_counts_as_it_should(#[values(Kind::Sqlite, Kind::Po
 
 #[rstest]
 #[tokio::test]
-async fn a_task_that_outlives_ten_workers_ends(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+async fn a_task_that_outlives_ten_workers_ends(
+    #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind,
+) {
     let world = World::new(kind).await;
     let storage = world.add_storage().await;
     let poison = world.create_task(&storage).await;
@@ -165,7 +173,9 @@ async fn a_task_that_outlives_ten_workers_ends(#[values(Kind::Sqlite, Kind::Post
 
 #[rstest]
 #[tokio::test]
-async fn eight_workers_never_have_the_same_job(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+async fn eight_workers_never_have_the_same_job(
+    #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind,
+) {
     let world = World::new(kind).await;
     let storage = world.add_storage().await;
     flood(&world, &storage, 60).await;
@@ -195,7 +205,9 @@ async fn eight_workers_never_have_the_same_job(#[values(Kind::Sqlite, Kind::Post
 /// Two who end the same task at once: one does, the other learns it, and one callback is owed.
 #[rstest]
 #[tokio::test]
-async fn an_end_and_a_cancel_at_once_end_it_once(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+async fn an_end_and_a_cancel_at_once_end_it_once(
+    #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind,
+) {
     let world = World::new(kind).await;
     let storage = world.add_storage().await;
     for round in 1..=20 {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use borealis_store::{
     Page, TaskFilter,
-    testing::{Kind, claim_plan, fill, list_plans, query_plan},
+    testing::{DatabaseKind, add_ended_tasks, claim_plan, list_plans, task_plan},
 };
 use model::{BatchId, Storage, Task, TaskStatus, Timestamp};
 use rstest::rstest;
@@ -17,7 +17,7 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 #[rstest]
 #[tokio::test]
 async fn totals_and_pieces_are_those_of_a_look_at_every_task(
-    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+    #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind,
     #[values(false, true)] folded: bool,
 ) {
     let world = World::new(kind).await;
@@ -81,17 +81,19 @@ async fn compare(world: &World, tasks: &[Task], filter: &TaskFilter) {
 
 #[rstest]
 #[tokio::test]
-async fn every_list_and_every_claim_is_read_by_index(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+async fn every_list_and_every_claim_is_read_by_index(
+    #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind,
+) {
     let world = World::new(kind).await;
     let (storage, other) = (world.add_storage().await, world.add_storage().await);
     let example = world.task(&storage);
-    fill(&world.store, &example, &other.id, 20_000).await.expect("filled");
+    add_ended_tasks(&world.store, &example, &other.id, 20_000).await.expect("filled");
     for (index, filter) in filters(&storage, example.created) {
         let few = filter.batch_id.is_some() || filter.custom_info.is_some() || filter.status.is_some();
         let deep = Page { offset: if few { 0 } else { 15 }, limit: 20 };
         let plans = list_plans(&world.store, &world.tenant, &filter, deep).await.expect("explained");
         // PostgreSQL reads a small table as a whole, and says so
-        let small = kind == Kind::Postgres;
+        let small = kind == DatabaseKind::Postgres;
         assert!(small || by_index(&plans[0], "task_count"), "{filter:?}: {}", plans[0]);
         assert!(by_index(&plans[0], "task"), "{filter:?}: {}", plans[0]);
         for plan in &plans[1..] {
@@ -101,11 +103,11 @@ async fn every_list_and_every_claim_is_read_by_index(#[values(Kind::Sqlite, Kind
         let sorts = plans[2].contains("Sort") || plans[2].contains("TEMP B-TREE");
         assert!(!sorts || filter.batch_id.is_some(), "{filter:?}: {}", plans[2]);
     }
-    let one = query_plan(&world.store, &example.id).await.expect("explained");
+    let one = task_plan(&world.store, &example.id).await.expect("explained");
     assert!(by_index(&one, "task"), "{one}");
     let claim = claim_plan(&world.store).await.expect("explained");
     // PostgreSQL reads an empty queue as a whole
-    assert!(kind == Kind::Postgres || claim.contains("job_ready"), "{claim}");
+    assert!(kind == DatabaseKind::Postgres || claim.contains("job_ready"), "{claim}");
     assert!(by_index(&claim, "task"), "{claim}");
 }
 

@@ -4,7 +4,9 @@
 
 use std::time::Duration;
 
-use borealis_store::{CallbackFilter, Claim, Page, QueueDepth, StoreError, TaskFilter, testing::Kind};
+use borealis_store::{
+    CallbackFilter, Claim, Page, QueueDepth, StoreError, TaskFilter, testing::DatabaseKind,
+};
 use model::{Priority, Stage, Storage, TaskId, TaskStatus, Timestamp, WorkerId};
 use proptest::{prelude::*, test_runner::TestRunner};
 
@@ -84,7 +86,7 @@ struct Run {
 }
 
 impl Run {
-    async fn new(kind: Kind) -> Self {
+    async fn new(kind: DatabaseKind) -> Self {
         let world = World::new(kind).await;
         let storage = world.add_storage().await;
         let workers = (0..3).map(|_| worker()).collect();
@@ -326,7 +328,7 @@ impl Expected {
     }
 }
 
-fn check(kind: Kind, cases: u32) {
+fn check(kind: DatabaseKind, cases: u32) {
     let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let checked = TestRunner::new(config).run(&prop::collection::vec(event(), 1..60), |events| {
@@ -348,10 +350,10 @@ fn check(kind: Kind, cases: u32) {
 
 #[test]
 fn the_protocol_holds_on_sqlite() {
-    check(Kind::Sqlite, 40);
+    check(DatabaseKind::Sqlite, 40);
 }
 
 #[test]
 fn the_protocol_holds_on_postgres() {
-    check(Kind::Postgres, 8);
+    check(DatabaseKind::Postgres, 8);
 }

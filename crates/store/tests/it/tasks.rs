@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use borealis_store::{Page, QueueDepth, TaskFilter, testing::Kind};
+use borealis_store::{Page, QueueDepth, TaskFilter, testing::DatabaseKind};
 use model::{
     BatchId, Secret, SourceFacts, Stage, Storage, StorageType, Task, TaskId, TaskState, TaskStatus, TenantId,
 };
@@ -15,7 +15,7 @@ const ALL: Page = Page { offset: 0, limit: 1000 };
 #[rstest]
 #[tokio::test]
 async fn a_task_is_kept_as_it_was_created_and_as_it_ended(
-    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+    #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind,
 ) {
     let world = World::new(kind).await;
     let storage = world.add_storage().await;
@@ -43,7 +43,9 @@ async fn a_task_is_kept_as_it_was_created_and_as_it_ended(
 
 #[rstest]
 #[tokio::test]
-async fn another_tenants_task_is_not_found(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+async fn another_tenants_task_is_not_found(
+    #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind,
+) {
     let world = World::new(kind).await;
     let storage = world.add_storage().await;
     let task = world.create_task(&storage).await;
@@ -61,7 +63,9 @@ async fn another_tenants_task_is_not_found(#[values(Kind::Sqlite, Kind::Postgres
 
 #[rstest]
 #[tokio::test]
-async fn lists_are_filtered_and_paged_newest_first(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+async fn lists_are_filtered_and_paged_newest_first(
+    #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind,
+) {
     let world = World::new(kind).await;
     let (storage, second) = (world.add_storage().await, world.add_storage().await);
     let batch = BatchId::generate(world.now(), &mut rand::rng());
@@ -109,7 +113,9 @@ async fn lists_are_filtered_and_paged_newest_first(#[values(Kind::Sqlite, Kind::
 
 #[rstest]
 #[tokio::test]
-async fn two_unfinished_tasks_never_write_to_one_output(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+async fn two_unfinished_tasks_never_write_to_one_output(
+    #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind,
+) {
     let world = World::new(kind).await;
     let (storage, second) = (world.add_storage().await, world.add_storage().await);
     let to =
@@ -134,7 +140,7 @@ async fn two_unfinished_tasks_never_write_to_one_output(#[values(Kind::Sqlite, K
 #[rstest]
 #[tokio::test]
 async fn containers_of_one_name_in_two_accounts_are_two_places(
-    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+    #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind,
 ) {
     let world = World::new(kind).await;
     let in_account = |account: &'static str| {
@@ -155,7 +161,9 @@ async fn containers_of_one_name_in_two_accounts_are_two_places(
 
 #[rstest]
 #[tokio::test]
-async fn a_cancelled_task_ends_at_once_whoever_has_it(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+async fn a_cancelled_task_ends_at_once_whoever_has_it(
+    #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind,
+) {
     let world = World::new(kind).await;
     let storage = world.add_storage().await;
     let (store, tenant) = (&world.store, &world.tenant);
@@ -182,7 +190,9 @@ async fn a_cancelled_task_ends_at_once_whoever_has_it(#[values(Kind::Sqlite, Kin
 
 #[rstest]
 #[tokio::test]
-async fn a_retried_task_is_as_new_and_owes_again(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+async fn a_retried_task_is_as_new_and_owes_again(
+    #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind,
+) {
     let world = World::new(kind).await;
     let storage = world.add_storage().await;
     let (store, tenant) = (&world.store, &world.tenant);
@@ -206,7 +216,7 @@ async fn a_retried_task_is_as_new_and_owes_again(#[values(Kind::Sqlite, Kind::Po
 
 #[rstest]
 #[tokio::test]
-async fn a_storage_in_use_stays(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+async fn a_storage_in_use_stays(#[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind) {
     let world = World::new(kind).await;
     let storage = world.add_storage().await;
     let (store, tenant) = (&world.store, &world.tenant);
@@ -227,7 +237,9 @@ async fn a_storage_in_use_stays(#[values(Kind::Sqlite, Kind::Postgres)] kind: Ki
 
 #[rstest]
 #[tokio::test]
-async fn an_ended_task_is_deleted_and_its_callback_stays(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+async fn an_ended_task_is_deleted_and_its_callback_stays(
+    #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind,
+) {
     let world = World::new(kind).await;
     let storage = world.add_storage().await;
     let (store, tenant) = (&world.store, &world.tenant);
@@ -246,7 +258,9 @@ async fn an_ended_task_is_deleted_and_its_callback_stays(#[values(Kind::Sqlite, 
 
 #[rstest]
 #[tokio::test]
-async fn a_task_that_its_batch_will_tell_of_stays(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+async fn a_task_that_its_batch_will_tell_of_stays(
+    #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind,
+) {
     let world = World::new(kind).await;
     let storage = world.add_storage().await;
     let (store, tenant) = (&world.store, &world.tenant);

@@ -1,14 +1,14 @@
 //! SQLite undoes a transaction by itself, as it does when a disk is full: nothing that is written
 //! afterwards goes with it.
 
-use borealis_store::testing::Kind;
+use borealis_store::testing::DatabaseKind;
 use sqlx::{Connection as _, Executor as _, SqliteConnection};
 
 use crate::world::{World, is_conflict};
 
 #[tokio::test]
 async fn what_is_created_after_a_transaction_was_undone_is_there() {
-    let world = World::new(Kind::Sqlite).await;
+    let world = World::new(DatabaseKind::Sqlite).await;
     let storage = world.add_storage().await;
     let mut connection = SqliteConnection::connect(&world.database.url).await.expect("a database");
     let full = "CREATE TRIGGER full BEFORE INSERT ON job \

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use borealis_store::testing::Kind;
+use borealis_store::testing::DatabaseKind;
 use model::{Task, TenantId, Upload, UploadId};
 use rstest::rstest;
 
@@ -12,7 +12,9 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 
 #[rstest]
 #[tokio::test]
-async fn an_upload_is_kept_for_a_day_after_its_last_use(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+async fn an_upload_is_kept_for_a_day_after_its_last_use(
+    #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind,
+) {
     let world = World::new(kind).await;
     let storage = world.add_storage().await;
     let (store, tenant) = (&world.store, &world.tenant);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use borealis_store::{Store, testing::Kind};
+use borealis_store::{Store, testing::DatabaseKind};
 use rstest::rstest;
 use tokio::{sync::Notify, time::timeout};
 
@@ -20,11 +20,11 @@ async fn forget(notify: &Notify) {
 }
 
 #[rstest]
-#[case::sqlite(Kind::Sqlite, false)]
-#[case::postgres(Kind::Postgres, false)]
-#[case::postgres_in_another_process(Kind::Postgres, true)]
+#[case::sqlite(DatabaseKind::Sqlite, false)]
+#[case::postgres(DatabaseKind::Postgres, false)]
+#[case::postgres_in_another_process(DatabaseKind::Postgres, true)]
 #[tokio::test]
-async fn a_commit_wakes_who_waits(#[case] kind: Kind, #[case] elsewhere: bool) {
+async fn a_commit_wakes_who_waits(#[case] kind: DatabaseKind, #[case] elsewhere: bool) {
     let world = World::new(kind).await;
     let storage = world.add_storage().await;
     let waiting: Store = if elsewhere { world.second_store().await } else { world.store.clone() };
@@ -44,7 +44,7 @@ async fn a_commit_wakes_who_waits(#[case] kind: Kind, #[case] elsewhere: bool) {
 
 #[rstest]
 #[tokio::test]
-async fn all_who_wait_are_woken(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+async fn all_who_wait_are_woken(#[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind) {
     let world = World::new(kind).await;
     let storage = world.add_storage().await;
     let waits: Vec<_> = (0..4).map(|_| world.store.jobs_ready().notified()).collect();

@@ -10,7 +10,7 @@ use std::{
 
 use borealis_store::{
     Claim, Result, Store, StoreError, StoreOptions,
-    testing::{Kind, TestDatabase, database},
+    testing::{DatabaseKind, TestDatabase, database},
 };
 use model::{
     Clock, ErrorCode, ExtraOptions, Failure, Format, NotifySettings, ObjectSettings, OutputFacts, OutputPath,
@@ -43,7 +43,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) async fn new(kind: Kind) -> Self {
+    pub(crate) async fn new(kind: DatabaseKind) -> Self {
         let database = database(kind).await;
         let clock = Arc::new(HeldClock(AtomicI64::new(1_700_000_000_000)));
         let store = open(&database, &clock, [7; 32]).await.expect("opened");
