@@ -1,4 +1,4 @@
-//! What a job gets to work with, and how it says that it failed.
+//! What a job gets to work with, and how it fails.
 //!
 //! A job's error always says what becomes of the task. There is no `From` for it, so a bare `?` on
 //! another error does not compile.
@@ -16,18 +16,18 @@ use tokio_util::sync::CancellationToken;
 /// Why a job did not finish its task.
 #[derive(Debug)]
 pub(crate) enum JobError {
-    /// May pass: the task is tried again while it has tries left.
+    /// It may pass: the task is tried again while it has tries left.
     Retry(Failure),
-    /// Will not pass: the task ends.
+    /// It will not pass: the task ends.
     Final(Failure),
-    /// The work belongs to someone else now, or to no one: nothing more is written.
+    /// The claim was lost: the task is another worker's, or was cancelled; nothing more is written.
     Lost,
     /// The process stops: the task is given back as it was.
     Stopped,
 }
 
 impl JobError {
-    /// An error of the server's own that may pass.
+    /// An error of this server that may pass: `error` is logged, and only `what` is shown.
     pub(crate) fn internal(what: &str, error: impl std::fmt::Display) -> Self {
         tracing::error!(%error, "{what}");
         Self::Retry(Failure::new(ErrorCode::Internal, what))
@@ -48,51 +48,52 @@ impl JobError {
     }
 }
 
-/// How far a job has come; written to the database by the runner, at most once a second.
+/// How far a job has come, as the job reports it; the runner writes it to the database, at most once a
+/// second.
 #[derive(Debug)]
-pub(crate) struct Progress(Mutex<Headway>);
+pub(crate) struct ProgressReporter(Mutex<JobProgress>);
 
-/// Where a job stands.
+/// How far a job has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Headway {
+pub(crate) struct JobProgress {
     /// What it is doing.
     pub(crate) stage: Stage,
-    /// 0 to 100.
+    /// Of the whole task, 0 to 100.
     pub(crate) percent: u8,
-    /// Whom it waits for and why; empty when it goes on.
+    /// Whom it waits for and why, in a sentence; empty when it waits for nobody.
     pub(crate) waiting: String,
 }
 
-impl Progress {
+impl ProgressReporter {
     pub(crate) fn new() -> Self {
-        Self(Mutex::new(Headway { stage: Stage::Downloading, percent: 0, waiting: String::new() }))
+        Self(Mutex::new(JobProgress { stage: Stage::Downloading, percent: 0, waiting: String::new() }))
     }
 
-    /// Where the job stands now.
-    pub(crate) fn get(&self) -> Headway {
-        self.now().clone()
+    /// How far the job has come.
+    pub(crate) fn get(&self) -> JobProgress {
+        self.lock().clone()
     }
 
-    fn now(&self) -> MutexGuard<'_, Headway> {
+    fn lock(&self) -> MutexGuard<'_, JobProgress> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Says whom it waits for and why, in a sentence; empty: it goes on.
-    pub(crate) fn wait(&self, why: &str) {
-        why.clone_into(&mut self.now().waiting);
+    /// Says whom the job waits for and why, in a sentence; empty: it goes on.
+    pub(crate) fn set_waiting(&self, why: &str) {
+        why.clone_into(&mut self.lock().waiting);
     }
 
-    /// Says that `done` (0 to 1) of `stage` is done. It never goes back.
+    /// Says that `done` (0 to 1) of `stage` is done. The percentage never goes back.
     pub(crate) fn set(&self, stage: Stage, done: f64) {
-        let (from, to) = weight(stage);
+        let (from, to) = percent_range(stage);
         let percent = from + (f64::from(to - from) * done.clamp(0.0, 1.0)) as u8;
-        let mut now = self.now();
-        (now.stage, now.percent) = (stage, now.percent.max(percent));
+        let mut progress = self.lock();
+        (progress.stage, progress.percent) = (stage, progress.percent.max(percent));
     }
 }
 
-/// The share of a stage in the whole, in percent: encoding is nearly all of it.
-const fn weight(stage: Stage) -> (u8, u8) {
+/// Where a stage begins and ends in the whole task, in percent: encoding is nearly all of it.
+const fn percent_range(stage: Stage) -> (u8, u8) {
     match stage {
         Stage::Downloading => (0, 10),
         Stage::Running => (10, 90),
@@ -102,22 +103,22 @@ const fn weight(stage: Stage) -> (u8, u8) {
 
 /// What a job has at hand.
 pub(crate) struct JobContext {
-    /// The task, and the right to write about it.
+    /// The task, with the lease and the fence that let this worker write about it.
     pub(crate) claim: Claim,
-    /// A folder of the job's own; removed afterwards.
+    /// A folder of the job's own, which the job makes; it is removed afterwards.
     pub(crate) work: PathBuf,
-    /// How far it has come.
-    pub(crate) progress: Arc<Progress>,
-    /// Ends the job's children; why is in `JobContext::interruption`.
+    /// Where it reports how far it has come.
+    pub(crate) progress: Arc<ProgressReporter>,
+    /// Ends what the job runs; [`JobContext::interrupted_or`] says why.
     pub(crate) cancel: CancellationToken,
     /// Why it was cancelled.
-    pub(crate) interruption: Mutex<Option<Interruption>>,
+    interruption: Mutex<Option<Interruption>>,
 }
 
 /// Why a job is stopped from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Interruption {
-    /// The lease or the task is gone.
+    /// The claim was lost, or the task was cancelled or deleted.
     Lost,
     /// The process stops.
     Stopping,
@@ -126,6 +127,17 @@ pub(crate) enum Interruption {
 }
 
 impl JobContext {
+    /// The context of a job that was just claimed, with the folder that it may use.
+    pub(crate) fn new(claim: Claim, work: PathBuf) -> Self {
+        Self {
+            claim,
+            work,
+            progress: Arc::new(ProgressReporter::new()),
+            cancel: CancellationToken::new(),
+            interruption: Mutex::new(None),
+        }
+    }
+
     /// Stops the job; the first reason counts.
     pub(crate) fn interrupt(&self, why: Interruption) {
         self.interruption.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
@@ -145,7 +157,7 @@ impl JobContext {
         }
     }
 
-    /// Ends the job here if it was stopped from outside.
+    /// Fails if the job was stopped from outside.
     pub(crate) fn check(&self) -> Result<(), JobError> {
         if self.cancel.is_cancelled() { Err(self.interrupted_or(JobError::Lost)) } else { Ok(()) }
     }
@@ -157,7 +169,7 @@ mod tests {
 
     #[test]
     fn progress_never_goes_back() {
-        let progress = Progress::new();
+        let progress = ProgressReporter::new();
         let now = || (progress.get().stage, progress.get().percent);
         progress.set(Stage::Running, 0.5);
         assert_eq!(now(), (Stage::Running, 50));

@@ -1,8 +1,11 @@
-//! Drafts: what was put of outputs that came to nothing is removed, at once by the worker whose task
-//! failed, and by the sweep when a worker was killed, a task was cancelled, or the storage was away.
+//! Drafts: what was stored of an output whose task has not succeeded is removed (docs/decisions/0010).
+//!
+//! The worker whose task failed does it at once; the sweep does it when a worker was killed, a task was
+//! cancelled, or the storage could not be reached.
 
 use std::{
     collections::HashMap,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -15,17 +18,20 @@ use tokio_util::sync::CancellationToken;
 use super::context::JobContext;
 use crate::app::App;
 
-/// How long removing a draft may take before somebody else goes on with it.
-const REMOVAL: Duration = Duration::from_secs(60);
+/// How long nobody else may take a draft that is being removed.
+const REMOVAL_LEASE: Duration = Duration::from_secs(60);
 
-/// How long a storage is left alone from which nothing could be removed.
-const AWAY: Duration = Duration::from_secs(10 * 60);
+/// How long removing a draft may take: it is over well before its lease.
+const REMOVAL_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Objects that are deleted at once.
-const DELETED_AT_ONCE: usize = 8;
+/// How long a storage is left alone from which a draft could not be removed.
+const STORAGE_BACKOFF: Duration = Duration::from_secs(10 * 60);
 
-/// A main playlist of ours is never larger, in bytes.
-const LARGEST_PLAYLIST: u64 = 1 << 20;
+/// Objects that are deleted at the same time.
+const CONCURRENT_DELETES: usize = 8;
+
+/// A main playlist that Borealis wrote is never larger, in bytes.
+const MAX_MAIN_PLAYLIST_BYTES: u64 = 1 << 20;
 
 /// Why a draft could not be removed.
 #[derive(Debug, thiserror::Error)]
@@ -34,13 +40,13 @@ enum RemovalError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Storage(#[from] StorageError),
-    #[error("not done within {} s", (REMOVAL / 2).as_secs())]
-    Slow,
+    #[error("not done within {} s", REMOVAL_TIMEOUT.as_secs())]
+    TimedOut,
 }
 
-/// Removes what a job has put of an output that came to nothing. It is best effort: the draft stays
-/// known, and the sweep looks again.
-pub(super) async fn take_back(app: &App, job: &JobContext) {
+/// Removes what a job has stored of its output, because the job failed. Best effort: a draft that could
+/// not be removed stays known to the database, and the sweep tries again.
+pub(super) async fn discard(app: &App, job: &JobContext) {
     let removed = async {
         match app.store.draft(&job.claim).await? {
             Some(draft) => remove(app, &draft).await,
@@ -49,16 +55,18 @@ pub(super) async fn take_back(app: &App, job: &JobContext) {
     };
     match removed.await {
         Ok(()) | Err(RemovalError::Store(StoreError::Fenced)) => {}
-        Err(error) => tracing::warn!(%error, "could not remove a failed output; it is tried again later"),
+        Err(error) => {
+            tracing::warn!(%error, "could not remove the draft of a failed task; it is tried again later")
+        }
     }
 }
 
-/// Removes, now and then, what nobody else did, until `stop`.
-pub(crate) async fn sweep(app: &App, stop: CancellationToken) {
-    let mut away = HashMap::new();
+/// Removes, now and then, the drafts that no task has any more, until `stop`.
+pub(crate) async fn sweep(app: Arc<App>, stop: CancellationToken) {
+    let mut backoff = HashMap::new();
     loop {
-        if let Err(error) = sweep_once(app, &mut away).await {
-            tracing::error!(%error, "could not look for outputs that came to nothing");
+        if let Err(error) = sweep_once(&app, &mut backoff).await {
+            tracing::error!(%error, "could not look for abandoned drafts");
         }
         tokio::select! {
             () = tokio::time::sleep(app.settings.worker.lease) => {}
@@ -67,20 +75,22 @@ pub(crate) async fn sweep(app: &App, stop: CancellationToken) {
     }
 }
 
-async fn sweep_once(app: &App, away: &mut HashMap<StorageId, Instant>) -> Result<(), StoreError> {
-    away.retain(|_, since| since.elapsed() < AWAY);
-    let left_alone: Vec<StorageId> = away.keys().cloned().collect();
+/// `backoff`: the storages that are left alone, and since when.
+async fn sweep_once(app: &App, backoff: &mut HashMap<StorageId, Instant>) -> Result<(), StoreError> {
+    backoff.retain(|_, since| since.elapsed() < STORAGE_BACKOFF);
+    let left_alone: Vec<StorageId> = backoff.keys().cloned().collect();
     for draft in app.store.abandoned_drafts(&left_alone).await? {
-        if away.contains_key(&draft.storage_id) {
+        // an earlier draft of this sweep may have shown that the storage cannot be reached
+        if backoff.contains_key(&draft.storage_id) {
             continue;
         }
-        let Some(draft) = app.store.lease_draft(&draft, REMOVAL).await? else { continue };
-        let removed = tokio::time::timeout(REMOVAL / 2, remove(app, &draft)).await;
-        match removed.unwrap_or(Err(RemovalError::Slow)) {
+        let Some(draft) = app.store.lease_draft(&draft, REMOVAL_LEASE).await? else { continue };
+        let removed = tokio::time::timeout(REMOVAL_TIMEOUT, remove(app, &draft)).await;
+        match removed.unwrap_or(Err(RemovalError::TimedOut)) {
             Ok(()) => app.store.delete_draft(&draft).await?,
             Err(error) => {
-                tracing::warn!(%error, output = draft.output.key(), "could not remove an output that came to nothing");
-                away.insert(draft.storage_id.clone(), Instant::now());
+                tracing::warn!(%error, output = draft.output.key(), "could not remove a draft; it is tried again later");
+                backoff.insert(draft.storage_id.clone(), Instant::now());
                 app.store.release_draft(&draft).await?;
             }
         }
@@ -88,8 +98,8 @@ async fn sweep_once(app: &App, away: &mut HashMap<StorageId, Instant>) -> Result
     Ok(())
 }
 
-/// Removes every object of a draft, first the one that points at the others. Where a complete output
-/// is, somebody else made it since, and it stays.
+/// Removes every object of a draft, the main object first: it refers to the others, so that nobody is
+/// led to what is gone. A complete output there was made by another task since, and stays.
 async fn remove(app: &App, draft: &Draft) -> Result<(), RemovalError> {
     let storage = app.store.storage(&draft.tenant, &draft.storage_id).await?;
     let bucket = app.storages.interactive().open(&storage)?;
@@ -102,26 +112,23 @@ async fn remove(app: &App, draft: &Draft) -> Result<(), RemovalError> {
     }
     let keys = bucket.list(&format!("{}/", draft.output.folder(draft.format))).await?;
     if !keys.is_empty() {
-        tracing::info!(
-            output = main,
-            objects = keys.len(),
-            "removing what was put of an output that came to nothing"
-        );
+        tracing::info!(output = main, objects = keys.len(), "removing the objects of a draft");
     }
     let bucket = &bucket;
     stream::iter(keys)
         .map(|key| async move { bucket.delete(&key).await })
-        .buffer_unordered(DELETED_AT_ONCE)
+        .buffer_unordered(CONCURRENT_DELETES)
         .try_collect::<()>()
         .await?;
     Ok(())
 }
 
-/// Whether a main object is that of a complete output: all are but playlists that still grow.
+/// Whether a main object is that of a complete output. Every one is, except a growing playlist: it is
+/// stored before the output is complete, without `EXT-X-ENDLIST`.
 async fn is_complete(bucket: &Bucket, draft: &Draft, size: u64) -> Result<bool, StorageError> {
     match draft.format {
         Format::Mp4 | Format::Flv | Format::Dash => Ok(true),
-        Format::Hls if size > LARGEST_PLAYLIST => Ok(true),
+        Format::Hls if size > MAX_MAIN_PLAYLIST_BYTES => Ok(true),
         Format::Hls => {
             let text = bucket.read(draft.output.key()).await?;
             Ok(!media::is_unfinished(&String::from_utf8_lossy(&text)))

@@ -1,14 +1,15 @@
 //! Which worker processes live on this machine.
 //!
 //! Each has a folder `<data-dir>/work/<worker id>` for its work, and holds a lock on a file in it
-//! for as long as the process lives: the kernel lets go of it at any kind of death. Whoever can
-//! take the lock of another folder knows that its process is gone, gives its work back at once, and
-//! removes what it left, children too.
+//! for as long as it lives: the kernel releases the lock however the process dies. Whoever can take the
+//! lock in another folder knows that its process is gone, gives its work back at once, and removes
+//! what it left, child processes too.
 
 use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use model::WorkerId;
@@ -18,7 +19,11 @@ use rustix::{
 };
 use store::{Store, StoreError};
 
-const LOCK: &str = "alive";
+/// The file that a live process holds a lock on.
+const LOCK_FILE: &str = "alive";
+
+/// A folder without a lock that is younger than this belongs to a process that is just starting.
+const STARTUP_GRACE: Duration = Duration::from_secs(60);
 
 /// The presence of this process.
 #[derive(Debug)]
@@ -36,18 +41,18 @@ impl Presence {
         let id = WorkerId::generate(&mut rand::rng());
         let folder = work.join(id.as_str());
         fs::create_dir_all(&folder)?;
-        let lock = File::create(folder.join(LOCK))?;
+        let lock = File::create(folder.join(LOCK_FILE))?;
         flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
         Ok(Self { id, folder, _lock: lock })
     }
 
-    /// Gives back what dead processes of this machine had, and removes their folders and what still
-    /// works in them. Returns how many jobs and callbacks were given back.
-    pub(crate) async fn take_over(&self, store: &Store) -> Result<u64, StoreError> {
+    /// Gives back what dead processes of this machine had, kills what still works for them, and removes
+    /// their folders. Returns how many jobs and callbacks were given back.
+    pub(crate) async fn release_dead_workers(&self, store: &Store) -> Result<u64, StoreError> {
         let mut given_back = 0;
-        for (dead, folder) in self.dead() {
+        for (dead, folder) in self.dead_workers() {
             given_back += store.release_worker_claims(&dead).await?;
-            end_orphans(&dead);
+            kill_orphans(&dead);
             if let Err(error) = fs::remove_dir_all(&folder) {
                 tracing::warn!(%error, folder = %folder.display(), "could not remove the work folder of a dead process");
             }
@@ -55,31 +60,36 @@ impl Presence {
         Ok(given_back)
     }
 
-    fn dead(&self) -> Vec<(WorkerId, PathBuf)> {
-        let siblings = self.folder.parent().and_then(|work| fs::read_dir(work).ok());
-        siblings
-            .into_iter()
-            .flatten()
-            .flatten()
-            .filter_map(|entry| {
-                let id: WorkerId = entry.file_name().to_str()?.parse().ok()?;
-                (id != self.id && !is_held(&entry.path())).then(|| (id, entry.path()))
-            })
-            .collect()
+    /// The dead processes of this machine, each with its folder.
+    fn dead_workers(&self) -> Vec<(WorkerId, PathBuf)> {
+        let mut dead = Vec::new();
+        let Some(folders) = self.folder.parent().and_then(|work| fs::read_dir(work).ok()) else {
+            return dead;
+        };
+        for entry in folders.flatten() {
+            let id = entry.file_name().to_str().and_then(|name| name.parse::<WorkerId>().ok());
+            if let Some(id) = id
+                && id != self.id
+                && !is_alive(&entry.path())
+            {
+                dead.push((id, entry.path()));
+            }
+        }
+        dead
     }
 }
 
 impl Drop for Presence {
     fn drop(&mut self) {
-        // what stays behind is removed by the next process that starts
+        // a folder that cannot be removed is left to the next process: its lock is free
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
 
-/// Kills the children of a dead process, which are known by its id in their arguments. The kernel did
-/// so when it died, but for a sandbox that was just being set up: that one asks to die with its parent
-/// too late, and waits for it for ever.
-fn end_orphans(dead: &WorkerId) {
+/// Kills the child processes of a dead process, which are known by its id in their arguments. The kernel
+/// did so when it died (PR_SET_PDEATHSIG), but not where a sandbox was just being set up: a child that asks
+/// for that signal after its parent has died never gets it.
+fn kill_orphans(dead: &WorkerId) {
     for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Some(pid) =
             process.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw)
@@ -88,20 +98,22 @@ fn end_orphans(dead: &WorkerId) {
         };
         let arguments = fs::read(process.path().join("cmdline")).unwrap_or_default();
         if String::from_utf8_lossy(&arguments).contains(dead.as_str()) {
-            tracing::info!(pid = pid.as_raw_nonzero(), worker = %dead, "ended a child of a dead process");
+            tracing::info!(pid = pid.as_raw_nonzero(), worker = %dead, "killed a child of a dead process");
             let _ = kill_process(pid, Signal::KILL);
         }
     }
 }
 
-fn is_held(folder: &Path) -> bool {
-    match File::open(folder.join(LOCK)) {
+/// Whether the process of a folder lives.
+fn is_alive(folder: &Path) -> bool {
+    match File::open(folder.join(LOCK_FILE)) {
         Ok(lock) => flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err(),
-        // not locked yet: a process that is just starting
-        Err(_) => fs::metadata(folder).is_ok_and(|folder| {
-            folder.modified().is_ok_and(|at| at.elapsed().is_ok_and(|age| age.as_secs() < 60))
-        }),
+        Err(_) => age(folder).is_some_and(|age| age < STARTUP_GRACE),
     }
+}
+
+fn age(folder: &Path) -> Option<Duration> {
+    fs::metadata(folder).ok()?.modified().ok()?.elapsed().ok()
 }
 
 #[cfg(test)]
@@ -119,9 +131,9 @@ mod tests {
             .spawn()
             .expect("sh runs");
         let mut other = std::process::Command::new("sleep").arg("600").spawn().expect("sleep runs");
-        end_orphans(&dead);
+        kill_orphans(&dead);
         assert!(!orphan.wait().expect("it ends").success());
-        assert!(other.try_wait().expect("asked").is_none(), "somebody else's goes on");
+        assert!(other.try_wait().expect("asked").is_none(), "somebody else's goes on running");
         other.kill().expect("killed");
         other.wait().expect("it ends");
     }
@@ -131,13 +143,13 @@ mod tests {
         let work = tempfile::tempdir().expect("a folder");
         let first = Presence::announce(work.path()).expect("announced");
         let second = Presence::announce(work.path()).expect("announced");
-        assert_eq!(first.dead(), Vec::new());
+        assert_eq!(first.dead_workers(), Vec::new());
 
         // a process that was killed leaves its folder, and its lock is free
         let dead = WorkerId::generate(&mut rand::rng());
         let folder = work.path().join(dead.as_str());
         fs::create_dir_all(&folder).expect("made");
-        File::create(folder.join(LOCK)).expect("made");
-        assert_eq!(second.dead(), vec![(dead, folder)]);
+        File::create(folder.join(LOCK_FILE)).expect("made");
+        assert_eq!(second.dead_workers(), vec![(dead, folder)]);
     }
 }

@@ -1,16 +1,18 @@
-//! Claims jobs while there is room, runs each beside a pulse, and settles how it ended.
+//! The runner: claims jobs while there is room, runs each beside a heartbeat, and records how it ended.
 //!
-//! The pulse renews the lease, writes progress, and watches the disk; it is also where a worker
+//! The heartbeat renews the lease, writes progress, and watches the disk; it is also where a worker
 //! learns that a task is no longer its own.
 
 use std::{
+    convert::Infallible,
+    io,
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use media::Media;
-use model::{TaskEnd, WorkerId};
+use model::{OutputFacts, Task, TaskEnd, WorkerId};
 use store::{Claim, StoreError};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -23,17 +25,20 @@ use super::capacity;
 use crate::{
     app::App,
     jobs::{
-        context::{Interruption, JobContext, JobError, Progress},
+        context::{Interruption, JobContext, JobError},
         transcode,
     },
     telemetry,
 };
 
-/// How often progress is written, at most, and the disk looked at.
-const PULSE: Duration = Duration::from_secs(1);
+/// How often the heartbeat looks after a job: progress is written at most so often.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long a failure that may pass waits: after the first time, and after each later one.
-const RETRY_AFTER: [Duration; 2] = [Duration::from_secs(10), Duration::from_secs(60)];
+/// From a failure that may pass to the next try: after the first try, and after each later one.
+const RETRY_DELAYS: [Duration; 2] = [Duration::from_secs(10), Duration::from_secs(60)];
+
+/// From one try to write the end of a task to the next, while the database does not answer.
+const FINISH_RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// Runs jobs until it is told to stop.
 pub(crate) struct Runner {
@@ -42,12 +47,13 @@ pub(crate) struct Runner {
     worker: WorkerId,
     /// The folder of all work of this process.
     work: PathBuf,
+    /// Tasks at once.
     capacity: usize,
 }
 
 impl Runner {
     pub(crate) fn new(app: Arc<App>, media: Media, worker: WorkerId, work: PathBuf) -> Self {
-        let capacity = app.settings.worker.capacity.unwrap_or_else(capacity::from_cores);
+        let capacity = app.settings.worker.capacity.unwrap_or_else(capacity::default_capacity);
         Self { app, media, worker, work, capacity }
     }
 
@@ -55,17 +61,17 @@ impl Runner {
     /// what is left.
     pub(crate) async fn run(self, stop: CancellationToken) {
         let this = Arc::new(self);
-        let room = Arc::new(Semaphore::new(this.capacity));
-        let (jobs, halt) = (TaskTracker::new(), CancellationToken::new());
+        let slots = Arc::new(Semaphore::new(this.capacity));
+        let (jobs, grace_over) = (TaskTracker::new(), CancellationToken::new());
         tracing::info!(capacity = this.capacity, worker = %this.worker, "worker started");
-        let shown = tokio::spawn(Arc::clone(&this).show(halt.clone()));
-        while let Some((claim, place)) = this.next(&room, &stop).await {
-            let (this, halt) = (Arc::clone(&this), halt.clone());
+        let registration = tokio::spawn(Arc::clone(&this).stay_registered(grace_over.clone()));
+        while let Some((claim, slot)) = this.next_claim(&slots, &stop).await {
+            let (this, grace_over) = (Arc::clone(&this), grace_over.clone());
             let span = tracing::info_span!("task", task_id = %claim.task.id);
             jobs.spawn(
                 async move {
-                    this.work_on(claim, halt).await;
-                    drop(place);
+                    this.run_job(claim, grace_over).await;
+                    drop(slot);
                 }
                 .instrument(span),
             );
@@ -76,46 +82,48 @@ impl Runner {
             tracing::info!(tasks = jobs.len(), ?grace, "stopping: waiting for running tasks");
         }
         if tokio::time::timeout(grace, jobs.wait()).await.is_err() {
-            halt.cancel();
+            grace_over.cancel();
             jobs.wait().await;
         }
-        halt.cancel();
-        if let Err(error) = shown.await {
-            tracing::error!(%error, "the worker was not shown any more");
+        // the registration ends with it in any case
+        grace_over.cancel();
+        if let Err(error) = registration.await {
+            tracing::error!(%error, "the worker's registration panicked");
         }
     }
 
-    /// Says now and then that this worker lives, until it does not.
-    async fn show(self: Arc<Self>, halt: CancellationToken) {
+    /// Keeps this worker in the list of live ones until `stop`.
+    async fn stay_registered(self: Arc<Self>, stop: CancellationToken) {
         let (store, lease) = (&self.app.store, self.app.settings.worker.lease);
         loop {
             if let Err(error) = store.record_heartbeat(&self.worker, self.capacity, lease * 10).await {
-                tracing::warn!(%error, "could not say that this worker lives");
+                tracing::warn!(%error, "could not register this worker");
             }
             tokio::select! {
                 () = tokio::time::sleep(lease / 3) => {}
-                () = halt.cancelled() => break,
+                () = stop.cancelled() => break,
             }
         }
         if let Err(error) = store.remove_worker(&self.worker).await {
-            tracing::warn!(%error, "could not say that this worker stops");
+            tracing::warn!(%error, "could not unregister this worker");
         }
     }
 
-    /// The next job, when there is room for it; none when it is time to stop.
-    async fn next(
+    /// The next job, when a slot is free for it; none when it is time to stop.
+    async fn next_claim(
         &self,
-        room: &Arc<Semaphore>,
+        slots: &Arc<Semaphore>,
         stop: &CancellationToken,
     ) -> Option<(Claim, OwnedSemaphorePermit)> {
-        let place = tokio::select! {
-            place = Arc::clone(room).acquire_owned() => place.ok()?,
+        let slot = tokio::select! {
+            slot = Arc::clone(slots).acquire_owned() => slot.ok()?,
             () = stop.cancelled() => return None,
         };
         loop {
+            // before the look, so that no wake-up after it is missed
             let woken = self.app.store.jobs_ready().notified();
             match self.claim().await {
-                Ok(Some(claim)) => return Some((claim, place)),
+                Ok(Some(claim)) => return Some((claim, slot)),
                 Ok(None) => {}
                 Err(error) => tracing::error!(%error, "could not claim a job"),
             }
@@ -128,33 +136,33 @@ impl Runner {
     }
 
     async fn claim(&self) -> Result<Option<Claim>, StoreError> {
-        let free = capacity::free_disk(&self.work).unwrap_or(u64::MAX);
+        let free = self.free_disk_bytes();
         if free < self.app.settings.media.min_free_disk {
-            tracing::warn!(free, "no task is taken: the disk of the data directory is nearly full");
+            tracing::warn!(free, "no task is claimed: the disk of the data directory is nearly full");
             return Ok(None);
         }
         self.app.store.claim_job(&self.worker, self.app.settings.worker.lease).await
     }
 
-    async fn work_on(&self, claim: Claim, halt: CancellationToken) {
-        let job = Arc::new(JobContext {
-            work: self.work.join(claim.task.id.as_str()),
-            claim,
-            progress: Arc::new(Progress::new()),
-            cancel: CancellationToken::new(),
-            interruption: std::sync::Mutex::new(None),
-        });
+    /// A disk that cannot be asked counts as empty: the job itself fails where it really is full.
+    fn free_disk_bytes(&self) -> u64 {
+        capacity::free_disk_bytes(&self.work).unwrap_or(u64::MAX)
+    }
+
+    async fn run_job(&self, claim: Claim, grace_over: CancellationToken) {
+        let work = self.work.join(claim.task.id.as_str());
+        let job = Arc::new(JobContext::new(claim, work));
         tracing::info!(input = %job.claim.task.spec.input.redacted(), output = %job.claim.task.output_uri, "task started");
         let result = tokio::select! {
             result = transcode::transcode(&self.app, &self.media, &job) => result,
-            never = self.pulse(&job, &halt) => match never {},
+            never = self.heartbeat(&job, &grace_over) => match never {},
         };
         if let Err(error) = tokio::fs::remove_dir_all(&job.work).await
-            && error.kind() != std::io::ErrorKind::NotFound
+            && error.kind() != io::ErrorKind::NotFound
         {
             tracing::warn!(%error, "could not remove the work folder");
         }
-        match self.settle(&job.claim, result).await {
+        match self.record_result(&job.claim, result).await {
             Ok(()) => {}
             Err(StoreError::Fenced) => {
                 tracing::info!("the task is no longer this worker's; nothing was written")
@@ -164,28 +172,31 @@ impl Runner {
         }
     }
 
-    /// Renews the lease, writes progress and watches the disk, until the job ends.
-    async fn pulse(&self, job: &JobContext, halt: &CancellationToken) -> std::convert::Infallible {
+    /// Renews the lease, writes progress and watches the disk, until it is dropped with the job.
+    async fn heartbeat(&self, job: &JobContext, grace_over: &CancellationToken) -> Infallible {
         let lease = self.app.settings.worker.lease;
-        let mut tick = tokio::time::interval_at(tokio::time::Instant::now() + PULSE, PULSE);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut interval =
+            tokio::time::interval_at(tokio::time::Instant::now() + HEARTBEAT_INTERVAL, HEARTBEAT_INTERVAL);
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut renewed, mut written) = (Instant::now(), job.progress.get());
         loop {
             tokio::select! {
-                _ = tick.tick() => {}
-                () = halt.cancelled(), if !job.cancel.is_cancelled() => job.interrupt(Interruption::Stopping),
+                _ = interval.tick() => {}
+                () = grace_over.cancelled(), if !job.cancel.is_cancelled() => {
+                    job.interrupt(Interruption::Stopping);
+                }
             }
-            if capacity::free_disk(&self.work).unwrap_or(u64::MAX) < self.app.settings.media.min_free_disk / 2
-            {
+            // running tasks may use what new ones may not: half of what is kept free
+            if self.free_disk_bytes() < self.app.settings.media.min_free_disk / 2 {
                 job.interrupt(Interruption::DiskFull);
             }
-            let now = job.progress.get();
+            let progress = job.progress.get();
             let outcome = if renewed.elapsed() >= lease / 3 {
                 self.app.store.renew_lease(&job.claim, lease).await.inspect(|()| renewed = Instant::now())
-            } else if now != written {
-                let advanced =
-                    self.app.store.update_progress(&job.claim, now.stage, now.percent, &now.waiting).await;
-                advanced.inspect(|()| written = now)
+            } else if progress != written {
+                let (stage, percent, waiting) = (progress.stage, progress.percent, &progress.waiting);
+                let advanced = self.app.store.update_progress(&job.claim, stage, percent, waiting).await;
+                advanced.inspect(|()| written = progress)
             } else {
                 continue;
             };
@@ -193,34 +204,34 @@ impl Runner {
                 Ok(()) => {}
                 Err(StoreError::Fenced) => job.interrupt(Interruption::Lost),
                 Err(error) if renewed.elapsed() < lease => tracing::warn!(%error, "could not write progress"),
+                // the lease has run out: another worker may have the task
                 Err(_) => job.interrupt(Interruption::Lost),
             }
         }
     }
 
     /// Writes how a job ended.
-    async fn settle(
+    async fn record_result(
         &self,
         claim: &Claim,
-        result: Result<model::OutputFacts, JobError>,
+        result: Result<OutputFacts, JobError>,
     ) -> Result<(), StoreError> {
         let end = match result {
             Ok(facts) => TaskEnd::Succeeded(Box::new(facts)),
             Err(JobError::Lost) => return Err(StoreError::Fenced),
             Err(JobError::Stopped) => {
-                tracing::info!("given back: the process stops");
+                tracing::info!("the task is given back: the process stops");
                 return self.app.store.give_back_job(claim).await;
             }
             Err(JobError::Retry(failure)) if claim.tries + 1 < self.app.settings.worker.tries => {
-                let after = RETRY_AFTER[usize::from(claim.tries > 0)];
+                let after = RETRY_DELAYS[usize::from(claim.tries > 0)];
                 tracing::warn!(%failure, ?after, "task failed; it is tried again");
                 return self.app.store.retry_job(claim, after).await;
             }
-            Err(JobError::Retry(failure)) => TaskEnd::Failed(failure),
-            Err(JobError::Final(failure)) => TaskEnd::Failed(failure),
+            Err(JobError::Retry(failure) | JobError::Final(failure)) => TaskEnd::Failed(failure),
         };
         let failure = end.failure();
-        let task = self.finish(claim, end).await?;
+        let task = self.finish_task(claim, end).await?;
         telemetry::task_ended(task.state.status());
         match failure {
             None => tracing::info!(output = %task.output_uri, seconds = task.spend_time(), "task succeeded"),
@@ -231,15 +242,14 @@ impl Runner {
 
     /// Writes the end of a task, again and again while the database does not answer and the lease
     /// holds: the work is done and should not be done twice.
-    async fn finish(&self, claim: &Claim, end: TaskEnd) -> Result<model::Task, StoreError> {
+    async fn finish_task(&self, claim: &Claim, end: TaskEnd) -> Result<Task, StoreError> {
         let began = Instant::now();
+        let timeout = self.app.settings.worker.lease / 2;
         loop {
             match self.app.store.finish_task(claim, end.clone()).await {
-                Err(error)
-                    if error.is_transient() && began.elapsed() < self.app.settings.worker.lease / 2 =>
-                {
+                Err(error) if error.is_transient() && began.elapsed() < timeout => {
                     tracing::warn!(%error, "could not write the task's end; trying again");
-                    tokio::time::sleep(PULSE).await;
+                    tokio::time::sleep(FINISH_RETRY_DELAY).await;
                 }
                 result => return result,
             }

@@ -8,13 +8,14 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     access_keys::bootstrap,
     api,
-    app::App,
+    app::{self, App},
+    cli,
     config::Settings,
-    jobs,
-    worker::{Presence, Runner},
+    jobs::{deliver_callback::Deliverer, drafts, sweep},
+    worker::{Presence, Runner, reaper},
 };
 
-/// What a process does beside delivering callbacks and sweeping, which each of them does.
+/// What a process does beside what every process does: deliver callbacks, and clean up after others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Parts {
     /// Whether it answers the API.
@@ -23,39 +24,28 @@ pub(super) struct Parts {
     pub(super) worker: bool,
 }
 
-/// What keeps a process from starting.
-pub(super) type StartError = Box<dyn std::error::Error + Send + Sync>;
-
 /// Runs until SIGTERM or SIGINT; then stops claiming, lets running tasks finish for the grace time,
 /// and gives back what is left.
 ///
 /// # Errors
 /// When a part cannot start, with what is wrong.
-pub(super) async fn run(settings: Settings, parts: Parts) -> Result<(), StartError> {
+pub(super) async fn run(settings: Settings, parts: Parts) -> cli::Result {
     let stop = CancellationToken::new();
     stop_on_signal(&stop)?;
-    let listener = match parts.api {
-        true => Some(listen(&settings).await?),
-        false => None,
-    };
-    let media = match parts.worker {
-        true => Some(crate::app::media(&settings).await?),
-        false => None,
-    };
+    let listener = if parts.api { Some(listen(&settings).await?) } else { None };
+    let media = if parts.worker { Some(app::media(&settings).await?) } else { None };
     let app = App::new(settings).await?;
     bootstrap::ensure(&app).await?;
     let work = app.settings.server.data_dir.join("work");
-    let presence =
-        Presence::announce(&work).map_err(|error| format!("cannot use {}: {error}", work.display()))?;
-    let presence = Arc::new(presence);
+    let presence = Presence::announce(&work)
+        .map(Arc::new)
+        .map_err(|error| format!("cannot use {}: {error}", work.display()))?;
 
     let mut running = JoinSet::new();
-    let (sweeper, present, sweep_stop) = (Arc::clone(&app), Arc::clone(&presence), stop.clone());
-    running.spawn(async move { jobs::sweep::sweep(&sweeper, &present, sweep_stop).await });
-    let (sweeper, sweep_stop) = (Arc::clone(&app), stop.clone());
-    running.spawn(async move { jobs::drafts::sweep(&sweeper, sweep_stop).await });
-    let deliverer =
-        jobs::deliver_callback::Deliverer::new(Arc::clone(&app), presence.id.clone(), stop.clone());
+    running.spawn(reaper::run(Arc::clone(&app), Arc::clone(&presence), stop.clone()));
+    running.spawn(sweep::run(Arc::clone(&app), stop.clone()));
+    running.spawn(drafts::sweep(Arc::clone(&app), stop.clone()));
+    let deliverer = Deliverer::new(Arc::clone(&app), presence.id.clone(), stop.clone());
     running.spawn(deliverer.run(stop.clone()));
     if let Some(media) = media {
         let runner = Runner::new(Arc::clone(&app), media, presence.id.clone(), presence.folder.clone());
@@ -76,13 +66,13 @@ pub(super) async fn run(settings: Settings, parts: Parts) -> Result<(), StartErr
     Ok(())
 }
 
-async fn listen(settings: &Settings) -> Result<TcpListener, StartError> {
+async fn listen(settings: &Settings) -> cli::Result<TcpListener> {
     let address = settings.server.listen;
     TcpListener::bind(address).await.map_err(|error| format!("cannot listen on {address}: {error}").into())
 }
 
 /// Cancels `stop` at the first SIGTERM or SIGINT; a second one ends the process at once.
-fn stop_on_signal(stop: &CancellationToken) -> Result<(), StartError> {
+fn stop_on_signal(stop: &CancellationToken) -> cli::Result {
     let mut terminate = unix::signal(unix::SignalKind::terminate())?;
     let mut interrupt = unix::signal(unix::SignalKind::interrupt())?;
     let stop = stop.clone();

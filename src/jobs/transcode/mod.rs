@@ -82,7 +82,7 @@ pub(crate) async fn transcode(app: &App, media: &Media, job: &JobContext) -> Res
         () = over => Err(over_deadline(deadline)),
     };
     if let Err(JobError::Retry(_) | JobError::Final(_)) = &made {
-        drafts::take_back(app, job).await;
+        drafts::discard(app, job).await;
     }
     made
 }

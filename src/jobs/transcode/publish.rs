@@ -181,11 +181,11 @@ impl<'a> Publisher<'a> {
         while !self.is_early() {
             self.reserve().await?;
             let DraftReservation::BusyUntil(until) = self.reserved else { break };
-            self.job.progress.wait("what an ended task left there is being removed");
+            self.job.progress.set_waiting("what an ended task left there is being removed");
             // it may be sooner
             let left = until.since(self.app.clock.now()).clamp(Duration::from_millis(100), ASK_AGAIN);
             tokio::select! {
-                () = tokio::time::sleep(left) => self.job.progress.wait(""),
+                () = tokio::time::sleep(left) => self.job.progress.set_waiting(""),
                 () = self.job.cancel.cancelled() => return Err(self.job.interrupted_or(JobError::Lost)),
             }
         }
@@ -250,7 +250,7 @@ impl<'a> Publisher<'a> {
 pub(super) fn open(app: &App, job: &JobContext, storage: &Storage) -> Result<Bucket, JobError> {
     let progress = Arc::clone(&job.progress);
     app.storages
-        .with_wait_reporter(Arc::new(move |why| progress.wait(why)))
+        .with_wait_reporter(Arc::new(move |why| progress.set_waiting(why)))
         .open(storage)
         .map_err(JobError::storage)
 }
