@@ -13,7 +13,7 @@ use store::{Cipher, CipherError, Store, StoreError, StoreOptions};
 use crate::{
     api::{SignIns, Streams, Throttle},
     config::Settings,
-    signed_links::Links,
+    signed_links::LinkSigner,
     uploads::Uploads,
 };
 
@@ -29,7 +29,7 @@ pub struct App {
     pub net: Client,
     /// The one source of "now".
     pub clock: Arc<dyn Clock>,
-    pub(crate) links: Links,
+    pub(crate) link_signer: LinkSigner,
     pub(crate) sign_ins: SignIns,
     pub(crate) throttle: Throttle,
     pub(crate) streams: Streams,
@@ -74,7 +74,7 @@ impl App {
             .map_err(|source| BuildError::DataFolder { path: data.clone(), source })?;
         let net = Client::new(Arc::new(settings.net.guard()), settings.net.client_options())?;
         let cipher = Cipher::load_or_create(&settings.master_key_file())?;
-        let links = Links::new(cipher.link_key());
+        let link_signer = LinkSigner::new(cipher.link_key());
         let store = Store::open(StoreOptions {
             url: settings.server.database_url(),
             cipher,
@@ -94,7 +94,7 @@ impl App {
             storages,
             net,
             clock,
-            links,
+            link_signer,
             sign_ins,
             throttle,
             streams,

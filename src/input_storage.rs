@@ -1,10 +1,10 @@
-//! Which storage an input is read with, when it is an object.
+//! Which storage's credentials an input is read with, when it is an object in a bucket.
 
 use model::{Storage, StorageType};
 use store::{Result, Store};
 
-/// The task's own storage when the bucket is its own, else the newest of the tenant's that is this
-/// bucket. A storage's prefix binds outputs and not inputs.
+/// Finds the storage of a bucket: the task's `own` when it is this bucket, else the tenant's newest that
+/// is; none when there is none. A storage's prefix restricts outputs, not inputs.
 ///
 /// # Errors
 /// When the database fails.
@@ -14,9 +14,9 @@ pub(crate) async fn find(
     kind: StorageType,
     bucket: &str,
 ) -> Result<Option<Storage>> {
-    let is_it = |storage: &Storage| storage.kind == kind && storage.bucket == bucket;
-    if is_it(own) {
+    let is_bucket = |storage: &Storage| storage.kind == kind && storage.bucket == bucket;
+    if is_bucket(own) {
         return Ok(Some(own.clone()));
     }
-    Ok(store.storages(&own.tenant).await?.into_iter().find(is_it))
+    Ok(store.storages(&own.tenant).await?.into_iter().find(is_bucket))
 }

@@ -1,6 +1,6 @@
-//! The files of uploads: one folder, in it one file for each, which has another name until it is
-//! whole. Whose they are, and how long they are needed, the store knows; a file that it does not
-//! know belongs to nobody.
+//! The files of uploads, all in one folder. A file is written under another name and renamed when it is
+//! complete. Whose an upload is, and how long it is needed, is in the database; a file that is not
+//! there belongs to nobody and is swept.
 
 use std::{
     io,
@@ -15,16 +15,16 @@ use tokio::{
     io::{AsyncWriteExt as _, BufWriter},
 };
 
-/// Bytes that are written at once.
-const PIECE: usize = 256 * 1024;
+/// Bytes that are gathered before they are written.
+const WRITE_BUFFER_BYTES: usize = 256 * 1024;
 
-/// The folder.
+/// The folder of uploads.
 #[derive(Clone, Debug)]
 pub(crate) struct Uploads {
     folder: PathBuf,
 }
 
-/// Why the folder could not be looked through.
+/// Why the folder could not be swept.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SweepError {
     #[error(transparent)]
@@ -34,7 +34,7 @@ pub(crate) enum SweepError {
 }
 
 impl Uploads {
-    /// In this folder, which is made when it is needed.
+    /// Uploads in this folder, which is made when it is needed.
     pub(crate) fn new(folder: PathBuf) -> Self {
         Self { folder }
     }
@@ -44,17 +44,17 @@ impl Uploads {
         self.folder.join(id.as_str())
     }
 
-    /// Begins a file; one that is not finished goes again.
-    pub(crate) async fn begin(&self, id: &UploadId) -> io::Result<Incoming> {
+    /// Creates the file of an upload; it is removed again unless it is finished.
+    pub(crate) async fn create(&self, id: &UploadId) -> io::Result<UploadWriter> {
         fs::create_dir_all(&self.folder).await?;
-        let part = self.folder.join(format!("{id}.part"));
-        let file = BufWriter::with_capacity(PIECE, File::create_new(&part).await?);
-        Ok(Incoming { file, part: Some(part), whole: self.path(id), size: 0 })
+        let partial = self.folder.join(format!("{id}.part"));
+        let file = BufWriter::with_capacity(WRITE_BUFFER_BYTES, File::create_new(&partial).await?);
+        Ok(UploadWriter { file, partial: Some(partial), complete: self.path(id), bytes_written: 0 })
     }
 
-    /// Removes the files that nobody has written to for so long and that are no upload's; gives
+    /// Removes the files that nobody has written to for `min_age` and that belong to no upload; gives
     /// their number.
-    pub(crate) async fn sweep(&self, store: &Store, idle: Duration) -> Result<usize, SweepError> {
+    pub(crate) async fn sweep(&self, store: &Store, min_age: Duration) -> Result<usize, SweepError> {
         let mut removed = 0;
         let mut entries = match fs::read_dir(&self.folder).await {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
@@ -62,7 +62,7 @@ impl Uploads {
         };
         while let Some(entry) = entries.next_entry().await? {
             let age = entry.metadata().await?.modified()?.elapsed().unwrap_or_default();
-            if age >= idle && !is_known(store, &entry.path()).await? {
+            if age >= min_age && !is_known(store, &entry.path()).await? {
                 fs::remove_file(entry.path()).await?;
                 removed += 1;
             }
@@ -78,43 +78,45 @@ async fn is_known(store: &Store, file: &Path) -> Result<bool, StoreError> {
     }
 }
 
-/// A file that comes in.
+/// Writes the file of an upload.
 #[derive(Debug)]
-pub(crate) struct Incoming {
+pub(crate) struct UploadWriter {
     file: BufWriter<File>,
-    /// None when it is finished.
-    part: Option<PathBuf>,
-    whole: PathBuf,
-    size: u64,
+    /// The name it has while it is written; none when it is finished.
+    partial: Option<PathBuf>,
+    /// The name it has when it is finished.
+    complete: PathBuf,
+    bytes_written: u64,
 }
 
-impl Incoming {
-    /// Adds to it; gives its size so far, in bytes.
+impl UploadWriter {
+    /// Appends to the file; gives its size so far, in bytes.
     pub(crate) async fn write(&mut self, bytes: &[u8]) -> io::Result<u64> {
         self.file.write_all(bytes).await?;
-        self.size += bytes.len() as u64;
-        Ok(self.size)
+        self.bytes_written += bytes.len() as u64;
+        Ok(self.bytes_written)
     }
 
-    /// It is whole, and on the disk.
+    /// Finishes the file: it is complete, and survives a power cut.
     pub(crate) async fn finish(mut self) -> io::Result<()> {
         self.file.flush().await?;
         self.file.get_ref().sync_all().await?;
-        if let Some(part) = self.part.take() {
-            fs::rename(&part, &self.whole).await?;
+        if let Some(partial) = self.partial.take() {
+            fs::rename(&partial, &self.complete).await?;
         }
-        match self.whole.parent() {
+        match self.complete.parent() {
+            // the new name is on the disk only when its folder is synced, too
             Some(folder) => File::open(folder).await?.sync_all().await,
             None => Ok(()),
         }
     }
 }
 
-impl Drop for Incoming {
+impl Drop for UploadWriter {
     fn drop(&mut self) {
-        if let Some(part) = &self.part {
-            // what stays all the same is swept
-            let _ = std::fs::remove_file(part);
+        if let Some(partial) = &self.partial {
+            // a file that cannot be removed is swept later
+            let _ = std::fs::remove_file(partial);
         }
     }
 }
@@ -153,9 +155,9 @@ mod tests {
 
         let [kept, unknown, broken] = [(); 3].map(|()| UploadId::generate(&mut rand::rng()));
         for id in [&kept, &unknown] {
-            let mut incoming = uploads.begin(id).await.expect("begun");
-            assert_eq!(incoming.write(b"abc").await.expect("written"), 3);
-            incoming.finish().await.expect("finished");
+            let mut writer = uploads.create(id).await.expect("created");
+            assert_eq!(writer.write(b"abc").await.expect("written"), 3);
+            writer.finish().await.expect("finished");
         }
         let upload = Upload {
             id: kept.clone(),
@@ -166,9 +168,9 @@ mod tests {
             created: model::Timestamp::from_millis(0),
         };
         store.add_upload(&upload).await.expect("added");
-        let mut incoming = uploads.begin(&broken).await.expect("begun");
-        incoming.write(b"ab").await.expect("written");
-        drop(incoming);
+        let mut writer = uploads.create(&broken).await.expect("created");
+        writer.write(b"ab").await.expect("written");
+        drop(writer);
         // as a killed process leaves it
         fs::write(uploads.folder.join(format!("{broken}.part")), b"ab").await.expect("written");
         assert_eq!(names(&uploads.folder).await.len(), 3);

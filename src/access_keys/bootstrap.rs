@@ -1,5 +1,6 @@
-//! The first administrator's key: given by the environment, or made and printed once. It is kept only after it was
-//! printed: a key that nobody saw would be one that nobody has.
+//! The first administrator's key: taken from the environment, or made and printed once.
+//!
+//! A key that is made is stored only after it was printed: nobody could use one that nobody saw.
 
 use std::io::{self, Write as _};
 
@@ -9,15 +10,15 @@ use store::StoreError;
 
 use crate::{access_keys, app::App};
 
-/// Makes the first key when there is none yet. A configured secret that differs from the one that
-/// is known changes nothing and warns.
+/// Stores the first key when there is none yet. Once there are keys, the environment changes nothing: a
+/// key or a secret that differs from what is stored only warns.
 ///
 /// # Errors
 /// When the database does not answer.
 pub(crate) async fn ensure(app: &App) -> Result<(), StoreError> {
     let keys = &app.settings.keys;
     match (&keys.access_key, &keys.secret_key) {
-        (Some(access_key), Some(secret)) => given(app, access_key, secret).await,
+        (Some(access_key), Some(secret)) => store_configured(app, access_key, secret).await,
         _ if app.store.count_keys().await? == 0 => {
             let (key, secret) = access_keys::generate(TenantId::main(), Role::Admin, app.clock.now());
             match print(&key.access_key, &secret) {
@@ -38,7 +39,7 @@ pub(crate) async fn ensure(app: &App) -> Result<(), StoreError> {
 
 fn print(access_key: &str, secret: &Secret) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    if goes_nowhere(&rustix::fs::fstat(&out)?) {
+    if is_dev_null(&rustix::fs::fstat(&out)?) {
         return Err(io::Error::other("the standard output is closed"));
     }
     let secret = secret.expose();
@@ -47,13 +48,14 @@ fn print(access_key: &str, secret: &Secret) -> io::Result<()> {
     out.flush()
 }
 
-/// Whether it is `/dev/null` (null(4)), which also is in the place of one that was closed when the program started.
-fn goes_nowhere(out: &Stat) -> bool {
+/// Whether it is `/dev/null` (null(4)), which is also what Rust's runtime opens in place of a standard
+/// output that was closed when the program started.
+fn is_dev_null(out: &Stat) -> bool {
     FileType::from_raw_mode(out.st_mode) == FileType::CharacterDevice
         && (major(out.st_rdev), minor(out.st_rdev)) == (1, 3)
 }
 
-async fn given(app: &App, access_key: &str, secret: &Secret) -> Result<(), StoreError> {
+async fn store_configured(app: &App, access_key: &str, secret: &Secret) -> Result<(), StoreError> {
     match app.store.find_key(access_key).await? {
         None if app.store.count_keys().await? == 0 => {
             let (name, now) = (access_key.to_owned(), app.clock.now());

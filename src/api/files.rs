@@ -61,7 +61,7 @@ async fn allowed(
 ) -> Result<(Storage, (String, HeaderMap)), ApiError> {
     let (mut parts, _) = request.into_parts();
     if let Some((signature, key)) = path.split_once('/').filter(|(first, _)| first.starts_with('@'))
-        && app.links.opens(signature, id, key, app.clock.now())
+        && app.link_signer.verify(signature, id, key, app.clock.now())
     {
         let storage = app.store.storage_of_any_tenant(id).await?;
         return Ok((storage, (key.to_owned(), parts.headers)));

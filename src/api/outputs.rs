@@ -103,9 +103,12 @@ pub(super) async fn sign_output(
 
 fn valid(seconds: Option<u64>) -> Result<Duration, ApiError> {
     let valid = Duration::from_secs(seconds.filter(|seconds| *seconds > 0).unwrap_or(USUAL));
-    if valid > signed_links::LONGEST {
-        let problem =
-            format!("{} is out of range; give 1 to {}", valid.as_secs(), signed_links::LONGEST.as_secs());
+    if valid > signed_links::MAX_VALIDITY {
+        let problem = format!(
+            "{} is out of range; give 1 to {}",
+            valid.as_secs(),
+            signed_links::MAX_VALIDITY.as_secs()
+        );
         return Err(ApiError::field("valid", problem));
     }
     Ok(valid)
@@ -137,7 +140,7 @@ impl Signer<'_> {
         if let Some(url) = bucket.presign(key, self.valid).await.map_err(unusable)? {
             return Ok(url);
         }
-        let signature = self.app.links.sign(&self.storage.id, self.scope(), self.end);
+        let signature = self.app.link_signer.sign(&self.storage.id, self.scope(), self.end);
         let (base, id) = (&self.base, &self.storage.id);
         Ok(format!("{base}{}/{id}/{signature}/{}", files::PATH, utf8_percent_encode(key, PATH)))
     }

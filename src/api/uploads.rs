@@ -23,7 +23,7 @@ use super::{
     error::{ApiError, BadParam},
     extract::Query,
 };
-use crate::{app::App, uploads::Incoming};
+use crate::{app::App, uploads::UploadWriter};
 
 /// How long nothing may come.
 const IDLE: Duration = Duration::from_secs(60);
@@ -84,7 +84,7 @@ pub(super) async fn upload(
     let limit = app.settings.api.upload_limit;
     refuse_announced(body.headers(), limit)?;
     let id = UploadId::generate(&mut rand::rng());
-    let incoming = app.uploads.begin(&id).await.map_err(disk_failed)?;
+    let incoming = app.uploads.create(&id).await.map_err(disk_failed)?;
     let size = receive(body.into_body(), incoming, limit).await?;
     let upload = Upload {
         id,
@@ -100,7 +100,7 @@ pub(super) async fn upload(
 }
 
 /// Writes the body into the file; gives its size.
-async fn receive(body: Body, mut incoming: Incoming, limit: u64) -> Result<u64, ApiError> {
+async fn receive(body: Body, mut incoming: UploadWriter, limit: u64) -> Result<u64, ApiError> {
     let mut pieces = body.into_data_stream();
     let mut size = 0;
     loop {

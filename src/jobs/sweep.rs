@@ -1,5 +1,5 @@
-//! Sweep: removes what dead processes left behind, deletes what is older than its retention, and adds up the counts of tasks.
-//! Idempotent and periodic; every process does it.
+//! Sweep: removes what dead processes left behind, deletes what has outlived its retention, and adds
+//! up the counts of tasks. Idempotent and periodic; every process does it.
 
 use std::{
     sync::Arc,
