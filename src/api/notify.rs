@@ -56,16 +56,13 @@ pub(super) async fn ping_storage(
         return Err(ApiError::new(ErrorCode::Conflict, problem));
     }
     let now = app.clock.now();
-    let old = storage.old_notify_secret.as_ref().filter(|(_, until)| *until > now);
-    let mut secrets = vec![&storage.notify_secret];
-    secrets.extend(old.map(|(secret, _)| secret));
     let (id, body) = (CallbackId::generate(&mut rand::rng()), payload::compose(&storage, &[]));
     let message = Message {
         url: &storage.notify,
         id: &id,
         body: &body,
         number: 1,
-        secrets: &secrets,
+        secrets: &storage.signing_secrets(now),
         success: storage.notify_settings.success,
     };
     let limits = app.settings.callback.send_limits();

@@ -364,18 +364,14 @@ pub(super) fn unusable(error: StorageError) -> ApiError {
     }
 }
 
-/// The bucket of a `file` storage is one folder below the storage root, and nothing else. What a
-/// bucket may be called elsewhere, the kind of storage knows.
+/// The bucket of a `file` storage is one folder below the storage root. What a bucket may be called elsewhere is
+/// checked when it is opened.
 fn check_bucket(kind: StorageType, bucket: &str) -> Result<(), FieldError> {
-    let wrong = |problem: &str| Err(FieldError::new("bucket", problem.to_owned()));
-    match bucket {
-        "" if kind == StorageType::File => wrong("is not set; give the name of a folder, such as `videos`"),
-        "" => wrong("is not set"),
-        _ if kind != StorageType::File => Ok(()),
-        name if name.len() > 200 => wrong("is longer than 200 bytes"),
-        name if name.starts_with('.') => wrong(&format!("`{name}` begins with a dot; give a folder's name")),
-        name if name.contains(['/', '\\']) => wrong(&format!("`{name}` is a path; give one folder's name")),
-        name if name.chars().any(char::is_control) => wrong("holds a control character"),
+    match kind {
+        StorageType::File => {
+            storage::check_folder_name(bucket).map_err(|problem| FieldError::new("bucket", problem))
+        }
+        _ if bucket.is_empty() => Err(FieldError::new("bucket", "is not set")),
         _ => Ok(()),
     }
 }

@@ -71,7 +71,7 @@ pub async fn send(
     clock: &dyn Clock,
     limits: &Limits,
 ) -> (Attempt, Outcome) {
-    let mut attempt = blank(message.number, clock.now());
+    let mut attempt = Attempt::new(message.number, clock.now());
     let deadline = Deadline { begun: Instant::now(), limit: limits.deadline };
     let sent = match Post::new(message, attempt.time) {
         Ok(post) => {
@@ -259,22 +259,6 @@ fn text(bytes: &[u8], keep: usize) -> String {
     let mut text = String::from_utf8_lossy(start).replace('\0', "\u{fffd}");
     text.truncate(text.floor_char_boundary(keep));
     text
-}
-
-fn blank(number: u32, time: Timestamp) -> Attempt {
-    Attempt {
-        number,
-        time,
-        address: None,
-        dns_ms: None,
-        connect_ms: None,
-        first_byte_ms: None,
-        total_ms: 0,
-        http_status: None,
-        error: None,
-        response_head: None,
-        response_body: None,
-    }
 }
 
 fn note_timing(attempt: &mut Attempt, timing: &Timing) {

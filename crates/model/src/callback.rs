@@ -71,6 +71,25 @@ pub struct Attempt {
     pub response_body: Option<String>,
 }
 
+impl Attempt {
+    /// An attempt of which nothing is known but its number and when it began.
+    pub const fn new(number: u32, time: Timestamp) -> Self {
+        Self {
+            number,
+            time,
+            address: None,
+            dns_ms: None,
+            connect_ms: None,
+            first_byte_ms: None,
+            total_ms: 0,
+            http_status: None,
+            error: None,
+            response_head: None,
+            response_body: None,
+        }
+    }
+}
+
 /// What becomes of a callback after an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallbackNext {

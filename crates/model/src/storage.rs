@@ -114,7 +114,7 @@ pub struct Storage {
     pub notify: String,
     /// `whsec_` and base64; signs the callbacks.
     pub notify_secret: Secret,
-    /// The secret before it, which signs as well until that moment.
+    /// The secret before it, and until when it signs as well.
     pub old_notify_secret: Option<(Secret, Timestamp)>,
     /// How callbacks are delivered.
     pub notify_settings: NotifySettings,
@@ -152,6 +152,17 @@ impl Storage {
         }
     }
 
+    /// The secrets that sign a callback now: the notify secret, and the one before it while that still signs.
+    pub fn signing_secrets(&self, now: Timestamp) -> Vec<&Secret> {
+        let mut secrets = vec![&self.notify_secret];
+        if let Some((secret, until)) = &self.old_notify_secret
+            && *until > now
+        {
+            secrets.push(secret);
+        }
+        secrets
+    }
+
     /// The URI of an object, given its key in the bucket: `s3://bucket/videos/a.mp4`.
     pub fn uri(&self, key: &str) -> String {
         format!("{}://{}/{key}", self.kind, self.bucket)
@@ -161,6 +172,14 @@ impl Storage {
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod tests {
     use super::*;
+
+    #[test]
+    fn an_old_secret_signs_until_its_end() {
+        let (until, secret) = (Timestamp::from_millis(5_000), Secret::new("old"));
+        let storage = Storage { old_notify_secret: Some((secret.clone(), until)), ..storage("") };
+        assert_eq!(storage.signing_secrets(Timestamp::from_millis(4_999)), [&storage.notify_secret, &secret]);
+        assert_eq!(storage.signing_secrets(until), [&storage.notify_secret]);
+    }
 
     pub(crate) fn storage(prefix: &str) -> Storage {
         Storage {

@@ -10,7 +10,7 @@ use callback::{
     send::{self, Message, Outcome},
 };
 use futures::FutureExt as _;
-use model::{Attempt, CallbackNext, Secret, Storage, Timestamp};
+use model::{Attempt, CallbackNext, Storage, Timestamp};
 use store::{AttemptRecord, CallbackClaim};
 
 use crate::{app::App, telemetry};
@@ -34,15 +34,12 @@ pub(super) async fn make(app: &App, claim: CallbackClaim, lease: Duration) -> Co
     let now = app.clock.now();
     let reread = read_storage_again(app, &claim, lease, now).await;
     let storage = reread.as_ref().unwrap_or(&claim.storage);
-    let old = storage.old_notify_secret.as_ref().filter(|(_, until)| *until > now);
-    let secrets: Vec<&Secret> =
-        [Some(&storage.notify_secret), old.map(|(secret, _)| secret)].into_iter().flatten().collect();
     let message = Message {
         url: &storage.notify,
         id: &claim.id,
         body: &claim.body,
         number: claim.attempts.saturating_add(1),
-        secrets: &secrets,
+        secrets: &storage.signing_secrets(now),
         success: storage.notify_settings.success,
     };
     let limits = app.settings.callback.send_limits();
@@ -77,19 +74,7 @@ async fn read_storage_again(
 /// An attempt that panicked is a failed one, so that the callback's next attempt comes as planned.
 fn panicked(number: u32, time: Timestamp) -> (Attempt, Outcome) {
     let error = Some("internal: the attempt failed inside; the server's log says more".to_owned());
-    let attempt = Attempt {
-        number,
-        time,
-        address: None,
-        dns_ms: None,
-        connect_ms: None,
-        first_byte_ms: None,
-        total_ms: 0,
-        http_status: None,
-        error,
-        response_head: None,
-        response_body: None,
-    };
+    let attempt = Attempt { error, ..Attempt::new(number, time) };
     (attempt, Outcome::Unreachable)
 }
 
