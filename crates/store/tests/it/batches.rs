@@ -1,4 +1,4 @@
-//! Batches: all or none, and told of together, once.
+//! Batches: created all or none, and reported together, once.
 
 use borealis_store::{CallbackFilter, Page, Store, TaskFilter, testing::DatabaseKind};
 use model::{BatchId, Callback, Storage, Task};
@@ -39,7 +39,7 @@ async fn one_callback_when_the_last_ends_in_the_order_of_the_request(
     world.store.create_batch(&id, &tasks).await.expect("created");
     world.store.cancel_task(&world.tenant, &tasks[2].id).await.expect("cancelled");
     finish_next(&world.store, true).await;
-    // one that ended runs again before the others have ended: it is waited for
+    // one that ended is retried before the others have ended: the callback waits for it too
     world.store.retry_task(&world.tenant, &tasks[2].id).await.expect("retried");
     finish_next(&world.store, false).await;
     finish_next(&world.store, true).await;
@@ -50,14 +50,14 @@ async fn one_callback_when_the_last_ends_in_the_order_of_the_request(
     assert_eq!(owed.len(), 1);
     assert_eq!(owed[0].task_ids, tasks.iter().map(|task| task.id.clone()).collect::<Vec<_>>());
     let text = String::from_utf8_lossy(&owed[0].body).into_owned();
-    let said: Vec<_> = tasks.iter().map(|task| text.find(task.id.as_str()).expect("told of")).collect();
-    assert!(said.is_sorted(), "{text}");
+    let positions: Vec<_> = tasks.iter().map(|task| text.find(task.id.as_str()).expect("reported")).collect();
+    assert!(positions.is_sorted(), "{text}");
     for word in ["succeeded", "failed", "cancelled"] {
         assert!(text.contains(word), "{text}");
     }
 
-    // the batch was told of; what runs again now is told of alone
-    world.clock.pass(LEASE);
+    // the batch was reported: a task that is retried now is reported alone
+    world.clock.advance(LEASE);
     world.store.retry_task(&world.tenant, &tasks[2].id).await.expect("retried");
     finish_next(&world.store, true).await;
     let owed = callbacks(&world).await;

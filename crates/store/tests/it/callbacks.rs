@@ -1,4 +1,4 @@
-//! Callbacks: owed with the task's end, claimed in order, and every attempt kept.
+//! Callbacks: owed with the end of a task, claimed in order, and every attempt stored.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use model::{
 };
 use rstest::rstest;
 
-use crate::world::{LEASE, World, body, failed, is_conflict, is_fenced, is_not_found, worker};
+use crate::world::{LEASE, World, body, failed, is_conflict, is_fenced, is_not_found, other_tenant, worker};
 
 const ALL: Page = Page { offset: 0, limit: 1000 };
 
@@ -32,9 +32,9 @@ fn attempt(claim: &CallbackClaim) -> Attempt {
     }
 }
 
-/// Records what came of a claim of [`me`]; fenced when it was lost.
+/// Records an attempt that was made with a claim of [`sender`]; fenced when the claim was lost.
 async fn record(store: &Store, claim: &CallbackClaim, next: CallbackNext) -> Result<()> {
-    record_as(store, &me(), claim, next).await
+    record_as(store, &sender(), claim, next).await
 }
 
 async fn record_as(
@@ -48,24 +48,25 @@ async fn record_as(
 }
 
 /// The sender of most tests.
-fn me() -> WorkerId {
+fn sender() -> WorkerId {
     "0123456789abcdef0123456789abcdef".parse().expect("an id")
 }
 
 async fn claim_as(store: &Store, worker: &WorkerId, limit: u32) -> Vec<CallbackClaim> {
-    let ready = store.due_queues().await.expect("asked");
-    let want = |DueQueue { queue, retry, .. }| ClaimRequest { queue, retry, limit };
-    let wants: Vec<ClaimRequest> = ready.into_iter().map(want).collect();
-    store.claim_callbacks(worker, LEASE, &wants).await.expect("claimed")
+    let mut requests = Vec::new();
+    for DueQueue { queue, retry, .. } in store.due_queues().await.expect("asked") {
+        requests.push(ClaimRequest { queue, retry, limit });
+    }
+    store.claim_callbacks(worker, LEASE, &requests).await.expect("claimed")
 }
 
 async fn claim_all(world: &World) -> Vec<CallbackClaim> {
-    claim_as(&world.store, &me(), 100).await
+    claim_as(&world.store, &sender(), 100).await
 }
 
-/// When the first callback is due that nobody has.
+/// When the first callback is due that nobody has claimed.
 async fn next_due(world: &World) -> Option<Timestamp> {
-    world.store.due_queues().await.expect("asked").into_iter().map(|ready| ready.due).min()
+    world.store.due_queues().await.expect("asked").into_iter().map(|queue| queue.due).min()
 }
 
 async fn task_of(world: &World, claim: &CallbackClaim) -> TaskId {
@@ -73,7 +74,7 @@ async fn task_of(world: &World, claim: &CallbackClaim) -> TaskId {
     callback.task_ids[0].clone()
 }
 
-/// Delivers whatever is due.
+/// Delivers all callbacks that are due.
 pub(crate) async fn deliver(world: &World) {
     for claim in claim_all(world).await {
         record(&world.store, &claim, CallbackNext::Delivered).await.expect("recorded");
@@ -87,10 +88,10 @@ async fn an_end_owes_one_callback_with_the_task_as_it_ended(
 ) {
     let world = World::new(kind).await;
     let storage = world.add_storage().await;
-    let silent = world.add_storage_with(|storage| storage.notify = String::new()).await;
+    let without_notify = world.add_storage_with(|storage| storage.notify = String::new()).await;
     assert_eq!(next_due(&world).await, None);
-    let task = world.ended_task(&storage).await;
-    world.ended_task(&silent).await;
+    let task = world.failed_task(&storage).await;
+    world.failed_task(&without_notify).await;
 
     assert_eq!(next_due(&world).await, Some(world.now()));
     let claims = claim_all(&world).await;
@@ -102,7 +103,7 @@ async fn an_end_owes_one_callback_with_the_task_as_it_ended(
     assert_eq!((claim.attempts, claim.created, claim.due), (0, world.now(), world.now()));
     assert_eq!(*claim.storage, storage);
     assert_eq!(claim.queue, "https://example.com:443");
-    assert_eq!(next_due(&world).await, None, "someone has it");
+    assert_eq!(next_due(&world).await, None, "it is claimed");
     assert!(claim_all(&world).await.is_empty());
 }
 
@@ -113,7 +114,7 @@ async fn attempts_are_kept_and_say_what_comes_next(
 ) {
     let world = World::new(kind).await;
     let storage = world.add_storage().await;
-    world.ended_task(&storage).await;
+    world.failed_task(&storage).await;
     let first = claim_all(&world).await.remove(0);
     let retry = world.now() + Duration::from_secs(5);
     record(&world.store, &first, CallbackNext::RetryAt(retry)).await.expect("recorded");
@@ -121,18 +122,18 @@ async fn attempts_are_kept_and_say_what_comes_next(
 
     assert!(claim_all(&world).await.is_empty(), "it is not due yet");
     assert_eq!(next_due(&world).await, Some(retry));
-    world.clock.pass(Duration::from_secs(5));
+    world.clock.advance(Duration::from_secs(5));
     let second = claim_all(&world).await.remove(0);
     assert_eq!((second.attempts, second.fence), (1, first.fence + 1));
     assert_eq!(second.body, first.body);
     is_fenced(record(&world.store, &first, CallbackNext::Delivered).await);
     record(&world.store, &second, CallbackNext::Delivered).await.expect("recorded");
 
-    let (kept, attempts) = world.store.callback(&world.tenant, &first.id).await.expect("found");
+    let (stored, attempts) = world.store.callback(&world.tenant, &first.id).await.expect("found");
     assert_eq!(attempts, [attempt(&first), attempt(&second)]);
-    assert_eq!((kept.status, kept.attempts), (CallbackStatus::Delivered, 2));
-    assert_eq!((kept.delivered, kept.next_attempt), (Some(world.now()), None));
-    world.clock.pass(Duration::from_secs(1_000_000));
+    assert_eq!((stored.status, stored.attempts), (CallbackStatus::Delivered, 2));
+    assert_eq!((stored.delivered, stored.next_attempt), (Some(world.now()), None));
+    world.clock.advance(Duration::from_secs(1_000_000));
     assert!(claim_all(&world).await.is_empty(), "what is delivered is never sent again");
 }
 
@@ -147,13 +148,13 @@ async fn some_are_never_sent_again(
 ) {
     let world = World::new(kind).await;
     let storage = world.add_storage().await;
-    world.ended_task(&storage).await;
+    world.failed_task(&storage).await;
     let claim = claim_all(&world).await.remove(0);
     record(&world.store, &claim, next).await.expect("recorded");
-    world.clock.pass(Duration::from_secs(1_000_000));
+    world.clock.advance(Duration::from_secs(1_000_000));
     assert!(claim_all(&world).await.is_empty());
-    let (kept, _) = world.store.callback(&world.tenant, &claim.id).await.expect("found");
-    assert_eq!((kept.status, kept.next_attempt, kept.delivered), (status, None, None));
+    let (stored, _) = world.store.callback(&world.tenant, &claim.id).await.expect("found");
+    assert_eq!((stored.status, stored.next_attempt, stored.delivered), (status, None, None));
     assert_eq!(world.store.queue_depth().await.expect("counted").owed, 0);
 }
 
@@ -163,37 +164,40 @@ async fn each_receiver_has_a_queue_of_first_attempts_and_one_of_retries(
     #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind,
 ) {
     let world = World::new(kind).await;
-    let quick = world.add_storage().await;
+    let aurora = world.add_storage().await;
     let slow = world.add_storage_with(|storage| storage.notify = "http://slow.example:81/".to_owned()).await;
-    let spared =
+    let extended =
         world.add_storage_with(|storage| storage.notify_settings.policy = NotifyPolicy::Extended).await;
-    let tried = world.ended_task(&quick).await;
-    let claim = claim_all(&world).await.remove(0);
-    let again = world.now() + Duration::from_secs(60);
-    record(&world.store, &claim, CallbackNext::RetryAt(again)).await.expect("recorded");
-    world.clock.pass(Duration::from_secs(1));
-    let (hanging, began) = (world.ended_task(&slow).await, world.now());
-    world.clock.pass(Duration::from_secs(1));
-    let fresh = [world.ended_task(&quick).await, world.ended_task(&quick).await];
-    let careful = world.ended_task(&spared).await;
+    let tried = world.failed_task(&aurora).await;
+    let first_claim = claim_all(&world).await.remove(0);
+    let retry_at = world.now() + Duration::from_secs(60);
+    record(&world.store, &first_claim, CallbackNext::RetryAt(retry_at)).await.expect("recorded");
+    world.clock.advance(Duration::from_secs(1));
+    let (slow_task, slow_due) = (world.failed_task(&slow).await, world.now());
+    world.clock.advance(Duration::from_secs(1));
+    for _ in 0..2 {
+        world.failed_task(&aurora).await;
+    }
+    let extended_task = world.failed_task(&extended).await;
 
     let due_queue = |queue: &str, retry, due| DueQueue { queue: queue.to_owned(), retry, due };
-    let (quick, slow, spared) =
-        ("https://example.com:443", "http://slow.example:81", "https://example.com:443 main");
+    let aurora_queue = "https://example.com:443";
+    let slow_queue = "http://slow.example:81";
+    let extended_queue = "https://example.com:443 main";
     let expected = [
-        due_queue(slow, false, began),
-        due_queue(quick, false, world.now()),
-        due_queue(spared, false, world.now()),
-        due_queue(quick, true, again),
+        due_queue(slow_queue, false, slow_due),
+        due_queue(aurora_queue, false, world.now()),
+        due_queue(extended_queue, false, world.now()),
+        due_queue(aurora_queue, true, retry_at),
     ];
     let mut found = world.store.due_queues().await.expect("asked");
-    // databases sort texts in ways of their own
-    found.sort_by_key(|ready| (ready.retry, ready.queue.clone()));
+    // the two databases do not collate texts alike
+    found.sort_by_key(|due| (due.retry, due.queue.clone()));
     assert_eq!(found, expected);
 
     let claim = async |queue: &str, retry, limit| {
-        let want = ClaimRequest { queue: queue.to_owned(), retry, limit };
-        let claims = world.store.claim_callbacks(&me(), LEASE, &[want]).await.expect("claimed");
+        let request = ClaimRequest { queue: queue.to_owned(), retry, limit };
+        let claims = world.store.claim_callbacks(&sender(), LEASE, &[request]).await.expect("claimed");
         let mut tasks = Vec::new();
         for claim in claims {
             assert_eq!((claim.queue.as_str(), claim.retry), (queue, retry));
@@ -202,17 +206,16 @@ async fn each_receiver_has_a_queue_of_first_attempts_and_one_of_retries(
         tasks.sort();
         tasks
     };
-    assert_eq!(claim(quick, true, 9).await, [], "not due yet");
-    assert_eq!(claim(quick, false, 0).await, []);
-    assert_eq!(claim(quick, false, 1).await.len(), 1);
-    assert_eq!(claim(quick, false, 9).await.len(), 1);
-    assert_eq!(claim(quick, false, 9).await, [], "somebody has them");
-    assert_eq!(claim(slow, false, 9).await, [hanging.id]);
-    assert_eq!(claim(spared, false, 9).await, [careful.id]);
-    world.clock.pass(Duration::from_secs(60));
-    assert_eq!(claim(quick, true, 9).await, [tried.id]);
+    assert_eq!(claim(aurora_queue, true, 9).await, [], "not due yet");
+    assert_eq!(claim(aurora_queue, false, 0).await, []);
+    assert_eq!(claim(aurora_queue, false, 1).await.len(), 1);
+    assert_eq!(claim(aurora_queue, false, 9).await.len(), 1);
+    assert_eq!(claim(aurora_queue, false, 9).await, [], "both are claimed");
+    assert_eq!(claim(slow_queue, false, 9).await, [slow_task.id]);
+    assert_eq!(claim(extended_queue, false, 9).await, [extended_task.id]);
+    world.clock.advance(Duration::from_secs(60));
+    assert_eq!(claim(aurora_queue, true, 9).await, [tried.id]);
     assert_eq!(world.store.due_queues().await.expect("asked"), []);
-    drop(fresh);
 }
 
 /// One transaction for many: those whose claim was lost are left out, and the others kept.
@@ -222,10 +225,10 @@ async fn records_come_in_groups(#[values(DatabaseKind::Sqlite, DatabaseKind::Pos
     let world = World::new(kind).await;
     let storage = world.add_storage().await;
     for _ in 0..4 {
-        world.ended_task(&storage).await;
+        world.failed_task(&storage).await;
     }
     let claims = claim_all(&world).await;
-    world.store.give_back_callbacks(&me(), &claims[1..2]).await.expect("given back");
+    world.store.give_back_callbacks(&sender(), &claims[1..2]).await.expect("given back");
     let retry = world.now() + Duration::from_secs(5);
     let nexts = [
         CallbackNext::Delivered,
@@ -238,7 +241,7 @@ async fn records_come_in_groups(#[values(DatabaseKind::Sqlite, DatabaseKind::Pos
         .zip(nexts)
         .map(|(claim, next)| AttemptRecord::new(claim, attempt(claim), next))
         .collect();
-    let lost = world.store.record_attempts(&me(), &records).await.expect("recorded");
+    let lost = world.store.record_attempts(&sender(), &records).await.expect("recorded");
     assert_eq!(lost, [claims[1].id.clone()]);
     for (claim, expected) in claims.iter().zip([
         (CallbackStatus::Delivered, 1, None),
@@ -251,8 +254,8 @@ async fn records_come_in_groups(#[values(DatabaseKind::Sqlite, DatabaseKind::Pos
     }
     let again = claim_all(&world).await;
     assert_eq!(again.iter().map(|claim| &claim.id).collect::<Vec<_>>(), [&claims[1].id]);
-    // what was given back and claimed again is not given back by the old claim
-    world.store.give_back_callbacks(&me(), &claims[1..2]).await.expect("given back");
+    // the old claim does not give back what was claimed again since
+    world.store.give_back_callbacks(&sender(), &claims[1..2]).await.expect("given back");
     record(&world.store, &again[0], CallbackNext::Delivered).await.expect("still held");
 }
 
@@ -263,15 +266,14 @@ async fn what_was_given_up_is_owed_again_with_a_new_budget(
 ) {
     let world = World::new(kind).await;
     let storage = world.add_storage().await;
-    let silent = world.add_storage_with(|storage| storage.notify = String::new()).await;
-    world.ended_task(&storage).await;
+    let without_notify = world.add_storage_with(|storage| storage.notify = String::new()).await;
+    world.failed_task(&storage).await;
     let claim = claim_all(&world).await.remove(0);
     let id = claim.id.clone();
-    let busy = world.store.redeliver_callback(&world.tenant, &id).await;
-    is_conflict(busy);
+    is_conflict(world.store.redeliver_callback(&world.tenant, &id).await);
     record(&world.store, &claim, CallbackNext::Exhausted).await.expect("recorded");
 
-    let stranger: TenantId = "other".parse().expect("a tenant");
+    let stranger = other_tenant();
     is_not_found(world.store.redeliver_callback(&stranger, &id).await);
     world.store.redeliver_callback(&world.tenant, &id).await.expect("owed again");
     let again = claim_all(&world).await.remove(0);
@@ -284,13 +286,13 @@ async fn what_was_given_up_is_owed_again_with_a_new_budget(
         world.store.recover_callbacks(tenant, &storage.id, since).await
     };
     is_not_found(recover(&stranger, &storage, since).await);
-    is_conflict(recover(&world.tenant, &silent, since).await);
+    is_conflict(recover(&world.tenant, &without_notify, since).await);
     let later = since + Duration::from_millis(1);
     assert_eq!(recover(&world.tenant, &storage, later).await.expect("recovered"), 0);
     assert_eq!(recover(&world.tenant, &storage, since).await.expect("recovered"), 1);
     let third = claim_all(&world).await.remove(0);
     record(&world.store, &third, CallbackNext::Delivered).await.expect("recorded");
-    assert_eq!(recover(&world.tenant, &storage, since).await.expect("recovered"), 0, "it was told");
+    assert_eq!(recover(&world.tenant, &storage, since).await.expect("recovered"), 0, "it was delivered");
     world.store.redeliver_callback(&world.tenant, &id).await.expect("owed again");
     let (callback, attempts) = world.store.callback(&world.tenant, &id).await.expect("found");
     assert_eq!((callback.status, callback.delivered), (CallbackStatus::Owed, None));
@@ -304,7 +306,7 @@ async fn what_is_owed_follows_the_storage(
 ) {
     let world = World::new(kind).await;
     let mut storage = world.add_storage().await;
-    let task = world.ended_task(&storage).await;
+    let task = world.failed_task(&storage).await;
     let old_body = body(&storage, &task);
     storage.notify = "http://moved.example/hook".to_owned();
     storage.notify_settings.policy = NotifyPolicy::Extended;
@@ -321,7 +323,7 @@ async fn what_is_owed_follows_the_storage(
     storage.old_notify_secret = Some((old, until));
     assert_eq!(rotated, storage);
 
-    let stranger: TenantId = "other".parse().expect("a tenant");
+    let stranger = other_tenant();
     is_not_found(world.store.rotate_notify_secret(&stranger, &storage.id, Secret::default(), until).await);
     is_not_found(world.store.update_storage(&Storage { tenant: stranger, ..storage }).await);
 }
@@ -333,19 +335,19 @@ async fn what_is_not_owed_is_forgotten_in_time(
 ) {
     let world = World::new(kind).await;
     let storage = world.add_storage().await;
-    let told = world.ended_task(&storage).await;
+    let delivered = world.failed_task(&storage).await;
     deliver(&world).await;
     for _ in 0..2 {
-        world.ended_task(&storage).await;
+        world.failed_task(&storage).await;
     }
-    world.clock.pass(Duration::from_secs(10));
-    world.ended_task(&storage).await;
-    // the first stays owed, the second is tried only now, the third is young
+    world.clock.advance(Duration::from_secs(10));
+    world.failed_task(&storage).await;
+    // of the three, the first stays owed, the second is tried now, and the third became owed only now
     let claims = claim_all(&world).await;
     record(&world.store, &claims[2], CallbackNext::Exhausted).await.expect("recorded");
-    let tried = Attempt { time: world.now(), ..attempt(&claims[1]) };
-    let tried = AttemptRecord::new(&claims[1], tried, CallbackNext::Exhausted);
-    assert!(world.store.record_attempts(&me(), &[tried]).await.expect("recorded").is_empty());
+    let made_now = Attempt { time: world.now(), ..attempt(&claims[1]) };
+    let record_of_it = AttemptRecord::new(&claims[1], made_now, CallbackNext::Exhausted);
+    assert!(world.store.record_attempts(&sender(), &[record_of_it]).await.expect("recorded").is_empty());
 
     let before = world.now() - Duration::from_secs(5);
     assert_eq!(world.store.delete_old_callbacks(before).await.expect("forgotten"), 1);
@@ -353,7 +355,7 @@ async fn what_is_not_owed_is_forgotten_in_time(
     let (_, left) =
         world.store.callbacks(&world.tenant, &CallbackFilter::default(), ALL).await.expect("listed");
     assert_eq!(left.len(), 3);
-    assert!(left.iter().all(|callback| callback.task_ids[0] != told.id));
+    assert!(left.iter().all(|callback| callback.task_ids[0] != delivered.id));
 }
 
 #[rstest]
@@ -363,20 +365,20 @@ async fn a_dead_senders_callbacks_are_given_back(
 ) {
     let world = World::new(kind).await;
     let storage = world.add_storage().await;
-    world.ended_task(&storage).await;
+    world.failed_task(&storage).await;
     let dead = claim_all(&world).await.remove(0);
     assert_eq!(world.store.release_worker_claims(&worker()).await.expect("released"), 0);
-    assert_eq!(world.store.release_worker_claims(&me()).await.expect("released"), 1);
+    assert_eq!(world.store.release_worker_claims(&sender()).await.expect("released"), 1);
     is_fenced(record(&world.store, &dead, CallbackNext::Delivered).await);
     let hung = claim_all(&world).await.remove(0);
     assert_eq!(world.store.reap_callbacks().await.expect("reaped"), 0);
-    world.clock.pass(LEASE + Duration::from_millis(1));
+    world.clock.advance(LEASE + Duration::from_millis(1));
     assert_eq!(world.store.reap_callbacks().await.expect("reaped"), 1);
     is_fenced(record(&world.store, &hung, CallbackNext::Delivered).await);
-    assert_eq!(claim_all(&world).await[0].attempts, 0, "nothing is known of what they sent");
+    assert_eq!(claim_all(&world).await[0].attempts, 0, "no attempt of theirs was recorded");
 }
 
-/// A sender that hung until its lease was gone learns it, even when it has the callback once more.
+/// A sender that hung until its lease ran out is fenced, even when it has claimed the callback again.
 #[rstest]
 #[tokio::test]
 async fn an_old_claim_of_the_same_sender_is_fenced(
@@ -384,10 +386,10 @@ async fn an_old_claim_of_the_same_sender_is_fenced(
 ) {
     let world = World::new(kind).await;
     let storage = world.add_storage().await;
-    world.ended_task(&storage).await;
+    world.failed_task(&storage).await;
     let store = &world.store;
     let old = claim_all(&world).await.remove(0);
-    store.release_worker_claims(&me()).await.expect("released");
+    store.release_worker_claims(&sender()).await.expect("released");
     let held = claim_all(&world).await.remove(0);
     is_fenced(record(store, &old, CallbackNext::Exhausted).await);
     record(store, &held, CallbackNext::Delivered).await.expect("recorded");
@@ -402,10 +404,10 @@ async fn lists_are_filtered_and_a_tenants_own(
 ) {
     let world = World::new(kind).await;
     let (storage, second) = (world.add_storage().await, world.add_storage().await);
-    let first = world.ended_task(&storage).await;
+    let first = world.failed_task(&storage).await;
     deliver(&world).await;
-    world.clock.pass(Duration::from_secs(1));
-    let other = world.ended_task(&second).await;
+    world.clock.advance(Duration::from_secs(1));
+    let other = world.failed_task(&second).await;
     let list = |filter: CallbackFilter, page: Page| {
         let world = &world;
         async move {
@@ -427,7 +429,7 @@ async fn lists_are_filtered_and_a_tenants_own(
         assert_eq!(list(filter.clone(), ALL).await, (1, vec![task.id.clone()]), "{filter:?}");
     }
 
-    let stranger: TenantId = "other".parse().expect("a tenant");
+    let stranger = other_tenant();
     let (total, callbacks) = world.store.callbacks(&stranger, &any(), ALL).await.expect("listed");
     assert_eq!((total, callbacks.len()), (0, 0));
     let (_, ours) = world.store.callbacks(&world.tenant, &any(), ALL).await.expect("listed");
@@ -451,14 +453,14 @@ async fn eight_senders_never_have_the_same_callback(
     for _ in 0..8 {
         let store = world.store.clone();
         senders.spawn(async move {
-            let (me, mut sent) = (worker(), Vec::new());
+            let (sender, mut sent) = (worker(), Vec::new());
             loop {
-                let claims = claim_as(&store, &me, 3).await;
+                let claims = claim_as(&store, &sender, 3).await;
                 if claims.is_empty() {
                     return sent;
                 }
                 for claim in claims {
-                    record_as(&store, &me, &claim, CallbackNext::Delivered).await.expect("never fenced");
+                    record_as(&store, &sender, &claim, CallbackNext::Delivered).await.expect("never fenced");
                     sent.push(claim.id);
                 }
             }

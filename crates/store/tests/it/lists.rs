@@ -1,4 +1,4 @@
-//! Lists: right whatever is asked for, and read by index however long they are.
+//! Lists of tasks: right for every filter, and read by index however long they are.
 
 use std::time::Duration;
 
@@ -13,7 +13,8 @@ use crate::world::{World, failed};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// Two days before and two days after, with the edges of days between.
+/// The tasks are created over four days, so that pages and filters begin and end within days and at their
+/// edges.
 #[rstest]
 #[tokio::test]
 async fn totals_and_pieces_are_those_of_a_look_at_every_task(
@@ -30,7 +31,7 @@ async fn totals_and_pieces_are_those_of_a_look_at_every_task(
             world.store.finish_task(&claim, failed()).await.expect("finished");
         }
         tasks.push(task);
-        world.clock.pass(DAY / 6);
+        world.clock.advance(DAY / 6);
         if folded && step == 20 {
             world.store.fold_counts().await.expect("folded");
         }
@@ -63,18 +64,18 @@ async fn totals_and_pieces_are_those_of_a_look_at_every_task(
 }
 
 async fn compare(world: &World, tasks: &[Task], filter: &TaskFilter) {
-    let is_wanted = |task: &&Task| {
+    let matches = |task: &&Task| {
         filter.status.is_none_or(|status| task.state.status() == status)
             && filter.storage_id.as_ref().is_none_or(|id| task.spec.storage_id == *id)
             && filter.start.is_none_or(|start| task.created >= start)
             && filter.end.is_none_or(|end| task.created <= end)
     };
-    let wanted: Vec<&Task> = tasks.iter().filter(is_wanted).collect();
-    for (offset, limit) in [(0, 100), (0, 3), (4, 5), (wanted.len(), 7)] {
+    let matching: Vec<&Task> = tasks.iter().filter(matches).collect();
+    for (offset, limit) in [(0, 100), (0, 3), (4, 5), (matching.len(), 7)] {
         let page = Page { offset: offset as u64, limit };
         let found = world.store.list_tasks(&world.tenant, filter, page).await.expect("listed");
-        assert_eq!(found.total, wanted.len() as u64, "{filter:?}");
-        let expected = wanted.iter().skip(offset).take(limit as usize);
+        assert_eq!(found.total, matching.len() as u64, "{filter:?}");
+        let expected = matching.iter().skip(offset).take(limit as usize);
         assert!(found.tasks.iter().eq(expected.copied()), "{filter:?} {page:?}");
     }
 }
@@ -92,34 +93,34 @@ async fn every_list_and_every_claim_is_read_by_index(
         let few = filter.batch_id.is_some() || filter.custom_info.is_some() || filter.status.is_some();
         let deep = Page { offset: if few { 0 } else { 15 }, limit: 20 };
         let plans = list_plans(&world.store, &world.tenant, &filter, deep).await.expect("explained");
-        // PostgreSQL reads a small table as a whole, and says so
+        // PostgreSQL reads a small table as a whole
         let small = kind == DatabaseKind::Postgres;
-        assert!(small || by_index(&plans[0], "task_count"), "{filter:?}: {}", plans[0]);
-        assert!(by_index(&plans[0], "task"), "{filter:?}: {}", plans[0]);
+        assert!(small || is_by_index(&plans[0], "task_count"), "{filter:?}: {}", plans[0]);
+        assert!(is_by_index(&plans[0], "task"), "{filter:?}: {}", plans[0]);
         for plan in &plans[1..] {
             assert!(plan.contains(index), "{filter:?}: {plan}");
-            assert!(by_index(plan, "task"), "{filter:?}: {plan}");
+            assert!(is_by_index(plan, "task"), "{filter:?}: {plan}");
         }
         let sorts = plans[2].contains("Sort") || plans[2].contains("TEMP B-TREE");
         assert!(!sorts || filter.batch_id.is_some(), "{filter:?}: {}", plans[2]);
     }
     let one = task_plan(&world.store, &example.id).await.expect("explained");
-    assert!(by_index(&one, "task"), "{one}");
+    assert!(is_by_index(&one, "task"), "{one}");
     let claim = claim_plan(&world.store).await.expect("explained");
     // PostgreSQL reads an empty queue as a whole
     assert!(kind == DatabaseKind::Postgres || claim.contains("job_ready"), "{claim}");
-    assert!(by_index(&claim, "task"), "{claim}");
+    assert!(is_by_index(&claim, "task"), "{claim}");
 }
 
-/// Whether no row of the table is read but by an index.
-fn by_index(plan: &str, table: &str) -> bool {
+/// Whether the plan reads the table by indexes alone.
+fn is_by_index(plan: &str, table: &str) -> bool {
     let scans = [format!("SCAN {table}"), format!("Seq Scan on {table}")];
     !plan
         .lines()
         .any(|line| scans.iter().any(|scan| line.ends_with(scan) || line.contains(&format!("{scan} "))))
 }
 
-/// Each filter, with the index that it is to be answered by.
+/// Each filter, with the index that its list is to be read by.
 fn filters(storage: &Storage, created: Timestamp) -> Vec<(&'static str, TaskFilter)> {
     let any = TaskFilter::default;
     let batch: BatchId = "20231114221320000000000000000007".parse().expect("an id");

@@ -1,15 +1,20 @@
 //! The store on both databases.
 
+mod access_keys;
 mod batches;
 mod callbacks;
-mod customers;
 mod drafts;
 mod idempotency;
 mod jobs;
 mod lists;
+mod opening;
 mod protocol;
+mod quota;
+mod rollback;
+mod storages;
 mod tasks;
-mod undone;
+mod templates;
 mod uploads;
 mod wakeups;
+mod workers;
 mod world;

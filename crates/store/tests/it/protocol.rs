@@ -1,6 +1,6 @@
-//! Claim, lease and fence against a model that fits on a page: whatever happens in whatever order,
-//! only the last holder's writes succeed, a lost fence writes nothing, each end owes one callback,
-//! and no task is lost.
+//! Claim, lease and fence, against a small model (property test): whatever happens in whatever order, only
+//! the writes of the last claim's holder succeed, whoever lost the fence writes nothing, each end owes one
+//! callback, and no task is lost.
 
 use std::time::Duration;
 
@@ -13,10 +13,11 @@ use proptest::{prelude::*, test_runner::TestRunner};
 use crate::world::{LEASE, World, failed, is_fenced, is_wrong_state, succeeded, worker};
 
 const ALL: Page = Page { offset: 0, limit: 1000 };
+/// As in the store: a job that was claimed so often and not given back is not claimed again.
 const MAX_CLAIMS: u32 = 10;
 
-/// What may happen. Numbers are taken modulo what there is: workers, tasks, claims (old ones too,
-/// counted from the latest).
+/// What may happen. Numbers are taken modulo the workers, tasks and claims that there are; claims, lost ones
+/// too, are counted back from the latest.
 #[derive(Clone, Debug)]
 enum Event {
     Create { priority: u32 },
@@ -28,7 +29,7 @@ enum Event {
     TryAgain { claim: usize, after: Duration },
     Cancel { task: usize },
     Retry { task: usize },
-    Pass { time: Duration },
+    TimePasses { time: Duration },
     Reap,
     ReleaseWorker { worker: usize },
 }
@@ -47,25 +48,25 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (0..5usize, seconds(0..20u64)).prop_map(|(claim, after)| Event::TryAgain { claim, after }),
         1 => any::<usize>().prop_map(|task| Event::Cancel { task }),
         1 => any::<usize>().prop_map(|task| Event::Retry { task }),
-        2 => seconds(1..40u64).prop_map(|time| Event::Pass { time }),
+        2 => seconds(1..40u64).prop_map(|time| Event::TimePasses { time }),
         2 => Just(Event::Reap),
         1 => (0..3usize).prop_map(|worker| Event::ReleaseWorker { worker }),
     ]
 }
 
-/// What is expected of a task.
-struct Expected {
+/// What the model expects of a task.
+struct ExpectedTask {
     id: TaskId,
     priority: u32,
     status: TaskStatus,
     progress: u8,
     ends: usize,
-    job: Option<Job>,
+    job: Option<ExpectedJob>,
 }
 
-/// What is expected of its job.
-struct Job {
-    /// The order in which jobs were made; the only tenant's virtual time is the same.
+/// What the model expects of its job.
+struct ExpectedJob {
+    /// The order in which jobs were enqueued; with one tenant, that of virtual time is the same.
     number: usize,
     run_at: Timestamp,
     /// The index of the claim that holds.
@@ -79,10 +80,10 @@ struct Run {
     world: World,
     storage: Storage,
     workers: Vec<WorkerId>,
-    tasks: Vec<Expected>,
-    /// Every claim that was ever made, and whose.
+    tasks: Vec<ExpectedTask>,
+    /// Every claim that was ever made, with the index of its task.
     claims: Vec<(Claim, usize)>,
-    jobs: usize,
+    jobs_enqueued: usize,
 }
 
 impl Run {
@@ -90,27 +91,34 @@ impl Run {
         let world = World::new(kind).await;
         let storage = world.add_storage().await;
         let workers = (0..3).map(|_| worker()).collect();
-        Self { world, storage, workers, tasks: Vec::new(), claims: Vec::new(), jobs: 0 }
+        Self { world, storage, workers, tasks: Vec::new(), claims: Vec::new(), jobs_enqueued: 0 }
     }
 
-    fn new_job(&mut self) -> Job {
-        self.jobs += 1;
+    fn new_job(&mut self) -> ExpectedJob {
+        self.jobs_enqueued += 1;
         let epoch = Timestamp::from_millis(0);
-        Job { number: self.jobs, run_at: epoch, holder: None, lease_until: epoch, claims: 0, tries: 0 }
+        ExpectedJob {
+            number: self.jobs_enqueued,
+            run_at: epoch,
+            holder: None,
+            lease_until: epoch,
+            claims: 0,
+            tries: 0,
+        }
     }
 
-    /// The claim that an event means.
+    /// The index of the claim that an event is about.
     fn claim_at(&self, back: usize) -> Option<usize> {
         self.claims.len().checked_sub(1).map(|last| last - back % self.claims.len().min(5))
     }
 
-    /// The task whose holder this claim is, if it still is.
-    fn held_by(&mut self, claim: usize) -> Option<&mut Expected> {
+    /// The task that a claim is of, if the claim still holds.
+    fn held_by(&mut self, claim: usize) -> Option<&mut ExpectedTask> {
         let task = &mut self.tasks[self.claims[claim].1];
         task.job.as_ref().is_some_and(|job| job.holder == Some(claim)).then_some(task)
     }
 
-    async fn happens(&mut self, event: Event) {
+    async fn apply(&mut self, event: Event) {
         match event {
             Event::Create { priority } => self.create(priority).await,
             Event::Claim { worker } => {
@@ -119,16 +127,16 @@ impl Run {
             Event::Cancel { task } if !self.tasks.is_empty() => self.cancel(task % self.tasks.len()).await,
             Event::Retry { task } if !self.tasks.is_empty() => self.retry(task % self.tasks.len()).await,
             Event::Cancel { .. } | Event::Retry { .. } => {}
-            Event::Pass { time } => self.world.clock.pass(time),
+            Event::TimePasses { time } => self.world.clock.advance(time),
             Event::Reap => {
                 let now = self.world.now();
                 let reaped = self.world.store.reap_jobs().await.expect("reaped");
-                assert_eq!(reaped, self.lose(|job, _| job.lease_until < now));
+                assert_eq!(reaped, self.release_where(|job, _| job.lease_until < now));
             }
             Event::ReleaseWorker { worker } => {
                 let worker = self.workers[worker].clone();
                 let released = self.world.store.release_worker_claims(&worker).await.expect("released");
-                assert_eq!(released, self.lose(|_, claim| claim.worker == worker));
+                assert_eq!(released, self.release_where(|_, claim| claim.worker == worker));
             }
             Event::Renew { claim }
             | Event::Advance { claim, .. }
@@ -148,18 +156,18 @@ impl Run {
         self.world.store.create_task(&task).await.expect("created");
         let job = Some(self.new_job());
         let status = TaskStatus::Pending;
-        self.tasks.push(Expected { id: task.id, priority, status, progress: 0, ends: 0, job });
+        self.tasks.push(ExpectedTask { id: task.id, priority, status, progress: 0, ends: 0, job });
     }
 
-    /// Claims as this worker, and says whether there was a job.
+    /// Claims as this worker, and returns whether there was a job.
     async fn claim(&mut self, worker: usize) -> bool {
         let claimed = self.world.store.claim_job(&self.workers[worker], LEASE).await.expect("claimed");
         let now = self.world.now();
         loop {
-            let ready = |task: &&mut Expected| {
+            let ready = |task: &&mut ExpectedTask| {
                 task.job.as_ref().is_some_and(|job| job.holder.is_none() && job.run_at <= now)
             };
-            let order = |task: &&mut Expected| {
+            let order = |task: &&mut ExpectedTask| {
                 (std::cmp::Reverse(task.priority), task.job.as_ref().map(|job| job.number))
             };
             let Some(next) = self.tasks.iter_mut().filter(ready).min_by_key(order) else {
@@ -200,7 +208,7 @@ impl Run {
             }
             Event::GiveBack { .. } => store.give_back_job(&claim).await,
             Event::TryAgain { after, .. } => store.retry_job(&claim, after).await,
-            _ => unreachable!("the others are no holder's"),
+            _ => unreachable!("only a claim's holder writes these"),
         };
         let Some(task) = self.held_by(index) else { return is_fenced(result) };
         result.expect("the holder may write");
@@ -223,7 +231,7 @@ impl Run {
                 job.run_at = now + after;
                 task.wait();
             }
-            _ => unreachable!("the others are no holder's"),
+            _ => unreachable!("only a claim's holder writes these"),
         }
     }
 
@@ -249,12 +257,12 @@ impl Run {
         (task.status, task.progress) = (TaskStatus::Pending, 0);
     }
 
-    /// Frees the held jobs of which this is true, and says how many.
-    fn lose(&mut self, lost: impl Fn(&Job, &Claim) -> bool) -> u64 {
+    /// Releases the claimed jobs that this is true of, and returns how many.
+    fn release_where(&mut self, is_lost: impl Fn(&ExpectedJob, &Claim) -> bool) -> u64 {
         let mut count = 0;
         for task in &mut self.tasks {
             let Some(job) = &task.job else { continue };
-            if job.holder.is_some_and(|holder| lost(job, &self.claims[holder].0)) {
+            if job.holder.is_some_and(|holder| is_lost(job, &self.claims[holder].0)) {
                 task.wait();
                 count += 1;
             }
@@ -262,8 +270,8 @@ impl Run {
         count
     }
 
-    /// The database says what the model says.
-    async fn agrees(&self) {
+    /// Checks that the database agrees with the model.
+    async fn check_agreement(&self) {
         let filter = TaskFilter::default();
         let page = self.world.store.list_tasks(&self.world.tenant, &filter, ALL).await.expect("listed");
         assert_eq!(page.tasks.len(), self.tasks.len());
@@ -273,7 +281,7 @@ impl Run {
             let progress = if expected.status == TaskStatus::Succeeded { 100 } else { expected.progress };
             assert_eq!(task.state.progress(), progress, "{}", task.id);
         }
-        let held = |job: &&Job| job.holder.is_some();
+        let held = |job: &&ExpectedJob| job.holder.is_some();
         let jobs = || self.tasks.iter().filter_map(|task| task.job.as_ref());
         let running = jobs().filter(held).count();
         let expected = QueueDepth {
@@ -284,27 +292,27 @@ impl Run {
         assert_eq!(self.world.store.queue_depth().await.expect("counted"), expected);
     }
 
-    /// Of all claims ever made, just those that the model says are the holders'.
-    async fn only_holders_hold(&mut self) {
+    /// Checks that of all claims ever made exactly those hold that the model says do.
+    async fn check_claims(&mut self) {
         for index in 0..self.claims.len() {
             let claim = self.claims[index].0.clone();
             match self.world.store.renew_lease(&claim, LEASE).await {
-                Ok(()) => assert!(self.held_by(index).is_some(), "{claim:?} is stale"),
-                Err(StoreError::Fenced) => assert!(self.held_by(index).is_none(), "{claim:?} was lost"),
+                Ok(()) => assert!(self.held_by(index).is_some(), "{claim:?} should be lost"),
+                Err(StoreError::Fenced) => assert!(self.held_by(index).is_none(), "{claim:?} should hold"),
                 Err(error) => panic!("{error}"),
             }
         }
     }
 
-    /// All workers die; another finishes what is left, and each end was told of once.
-    async fn all_end(&mut self) {
-        self.world.clock.pass(Duration::from_secs(1000));
-        self.happens(Event::Reap).await;
+    /// All workers die and another finishes what is left; then each end has owed one callback.
+    async fn finish_all(&mut self) {
+        self.world.clock.advance(Duration::from_secs(1000));
+        self.apply(Event::Reap).await;
         while self.claim(0).await {
             let finish = Event::Finish { claim: 0, succeeds: true };
             self.holder_writes(self.claims.len() - 1, finish).await;
         }
-        self.agrees().await;
+        self.check_agreement().await;
         for task in &self.tasks {
             assert!(task.job.is_none() && task.ends > 0);
             let filter = CallbackFilter { task_id: Some(task.id.clone()), ..Default::default() };
@@ -314,7 +322,7 @@ impl Run {
     }
 }
 
-impl Expected {
+impl ExpectedTask {
     fn wait(&mut self) {
         let job = self.job.as_mut().expect("an unfinished task has a job");
         job.holder = None;
@@ -335,11 +343,11 @@ fn check(kind: DatabaseKind, cases: u32) {
         runtime.block_on(async {
             let mut run = Run::new(kind).await;
             for event in events {
-                run.happens(event).await;
-                run.agrees().await;
+                run.apply(event).await;
+                run.check_agreement().await;
             }
-            run.only_holders_hold().await;
-            run.all_end().await;
+            run.check_claims().await;
+            run.finish_all().await;
         });
         Ok(())
     });

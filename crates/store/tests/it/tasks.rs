@@ -1,4 +1,4 @@
-//! Tasks: kept whole, listed, cancelled, retried; and no two that write to one output.
+//! Tasks: stored whole, listed, cancelled, retried; and no two that write to one output.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ async fn a_task_is_kept_as_it_was_created_and_as_it_ended(
     let claim = world.claim().await;
     let facts = SourceFacts { duration: 0.1 + 0.2, size: u64::MAX >> 11, ..SourceFacts::default() };
     world.store.record_source(&claim, &facts).await.expect("kept");
-    world.clock.pass(Duration::from_secs(2));
+    world.clock.advance(Duration::from_secs(2));
     let ended = world.store.finish_task(&claim, succeeded()).await.expect("finished");
     let expected = Task {
         state: claim.task.state.end(succeeded(), world.now()).expect("working"),
@@ -79,12 +79,12 @@ async fn lists_are_filtered_and_paged_newest_first(
         task.batch_id = (index >= 4).then(|| batch.clone());
         world.store.create_task(&task).await.expect("created");
         tasks.push(task);
-        world.clock.pass(Duration::from_secs(1));
+        world.clock.advance(Duration::from_secs(1));
     }
     world.store.cancel_task(&world.tenant, &tasks[3].id).await.expect("cancelled");
 
     let at = |index: usize| Some(tasks[index].created);
-    let wanted = |filter: TaskFilter, page: Page| {
+    let listed = |filter: TaskFilter, page: Page| {
         let world = &world;
         let tasks = &tasks;
         async move {
@@ -94,9 +94,9 @@ async fn lists_are_filtered_and_paged_newest_first(
         }
     };
     let any = TaskFilter::default;
-    assert_eq!(wanted(any(), ALL).await, (6, vec![5, 4, 3, 2, 1, 0]));
-    assert_eq!(wanted(any(), Page { offset: 1, limit: 2 }).await, (6, vec![4, 3]));
-    assert_eq!(wanted(any(), Page { offset: 9, limit: 2 }).await, (6, vec![]));
+    assert_eq!(listed(any(), ALL).await, (6, vec![5, 4, 3, 2, 1, 0]));
+    assert_eq!(listed(any(), Page { offset: 1, limit: 2 }).await, (6, vec![4, 3]));
+    assert_eq!(listed(any(), Page { offset: 9, limit: 2 }).await, (6, vec![]));
     for (filter, expected) in [
         (TaskFilter { status: Some(TaskStatus::Cancelled), ..any() }, vec![3]),
         (TaskFilter { start: at(1), end: at(3), ..any() }, vec![3, 2, 1]),
@@ -107,7 +107,7 @@ async fn lists_are_filtered_and_paged_newest_first(
         (TaskFilter { custom_info: Some("info".to_owned()), ..any() }, vec![]),
         (TaskFilter { status: Some(TaskStatus::Pending), start: at(3), ..any() }, vec![5, 4]),
     ] {
-        assert_eq!(wanted(filter.clone(), ALL).await, (expected.len() as u64, expected), "{filter:?}");
+        assert_eq!(listed(filter.clone(), ALL).await, (expected.len() as u64, expected), "{filter:?}");
     }
 }
 
@@ -125,9 +125,9 @@ async fn two_unfinished_tasks_never_write_to_one_output(
     is_conflict(world.store.create_task(&to(&storage, "a.mp4")).await);
     world.store.create_task(&to(&storage, "b.mp4")).await.expect("another output");
     is_conflict(world.store.create_task(&to(&second, "a.mp4")).await);
-    let elsewhere = Storage { endpoint: "http://127.0.0.1:9001".to_owned(), ..second.clone() };
-    world.store.update_storage(&elsewhere).await.expect("moved");
-    world.store.create_task(&to(&elsewhere, "a.mp4")).await.expect("the same bucket of another service");
+    let moved = Storage { endpoint: "http://127.0.0.1:9001".to_owned(), ..second.clone() };
+    world.store.update_storage(&moved).await.expect("moved");
+    world.store.create_task(&to(&moved, "a.mp4")).await.expect("the same bucket of another service");
 
     world.store.cancel_task(&world.tenant, &first.id).await.expect("cancelled");
     let again = to(&storage, "a.mp4");
@@ -181,11 +181,11 @@ async fn a_cancelled_task_ends_at_once_whoever_has_it(
     is_fenced(store.finish_task(&claim, succeeded()).await);
     is_fenced(store.give_back_job(&claim).await);
     is_fenced(store.retry_job(&claim, Duration::ZERO).await);
-    let kept = store.task(tenant, &running.id).await.expect("found");
-    assert_eq!(kept.state.status(), TaskStatus::Cancelled);
+    let stored = store.task(tenant, &running.id).await.expect("found");
+    assert_eq!(stored.state.status(), TaskStatus::Cancelled);
     assert_eq!(store.queue_depth().await.expect("counted"), QueueDepth { ready: 0, running: 0, owed: 2 });
     let (_, callbacks) = store.callbacks(tenant, &Default::default(), ALL).await.expect("listed");
-    assert!(callbacks.iter().any(|callback| callback.body == body(&storage, &kept)), "{callbacks:?}");
+    assert!(callbacks.iter().any(|callback| callback.body == body(&storage, &stored)), "{callbacks:?}");
 }
 
 #[rstest]

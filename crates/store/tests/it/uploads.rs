@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use borealis_store::testing::DatabaseKind;
-use model::{Task, TenantId, Upload, UploadId};
+use model::{Task, Upload, UploadId};
 use rstest::rstest;
 
-use crate::world::{World, failed, is_not_found};
+use crate::world::{World, failed, is_not_found, other_tenant};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -27,9 +27,9 @@ async fn an_upload_is_kept_for_a_day_after_its_last_use(
         created: world.now(),
     };
     store.add_upload(&upload).await.expect("added");
-    let kept = store.upload(tenant, &upload.id).await.expect("found");
-    assert_eq!((kept.size, kept.created), (upload.size, upload.created));
-    let theirs: TenantId = "other".parse().expect("a tenant");
+    let stored = store.upload(tenant, &upload.id).await.expect("found");
+    assert_eq!((stored.size, stored.created), (upload.size, upload.created));
+    let theirs = other_tenant();
     is_not_found(store.upload(&theirs, &upload.id).await);
 
     let mut task = world.task(&storage);
@@ -38,16 +38,16 @@ async fn an_upload_is_kept_for_a_day_after_its_last_use(
     is_not_found(store.create_task(&Task { spec: task.spec.clone(), ..world.task(&foreign) }).await);
     store.create_task(&task).await.expect("created");
 
-    let forget = || store.delete_unused_uploads(world.now() - DAY);
-    world.clock.pass(DAY * 3);
-    assert_eq!(forget().await.expect("swept"), 0, "the task waits for it");
+    let delete_unused = || store.delete_unused_uploads(world.now() - DAY);
+    world.clock.advance(DAY * 3);
+    assert_eq!(delete_unused().await.expect("deleted"), 0, "the task needs it");
     let claim = world.claim().await;
     store.finish_task(&claim, failed()).await.expect("finished");
-    world.clock.pass(DAY - Duration::from_secs(1));
-    assert_eq!(forget().await.expect("swept"), 0);
+    world.clock.advance(DAY - Duration::from_secs(1));
+    assert_eq!(delete_unused().await.expect("deleted"), 0);
     assert!(store.has_upload(&upload.id).await.expect("read"));
-    world.clock.pass(Duration::from_secs(2));
-    assert_eq!(forget().await.expect("swept"), 1);
+    world.clock.advance(Duration::from_secs(2));
+    assert_eq!(delete_unused().await.expect("deleted"), 1);
     assert!(!store.has_upload(&upload.id).await.expect("read"));
     is_not_found(store.upload(tenant, &upload.id).await);
     is_not_found(store.retry_task(tenant, &task.id).await);

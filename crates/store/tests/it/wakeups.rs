@@ -1,4 +1,4 @@
-//! Whoever waits is woken, in this process and in others.
+//! Wake-ups: whoever waits is notified, in this process and in others.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use tokio::{sync::Notify, time::timeout};
 
 use crate::world::{World, failed};
 
-const SOON: Duration = Duration::from_secs(10);
+const WAKE_UP_TIMEOUT: Duration = Duration::from_secs(10);
 
 async fn is_woken(notify: &Notify) {
-    timeout(SOON, notify.notified()).await.expect("woken");
+    timeout(WAKE_UP_TIMEOUT, notify.notified()).await.expect("woken");
 }
 
-/// Takes a wake-up that is kept for the next who waits.
-async fn forget(notify: &Notify) {
+/// Takes the permit of a wake-up that nobody waited for.
+async fn take_permit(notify: &Notify) {
     let _ = timeout(Duration::ZERO, notify.notified()).await;
 }
 
@@ -31,13 +31,13 @@ async fn a_commit_wakes_who_waits(#[case] kind: DatabaseKind, #[case] elsewhere:
     let task = world.create_task(&storage).await;
     is_woken(waiting.jobs_ready()).await;
     let claim = world.claim().await;
-    forget(waiting.jobs_ready()).await;
+    take_permit(waiting.jobs_ready()).await;
     world.store.give_back_job(&claim).await.expect("given back");
     is_woken(waiting.jobs_ready()).await;
     let claim = world.claim().await;
     world.store.finish_task(&claim, failed()).await.expect("finished");
     is_woken(waiting.callbacks_due()).await;
-    forget(waiting.jobs_ready()).await;
+    take_permit(waiting.jobs_ready()).await;
     world.store.retry_task(&world.tenant, &task.id).await.expect("retried");
     is_woken(waiting.jobs_ready()).await;
 }
@@ -50,6 +50,6 @@ async fn all_who_wait_are_woken(#[values(DatabaseKind::Sqlite, DatabaseKind::Pos
     let waits: Vec<_> = (0..4).map(|_| world.store.jobs_ready().notified()).collect();
     world.create_task(&storage).await;
     for wait in waits {
-        timeout(SOON, wait).await.expect("woken");
+        timeout(WAKE_UP_TIMEOUT, wait).await.expect("woken");
     }
 }

@@ -1,4 +1,4 @@
-//! A store of its own for each test, with a clock that stands still, and things to put into it.
+//! A database of its own for each test, with a clock that only the test moves, and rows to put into it.
 
 use std::{
     sync::{
@@ -20,15 +20,15 @@ use model::{
 
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
 
-pub(crate) struct HeldClock(AtomicI64);
+pub(crate) struct ManualClock(AtomicI64);
 
-impl HeldClock {
-    pub(crate) fn pass(&self, time: Duration) {
+impl ManualClock {
+    pub(crate) fn advance(&self, time: Duration) {
         self.0.fetch_add(i64::try_from(time.as_millis()).expect("a test's time"), Ordering::SeqCst);
     }
 }
 
-impl Clock for HeldClock {
+impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(self.0.load(Ordering::SeqCst))
     }
@@ -36,7 +36,7 @@ impl Clock for HeldClock {
 
 pub(crate) struct World {
     pub(crate) store: Store,
-    pub(crate) clock: Arc<HeldClock>,
+    pub(crate) clock: Arc<ManualClock>,
     pub(crate) tenant: TenantId,
     // last, so that it is dropped after the store
     pub(crate) database: TestDatabase,
@@ -45,7 +45,7 @@ pub(crate) struct World {
 impl World {
     pub(crate) async fn new(kind: DatabaseKind) -> Self {
         let database = database(kind).await;
-        let clock = Arc::new(HeldClock(AtomicI64::new(1_700_000_000_000)));
+        let clock = Arc::new(ManualClock(AtomicI64::new(1_700_000_000_000)));
         let store = open(&database, &clock, [7; 32]).await.expect("opened");
         Self { store, clock, tenant: TenantId::main(), database }
     }
@@ -59,7 +59,7 @@ impl World {
         self.clock.now()
     }
 
-    /// A storage of the tenant whose receiver is told.
+    /// Adds a storage of the tenant, with a notify.
     pub(crate) async fn add_storage(&self) -> Storage {
         self.add_storage_with(|_| {}).await
     }
@@ -71,7 +71,7 @@ impl World {
         storage
     }
 
-    /// A task, not created yet, with an output of its own.
+    /// A task that is not created yet, with an output of its own.
     pub(crate) fn task(&self, storage: &Storage) -> Task {
         let id = TaskId::generate(self.now(), &mut rand::rng());
         let output = format!("{id}.mp4");
@@ -107,20 +107,20 @@ impl World {
         task
     }
 
-    /// Takes the next job, which must be there.
+    /// Claims the next job, which must be there.
     pub(crate) async fn claim(&self) -> Claim {
         self.store.claim_job(&worker(), LEASE).await.expect("claimed").expect("a job")
     }
 
-    /// A task that has failed, so that its callback is owed.
-    pub(crate) async fn ended_task(&self, storage: &Storage) -> Task {
+    /// Creates a task and fails it, so that its callback is owed.
+    pub(crate) async fn failed_task(&self, storage: &Storage) -> Task {
         self.create_task(storage).await;
         let claim = self.claim().await;
         self.store.finish_task(&claim, failed()).await.expect("finished")
     }
 }
 
-pub(crate) async fn open(database: &TestDatabase, clock: &Arc<HeldClock>, key: [u8; 32]) -> Result<Store> {
+pub(crate) async fn open(database: &TestDatabase, clock: &Arc<ManualClock>, key: [u8; 32]) -> Result<Store> {
     Store::open(StoreOptions {
         url: database.url.clone(),
         cipher: borealis_store::Cipher::new(key),
@@ -130,14 +130,14 @@ pub(crate) async fn open(database: &TestDatabase, clock: &Arc<HeldClock>, key: [
     .await
 }
 
-/// Says what a body was made of; broken UTF-8, because a body is bytes.
+/// A body that says what it was made of; no valid UTF-8, because a body is any bytes.
 fn compose(storage: &Storage, tasks: &[Task]) -> Vec<u8> {
     let tasks: Vec<String> =
         tasks.iter().map(|task| format!("{} {}", task.id, task.state.status())).collect();
     [format!("{} <- {}", storage.notify, tasks.join(", ")).as_bytes(), &[0, 0xff]].concat()
 }
 
-/// What [`compose`] gives for one task.
+/// The body of a callback about one task.
 pub(crate) fn body(storage: &Storage, task: &Task) -> Vec<u8> {
     compose(storage, std::slice::from_ref(task))
 }
@@ -164,6 +164,10 @@ pub(crate) fn storage(tenant: &TenantId, created: Timestamp) -> Storage {
         name_rule: "rule".to_owned(),
         created,
     }
+}
+
+pub(crate) fn other_tenant() -> TenantId {
+    "other".parse().expect("a tenant")
 }
 
 pub(crate) fn worker() -> WorkerId {

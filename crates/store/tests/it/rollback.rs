@@ -1,5 +1,5 @@
-//! SQLite undoes a transaction by itself, as it does when a disk is full: nothing that is written
-//! afterwards goes with it.
+//! SQLite rolls a transaction back by itself, as it does when the disk is full: nothing that is written
+//! afterwards is lost.
 
 use borealis_store::testing::DatabaseKind;
 use sqlx::{Connection as _, Executor as _, SqliteConnection};
@@ -11,11 +11,11 @@ async fn what_is_created_after_a_transaction_was_undone_is_there() {
     let world = World::new(DatabaseKind::Sqlite).await;
     let storage = world.add_storage().await;
     let mut connection = SqliteConnection::connect(&world.database.url).await.expect("a database");
-    let full = "CREATE TRIGGER full BEFORE INSERT ON job \
+    let fail_inserts = "CREATE TRIGGER full BEFORE INSERT ON job \
         BEGIN SELECT RAISE(ROLLBACK, 'the disk is full'); END";
-    connection.execute(full).await.expect("a trigger");
+    connection.execute(fail_inserts).await.expect("a trigger");
     for _ in 0..3 {
-        let error = world.store.create_task(&world.task(&storage)).await.expect_err("undone");
+        let error = world.store.create_task(&world.task(&storage)).await.expect_err("rolled back");
         assert!(error.to_string().contains("the disk is full"), "{error}");
     }
     connection.execute("DROP TRIGGER full").await.expect("no trigger");
@@ -25,7 +25,7 @@ async fn what_is_created_after_a_transaction_was_undone_is_there() {
         let task = world.task(&storage);
         world.store.create_task(&task).await.expect("created");
         assert_eq!(other.task(&world.tenant, &task.id).await.expect("found"), task);
-        // one that we undo ourselves
+        // a transaction that is rolled back by the store itself
         is_conflict(world.store.create_task(&task).await);
     }
 }
