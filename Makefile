@@ -6,6 +6,7 @@
 BOREALIS := cargo run --locked --
 
 DENY := .tools/cargo-deny-0.20.2
+MACHETE := .tools/cargo-machete-0.9.2
 
 ## What building and running need, without root: checks the compilers, fetches the media tools.
 setup:
@@ -27,11 +28,12 @@ test: setup
 	@if cargo nextest --version >/dev/null 2>&1; then set -x; cargo nextest run --locked --workspace; \
 	else set -x; cargo test --locked --workspace --lib --bins --tests; fi
 
-## Format, clippy, licences and sources of dependencies, and the arrows between the crates.
-lint: $(DENY)
+## Format, clippy, dependencies (unused ones, licences, sources) and the arrows between the crates.
+lint: $(DENY) $(MACHETE)
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- --deny warnings
 	$(DENY)/bin/cargo-deny --locked check bans licenses sources
+	$(MACHETE)/bin/cargo-machete
 	@! cargo tree --locked --package borealis-model --edges normal --prefix none | \
 		grep -E '^(tokio|sqlx|sea-orm|reqwest|hyper|axum) ' || \
 		{ echo 'lint: borealis-model is pure: no runtime, no SQL, no HTTP'; exit 1; }
@@ -49,5 +51,5 @@ bench: setup
 	cargo bench --locked --bench '*'
 
 # Unoptimised as well: a minute instead of five, and it runs for a second.
-$(DENY):
-	CARGO_PROFILE_DEV_DEBUG=false cargo install --quiet --debug --locked --root $@ cargo-deny@$(@:.tools/cargo-deny-%=%)
+$(DENY) $(MACHETE): .tools/cargo-%:
+	CARGO_PROFILE_DEV_DEBUG=false cargo install --quiet --debug --locked --root $@ cargo-$(subst -,@,$*)
