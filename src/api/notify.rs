@@ -67,7 +67,7 @@ pub(super) async fn ping_storage(
     };
     let limits = app.settings.callback.send_limits();
     let (attempt, outcome) = send::send(&app.net, &message, &*app.clock, &limits).await;
-    let delivered = outcome == send::Outcome::Accepted;
+    let delivered = outcome == send::AttemptOutcome::Accepted;
     Ok(Answer::new(
         Pinged { callback_id: id.to_string(), delivered, attempt: ListedAttempt::of(attempt) },
         warnings,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use callback::send::Limits;
+use callback::send::SendLimits;
 use serde::{Deserialize, Serialize};
 
 use super::{Network, value};
@@ -29,7 +29,7 @@ pub struct CallbackSettings {
 
 impl CallbackSettings {
     /// What one attempt may take.
-    pub fn send_limits(&self) -> Limits {
-        Limits { deadline: self.deadline, ..Limits::default() }
+    pub fn send_limits(&self) -> SendLimits {
+        SendLimits { deadline: self.deadline, ..SendLimits::default() }
     }
 }

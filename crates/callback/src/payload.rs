@@ -1,9 +1,8 @@
 //! The body of a callback, to the letter of the AuroraCloud API.
 //!
-//! A new field is a line in `Succeeded` or `Failed`; figures come from the same
-//! `TaskReport` that the API answers with. `custom_info` is there always; `input`, `output` and
-//! the figures only when there is an output to speak of; `error_code` and `error_msg` only when
-//! there is none.
+//! A new field is a line in `SucceededTask` or `FailedTask`; figures come from the same `TaskReport` that the API
+//! answers with. `custom_info` is there always; `input`, `output` and the figures only for a task that succeeded;
+//! `error_code` and `error_msg` only for one that failed or was cancelled.
 
 use model::{
     ErrorCode, Failure, Format, OutputGroup, OutputReport, SourceReport, Storage, Task, TaskEnd, TaskId,
@@ -12,22 +11,22 @@ use model::{
 use serde::Serialize;
 
 #[derive(Serialize)]
-struct Envelope<'a> {
+struct Payload<'a> {
     code: u32,
     msg: TaskStatus,
     callback_url: &'a str,
-    data: Vec<Entry>,
+    data: Vec<EndedTask>,
 }
 
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Entry {
-    Succeeded(Box<Succeeded>),
-    Failed(Failed),
+enum EndedTask {
+    Succeeded(Box<SucceededTask>),
+    Failed(FailedTask),
 }
 
 #[derive(Serialize)]
-struct Succeeded {
+struct SucceededTask {
     task_id: TaskId,
     input: String,
     output: String,
@@ -44,7 +43,7 @@ struct Succeeded {
 }
 
 #[derive(Serialize)]
-struct Failed {
+struct FailedTask {
     task_id: TaskId,
     status: TaskStatus,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,33 +53,33 @@ struct Failed {
     custom_info: String,
 }
 
-/// Composes the body that tells a storage's receiver what became of tasks; those that have not
-/// ended are not in it. `msg` says `succeeded` only when every one of them did.
+/// Composes the body that tells a storage's receiver how tasks ended; those that have not ended are left out. `msg`
+/// is `succeeded` only when every one of them succeeded.
 pub fn compose(storage: &Storage, tasks: &[Task]) -> Vec<u8> {
-    let data: Vec<Entry> = tasks.iter().filter_map(entry).collect();
-    let all_succeeded = data.iter().all(|entry| matches!(entry, Entry::Succeeded(_)));
-    let envelope = Envelope {
+    let data: Vec<EndedTask> = tasks.iter().filter_map(ended_task).collect();
+    let all_succeeded = data.iter().all(|task| matches!(task, EndedTask::Succeeded(_)));
+    let payload = Payload {
         code: 0,
         msg: if all_succeeded { TaskStatus::Succeeded } else { TaskStatus::Failed },
         callback_url: &storage.notify,
         data,
     };
-    serde_json::to_vec(&envelope).expect("texts and numbers are always JSON")
+    serde_json::to_vec(&payload).expect("texts and numbers are always JSON")
 }
 
-fn entry(task: &Task) -> Option<Entry> {
+fn ended_task(task: &Task) -> Option<EndedTask> {
     let (_, end) = task.state.ended()?;
     Some(match end {
-        TaskEnd::Succeeded(_) => Entry::Succeeded(Box::new(succeeded(task))),
-        TaskEnd::Failed(failure) => Entry::Failed(failed(task, failure)),
-        // receivers know two words; the code tells them apart
-        TaskEnd::Cancelled => Entry::Failed(failed(task, &Failure::new(ErrorCode::Cancelled, ""))),
+        TaskEnd::Succeeded(_) => EndedTask::Succeeded(Box::new(succeeded(task))),
+        TaskEnd::Failed(failure) => EndedTask::Failed(failed(task, failure)),
+        // the API has two statuses here; the code tells a cancelled task from a failed one
+        TaskEnd::Cancelled => EndedTask::Failed(failed(task, &Failure::new(ErrorCode::Cancelled, ""))),
     })
 }
 
-fn succeeded(task: &Task) -> Succeeded {
+fn succeeded(task: &Task) -> SucceededTask {
     let report = TaskReport::of(task);
-    Succeeded {
+    SucceededTask {
         task_id: report.task_id,
         input: report.input,
         output: report.output,
@@ -95,8 +94,8 @@ fn succeeded(task: &Task) -> Succeeded {
     }
 }
 
-fn failed(task: &Task, failure: &Failure) -> Failed {
-    Failed {
+fn failed(task: &Task, failure: &Failure) -> FailedTask {
+    FailedTask {
         task_id: task.id.clone(),
         status: TaskStatus::Failed,
         spend_time: task.spend_time(),
@@ -119,9 +118,9 @@ mod tests {
         Storage {
             region: "cn-zhangjiakou".to_owned(),
             prefix: "videos".to_owned(),
-            storage_sk: Secret::new("never seen"),
+            storage_sk: Secret::new("planted-secret"),
             notify: "https://app.example/hook?token=7".to_owned(),
-            notify_secret: Secret::new("never seen"),
+            notify_secret: Secret::new("planted-secret"),
             ..Storage::new(
                 "0123456789abcdef".parse().expect("an id"),
                 TenantId::main(),
@@ -168,7 +167,7 @@ mod tests {
         }
     }
 
-    fn made() -> TaskEnd {
+    fn success() -> TaskEnd {
         TaskEnd::Succeeded(Box::new(OutputFacts {
             duration: 30.0,
             size: 1_000_000,
@@ -201,23 +200,23 @@ mod tests {
         TaskState::Ended { started: None, finished: Timestamp::from_millis(4_000), end }
     }
 
-    /// The body laid out for reading; the order of its fields is that of the bytes.
-    fn shown(tasks: &[Task]) -> String {
+    /// The body in several lines; the order of its fields is that of the bytes.
+    fn pretty_body(tasks: &[Task]) -> String {
         let body = compose(&storage(), tasks);
         let value: serde_json::Value = serde_json::from_slice(&body).expect("json");
-        assert!(!String::from_utf8_lossy(&body).contains("never seen"));
+        assert!(!String::from_utf8_lossy(&body).contains("planted-secret"));
         serde_json::to_string_pretty(&value).expect("json")
     }
 
     #[test]
     fn a_task_that_succeeded() {
-        insta::assert_snapshot!(shown(&[task(1, ended(made()))]));
+        insta::assert_snapshot!(pretty_body(&[task(1, ended(success()))]));
     }
 
     #[test]
     fn tasks_that_came_to_nothing() {
         let failure = Failure::new(ErrorCode::InvalidInput, "no moov box");
-        insta::assert_snapshot!(shown(&[
+        insta::assert_snapshot!(pretty_body(&[
             task(1, ended(TaskEnd::Failed(failure))),
             task(2, never_started(TaskEnd::Cancelled)),
         ]));
@@ -226,8 +225,8 @@ mod tests {
     #[test]
     fn one_failure_makes_the_whole_failed() {
         let cases: [(&[TaskEnd], &str); 3] = [
-            (&[made(), made()], "succeeded"),
-            (&[made(), TaskEnd::Cancelled], "failed"),
+            (&[success(), success()], "succeeded"),
+            (&[success(), TaskEnd::Cancelled], "failed"),
             (&[TaskEnd::Cancelled], "failed"),
         ];
         for (ends, msg) in cases {
@@ -241,7 +240,7 @@ mod tests {
 
     #[test]
     fn the_bytes_are_in_the_documented_order() {
-        let body = String::from_utf8(compose(&storage(), &[task(1, ended(made()))])).expect("utf-8");
+        let body = String::from_utf8(compose(&storage(), &[task(1, ended(success()))])).expect("utf-8");
         let beginning = r#"{"code":0,"msg":"succeeded","callback_url":"https://app.example/hook?token=7","data":[{"task_id":"20220420111542664667cccc3d179801","input":"https://media.example/a.mov?sig=1","output":"s3://bkt/videos/a/master.m3u8","format":"hls","status":"succeeded","duration":30.0,"spend_time":2.0,"#;
         assert_eq!(body.get(..beginning.len()), Some(beginning));
     }

@@ -1,5 +1,5 @@
-//! Signatures, as Standard Webhooks v1 defines them: `v1,` and the base64 of HMAC-SHA256 over
-//! `id.timestamp.body`, keyed with what is base64 behind `whsec_`.
+//! Signatures as Standard Webhooks v1 defines them: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`. The
+//! key is the decoded base64 after the secret's `whsec_`.
 //!
 //! <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>
 
@@ -15,21 +15,21 @@ use sha2::Sha256;
 pub const ID_HEADER: &str = "webhook-id";
 /// The header with the attempt's time, in Unix seconds.
 pub const TIMESTAMP_HEADER: &str = "webhook-timestamp";
-/// The header with the signatures, separated by spaces: one of them fits.
+/// The header with the signatures, separated by spaces: one for each secret in use.
 pub const SIGNATURE_HEADER: &str = "webhook-signature";
 
-/// How far the clocks of sender and receiver may be apart; older callbacks may be replays.
-pub const TOLERANCE: Duration = Duration::from_secs(5 * 60);
+/// How far the clocks of sender and receiver may be apart. An older callback may be an attacker's replay.
+pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(5 * 60);
 
-const PREFIX: &str = "whsec_";
-const VERSION: &str = "v1,";
+const SECRET_PREFIX: &str = "whsec_";
+const SIGNATURE_PREFIX: &str = "v1,";
 
 /// A secret that cannot sign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("is not `whsec_` and the base64 of 24 to 64 bytes")]
 pub struct SecretError;
 
-/// Why a callback is not believed.
+/// Why a callback is not taken as authentic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VerifyError {
     /// The secret cannot sign.
@@ -44,14 +44,14 @@ pub enum VerifyError {
     /// It was signed in the future.
     #[error("it was signed more than 5 minutes in the future")]
     TooNew,
-    /// No signature fits.
-    #[error("no signature fits: another secret, or a changed body")]
+    /// No signature matches.
+    #[error("no signature matches: another secret, or a changed body")]
     Mismatch,
 }
 
-/// The headers that are verified, as they came.
+/// The headers of a callback that came in.
 #[derive(Clone, Copy, Debug)]
-pub struct Headers<'a> {
+pub struct SignatureHeaders<'a> {
     /// `webhook-id`
     pub id: &'a str,
     /// `webhook-timestamp`
@@ -64,7 +64,7 @@ pub struct Headers<'a> {
 pub fn generate_secret() -> Secret {
     let mut key = [0; 32];
     rand::rng().fill_bytes(&mut key);
-    Secret::new(format!("{PREFIX}{}", STANDARD.encode(key)))
+    Secret::new(format!("{SECRET_PREFIX}{}", STANDARD.encode(key)))
 }
 
 /// Checks that a secret, which a customer may choose, can sign.
@@ -72,52 +72,52 @@ pub fn generate_secret() -> Secret {
 /// # Errors
 /// When it cannot.
 pub fn check_secret(secret: &Secret) -> Result<(), SecretError> {
-    key(secret).map(|_| ())
+    decode_key(secret).map(|_| ())
 }
 
-/// The signature of a body that is sent `at` a time, such as `v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=`.
+/// Signs a body that is sent `at` a time; gives a signature such as `v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=`.
 ///
 /// # Errors
 /// When the secret cannot sign.
-pub fn signature(
-    secret: &Secret,
-    id: &CallbackId,
-    at: Timestamp,
-    body: &[u8],
-) -> Result<String, SecretError> {
+pub fn sign(secret: &Secret, id: &CallbackId, at: Timestamp, body: &[u8]) -> Result<String, SecretError> {
     let mac = mac(secret, id.as_str(), at.as_secs(), body)?;
-    Ok(format!("{VERSION}{}", STANDARD.encode(mac.finalize().into_bytes())))
+    Ok(format!("{SIGNATURE_PREFIX}{}", STANDARD.encode(mac.finalize().into_bytes())))
 }
 
 /// Verifies a callback that came in, in constant time.
 ///
 /// # Errors
-/// Why it is not believed.
-pub fn verify(secret: &Secret, headers: Headers<'_>, body: &[u8], now: Timestamp) -> Result<(), VerifyError> {
+/// Why it is not authentic.
+pub fn verify(
+    secret: &Secret,
+    headers: SignatureHeaders<'_>,
+    body: &[u8],
+    now: Timestamp,
+) -> Result<(), VerifyError> {
     let seconds: i64 = headers.timestamp.parse().map_err(|_| VerifyError::Timestamp)?;
-    let signed = Timestamp::from_millis(seconds.saturating_mul(1000));
-    if now.since(signed) > TOLERANCE {
+    let signed_at = Timestamp::from_millis(seconds.saturating_mul(1000));
+    if now.since(signed_at) > CLOCK_TOLERANCE {
         return Err(VerifyError::TooOld);
     }
-    if signed.since(now) > TOLERANCE {
+    if signed_at.since(now) > CLOCK_TOLERANCE {
         return Err(VerifyError::TooNew);
     }
     let expected = mac(secret, headers.id, seconds, body)?;
-    let fits = |signature: &str| {
-        let claimed = signature.strip_prefix(VERSION).and_then(|text| STANDARD.decode(text).ok());
+    let matches = |signature: &str| {
+        let claimed = signature.strip_prefix(SIGNATURE_PREFIX).and_then(|text| STANDARD.decode(text).ok());
         claimed.is_some_and(|claimed| expected.clone().verify_slice(&claimed).is_ok())
     };
-    if headers.signature.split_ascii_whitespace().any(fits) { Ok(()) } else { Err(VerifyError::Mismatch) }
+    if headers.signature.split_ascii_whitespace().any(matches) { Ok(()) } else { Err(VerifyError::Mismatch) }
 }
 
-fn key(secret: &Secret) -> Result<Vec<u8>, SecretError> {
-    let text = secret.expose().strip_prefix(PREFIX).ok_or(SecretError)?;
+fn decode_key(secret: &Secret) -> Result<Vec<u8>, SecretError> {
+    let text = secret.expose().strip_prefix(SECRET_PREFIX).ok_or(SecretError)?;
     let key = STANDARD.decode(text).map_err(|_| SecretError)?;
     if (24..=64).contains(&key.len()) { Ok(key) } else { Err(SecretError) }
 }
 
 fn mac(secret: &Secret, id: &str, seconds: i64, body: &[u8]) -> Result<Hmac<Sha256>, SecretError> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(&key(secret)?).map_err(|_| SecretError)?;
+    let mut mac = Hmac::<Sha256>::new_from_slice(&decode_key(secret)?).map_err(|_| SecretError)?;
     mac.update(format!("{id}.{seconds}.").as_bytes());
     mac.update(body);
     Ok(mac)
@@ -132,41 +132,41 @@ mod tests {
     // the example of the specification's reference implementations
     const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
     const BODY: &[u8] = br#"{"test": 2432232314}"#;
-    const EXAMPLE: Headers<'_> = Headers {
+    const EXAMPLE: SignatureHeaders<'_> = SignatureHeaders {
         id: "msg_p5jXN8AQM9LWM0D4loKWxJek",
         timestamp: "1614265330",
         signature: "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
     };
-    const THEN: Timestamp = Timestamp::from_millis(1_614_265_330_000);
+    const SIGNED_AT: Timestamp = Timestamp::from_millis(1_614_265_330_000);
 
-    fn verified(headers: Headers<'_>, body: &[u8]) -> Result<(), VerifyError> {
-        verify(&Secret::new(SECRET), headers, body, THEN)
+    fn verified(headers: SignatureHeaders<'_>, body: &[u8]) -> Result<(), VerifyError> {
+        verify(&Secret::new(SECRET), headers, body, SIGNED_AT)
     }
 
     #[test]
     fn the_known_example() {
         assert_eq!(verified(EXAMPLE, BODY), Ok(()));
-        let made = mac(&Secret::new(SECRET), EXAMPLE.id, THEN.as_secs(), BODY).expect("a good secret");
-        let made = STANDARD.encode(made.finalize().into_bytes());
-        assert_eq!(format!("v1,{made}"), EXAMPLE.signature);
+        let mac = mac(&Secret::new(SECRET), EXAMPLE.id, SIGNED_AT.as_secs(), BODY).expect("a good secret");
+        let signature = STANDARD.encode(mac.finalize().into_bytes());
+        assert_eq!(format!("v1,{signature}"), EXAMPLE.signature);
     }
 
     #[test]
     fn any_one_of_several_signatures() {
         let signature = format!("v1,AAAA v1a,xyz {} v1,BBBB", EXAMPLE.signature);
-        assert_eq!(verified(Headers { signature: &signature, ..EXAMPLE }, BODY), Ok(()));
+        assert_eq!(verified(SignatureHeaders { signature: &signature, ..EXAMPLE }, BODY), Ok(()));
     }
 
     #[rstest]
-    #[case(Headers { id: "msg_other", ..EXAMPLE }, BODY, VerifyError::Mismatch)]
-    #[case(Headers { timestamp: "1614265331", ..EXAMPLE }, BODY, VerifyError::Mismatch)]
-    #[case(Headers { timestamp: "yesterday", ..EXAMPLE }, BODY, VerifyError::Timestamp)]
-    #[case(Headers { signature: "", ..EXAMPLE }, BODY, VerifyError::Mismatch)]
-    #[case(Headers { signature: "v1,", ..EXAMPLE }, BODY, VerifyError::Mismatch)]
-    #[case(Headers { signature: &EXAMPLE.signature[3..], ..EXAMPLE }, BODY, VerifyError::Mismatch)]
+    #[case(SignatureHeaders { id: "msg_other", ..EXAMPLE }, BODY, VerifyError::Mismatch)]
+    #[case(SignatureHeaders { timestamp: "1614265331", ..EXAMPLE }, BODY, VerifyError::Mismatch)]
+    #[case(SignatureHeaders { timestamp: "yesterday", ..EXAMPLE }, BODY, VerifyError::Timestamp)]
+    #[case(SignatureHeaders { signature: "", ..EXAMPLE }, BODY, VerifyError::Mismatch)]
+    #[case(SignatureHeaders { signature: "v1,", ..EXAMPLE }, BODY, VerifyError::Mismatch)]
+    #[case(SignatureHeaders { signature: &EXAMPLE.signature[3..], ..EXAMPLE }, BODY, VerifyError::Mismatch)]
     #[case(EXAMPLE, br#"{"test":2432232314}"#, VerifyError::Mismatch)]
-    fn what_was_changed_is_not_believed(
-        #[case] headers: Headers<'_>,
+    fn what_was_changed_is_not_authentic(
+        #[case] headers: SignatureHeaders<'_>,
         #[case] body: &[u8],
         #[case] why: VerifyError,
     ) {
@@ -176,11 +176,11 @@ mod tests {
     #[test]
     fn five_minutes_are_tolerated() {
         let secret = Secret::new(SECRET);
-        let late = THEN + TOLERANCE;
+        let late = SIGNED_AT + CLOCK_TOLERANCE;
         assert_eq!(verify(&secret, EXAMPLE, BODY, late), Ok(()));
         let later = late + Duration::from_millis(1);
         assert_eq!(verify(&secret, EXAMPLE, BODY, later), Err(VerifyError::TooOld));
-        let early = THEN - TOLERANCE;
+        let early = SIGNED_AT - CLOCK_TOLERANCE;
         assert_eq!(verify(&secret, EXAMPLE, BODY, early), Ok(()));
         let earlier = early - Duration::from_millis(1);
         assert_eq!(verify(&secret, EXAMPLE, BODY, earlier), Err(VerifyError::TooNew));
@@ -192,8 +192,8 @@ mod tests {
         assert_ne!(secret, other);
         let id = CallbackId::generate(&mut rand::rng());
         let now = Timestamp::from_millis(1_700_000_000_999);
-        let signature = signature(&secret, &id, now, b"body").expect("a good secret");
-        let headers = Headers { id: id.as_str(), timestamp: "1700000000", signature: &signature };
+        let signature = sign(&secret, &id, now, b"body").expect("a good secret");
+        let headers = SignatureHeaders { id: id.as_str(), timestamp: "1700000000", signature: &signature };
         assert_eq!(verify(&secret, headers, b"body", now), Ok(()));
         assert_eq!(verify(&other, headers, b"body", now), Err(VerifyError::Mismatch));
     }

@@ -1,5 +1,5 @@
-//! Attempts against receivers that behave, and many that do not. A receiver is a raw listener on
-//! loopback, so that it can break every rule of HTTP.
+//! Attempts against receivers that behave, and many that do not. A receiver is a TCP listener on loopback, so that
+//! it can break every rule of HTTP.
 
 use std::{
     sync::{
@@ -10,7 +10,7 @@ use std::{
 };
 
 use borealis_callback::{
-    send::{Limits, Message, Outcome, send},
+    send::{AttemptOutcome, Message, SendLimits, send},
     sign,
 };
 use model::{Attempt, CallbackId, Clock, NotifySuccess, Secret, Timestamp};
@@ -26,12 +26,13 @@ const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_123);
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const BODY: &[u8] = br#"{"code":0,"msg":"succeeded","z":1,"a":2}"#;
 
-/// Long enough for a slow machine to answer at once, short enough to wait for.
-const SHORT: Limits = Limits { deadline: Duration::from_millis(700), read: 64 * 1024, keep: 4 * 1024 };
+/// Enough time for a slow machine to answer at once, and short enough for a test to wait for.
+const SHORT_DEADLINE: SendLimits =
+    SendLimits { deadline: Duration::from_millis(700), max_read_bytes: 64 * 1024, max_kept_bytes: 4 * 1024 };
 
-struct Still;
+struct StoppedClock;
 
-impl Clock for Still {
+impl Clock for StoppedClock {
     fn now(&self) -> Timestamp {
         NOW
     }
@@ -39,7 +40,7 @@ impl Clock for Still {
 
 /// What a receiver does with the requests of one connection.
 #[derive(Clone)]
-enum Does {
+enum Behaviour {
     /// Writes these bytes, and waits for the next request.
     Answers(Vec<u8>),
     /// Writes these bytes and closes.
@@ -60,23 +61,23 @@ struct Receiver {
 }
 
 impl Receiver {
-    async fn start(does: Does) -> Self {
+    async fn start(behaviour: Behaviour) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}/hook?token=hidden", listener.local_addr().expect("an address"));
         let (connections, written) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicU64::new(0)));
-        let (told, requests) = mpsc::unbounded_channel();
-        let (seen, count) = (Arc::clone(&connections), Arc::clone(&written));
+        let (sender, requests) = mpsc::unbounded_channel();
+        let (accepted, sent) = (Arc::clone(&connections), Arc::clone(&written));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                seen.fetch_add(1, Ordering::SeqCst);
-                tokio::spawn(serve(stream, does.clone(), told.clone(), Arc::clone(&count)));
+                accepted.fetch_add(1, Ordering::SeqCst);
+                tokio::spawn(serve(stream, behaviour.clone(), sender.clone(), Arc::clone(&sent)));
             }
         });
         Self { url, connections, written, requests }
     }
 
     async fn answering(answer: impl Into<Vec<u8>>) -> Self {
-        Self::start(Does::Answers(answer.into())).await
+        Self::start(Behaviour::Answers(answer.into())).await
     }
 
     fn connections(&self) -> usize {
@@ -86,21 +87,21 @@ impl Receiver {
 
 async fn serve(
     mut stream: TcpStream,
-    does: Does,
-    told: mpsc::UnboundedSender<Vec<u8>>,
+    behaviour: Behaviour,
+    requests: mpsc::UnboundedSender<Vec<u8>>,
     written: Arc<AtomicU64>,
 ) -> Option<()> {
     for number in 1.. {
         let request = read_request(&mut stream).await?;
-        told.send(request).ok()?;
-        match &does {
-            Does::Answers(bytes) => stream.write_all(bytes).await.ok()?,
-            Does::AnswersAndCloses(bytes) => {
+        requests.send(request).ok()?;
+        match &behaviour {
+            Behaviour::Answers(bytes) => stream.write_all(bytes).await.ok()?,
+            Behaviour::AnswersAndCloses(bytes) => {
                 stream.write_all(bytes).await.ok()?;
                 stream.shutdown().await.ok()?;
                 return None;
             }
-            Does::NeverEnds { head, then, every } => {
+            Behaviour::NeverEnds { head, then, every } => {
                 stream.write_all(head.as_bytes()).await.ok()?;
                 loop {
                     stream.write_all(then).await.ok()?;
@@ -110,12 +111,12 @@ async fn serve(
                     }
                 }
             }
-            Does::Resets => {
+            Behaviour::Resets => {
                 stream.set_zero_linger().expect("a socket");
                 return None;
             }
-            Does::ClosesAtTheSecond if number == 1 => stream.write_all(&ok("")).await.ok()?,
-            Does::ClosesAtTheSecond => return None,
+            Behaviour::ClosesAtTheSecond if number == 1 => stream.write_all(&ok("")).await.ok()?,
+            Behaviour::ClosesAtTheSecond => return None,
         }
     }
     None
@@ -125,7 +126,7 @@ async fn serve(
 async fn read_request(stream: &mut TcpStream) -> Option<Vec<u8>> {
     let mut request = Vec::new();
     loop {
-        if let Some(end) = request.windows(4).position(|four| four == b"\r\n\r\n") {
+        if let Some(end) = request.windows(4).position(|window| window == b"\r\n\r\n") {
             let head = String::from_utf8_lossy(&request[..end]).to_ascii_lowercase();
             let length = head.lines().find_map(|line| line.strip_prefix("content-length: "))?;
             if request.len() >= end + 4 + length.parse::<usize>().ok()? {
@@ -152,32 +153,37 @@ fn client() -> Client {
 }
 
 /// Sends [`BODY`] as a second attempt.
-async fn send_to(client: &Client, url: &str, success: NotifySuccess, limits: Limits) -> (Attempt, Outcome) {
+async fn send_to(
+    client: &Client,
+    url: &str,
+    success: NotifySuccess,
+    limits: SendLimits,
+) -> (Attempt, AttemptOutcome) {
     let (id, secret) = (CallbackId::generate(&mut rand::rng()), Secret::new(SECRET));
     let message = Message { url, id: &id, body: BODY, number: 2, secrets: &[&secret], success };
-    send(client, &message, &Still, &limits).await
+    send(client, &message, &StoppedClock, &limits).await
 }
 
-async fn attempt_with(url: &str, success: NotifySuccess, limits: Limits) -> (Attempt, Outcome) {
+async fn attempt_with(url: &str, success: NotifySuccess, limits: SendLimits) -> (Attempt, AttemptOutcome) {
     let (attempt, outcome) = send_to(&client(), url, success, limits).await;
     assert_eq!((attempt.number, attempt.time), (2, NOW));
-    assert_eq!(attempt.error.is_none(), outcome == Outcome::Accepted);
+    assert_eq!(attempt.error.is_none(), outcome == AttemptOutcome::Accepted);
     if let Some(error) = &attempt.error {
         assert!(!error.contains("hidden"), "{error} holds the query");
     }
     for kept in [&attempt.response_head, &attempt.response_body].into_iter().flatten() {
-        assert!(kept.len() <= limits.keep, "{} bytes are kept", kept.len());
+        assert!(kept.len() <= limits.max_kept_bytes, "{} bytes are kept", kept.len());
         assert!(!kept.contains('\0'));
     }
     (attempt, outcome)
 }
 
-async fn attempt(url: &str) -> (Attempt, Outcome) {
-    attempt_with(url, NotifySuccess::Only200, Limits::default()).await
+async fn attempt(url: &str) -> (Attempt, AttemptOutcome) {
+    attempt_with(url, NotifySuccess::Only200, SendLimits::default()).await
 }
 
-fn rejected(status: u16) -> Outcome {
-    Outcome::Rejected { status, retry_after: None }
+fn rejected(status: u16) -> AttemptOutcome {
+    AttemptOutcome::Rejected { status, retry_after: None }
 }
 
 fn error(attempt: &Attempt) -> &str {
@@ -197,11 +203,11 @@ async fn a_receiver_gets_the_stored_bytes_signed() {
         secrets: &[&secret],
         success: NotifySuccess::Only200,
     };
-    let (attempt, outcome) = send(&client, &message, &Still, &Limits::default()).await;
+    let (attempt, outcome) = send(&client, &message, &StoppedClock, &SendLimits::default()).await;
 
     assert_eq!(
         (outcome, attempt.http_status, attempt.error.as_deref()),
-        (Outcome::Accepted, Some(200), None)
+        (AttemptOutcome::Accepted, Some(200), None)
     );
     assert_eq!(attempt.response_head.as_deref(), Some("HTTP/1.1 200 OK\ncontent-length: 6\n"));
     assert_eq!(attempt.response_body.as_deref(), Some("thanks"));
@@ -226,7 +232,7 @@ async fn a_receiver_gets_the_stored_bytes_signed() {
     let [id, timestamp, signature] = [sign::ID_HEADER, sign::TIMESTAMP_HEADER, sign::SIGNATURE_HEADER]
         .map(|name| header(name).expect("a signature header"));
     assert_eq!((id.as_str(), timestamp.as_str()), (callback.as_str(), "1700000000"));
-    let headers = sign::Headers { id: &id, timestamp: &timestamp, signature: &signature };
+    let headers = sign::SignatureHeaders { id: &id, timestamp: &timestamp, signature: &signature };
     assert_eq!(sign::verify(&secret, headers, BODY, NOW), Ok(()));
 }
 
@@ -244,11 +250,11 @@ async fn which_answer_is_success(
     #[case] accepted: bool,
 ) {
     let receiver = Receiver::answering(status(line)).await;
-    let (attempt, outcome) = attempt_with(&receiver.url, success, Limits::default()).await;
+    let (attempt, outcome) = attempt_with(&receiver.url, success, SendLimits::default()).await;
     let number: u16 = line[..3].parse().expect("a status");
     assert_eq!(attempt.http_status, Some(number));
     if accepted {
-        assert_eq!(outcome, Outcome::Accepted);
+        assert_eq!(outcome, AttemptOutcome::Accepted);
     } else {
         assert_eq!(outcome, rejected(number));
         assert_eq!(error(&attempt), format!("status {number}"));
@@ -281,8 +287,8 @@ async fn redirects_are_never_followed(#[case] number: u16) {
 #[tokio::test]
 async fn a_hanging_receiver_meets_the_deadline(#[case] answer: &'static str) {
     let receiver = Receiver::answering(answer).await;
-    let (attempt, outcome) = attempt_with(&receiver.url, NotifySuccess::Only200, SHORT).await;
-    assert_eq!(outcome, Outcome::Unreachable);
+    let (attempt, outcome) = attempt_with(&receiver.url, NotifySuccess::Only200, SHORT_DEADLINE).await;
+    assert_eq!(outcome, AttemptOutcome::Unreachable);
     assert_eq!(error(&attempt), "timeout: no complete answer within 0.7 s");
     assert!(attempt.total_ms >= 700, "{}", attempt.total_ms);
     assert!(attempt.connect_ms.is_some() && attempt.address.is_some());
@@ -290,28 +296,28 @@ async fn a_hanging_receiver_meets_the_deadline(#[case] answer: &'static str) {
 
 #[tokio::test]
 async fn a_trickling_receiver_meets_the_deadline() {
-    let receiver = Receiver::start(Does::NeverEnds {
+    let receiver = Receiver::start(Behaviour::NeverEnds {
         head: "HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n",
         then: b"x".to_vec(),
         every: Some(Duration::from_millis(50)),
     })
     .await;
-    let (attempt, outcome) = attempt_with(&receiver.url, NotifySuccess::Only200, SHORT).await;
-    assert_eq!((outcome, attempt.http_status), (Outcome::Unreachable, Some(200)));
+    let (attempt, outcome) = attempt_with(&receiver.url, NotifySuccess::Only200, SHORT_DEADLINE).await;
+    assert_eq!((outcome, attempt.http_status), (AttemptOutcome::Unreachable, Some(200)));
     assert_eq!(error(&attempt), "timeout: no complete answer within 0.7 s");
     assert!(attempt.response_body.expect("a start").starts_with("xx"));
 }
 
 #[tokio::test]
 async fn of_a_huge_answer_only_the_start_is_read() {
-    let receiver = Receiver::start(Does::NeverEnds {
+    let receiver = Receiver::start(Behaviour::NeverEnds {
         head: "HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n",
         then: vec![b'x'; 16 * 1024],
         every: None,
     })
     .await;
     let (attempt, outcome) = attempt(&receiver.url).await;
-    assert_eq!(outcome, Outcome::Accepted);
+    assert_eq!(outcome, AttemptOutcome::Accepted);
     assert_eq!(attempt.response_body.map(|body| body.len()), Some(4096));
     // what the sockets' buffers took, no more
     let written = receiver.written.load(Ordering::SeqCst);
@@ -324,7 +330,7 @@ async fn compressed_answers_stay_compressed() {
     answer.extend_from_slice(&[0x1f, 0x8b, 0x08, 0x00]);
     let receiver = Receiver::answering(answer).await;
     let (attempt, outcome) = attempt(&receiver.url).await;
-    assert_eq!(outcome, Outcome::Accepted);
+    assert_eq!(outcome, AttemptOutcome::Accepted);
     assert_eq!(attempt.response_body.as_deref(), Some("\u{1f}\u{fffd}\u{8}\u{fffd}"));
 }
 
@@ -345,24 +351,24 @@ async fn nuls_and_broken_utf8_are_replaced() {
 }
 
 #[rstest]
-#[case::reset(Does::Resets, "reset: ")]
-#[case::closed_at_once(Does::AnswersAndCloses(Vec::new()), "reset: ")]
-#[case::closed_after_100(Does::AnswersAndCloses(b"HTTP/1.1 100 Continue\r\n\r\n".to_vec()), "reset: ")]
-#[case::closed_in_the_head(Does::AnswersAndCloses(b"HTTP/1.1 200 OK\r\nx: ".to_vec()), "reset: ")]
+#[case::reset(Behaviour::Resets, "reset: ")]
+#[case::closed_at_once(Behaviour::AnswersAndCloses(Vec::new()), "reset: ")]
+#[case::closed_after_100(Behaviour::AnswersAndCloses(b"HTTP/1.1 100 Continue\r\n\r\n".to_vec()), "reset: ")]
+#[case::closed_in_the_head(Behaviour::AnswersAndCloses(b"HTTP/1.1 200 OK\r\nx: ".to_vec()), "reset: ")]
 #[case::closed_in_the_body(
-    Does::AnswersAndCloses(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc".to_vec()),
+    Behaviour::AnswersAndCloses(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc".to_vec()),
     "reset: "
 )]
-#[case::not_http(Does::AnswersAndCloses(b"220 mail.example ESMTP\r\n".to_vec()), "protocol: ")]
+#[case::not_http(Behaviour::AnswersAndCloses(b"220 mail.example ESMTP\r\n".to_vec()), "protocol: ")]
 #[case::a_broken_length(
-    Does::AnswersAndCloses(b"HTTP/1.1 200 OK\r\ncontent-length: many\r\n\r\n".to_vec()),
+    Behaviour::AnswersAndCloses(b"HTTP/1.1 200 OK\r\ncontent-length: many\r\n\r\n".to_vec()),
     "protocol: "
 )]
 #[tokio::test]
-async fn a_broken_answer_is_a_failed_attempt(#[case] does: Does, #[case] class: &str) {
-    let receiver = Receiver::start(does).await;
+async fn a_broken_answer_is_a_failed_attempt(#[case] behaviour: Behaviour, #[case] class: &str) {
+    let receiver = Receiver::start(behaviour).await;
     let (attempt, outcome) = attempt(&receiver.url).await;
-    assert_eq!(outcome, Outcome::Unreachable);
+    assert_eq!(outcome, AttemptOutcome::Unreachable);
     assert!(error(&attempt).starts_with(class), "{}", error(&attempt));
     assert_eq!(receiver.connections(), 1);
     assert!(attempt.address.is_some());
@@ -374,18 +380,18 @@ async fn of_a_huge_head_only_the_start_is_kept() {
     let answer = format!("HTTP/1.1 200 OK\r\nx-long: {value}\r\ncontent-length: 0\r\n\r\n");
     let receiver = Receiver::answering(answer).await;
     let (attempt, outcome) = attempt(&receiver.url).await;
-    assert_eq!(outcome, Outcome::Accepted);
+    assert_eq!(outcome, AttemptOutcome::Accepted);
     assert_eq!(attempt.response_head.map(|head| head.len()), Some(4096));
 }
 
 #[tokio::test]
 async fn a_pooled_connection_that_was_closed_is_no_failed_attempt() {
-    let receiver = Receiver::start(Does::ClosesAtTheSecond).await;
+    let receiver = Receiver::start(Behaviour::ClosesAtTheSecond).await;
     let client = client();
     for connections in [1, 2] {
         let (attempt, outcome) =
-            send_to(&client, &receiver.url, NotifySuccess::Only200, Limits::default()).await;
-        assert_eq!((outcome, attempt.error), (Outcome::Accepted, None));
+            send_to(&client, &receiver.url, NotifySuccess::Only200, SendLimits::default()).await;
+        assert_eq!((outcome, attempt.error), (AttemptOutcome::Accepted, None));
         assert_eq!(receiver.connections(), connections);
     }
 }
@@ -396,8 +402,8 @@ async fn connections_are_kept() {
     let client = client();
     for number in 0..5 {
         let (attempt, outcome) =
-            send_to(&client, &receiver.url, NotifySuccess::Only200, Limits::default()).await;
-        assert_eq!(outcome, Outcome::Accepted);
+            send_to(&client, &receiver.url, NotifySuccess::Only200, SendLimits::default()).await;
+        assert_eq!(outcome, AttemptOutcome::Accepted);
         assert_eq!(attempt.connect_ms.is_some(), number == 0);
         assert!(attempt.address.is_some());
     }
@@ -410,7 +416,7 @@ async fn nobody_listens() {
     let address = listener.local_addr().expect("an address");
     drop(listener);
     let (attempt, outcome) = attempt(&format!("http://{address}/?token=hidden")).await;
-    assert_eq!(outcome, Outcome::Unreachable);
+    assert_eq!(outcome, AttemptOutcome::Unreachable);
     assert_eq!(error(&attempt), format!("refused: connection refused by {address}"));
     assert_eq!(attempt.address, Some(address.to_string()));
 }
@@ -437,8 +443,8 @@ async fn what_can_never_be_sent(#[case] url: &str, #[case] secret: &str, #[case]
     let (id, secret) = (CallbackId::generate(&mut rand::rng()), Secret::new(secret));
     let success = NotifySuccess::Only200;
     let message = Message { url, id: &id, body: BODY, number: 2, secrets: &[&secret], success };
-    let (attempt, outcome) = send(&client(), &message, &Still, &Limits::default()).await;
-    assert_eq!((outcome, error(&attempt)), (Outcome::Forbidden, why));
+    let (attempt, outcome) = send(&client(), &message, &StoppedClock, &SendLimits::default()).await;
+    assert_eq!((outcome, error(&attempt)), (AttemptOutcome::Forbidden, why));
     assert_eq!((attempt.number, attempt.http_status), (2, None));
 }
 
@@ -456,8 +462,8 @@ async fn every_secret_signs() {
         secrets: &[&new, &old],
         success: NotifySuccess::Only200,
     };
-    let (_, outcome) = send(&client(), &message, &Still, &Limits::default()).await;
-    assert_eq!(outcome, Outcome::Accepted);
+    let (_, outcome) = send(&client(), &message, &StoppedClock, &SendLimits::default()).await;
+    assert_eq!(outcome, AttemptOutcome::Accepted);
     let request = String::from_utf8(receiver.requests.recv().await.expect("a request")).expect("ASCII");
     let value = |name: &str| {
         request.lines().find_map(|line| line.strip_prefix(&format!("{name}: "))).expect("a header").to_owned()
@@ -465,7 +471,7 @@ async fn every_secret_signs() {
     let [id, timestamp, signature] =
         [sign::ID_HEADER, sign::TIMESTAMP_HEADER, sign::SIGNATURE_HEADER].map(value);
     assert_eq!(signature.split(' ').count(), 2, "{signature}");
-    let headers = sign::Headers { id: &id, timestamp: &timestamp, signature: &signature };
+    let headers = sign::SignatureHeaders { id: &id, timestamp: &timestamp, signature: &signature };
     assert_eq!(sign::verify(&new, headers, BODY, NOW), Ok(()));
     assert_eq!(sign::verify(&old, headers, BODY, NOW), Ok(()));
 }
@@ -478,10 +484,10 @@ async fn every_secret_signs() {
 #[case("soon", None)]
 #[case("-5", None)]
 #[tokio::test]
-async fn a_wish_to_be_left_alone_is_read(#[case] value: &str, #[case] seconds: Option<u64>) {
+async fn retry_after_is_read(#[case] value: &str, #[case] seconds: Option<u64>) {
     let answer = format!("HTTP/1.1 503 Busy\r\nretry-after: {value}\r\ncontent-length: 0\r\n\r\n");
     let receiver = Receiver::answering(answer).await;
     let (_, outcome) = attempt(&receiver.url).await;
-    let Outcome::Rejected { status: 503, retry_after } = outcome else { panic!("{outcome:?}") };
+    let AttemptOutcome::Rejected { status: 503, retry_after } = outcome else { panic!("{outcome:?}") };
     assert_eq!(retry_after.map(|wait| wait.as_secs()), seconds);
 }

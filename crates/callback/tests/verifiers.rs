@@ -1,5 +1,5 @@
-//! Signatures against implementations that are not ours: the `standardwebhooks` packages of PyPI and
-//! npm, as customers use them, and the receivers of `docs/callbacks.md`. `make test` fetches them.
+//! Signatures against other implementations: the `standardwebhooks` packages of PyPI and npm, as customers use them,
+//! and the receivers in `docs/callbacks.md`. `make test` fetches the packages.
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
@@ -11,7 +11,7 @@ use std::{
 };
 
 use borealis_callback::{
-    send::{Limits, Message, Outcome, send},
+    send::{AttemptOutcome, Message, SendLimits, send},
     sign,
 };
 use model::{CallbackId, Clock as _, NotifySuccess, Secret, SystemClock};
@@ -22,14 +22,14 @@ use serde_json::json;
 const PYTHON: &str = "
 import json, sys
 from standardwebhooks import Webhook
-said = json.load(sys.stdin)
-Webhook(said['secret']).verify(said['body'].encode(), said['headers'])
+callback = json.load(sys.stdin)
+Webhook(callback['secret']).verify(callback['body'].encode(), callback['headers'])
 ";
 
 const NODE: &str = "
 const { Webhook } = require('standardwebhooks');
-const said = JSON.parse(require('fs').readFileSync(0));
-new Webhook(said.secret).verify(said.body, said.headers);
+const callback = JSON.parse(require('fs').readFileSync(0));
+new Webhook(callback.secret).verify(callback.body, callback.headers);
 ";
 
 const BODY: &str = r#"{"code":0,"msg":"succeeded","data":[{"custom_info":"订单 é \"7\""}]}"#;
@@ -52,14 +52,14 @@ fn node(program: &str) -> Command {
     command
 }
 
-/// Whether it believes a body under these signatures.
-fn believes(mut verifier: Command, secret: &Secret, signers: &[&Secret], body: &str) -> bool {
+/// Whether a verifier with this secret accepts a body under the signatures of these signers.
+fn accepts(mut verifier: Command, secret: &Secret, signers: &[&Secret], body: &str) -> bool {
     let (id, now) = (CallbackId::generate(&mut rand::rng()), SystemClock.now());
     let signatures: Vec<String> = signers
         .iter()
-        .map(|signer| sign::signature(signer, &id, now, BODY.as_bytes()).expect("a good secret"))
+        .map(|signer| sign::sign(signer, &id, now, BODY.as_bytes()).expect("a good secret"))
         .collect();
-    let said = json!({
+    let callback = json!({
         "secret": secret.expose(),
         "body": body,
         "headers": {
@@ -70,7 +70,7 @@ fn believes(mut verifier: Command, secret: &Secret, signers: &[&Secret], body: &
     });
     let mut child = verifier.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it is installed");
     let mut input = child.stdin.take().expect("it is piped");
-    input.write_all(said.to_string().as_bytes()).expect("it reads");
+    input.write_all(callback.to_string().as_bytes()).expect("it reads");
     drop(input);
     let output = child.wait_with_output().expect("it ends");
     let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -81,15 +81,15 @@ fn believes(mut verifier: Command, secret: &Secret, signers: &[&Secret], body: &
 #[rstest]
 #[case::python(python, PYTHON)]
 #[case::node(node, NODE)]
-fn customers_believe_us(#[case] language: fn(&str) -> Command, #[case] program: &str) {
+fn customers_accept_our_signatures(#[case] language: fn(&str) -> Command, #[case] program: &str) {
     let (secret, other) = (sign::generate_secret(), sign::generate_secret());
     let verifier = || language(program);
-    assert!(believes(verifier(), &secret, &[&secret], BODY));
-    // while a secret is rotated out, both fit
-    assert!(believes(verifier(), &secret, &[&other, &secret], BODY));
-    assert!(believes(verifier(), &other, &[&other, &secret], BODY));
-    assert!(!believes(verifier(), &secret, &[&other], BODY));
-    assert!(!believes(verifier(), &secret, &[&secret], &BODY.replace('7', "8")));
+    assert!(accepts(verifier(), &secret, &[&secret], BODY));
+    // while a secret is rotated out, both match
+    assert!(accepts(verifier(), &secret, &[&other, &secret], BODY));
+    assert!(accepts(verifier(), &other, &[&other, &secret], BODY));
+    assert!(!accepts(verifier(), &secret, &[&other], BODY));
+    assert!(!accepts(verifier(), &secret, &[&secret], &BODY.replace('7', "8")));
 }
 
 /// A receiver out of the documentation, killed when dropped.
@@ -115,12 +115,12 @@ impl Receiver {
     }
 }
 
-/// The first piece of the documentation in this language.
+/// The first code block of the documentation in this language.
 fn documented(language: &str) -> String {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/callbacks.md");
     let page = std::fs::read_to_string(page).expect("the documentation");
-    let (_, piece) = page.split_once(&format!("```{language}\n")).expect("a piece in this language");
-    piece.split_once("```").expect("its end").0.to_owned()
+    let (_, code) = page.split_once(&format!("```{language}\n")).expect("a code block in this language");
+    code.split_once("```").expect("its end").0.to_owned()
 }
 
 #[rstest]
@@ -139,26 +139,27 @@ async fn the_documented_receivers_work(#[case] program: Command) {
         let message =
             Message { url: &url, id, body, number: 1, secrets: &secrets, success: NotifySuccess::Only200 };
         loop {
-            let (attempt, outcome) = send(&client, &message, &SystemClock, &Limits::default()).await;
+            let (attempt, outcome) = send(&client, &message, &SystemClock, &SendLimits::default()).await;
             if attempt.connect_ms.is_some() || attempt.http_status.is_some() {
                 return outcome;
             }
-            // it is not there yet
+            // the receiver does not listen yet
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
     let [first, second] = [CallbackId::generate(&mut rand::rng()), CallbackId::generate(&mut rand::rng())];
-    assert!(matches!(post(&first, &other).await, Outcome::Rejected { status: 401, .. }));
-    // what comes again is accepted, and nothing is done about it
+    assert!(matches!(post(&first, &other).await, AttemptOutcome::Rejected { status: 401, .. }));
+    // a callback that was received before is accepted again, and handled once
     for id in [&first, &first, &second] {
-        assert_eq!(post(id, &secret).await, Outcome::Accepted);
+        assert_eq!(post(id, &secret).await, AttemptOutcome::Accepted);
     }
     let stdout = receiver.process.stdout.take().expect("it is piped");
     drop(receiver);
-    let said: Vec<String> = BufReader::new(stdout).lines().map(|line| line.expect("a text")).collect();
-    assert_eq!(said.len(), 2, "{said:?}");
+    let handled: Vec<String> = BufReader::new(stdout).lines().map(|line| line.expect("a text")).collect();
+    assert_eq!(handled.len(), 2, "{handled:?}");
     assert!(
-        said.iter()
+        handled
+            .iter()
             .all(|line| line.contains("succeeded") && line.contains("20220420111542664667cccc3d179880"))
     );
 }

@@ -7,7 +7,7 @@ use std::{
 
 use callback::{
     schedule,
-    send::{self, Message, Outcome},
+    send::{self, AttemptOutcome, Message},
 };
 use futures::FutureExt as _;
 use model::{Attempt, CallbackNext, Storage, Timestamp};
@@ -23,7 +23,7 @@ pub(super) struct CompletedAttempt {
     /// The name of the queue the callback stood in.
     pub(super) queue_name: String,
     pub(super) retry: bool,
-    pub(super) outcome: Outcome,
+    pub(super) outcome: AttemptOutcome,
     pub(super) took: Duration,
     pub(super) record: AttemptRecord,
 }
@@ -72,10 +72,10 @@ async fn read_storage_again(
 }
 
 /// An attempt that panicked is a failed one, so that the callback's next attempt comes as planned.
-fn panicked(number: u32, time: Timestamp) -> (Attempt, Outcome) {
+fn panicked(number: u32, time: Timestamp) -> (Attempt, AttemptOutcome) {
     let error = Some("internal: the attempt failed inside; the server's log says more".to_owned());
     let attempt = Attempt { error, ..Attempt::new(number, time) };
-    (attempt, Outcome::Unreachable)
+    (attempt, AttemptOutcome::Unreachable)
 }
 
 fn count(claim: &CallbackClaim, attempt: &Attempt, next: CallbackNext) {

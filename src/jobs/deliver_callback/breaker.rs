@@ -8,7 +8,7 @@
 
 use std::time::{Duration, Instant};
 
-use callback::send::Outcome;
+use callback::send::AttemptOutcome;
 
 /// Failures in a row that open the breaker.
 const FAILURES_TO_OPEN: u32 = 5;
@@ -86,16 +86,16 @@ impl AdaptiveConcurrency {
     }
 
     /// Takes note of how an attempt ended.
-    pub(super) fn record_outcome(&mut self, outcome: &Outcome, now: Instant) {
+    pub(super) fn record_outcome(&mut self, outcome: &AttemptOutcome, now: Instant) {
         match outcome {
             // Too Many Requests, Bad Gateway, Gateway Timeout
-            Outcome::Rejected { status: 429 | 502 | 504, retry_after } => {
+            AttemptOutcome::Rejected { status: 429 | 502 | 504, retry_after } => {
                 let pause = retry_after.unwrap_or(MIN_PAUSE).clamp(MIN_PAUSE, MAX_PAUSE);
                 self.slots = (self.slots / 2).max(1);
                 self.paused_until = self.paused_until.max(Some(now + pause));
             }
-            Outcome::Accepted => self.slots = (self.slots + 1).min(self.max_slots),
-            Outcome::Rejected { .. } | Outcome::Unreachable | Outcome::Forbidden => {}
+            AttemptOutcome::Accepted => self.slots = (self.slots + 1).min(self.max_slots),
+            AttemptOutcome::Rejected { .. } | AttemptOutcome::Unreachable | AttemptOutcome::Forbidden => {}
         }
     }
 }
@@ -134,7 +134,7 @@ mod tests {
     fn who_asks_to_slow_down_gets_its_slots_back_one_by_one() {
         let (mut concurrency, now) = (AdaptiveConcurrency::new(8), Instant::now());
         let mut record = |status, retry_after| {
-            concurrency.record_outcome(&Outcome::Rejected { status, retry_after }, now);
+            concurrency.record_outcome(&AttemptOutcome::Rejected { status, retry_after }, now);
             (concurrency.slots, concurrency.paused_until(now))
         };
         assert_eq!(record(500, Some(SECOND * 9)), (8, None));
@@ -142,7 +142,7 @@ mod tests {
         assert_eq!(record(504, None), (2, Some(now + SECOND * 9)));
         assert_eq!(concurrency.paused_until(now + SECOND * 9), None);
         for slots in [3, 4, 5, 6, 7, 8, 8] {
-            concurrency.record_outcome(&Outcome::Accepted, now);
+            concurrency.record_outcome(&AttemptOutcome::Accepted, now);
             assert_eq!(concurrency.slots, slots);
         }
     }

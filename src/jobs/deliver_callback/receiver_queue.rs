@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use callback::send::Outcome;
+use callback::send::AttemptOutcome;
 use store::CallbackClaim;
 
 use super::breaker::{AdaptiveConcurrency, Breaker};
@@ -201,8 +201,8 @@ impl ReceiverQueue {
     }
 
     /// Learns from how an attempt ended.
-    pub(super) fn record_outcome(&mut self, outcome: &Outcome, took: Duration, now: Instant) {
-        let is_accepted = *outcome == Outcome::Accepted;
+    pub(super) fn record_outcome(&mut self, outcome: &AttemptOutcome, took: Duration, now: Instant) {
+        let is_accepted = *outcome == AttemptOutcome::Accepted;
         self.is_quick = is_accepted && took <= SLOW_ATTEMPT;
         if !self.is_quick {
             self.prefetch = self.max_slots;
@@ -210,7 +210,7 @@ impl ReceiverQueue {
         if let Some(Protection { breaker, concurrency }) = &mut self.protection {
             concurrency.record_outcome(outcome, now);
             // a callback that can never be sent says nothing about its receiver
-            if *outcome != Outcome::Forbidden {
+            if *outcome != AttemptOutcome::Forbidden {
                 breaker.record_outcome(is_accepted, now);
             }
         }

@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use callback::send::Outcome;
+use callback::send::AttemptOutcome;
 use model::Timestamp;
 use store::{CallbackClaim, ClaimRequest, DueQueue};
 
@@ -290,7 +290,7 @@ impl Scheduler {
         &mut self,
         name: &str,
         retry: bool,
-        outcome: &Outcome,
+        outcome: &AttemptOutcome,
         took: Duration,
         now: Instant,
     ) {

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use callback::send::Outcome;
+use callback::send::AttemptOutcome;
 use model::{CallbackId, Storage, StorageType, TenantId, Timestamp};
 use store::{CallbackClaim, ClaimRequest, DueQueue};
 
@@ -14,7 +14,7 @@ use super::scheduler::{ConcurrencyLimits, Scheduler};
 const LIMITS: ConcurrencyLimits = ConcurrencyLimits { total: 32, per_receiver: 8 };
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 const NEEDED_LEASE: Duration = Duration::from_secs(30);
-const FAILED: Outcome = Outcome::Rejected { status: 500, retry_after: None };
+const FAILED: AttemptOutcome = AttemptOutcome::Rejected { status: 500, retry_after: None };
 const QUICK: Duration = Duration::from_millis(1);
 
 fn claim(receiver: &str, retry: bool) -> CallbackClaim {
@@ -81,7 +81,7 @@ impl World {
     }
 
     /// Ends an attempt of a queue.
-    fn complete(&mut self, queue: &str, outcome: Outcome, took: Duration) {
+    fn complete(&mut self, queue: &str, outcome: AttemptOutcome, took: Duration) {
         let index = self.in_flight.iter().position(|(name, _)| name == queue).expect("one is in flight");
         let (name, retry) = self.in_flight.remove(index);
         self.scheduler.attempt_completed(&name, retry, &outcome, took, self.now);
@@ -103,7 +103,7 @@ fn one_that_hangs_keeps_its_own_slots_and_nothing_more_is_claimed_for_it() {
         assert_eq!(world.in_flight("http://hangs:80").0, 8);
         assert_eq!(world.in_flight("http://quick:80").0, 8);
         for _ in 0..8 {
-            world.complete("http://quick:80", Outcome::Accepted, QUICK);
+            world.complete("http://quick:80", AttemptOutcome::Accepted, QUICK);
         }
     }
     assert!(largest > 8, "callbacks of one that is quick are claimed ahead: {largest}");
@@ -115,7 +115,7 @@ fn when_many_hang_there_is_room_for_others() {
     world.scheduler.mark_due("http://quick:80", false);
     world.claim();
     world.send_ready();
-    world.complete("http://quick:80", Outcome::Accepted, QUICK);
+    world.complete("http://quick:80", AttemptOutcome::Accepted, QUICK);
     for number in 0..10 {
         world.scheduler.mark_due(&format!("http://hangs{number}:80"), false);
         world.claim();
@@ -131,7 +131,7 @@ fn when_many_hang_there_is_room_for_others() {
         1,
         "one that is not known yet has an attempt in flight, too"
     );
-    world.complete("http://new:80", Outcome::Accepted, QUICK);
+    world.complete("http://new:80", AttemptOutcome::Accepted, QUICK);
     world.send_ready();
     assert!(world.in_flight("http://new:80").0 > 1);
 }
@@ -149,7 +149,7 @@ fn retries_take_at_most_half_of_the_slots_and_first_attempts_go_first() {
     world.send_ready();
     assert_eq!(world.in_flight(queue), (8, 4));
     // a retry that ended makes room for a first attempt, as long as some retries are in flight
-    world.complete(queue, Outcome::Accepted, QUICK);
+    world.complete(queue, AttemptOutcome::Accepted, QUICK);
     world.send_ready();
     assert_eq!(world.in_flight(queue), (8, 3));
 }
@@ -189,7 +189,7 @@ fn tenants_share_the_slots_of_a_receiver_and_not_its_breaker() {
     world.claim();
     world.send_ready();
     assert_eq!(world.in_flight(ours).0, 1);
-    world.complete(ours, Outcome::Accepted, QUICK);
+    world.complete(ours, AttemptOutcome::Accepted, QUICK);
     assert_eq!(world.scheduler.open_breakers(), 0);
 }
 

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use callback::sign::{self, Headers};
+use callback::sign::{self, SignatureHeaders};
 use model::{Secret, Timestamp};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -45,7 +45,8 @@ impl Seen {
     /// Fails unless the signature is that of `secret`.
     pub(super) fn verify(&self, secret: &str) {
         let sent = self.timestamp.parse::<i64>().expect("a number");
-        let headers = Headers { id: &self.id, timestamp: &self.timestamp, signature: &self.signature };
+        let headers =
+            SignatureHeaders { id: &self.id, timestamp: &self.timestamp, signature: &self.signature };
         let at = Timestamp::from_millis(sent * 1000);
         sign::verify(&Secret::new(secret), headers, &self.body, at).expect("a good signature");
     }

@@ -43,7 +43,7 @@ impl Received {
     /// Fails unless the signature is that of `secret`.
     pub(super) fn verify(&self, secret: &str) {
         let sent = self.header("webhook-timestamp").parse::<i64>().expect("a number");
-        let headers = sign::Headers {
+        let headers = sign::SignatureHeaders {
             id: self.header("webhook-id"),
             timestamp: self.header("webhook-timestamp"),
             signature: self.header("webhook-signature"),

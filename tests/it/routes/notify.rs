@@ -2,7 +2,7 @@
 //! points it elsewhere.
 
 use axum::{Router, body::Body, extract::Request, http::HeaderMap, routing};
-use callback::sign::{self, Headers};
+use callback::sign::{self, SignatureHeaders};
 use model::{Secret, Timestamp};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::mpsc};
@@ -35,7 +35,7 @@ fn verifies(secret: &str, headers: &HeaderMap, body: &[u8]) -> bool {
     let (id, timestamp, signature) =
         (header(sign::ID_HEADER), header(sign::TIMESTAMP_HEADER), header(sign::SIGNATURE_HEADER));
     let at = Timestamp::from_millis(timestamp.parse::<i64>().expect("seconds") * 1000);
-    sign::verify(&Secret::new(secret), Headers { id, timestamp, signature }, body, at).is_ok()
+    sign::verify(&Secret::new(secret), SignatureHeaders { id, timestamp, signature }, body, at).is_ok()
 }
 
 #[tokio::test]

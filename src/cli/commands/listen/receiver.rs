@@ -15,7 +15,7 @@ use axum::{
     http::{HeaderMap, Method, StatusCode},
     response::IntoResponse,
 };
-use callback::sign::{self, Headers, VerifyError};
+use callback::sign::{self, SignatureHeaders, VerifyError};
 use chrono::DateTime;
 use model::{Clock, Secret, SystemClock, Timestamp};
 use serde_json::Value;
@@ -228,7 +228,7 @@ impl Desk {
             return Signature::Missing;
         };
         let Some(secret) = &self.options.secret else { return Signature::Unchecked };
-        match sign::verify(secret, Headers { id, timestamp, signature }, body, now) {
+        match sign::verify(secret, SignatureHeaders { id, timestamp, signature }, body, now) {
             Ok(()) => Signature::Verified,
             Err(error) => Signature::Bad(error),
         }
@@ -305,7 +305,7 @@ mod tests {
     async fn post(url: &str, secret: Option<&Secret>) -> StatusCode {
         let mut request = http_client().expect("a client").post(url).body(BODY);
         if let Some(secret) = secret {
-            let signature = sign::signature(secret, &id(), NOW, BODY.as_bytes()).expect("a secret");
+            let signature = sign::sign(secret, &id(), NOW, BODY.as_bytes()).expect("a secret");
             request = request
                 .header(sign::ID_HEADER, id().as_str())
                 .header(sign::TIMESTAMP_HEADER, NOW.as_secs())
