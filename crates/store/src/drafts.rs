@@ -2,9 +2,9 @@
 //!
 //! A draft is in the database before its first object is written to the storage, and is deleted in the
 //! transaction of its task's success. So whenever a task fails, is cancelled or its worker is killed,
-//! what remains in the storage is found and removed. While its task is unfinished, nobody else has the
-//! draft. Afterwards it is abandoned from `free_from` on; until then somebody may still be writing to it
-//! who does not know yet that it is no longer his, or somebody is removing it.
+//! what remains in the storage is found and removed. A draft belongs to its task while that is unfinished.
+//! Afterwards it is abandoned from the time `free_from` on: until then the task's worker may still be
+//! writing, as it does not know yet that it lost its claim, or a sweep has leased the draft to remove it.
 
 use std::time::Duration;
 
