@@ -14,7 +14,7 @@ use store::{Claim, StoreError};
 use tokio_util::sync::CancellationToken;
 
 /// Why a job did not finish its task.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum JobError {
     /// It may pass: the task is tried again while it has tries left.
     Retry(Failure),

@@ -1,7 +1,8 @@
-//! An input as children read it: a file, or one of which more and more is there.
+//! An input as child processes read it: a complete file, or one that is still being received.
 //!
-//! What is still being fetched goes through a pipe into each child, from its first byte on and no faster
-//! than it comes. That is enough for an MP4 whose index stands before its data; all else has to be whole.
+//! A growing input goes through a pipe into each child, from its first byte on and no faster than it
+//! arrives: no child ever sees a byte that is not there. That is enough for an MP4 whose `moov` stands
+//! before its `mdat`; everything else has to be complete first.
 
 use std::{
     fs::File,
@@ -9,153 +10,174 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
-    thread,
-    time::Duration,
 };
 
 use model::ErrorCode;
-use tokio::sync::watch;
+use tokio::{runtime::Handle, sync::watch};
 
 use crate::MediaError;
 
-/// How often it is looked whether more has come.
-pub(crate) const LOOK: Duration = Duration::from_millis(5);
-/// Bytes that are handed on at once.
-const PIECE: u64 = 1 << 20;
+/// Bytes that are copied into a pipe at once.
+const PIPE_CHUNK_BYTES: u64 = 1 << 20;
 
 /// Where an input is read from.
 #[derive(Clone, Copy, Debug)]
-pub enum Input<'a> {
-    /// A file, all of it.
-    Whole(&'a Path),
-    /// A file of which the rest is still being fetched.
-    Arriving(&'a Arriving),
+pub enum MediaInput<'a> {
+    /// A complete file.
+    File(&'a Path),
+    /// A file whose end is still being received.
+    Growing(&'a GrowingInput),
 }
 
-impl<'a> Input<'a> {
+impl<'a> MediaInput<'a> {
     /// What a child is told to open. The path of a file is absolute, and so never the pipe's name.
     pub(crate) fn name(self) -> &'a Path {
         match self {
-            Self::Whole(path) => path,
-            Self::Arriving(_) => Path::new("pipe:0"),
+            Self::File(path) => path,
+            Self::Growing(_) => Path::new("pipe:0"),
         }
     }
 
     /// The files that a child has to see.
     pub(crate) fn readable(self) -> Vec<PathBuf> {
         match self {
-            Self::Whole(path) => vec![path.to_owned()],
-            Self::Arriving(_) => Vec::new(),
+            Self::File(path) => vec![path.to_owned()],
+            Self::Growing(_) => Vec::new(),
         }
     }
 
     /// What a child has to be given as its standard input.
     pub(crate) fn stdin(self) -> Result<Option<PipeReader>, MediaError> {
         match self {
-            Self::Whole(_) => Ok(None),
-            Self::Arriving(input) => input.pour().map(Some).map_err(|error| {
+            Self::File(_) => Ok(None),
+            Self::Growing(input) => input.open_pipe().map(Some).map_err(|error| {
                 MediaError::new(ErrorCode::Internal, format!("the input could not be read: {error}"))
             }),
         }
     }
 
-    /// Whether a child has had to wait for more of it since this was last asked.
-    pub(crate) fn was_short(self) -> bool {
+    /// Whether a child has had to wait for more bytes since this was last asked.
+    pub(crate) fn was_starved(self) -> bool {
         match self {
-            Self::Whole(_) => false,
-            Self::Arriving(input) => input.reading.was_short.swap(false, Ordering::Relaxed),
+            Self::File(_) => false,
+            Self::Growing(input) => input.reads.was_starved.swap(false, Ordering::Relaxed),
         }
     }
 }
 
-/// A file that grows at its end.
+/// How much of an input is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Received {
+    /// Bytes that can be read from the file.
+    bytes: u64,
+    /// Bytes of the complete file, where they are known.
+    total: Option<u64>,
+}
+
+/// A file that is being received, for its readers.
 #[derive(Clone, Debug)]
-pub struct Arriving {
+pub struct GrowingInput {
     path: PathBuf,
-    /// Bytes of the whole, as soon as they are known; closed when nothing more will come.
-    whole: watch::Receiver<Option<u64>>,
-    reading: Arc<Reading>,
+    /// Closed when nothing more will arrive.
+    received: watch::Receiver<Received>,
+    reads: Arc<Reads>,
 }
 
-/// Who fetches it has this; nothing more comes when it is dropped.
+/// The writer's end of a [`GrowingInput`]; when it is dropped, nothing more will arrive.
 #[derive(Debug)]
-pub struct Arrival {
-    whole: watch::Sender<Option<u64>>,
-    reading: Arc<Reading>,
+pub struct InputFeed {
+    received: watch::Sender<Received>,
+    reads: Arc<Reads>,
 }
 
-/// How far it has been read.
-#[derive(Debug, Default)]
-struct Reading {
-    furthest: AtomicU64,
-    was_short: AtomicBool,
+/// What its readers have done.
+#[derive(Debug)]
+struct Reads {
+    /// The furthest byte that any of them has read.
+    furthest: watch::Sender<u64>,
+    was_starved: AtomicBool,
 }
 
-/// An input that is going to be fetched into this file.
-pub fn arriving(path: &Path) -> (Arrival, Arriving) {
-    let (sender, whole) = watch::channel(None);
-    let reading = Arc::<Reading>::default();
-    let arrival = Arrival { whole: sender, reading: Arc::clone(&reading) };
-    (arrival, Arriving { path: path.to_owned(), whole, reading })
+/// An input that is going to be received into the file `path`, and the feed of who writes that file.
+pub fn growing_input(path: &Path) -> (InputFeed, GrowingInput) {
+    let (sender, received) = watch::channel(Received::default());
+    let reads = Arc::new(Reads { furthest: watch::Sender::new(0), was_starved: AtomicBool::new(false) });
+    let feed = InputFeed { received: sender, reads: Arc::clone(&reads) };
+    (feed, GrowingInput { path: path.to_owned(), received, reads })
 }
 
-impl Arrival {
-    /// Says how many bytes the whole has.
-    pub fn has(&self, bytes: u64) {
-        self.whole.send_if_modified(|whole| whole.replace(bytes) != Some(bytes));
+impl InputFeed {
+    /// Says that the first `bytes` of the file can be read, and how many the complete one has, where that
+    /// is known. `bytes` falls back when the file was emptied and is received again.
+    pub fn received(&self, bytes: u64, total: Option<u64>) {
+        self.received.send_if_modified(|received| {
+            let now = Received { bytes, total: total.or(received.total) };
+            std::mem::replace(received, now) != now
+        });
     }
 
-    /// Up to which byte it has been read.
-    pub fn read_up_to(&self) -> u64 {
-        self.reading.furthest.load(Ordering::Relaxed)
+    /// The furthest byte that has been read, and every change of it.
+    pub fn read_position(&self) -> watch::Receiver<u64> {
+        self.reads.furthest.subscribe()
     }
 }
 
-impl Arriving {
-    /// Where it is.
+impl GrowingInput {
+    /// The file that it is received into.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Bytes of the whole; none when that will not be known.
-    pub(crate) async fn whole(&self) -> Option<u64> {
-        *self.whole.clone().wait_for(Option::is_some).await.ok()?
+    /// Bytes of the complete file; none when that will not be known.
+    pub(crate) async fn total(&self) -> Option<u64> {
+        self.received.clone().wait_for(|received| received.total.is_some()).await.ok()?.total
     }
 
-    /// Whether nothing more will come.
-    pub(crate) fn has_ended(&self) -> bool {
-        self.whole.has_changed().is_err()
+    /// Waits until the first `bytes` can be read; false when they will not arrive.
+    pub(crate) async fn has(&self, bytes: u64) -> bool {
+        self.received.clone().wait_for(|received| received.bytes >= bytes).await.is_ok()
     }
 
-    /// The reading end of a pipe that it is written to as it comes, by a thread of the blocking pool.
-    fn pour(&self) -> io::Result<PipeReader> {
+    /// The reading end of a pipe into which a thread of the blocking pool copies the file as it arrives.
+    fn open_pipe(&self) -> io::Result<PipeReader> {
         let (reader, writer) = io::pipe()?;
-        let (input, file) = (self.clone(), File::open(&self.path)?);
-        // nobody reads any more, or what cannot be read shows as the end of it
-        tokio::task::spawn_blocking(move || input.pour_into(file, writer));
+        let (input, file, runtime) = (self.clone(), File::open(&self.path)?, Handle::current());
+        // an error means that the child reads no more, or shows there as an early end of the file
+        tokio::task::spawn_blocking(move || input.copy_into_pipe(file, writer, &runtime));
         Ok(reader)
     }
 
-    fn pour_into(&self, mut file: File, mut pipe: PipeWriter) -> io::Result<()> {
+    fn copy_into_pipe(&self, mut file: File, mut pipe: PipeWriter, runtime: &Handle) -> io::Result<()> {
+        let mut received = self.received.clone();
         let mut position = 0;
         loop {
-            let has_ended = self.has_ended();
-            let whole = *self.whole.borrow();
             // the kernel moves the bytes
-            let poured = io::copy(&mut (&mut file).take(PIECE), &mut pipe)?;
-            position += poured;
-            self.reading.furthest.fetch_max(position, Ordering::Relaxed);
-            if poured > 0 {
+            let copied = io::copy(&mut (&mut file).take(PIPE_CHUNK_BYTES), &mut pipe)?;
+            position += copied;
+            self.reads.furthest.send_if_modified(|furthest| {
+                let is_further = position > *furthest;
+                *furthest = position.max(*furthest);
+                is_further
+            });
+            if copied > 0 {
                 continue;
             }
-            if has_ended || whole.is_some_and(|whole| position >= whole) {
+            let now = *received.borrow_and_update();
+            if now.total.is_some_and(|total| position >= total) {
                 return Ok(());
             }
-            self.reading.was_short.store(true, Ordering::Relaxed);
-            #[expect(clippy::disallowed_methods, reason = "a file does not tell that it has grown")]
-            thread::sleep(LOOK);
+            if now.bytes > position {
+                // they were written after the file was read up to its end
+                continue;
+            }
+            self.reads.was_starved.store(true, Ordering::Relaxed);
+            if runtime.block_on(received.wait_for(|received| received.bytes > position)).is_err() {
+                // closed: what was written before that is still copied
+                io::copy(&mut file, &mut pipe)?;
+                return Ok(());
+            }
         }
     }
 }
@@ -172,8 +194,9 @@ mod tests {
         let path = folder.path().join("input");
         let mut file = File::create(&path).expect("made");
         file.write_all(b"first").expect("written");
-        let (arrival, arriving) = arriving(&path);
-        let input = Input::Arriving(&arriving);
+        let (feed, growing) = growing_input(&path);
+        feed.received(5, None);
+        let input = MediaInput::Growing(&growing);
         let mut pipe = input.stdin().expect("a pipe").expect("one");
         let mut read = [0; 5];
         pipe.read_exact(&mut read).expect("read");
@@ -182,14 +205,18 @@ mod tests {
             let mut rest = String::new();
             pipe.read_to_string(&mut rest).map(|_| rest)
         });
-        while !input.was_short() {
-            tokio::time::sleep(LOOK).await;
+        let mut position = feed.read_position();
+        position.wait_for(|position| *position == 5).await.expect("open");
+        while !input.was_starved() {
+            tokio::task::yield_now().await;
         }
-        arrival.has(11);
-        assert_eq!(arriving.whole().await, Some(11));
+        feed.received(5, Some(11));
+        assert_eq!(growing.total().await, Some(11));
         file.write_all(b", last").expect("written");
+        feed.received(11, Some(11));
+        assert!(growing.has(11).await);
         assert_eq!(rest.await.expect("joined").expect("read"), ", last");
-        assert_eq!(arrival.read_up_to(), 11);
+        assert_eq!(*feed.read_position().borrow(), 11);
     }
 
     #[tokio::test]
@@ -197,14 +224,14 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("input");
         std::fs::write(&path, "first").expect("written");
-        let (arrival, arriving) = arriving(&path);
-        let mut pipe = Input::Arriving(&arriving).stdin().expect("a pipe").expect("one");
-        drop(arrival);
+        let (feed, growing) = growing_input(&path);
+        let mut pipe = MediaInput::Growing(&growing).stdin().expect("a pipe").expect("one");
+        drop(feed);
         let read = tokio::task::spawn_blocking(move || {
             let mut all = String::new();
             pipe.read_to_string(&mut all).map(|_| all)
         });
         assert_eq!(read.await.expect("joined").expect("read"), "first");
-        assert_eq!((arriving.whole().await, arriving.has_ended()), (None, true));
+        assert_eq!((growing.total().await, growing.has(6).await), (None, false));
     }
 }

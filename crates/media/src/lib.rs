@@ -29,7 +29,7 @@ mod verify;
 pub use codecs::{PictureCodec, SoundCodec};
 pub use error::MediaError;
 pub use formats::SECOND_MANIFEST;
-pub use input::{Arrival, Arriving, Input, arriving};
+pub use input::{GrowingInput, InputFeed, MediaInput, growing_input};
 pub use logo::{MAX_LOGO_BYTES, check_logo, logo_file};
 pub use media::Media;
 pub use package::{early_main_playlist, early_media_playlist, is_unfinished, refer_to};

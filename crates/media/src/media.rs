@@ -12,8 +12,8 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Arriving, Input, Measured, MediaError, MediaSettings, Plan, Program, RunOutput, Source, Told, Tools,
-    probe,
+    GrowingInput, Measured, MediaError, MediaInput, MediaSettings, Plan, Program, RunOutput, Source, Told,
+    Tools, probe,
     process::{Access, Captured, Child, ChildLimits, Ended, ResourceLimits},
     run,
     sandbox::Sandbox,
@@ -62,12 +62,12 @@ impl Media {
     ///
     /// # Errors
     /// As `probe`, where the index alone says so.
-    pub async fn probe_arriving(
+    pub async fn probe_growing(
         &self,
-        input: &Arriving,
+        input: &GrowingInput,
         cancel: &CancellationToken,
     ) -> Result<Option<Source>, MediaError> {
-        probe::probe_arriving(self, input, cancel).await
+        probe::probe_growing(self, input, cancel).await
     }
 
     /// Does what the plan says. Files land in `<work>/out`: `main.<extension>` and, for segmented
@@ -84,7 +84,7 @@ impl Media {
         progress: &(dyn Fn(f64) + Send + Sync),
         cancel: &CancellationToken,
     ) -> Result<RunOutput, MediaError> {
-        self.run_watched(plan, Input::Whole(input), work, (progress, &|_| {}), cancel).await
+        self.run_watched(plan, MediaInput::File(input), work, (progress, &|_| {}), cancel).await
     }
 
     /// As `run`; the second of `told` hears of every segment, initialization segment and playlist as
@@ -96,18 +96,18 @@ impl Media {
     pub async fn run_watched(
         &self,
         plan: &Plan,
-        input: Input<'_>,
+        input: MediaInput<'_>,
         work: &Path,
         told: Told<'_>,
         cancel: &CancellationToken,
     ) -> Result<RunOutput, MediaError> {
         let whole;
         let input = match input {
-            Input::Whole(path) => {
+            MediaInput::File(path) => {
                 whole = absolute(path)?;
-                Input::Whole(&whole)
+                MediaInput::File(&whole)
             }
-            arriving @ Input::Arriving(_) => arriving,
+            growing @ MediaInput::Growing(_) => growing,
         };
         run::run(self, plan, input, &absolute(work)?, told, cancel).await
     }

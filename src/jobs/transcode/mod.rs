@@ -1,19 +1,21 @@
-//! Transcode: fetch, probe, plan, run, verify, put.
+//! Transcode: fetch, probe, plan, run, verify, publish.
 //!
-//! Where a player waits, the run begins while the input is still being fetched (docs/decisions/0016).
-//! Finished segments are put while others are still being made; what points at them is put when
-//! `verify` agreed, unless playlists that grow were asked for.
+//! Where a player waits, the run begins while the input still arrives (docs/decisions/0016). Finished
+//! segments are published while others are still being made; what points at them follows when `verify`
+//! agreed, unless playlists that grow were asked for.
 
 mod fetch;
 mod objects;
+mod output_groups;
 mod publish;
 mod upload;
 
-use std::time::Duration;
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use media::{Input, Measured, Media, MediaError, Plan, Source};
-use model::{ErrorCode, Failure, GroupFormat, OutputFacts, OutputGroup, Stage};
-use tokio::sync::{Notify, mpsc};
+use media::{Media, MediaError, Source};
+use model::{ErrorCode, Failure, OutputFacts, Stage};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use self::{fetch::InputFetch, publish::Publisher};
 use super::{
@@ -28,192 +30,121 @@ const MIN_DEADLINE: Duration = Duration::from_secs(60 * 60);
 /// A task may take this many times the duration of its input.
 const DEADLINE_FACTOR: f64 = 20.0;
 
-/// Makes the output of a task; what it returns was measured on the output itself.
-pub(crate) async fn transcode(app: &App, media: &Media, job: &JobContext) -> Result<OutputFacts, JobError> {
-    let (incoming, arriving) = InputFetch::new(app, job);
-    let mut fetching = Box::pin(incoming.fetch());
-    let soon = async {
-        match incoming.is_urgent() {
-            true => media.probe_arriving(&arriving, &job.cancel).await,
-            false => std::future::pending().await,
-        }
-    };
-    let soon = tokio::select! {
-        biased;
-        fetched = &mut fetching => fetched.map(|()| None)?,
-        source = soon => match source {
-            Err(_) if incoming.began_again() => Some(None),
-            source => Some(source.map_err(|error| failed(job, error))?),
-        },
-    };
-    let (source, input, rest) = match soon {
-        Some(Some(source)) if incoming.run() => (source, Input::Arriving(&arriving), Some(fetching)),
-        soon => {
-            if soon.is_some() {
-                incoming.go_on();
-                fetching.await?;
-            }
-            let source = media.probe(incoming.path(), &job.work, &job.cancel).await;
-            (source.map_err(|error| failed(job, error))?, Input::Whole(incoming.path()), None)
-        }
-    };
-    app.store.record_source(&job.claim, &source.facts).await.map_err(JobError::store)?;
-
-    let deadline = MIN_DEADLINE.max(Duration::from_secs_f64(source.duration.max(0.0) * DEADLINE_FACTOR));
-    let source = source.clip(&job.claim.task.spec.extra_options).map_err(|error| failed(job, error))?;
-    let (is_there, shown) = (Notify::new(), || incoming.go_on());
-    if rest.is_none() {
-        is_there.notify_one();
-    }
-    let rest = async {
-        if let Some(rest) = rest {
-            rest.await?;
-            is_there.notify_one();
-        }
-        Ok(())
-    };
-    // however long the input takes to come
-    let over = async {
-        is_there.notified().await;
-        tokio::time::sleep(deadline).await;
-    };
-    let made = tokio::select! {
-        made = Box::pin(make(app, media, job, (input, rest), &source, &shown)) => made,
-        () = over => Err(over_deadline(deadline)),
-    };
-    if let Err(JobError::Retry(_) | JobError::Final(_)) = &made {
+/// Makes the output of a task; what it returns was measured on the output itself. Where it fails, nothing
+/// stays of what it put, unless the task belongs to somebody else by then.
+pub(crate) async fn transcode(
+    app: &Arc<App>,
+    media: &Media,
+    job: &Arc<JobContext>,
+) -> Result<OutputFacts, JobError> {
+    let outcome = transcode_within_deadline(app, media, job).await;
+    if let Err(JobError::Retry(_) | JobError::Final(_)) = &outcome {
         drafts::discard(app, job).await;
     }
-    made
+    outcome
 }
 
-/// Makes it of an input, while the rest of that comes; tells when nobody waits for the first segments any more.
-async fn make(
-    app: &App,
+async fn transcode_within_deadline(
+    app: &Arc<App>,
     media: &Media,
-    job: &JobContext,
-    (input, rest): (Input<'_>, impl Future<Output = Result<(), JobError>> + Send),
-    source: &Source,
-    shown: &(dyn Fn() + Sync),
+    job: &Arc<JobContext>,
 ) -> Result<OutputFacts, JobError> {
-    let template = &job.claim.task.spec.template;
-    if let Some(logo) = template.logo_path.as_ref().filter(|_| source.picture.is_some()) {
-        let file = fetch::fetch_logo(app, job, logo).await?;
-        media::check_logo(&file).map_err(|error| failed(job, error))?;
-    }
-    let mut plan =
-        media::plan(template, source, &media.settings.plan_settings()).map_err(|error| failed(job, error))?;
-    let mut putting = Publisher::begin(app, job).await?;
-    plan.early = putting.is_early() && job.claim.task.spec.extra_options.early_playlist == Some(true);
-    if !plan.early {
-        shown();
-    }
-    let (tell, finished) = mpsc::unbounded_channel();
-    let stop = job.cancel.child_token();
-    // whichever fails first stops the other
-    let rest = async {
-        let rest = tokio::select! {
-            rest = rest => rest,
-            () = stop.cancelled() => Ok(()),
-        };
-        rest.inspect_err(|_| stop.cancel())
-    };
-    let made = async {
-        let progress = |done| job.progress.set(Stage::Running, done);
-        let told = |path: &str| {
-            // nobody listens any more when the job is about to end
-            let _ = tell.send(path.to_owned());
-        };
-        let made = async {
-            let output = media.run_watched(&plan, input, &job.work, (&progress, &told), &stop).await?;
-            let measured = media.verify(&plan, source, &output, &stop).await?;
-            Ok((output, measured))
-        };
-        made.await.inspect_err(|_| stop.cancel())
-    };
-    let mut made = std::pin::pin!(async {
-        let (rest, made) = tokio::join!(rest, made);
-        rest?;
-        made.map_err(|error| failed(job, error))
-    });
-    let (output, measured) = tokio::select! {
-        biased;
-        made = &mut made => made?,
-        Err(error) = putting.follow(&plan, finished, shown) => {
-            stop.cancel();
-            // its children are gone afterwards
-            let _ = made.await;
-            return Err(error);
-        }
-    };
-    let size = putting.finish(&output).await?;
-    Ok(facts(job, &plan, measured, size))
-}
-
-fn facts(job: &JobContext, plan: &Plan, measured: Measured, size: u64) -> OutputFacts {
-    let main = OutputGroup {
-        custom_name: String::new(),
-        format: plan.format.into(),
-        seg_type: plan.segmenting.map(|segmenting| segmenting.kind),
-        seg_time: if plan.segmenting.is_some() { job.claim.task.spec.template.segment_seconds() } else { 0 },
-        output: job.claim.task.output_uri.clone(),
-    };
-    OutputFacts {
-        duration: measured.duration,
-        size,
-        media_size: measured.media_size,
-        bitrate: measured.bitrate,
-        resolution: measured.resolution,
-        framerate: measured.framerate,
-        video_codec: measured.video_codec,
-        audio_codec: measured.audio_codec,
-        audio_samplerate: measured.audio_samplerate,
-        groups: [main.clone()]
-            .into_iter()
-            .chain(second(job, plan, main))
-            .chain(pictures(job, plan))
-            .collect(),
+    let input = InputFetch::start(app, job);
+    let source = input.probe(media).await?;
+    app.store.record_source(&job.claim, &source.facts).await.map_err(JobError::store)?;
+    let deadline = MIN_DEADLINE.max(Duration::from_secs_f64(source.duration.max(0.0) * DEADLINE_FACTOR));
+    tokio::select! {
+        output = Box::pin(make_output(app, media, job, &input, source)) => output,
+        error = deadline_exceeded(&input, deadline) => Err(error),
     }
 }
 
-/// The second manifest over the segments of the main one.
-fn second(job: &JobContext, plan: &Plan, main: OutputGroup) -> Option<OutputGroup> {
-    let format = plan.also?.into();
-    Some(OutputGroup { format, output: beside(job, plan, media::SECOND_MANIFEST), ..main })
-}
-
-/// The full URI of what lies beside the main object.
-fn beside(job: &JobContext, plan: &Plan, path: &str) -> String {
-    let task = &job.claim.task;
-    let bucket = task.output_uri.strip_suffix(task.spec.output.key()).unwrap_or_default();
-    format!("{bucket}{}", task.spec.output.beside(plan.format, path))
-}
-
-/// What was taken out of the video, by its first picture and its storyboard.
-fn pictures(job: &JobContext, plan: &Plan) -> Vec<OutputGroup> {
-    let Some(stills) = &plan.stills else { return Vec::new() };
-    let group = |custom_name: &str, format, path: &str| OutputGroup {
-        custom_name: custom_name.to_owned(),
-        format,
-        seg_type: None,
-        seg_time: 0,
-        output: beside(job, plan, path),
-    };
-    vec![
-        group("thumbnails", GroupFormat::Jpg, &stills.first_picture()),
-        group("storyboard", GroupFormat::Vtt, &stills.storyboard()),
-    ]
-}
-
-/// Says that a task took longer than it may.
-fn over_deadline(deadline: Duration) -> JobError {
+/// Waits for the end of a deadline that counts from when the input is there, however long that takes.
+async fn deadline_exceeded(input: &InputFetch, deadline: Duration) -> JobError {
+    if input.complete().await.is_err() {
+        // that failure ends the task, and is told by who needs the input
+        return std::future::pending().await;
+    }
+    tokio::time::sleep(deadline).await;
     JobError::Final(Failure::new(
         ErrorCode::EncodingOverLimit,
         format!("not done within its deadline of {} s", deadline.as_secs()),
     ))
 }
 
-fn failed(job: &JobContext, error: MediaError) -> JobError {
+async fn make_output(
+    app: &App,
+    media: &Media,
+    job: &JobContext,
+    input: &InputFetch,
+    source: Source,
+) -> Result<OutputFacts, JobError> {
+    let spec = &job.claim.task.spec;
+    let source = source.clip(&spec.extra_options).map_err(|error| media_failed(job, error))?;
+    if let Some(logo) = &spec.template.logo_path
+        && source.picture.is_some()
+    {
+        let file = fetch::fetch_logo(app, job, logo).await?;
+        media::check_logo(&file).map_err(|error| media_failed(job, error))?;
+    }
+    let mut publisher = Publisher::begin(app, job).await?;
+    let has_growing_playlists =
+        publisher.publishes_early() && spec.extra_options.early_playlist == Some(true);
+    if !has_growing_playlists {
+        input.fetch_freely();
+    }
+    let mut plan = media::plan(&spec.template, &source, &media.settings.plan_settings())
+        .map_err(|error| media_failed(job, error))?;
+    plan.early = has_growing_playlists;
+
+    let (finished, finished_files) = mpsc::unbounded_channel();
+    let on_progress = |share| job.progress.set(Stage::Running, share);
+    let on_file_finished = |path: &str| {
+        // nobody listens any more when the job is about to end
+        let _ = finished.send(path.to_owned());
+    };
+    let stop = job.cancel.child_token();
+    let encode = async {
+        let observer: media::Told<'_> = (&on_progress, &on_file_finished);
+        let output = media.run_watched(&plan, input.reader(), &job.work, observer, &stop).await;
+        let output = output.map_err(|error| media_failed(job, error))?;
+        let measured = media.verify(&plan, &source, &output, &stop).await;
+        let measured = measured.map_err(|error| media_failed(job, error))?;
+        // a clip may end before its input does
+        input.complete().await?;
+        Ok((output, measured))
+    };
+    let publish = publisher.follow(&plan, finished_files, || input.fetch_freely());
+    let (output, measured) = first_failure_stops(&stop, input.failure(), publish, encode).await?;
+
+    let size = publisher.finish(&output).await?;
+    let groups = output_groups::output_groups(&job.claim.task, &plan);
+    Ok(OutputFacts { size, ..measured.facts(groups) })
+}
+
+/// Runs the encode beside the fetch of its input and the publishing of its files. The first of them that
+/// fails stops the others and says why; it returns when the child processes are gone.
+async fn first_failure_stops<T>(
+    stop: &CancellationToken,
+    fetch: impl Future<Output = JobError>,
+    publish: impl Future<Output = Result<Infallible, JobError>>,
+    encode: impl Future<Output = Result<T, JobError>>,
+) -> Result<T, JobError> {
+    let mut encode = std::pin::pin!(encode);
+    let error = tokio::select! {
+        // an input that breaks off fails the encode as well: the fetch knows the reason
+        biased;
+        error = fetch => error,
+        encoded = &mut encode => return encoded,
+        Err(error) = publish => error,
+    };
+    stop.cancel();
+    let _ = encode.await;
+    Err(error)
+}
+
+/// What a failure of the media tools means for the job.
+fn media_failed(job: &JobContext, error: MediaError) -> JobError {
     if !error.log.is_empty() {
         tracing::warn!(%error, log = error.log, "a media tool failed");
     }

@@ -69,7 +69,7 @@ impl<'a> Publisher<'a> {
     }
 
     /// Whether segments go out while others are still being made.
-    pub(super) fn is_early(&self) -> bool {
+    pub(super) fn publishes_early(&self) -> bool {
         self.reserved == DraftReservation::Reserved
     }
 
@@ -92,7 +92,7 @@ impl<'a> Publisher<'a> {
         };
         self.reserved =
             self.app.store.reserve_draft(&self.job.claim, begin).await.map_err(JobError::store)?;
-        if is_there && self.is_early() {
+        if is_there && self.publishes_early() {
             // it points at what is now written anew
             self.bucket.delete(main).await.map_err(JobError::storage)?;
         }
@@ -105,13 +105,13 @@ impl<'a> Publisher<'a> {
         &mut self,
         plan: &Plan,
         mut finished: UnboundedReceiver<String>,
-        shown: &(dyn Fn() + Sync),
+        on_playlists_published: impl Fn(),
     ) -> Result<Infallible, JobError> {
         let dir = self.job.work.join("out");
         while let Some(path) = finished.recv().await {
             let file = dir.join(&path);
             // a run that begins again empties the folder, now or while one is put, and tells of each file once more
-            if !self.is_early() || !file.exists() {
+            if !self.publishes_early() || !file.exists() {
                 continue;
             }
             if !path.ends_with(".m3u8") {
@@ -123,7 +123,7 @@ impl<'a> Publisher<'a> {
             } else if plan.early {
                 self.show(plan, &dir, &path).await?;
                 if self.shown.contains_key(self.job.claim.task.spec.output.key()) {
-                    shown();
+                    on_playlists_published();
                 }
             }
         }
@@ -178,7 +178,7 @@ impl<'a> Publisher<'a> {
 
     /// Waits until nobody else is at what an earlier task left there.
     async fn wait_for_place(&mut self) -> Result<(), JobError> {
-        while !self.is_early() {
+        while !self.publishes_early() {
             self.reserve().await?;
             let DraftReservation::BusyUntil(until) = self.reserved else { break };
             self.job.progress.set_waiting("what an ended task left there is being removed");

@@ -13,7 +13,7 @@ use super::{
     report,
 };
 use crate::{
-    Input, Light, Media, MediaError, Program,
+    Light, Media, MediaError, MediaInput, Program,
     command::input,
     media::Call,
     process::{Access, Captured, ChildLimits},
@@ -40,7 +40,7 @@ const SOUND_FRAMES: u32 = 8;
 /// Asks about one input.
 pub(super) struct Prober<'a> {
     pub media: &'a Media,
-    pub input: Input<'a>,
+    pub input: MediaInput<'a>,
     pub cancel: &'a CancellationToken,
 }
 
@@ -69,8 +69,8 @@ impl Prober<'_> {
     /// Walks over the first packets of one stream.
     pub(super) async fn first_packets(&self, stream: u32) -> Result<Packets, MediaError> {
         let most = match self.input {
-            Input::Whole(_) => RATE_PACKETS,
-            Input::Arriving(_) => SOON_PACKETS,
+            MediaInput::File(_) => RATE_PACKETS,
+            MediaInput::Growing(_) => SOON_PACKETS,
         };
         let interval = format!("%+#{most}");
         self.walk(Walk::default(), &["-select_streams", &stream.to_string(), "-read_intervals", &interval])
@@ -140,8 +140,8 @@ impl Prober<'_> {
     pub(super) async fn fields(&self, stream: u32, duration: f64) -> Result<Fields, MediaError> {
         let from = match self.input {
             _ if duration <= 20.0 => 0.0,
-            Input::Whole(_) => duration * 0.3,
-            Input::Arriving(_) => SOON,
+            MediaInput::File(_) => duration * 0.3,
+            MediaInput::Growing(_) => SOON,
         };
         // combs show without the loop filter as well, which costs a quarter of the decoding
         // any frames do: those from the key frame to the exact place need not be decoded

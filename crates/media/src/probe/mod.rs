@@ -12,7 +12,7 @@ use std::{
 use model::ErrorCode;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Arriving, Input, Limits, Media, MediaError, Source, input::LOOK, sniff};
+use crate::{GrowingInput, Limits, Media, MediaError, MediaInput, Source, sniff};
 
 pub(crate) mod boxes;
 mod choose;
@@ -44,7 +44,7 @@ pub(crate) async fn probe(
 ) -> Result<Source, MediaError> {
     let limits = &media.settings.limits;
     let file = examine(input, limits).await?;
-    let prober = Prober { media, input: Input::Whole(input), cancel };
+    let prober = Prober { media, input: MediaInput::File(input), cancel };
     let described = prober.describe().await?;
     look(&prober, &file, &described).await
 }
@@ -53,9 +53,9 @@ pub(crate) async fn probe(
 const MOST_APART: f64 = 10.0;
 
 /// The same, of an input of which only its front has to be there.
-pub(crate) async fn probe_arriving(
+pub(crate) async fn probe_growing(
     media: &Media,
-    input: &Arriving,
+    input: &GrowingInput,
     cancel: &CancellationToken,
 ) -> Result<Option<Source>, MediaError> {
     let Some(file) = examine_front(input, &media.settings.limits).await? else { return Ok(None) };
@@ -64,7 +64,7 @@ pub(crate) async fn probe_arriving(
     if !file.boxes.as_ref().is_some_and(in_one_go) {
         return Ok(None);
     }
-    let prober = Prober { media, input: Input::Arriving(input), cancel };
+    let prober = Prober { media, input: MediaInput::Growing(input), cancel };
     let looked = async {
         let described = prober.describe().await?;
         if file.vouches_for(&described) { look(&prober, &file, &described).await.map(Some) } else { Ok(None) }
@@ -138,25 +138,24 @@ fn examine_file(path: &Path, most: u64) -> io::Result<Result<Examined, MediaErro
 }
 
 /// As soon as the index is there; none where it takes the whole.
-async fn examine_front(input: &Arriving, limits: &Limits) -> Result<Option<Examined>, MediaError> {
-    let Some(size) = input.whole().await.filter(|size| *size <= limits.input_bytes) else { return Ok(None) };
-    let mut wanted = 0;
-    loop {
-        let there = tokio::fs::metadata(input.path()).await.map_or(0, |meta| meta.len());
-        let front = if there >= wanted { front(input, size).await } else { Ok(Front::Wait(wanted)) };
-        match front {
+async fn examine_front(input: &GrowingInput, limits: &Limits) -> Result<Option<Examined>, MediaError> {
+    let Some(size) = input.total().await.filter(|size| *size <= limits.input_bytes) else { return Ok(None) };
+    let mut needed = 0;
+    while input.has(needed).await {
+        match front(input, size).await {
             Ok(Front::Index(boxes)) => {
                 sound(&boxes, size)?;
                 return Ok(Some(Examined { size, boxes: Some(boxes) }));
             }
-            Ok(Front::Wait(bytes)) if !input.has_ended() => wanted = bytes,
+            // no byte more was asked for: the same look would find the same
+            Ok(Front::Wait(bytes)) if bytes > needed => needed = bytes,
             _ => return Ok(None),
         }
-        tokio::time::sleep(LOOK).await;
     }
+    Ok(None)
 }
 
-async fn front(input: &Arriving, size: u64) -> io::Result<Front> {
+async fn front(input: &GrowingInput, size: u64) -> io::Result<Front> {
     let path = input.path().to_owned();
     tokio::task::spawn_blocking(move || boxes::read_front(&mut File::open(path)?, size))
         .await

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Verdict, blame};
 use crate::{
-    Input, Media, MediaError, Plan, Program, command,
+    Media, MediaError, MediaInput, Plan, Program, command,
     media::Call,
     process::{Access, ChildLimits},
 };
@@ -23,7 +23,7 @@ pub(super) fn would_help(plan: &Plan, error: &MediaError) -> bool {
 pub(super) async fn made(
     media: &Media,
     plan: &Plan,
-    input: Input<'_>,
+    input: MediaInput<'_>,
     work: &Path,
     cancel: &CancellationToken,
 ) -> Result<Plan, MediaError> {

@@ -8,7 +8,7 @@ use model::ErrorCode;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Input, Media, MediaError, Plan, Program, command,
+    Media, MediaError, MediaInput, Plan, Program, command,
     media::Call,
     process::{Access, ChildLimits},
 };
@@ -47,7 +47,7 @@ pub(crate) struct Originals {
 pub(super) async fn originals(
     media: &Media,
     plan: &Plan,
-    input: Input<'_>,
+    input: MediaInput<'_>,
     cancel: &CancellationToken,
 ) -> Result<Originals, MediaError> {
     let videos = plan.videos.iter().filter(|video| video.copied().is_some()).count();

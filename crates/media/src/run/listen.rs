@@ -7,7 +7,7 @@ use model::{ErrorCode, Loudness};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Input, Media, MediaError, Plan, Program,
+    Media, MediaError, MediaInput, Plan, Program,
     command::{self, CEILING, Gain},
     process::{Access, Progress},
 };
@@ -23,7 +23,7 @@ const AGAIN: usize = 3;
 pub(super) async fn gains(
     media: &Media,
     plan: &Plan,
-    input: Input<'_>,
+    input: MediaInput<'_>,
     work: &Path,
     mut progress: impl FnMut(Progress),
     cancel: &CancellationToken,
@@ -56,7 +56,7 @@ async fn listen(
     media: &Media,
     plan: &Plan,
     gains: &[Option<Gain>],
-    (input, work): (Input<'_>, &Path),
+    (input, work): (MediaInput<'_>, &Path),
     progress: &mut impl FnMut(Progress),
     cancel: &CancellationToken,
 ) -> Result<String, MediaError> {
@@ -66,7 +66,7 @@ async fn listen(
     let ended = tokio::select! {
         biased;
         () = cancel.cancelled() => Err(MediaError::new(ErrorCode::Cancelled, "")),
-        ended = child.follow(media.settings.stall, || input.was_short(), progress) => super::finished(Program::Ffmpeg, ended),
+        ended = child.follow(media.settings.stall, || input.was_starved(), progress) => super::finished(Program::Ffmpeg, ended),
     };
     if ended.is_err() {
         child.kill().await;

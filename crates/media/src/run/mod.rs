@@ -25,7 +25,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Input, Media, MediaError, Plan, Program,
+    Media, MediaError, MediaInput, Plan, Program,
     command::{self, Commands},
     formats, package,
     process::{Access, Child, Ended, Progress, Trouble},
@@ -54,7 +54,7 @@ pub type Told<'a> = (&'a (dyn Fn(f64) + Send + Sync), &'a (dyn Fn(&str) + Send +
 pub(crate) async fn run(
     media: &Media,
     plan: &Plan,
-    input: Input<'_>,
+    input: MediaInput<'_>,
     work: &Path,
     (progress, finished): Told<'_>,
     cancel: &CancellationToken,
@@ -80,7 +80,7 @@ pub(crate) async fn run(
 async fn once(
     media: &Media,
     plan: &Plan,
-    input: Input<'_>,
+    input: MediaInput<'_>,
     work: &Path,
     (progress, finished): Told<'_>,
     cancel: &CancellationToken,
@@ -222,7 +222,7 @@ impl Crew {
     async fn start(
         media: &Media,
         commands: &Commands,
-        input: Input<'_>,
+        input: MediaInput<'_>,
         work: &Path,
         pipes: Pipes,
     ) -> Result<Self, MediaError> {
@@ -241,11 +241,11 @@ impl Crew {
         &mut self,
         dir: &Path,
         stall: Duration,
-        input: Input<'_>,
+        input: MediaInput<'_>,
         progress: impl FnMut(Progress),
     ) -> Result<String, MediaError> {
         let Self { ffmpeg, packager, pipes } = self;
-        let follow = ffmpeg.follow(stall, || input.was_short(), progress);
+        let follow = ffmpeg.follow(stall, || input.was_starved(), progress);
         let Some(packager) = packager else {
             return finished(Program::Ffmpeg, follow.await);
         };

@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use borealis_media::{FieldOrder, Media, MediaError, MediaSettings, Source, Tools, arriving};
+use borealis_media::{FieldOrder, Media, MediaError, MediaSettings, Source, Tools, growing_input};
 use futures::{StreamExt, stream};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -60,9 +60,10 @@ async fn what_is_still_coming_is_what_it_will_be() {
     let paths: Vec<_> = corpus.entries.iter().filter_map(|entry| corpus.path(entry)).collect();
     skipped(corpus.entries.len() - paths.len());
     let probed = stream::iter(&paths).map(async |path| {
-        let (arrival, arriving) = arriving(path);
-        arrival.has(path.metadata().expect("a file").len());
-        let soon = media.probe_arriving(&arriving, &CancellationToken::new()).await;
+        let (feed, growing) = growing_input(path);
+        let bytes = path.metadata().expect("a file").len();
+        feed.received(bytes, Some(bytes));
+        let soon = media.probe_growing(&growing, &CancellationToken::new()).await;
         let whole = probe(&media, path).await;
         match (soon, whole) {
             (Ok(None), _) => None,

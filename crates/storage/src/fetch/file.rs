@@ -4,48 +4,60 @@ use std::{io, io::SeekFrom, path::Path};
 
 use tokio::{
     fs::File,
-    io::{AsyncSeekExt as _, AsyncWriteExt as _, BufWriter},
+    io::{AsyncSeekExt as _, AsyncWriteExt as _},
 };
 
-/// How much is buffered before it is written, in bytes.
-const BUFFER_BYTES: usize = 1 << 20;
+/// Bytes that are gathered before they are written: with fewer, the way to the disk takes longer than the bytes; with
+/// more, who reads the file while it grows waits for them.
+const BUFFER_BYTES: usize = 256 << 10;
 
 /// A file that is only appended to, and knows its length.
 pub(super) struct GrowingFile {
-    file: BufWriter<File>,
-    length: u64,
+    file: File,
+    buffer: Vec<u8>,
+    readable: u64,
 }
 
 impl GrowingFile {
     /// An empty file; one that was there is emptied.
     pub(super) async fn create(path: &Path) -> io::Result<Self> {
-        Ok(Self { file: BufWriter::with_capacity(BUFFER_BYTES, File::create(path).await?), length: 0 })
+        let file = File::create(path).await?;
+        Ok(Self { file, buffer: Vec::with_capacity(BUFFER_BYTES), readable: 0 })
     }
 
     /// Bytes so far.
     pub(super) fn length(&self) -> u64 {
-        self.length
+        self.readable + self.buffer.len() as u64
+    }
+
+    /// Bytes that others can read: all but those that are still gathered.
+    pub(super) fn readable(&self) -> u64 {
+        self.readable
     }
 
     pub(super) async fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all(bytes).await?;
-        self.length += bytes.len() as u64;
-        Ok(())
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() >= BUFFER_BYTES { self.flush().await } else { Ok(()) }
     }
 
     /// Makes it empty again.
     pub(super) async fn empty(&mut self) -> io::Result<()> {
-        if self.length > 0 {
+        if self.length() > 0 {
             self.file.seek(SeekFrom::Start(0)).await?;
-            self.file.get_mut().set_len(0).await?;
-            self.length = 0;
+            self.file.set_len(0).await?;
+            self.buffer.clear();
+            self.readable = 0;
         }
         Ok(())
     }
 
-    /// Hands everything to the system, so that others can read it; gives the length in bytes.
-    pub(super) async fn finish(mut self) -> io::Result<u64> {
+    /// Hands everything to the system, so that others can read it.
+    pub(super) async fn flush(&mut self) -> io::Result<()> {
+        self.file.write_all(&self.buffer).await?;
+        // tokio writes in the background until then
         self.file.flush().await?;
-        Ok(self.length)
+        self.readable = self.length();
+        self.buffer.clear();
+        Ok(())
     }
 }

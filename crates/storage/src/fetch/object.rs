@@ -45,14 +45,19 @@ pub async fn fetch_object(
             Err(ConnectionError::Broken(error)) if error.retry => error,
             Err(ConnectionError::Broken(error) | ConnectionError::Final(error)) => return Err(error),
         };
+        // what was received before the connection broke can be read while the rest is asked for
+        fetch.file.flush().await.map_err(|error| disk_error(&error))?;
         let so_far = fetch.file.length();
+        progress(so_far, Some(size));
         let Some(delay) = retries.next_delay(so_far) else { return Err(error) };
         fetch.check_version().await?;
         tracing::debug!(%error, so_far, retry_in = ?delay, "the fetch of an input broke off; it is resumed");
         sleep(delay).await;
     }
     fetch.check_version().await?;
-    fetch.file.finish().await.map_err(|error| disk_error(&error))
+    fetch.file.flush().await.map_err(|error| disk_error(&error))?;
+    progress(size, Some(size));
+    Ok(size)
 }
 
 struct ObjectFetch<'a> {
@@ -76,7 +81,7 @@ impl ObjectFetch<'_> {
                 chunk.map_err(|error| self.connection_error(self.bucket.stream_error(self.key, &error)))?;
             let Some(chunk) = chunk else { break };
             self.file.append(&chunk).await.map_err(|error| ConnectionError::Final(disk_error(&error)))?;
-            (self.progress)(self.file.length(), Some(size));
+            (self.progress)(self.file.readable(), Some(size));
         }
         if self.file.length() < size {
             let problem = format!("only {} of {size} bytes were received", self.file.length());

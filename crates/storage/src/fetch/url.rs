@@ -42,12 +42,17 @@ pub async fn fetch_url(
             ConnectionError::Broken(error) => error,
             ConnectionError::Final(error) => return Err(error),
         };
+        // what was received before the connection broke can be read while the rest is asked for
+        fetch.file.flush().await.map_err(|error| disk_error(&error))?;
         let so_far = fetch.file.length();
+        progress(so_far, fetch.total);
         let Some(delay) = retries.next_delay(so_far) else { return Err(error) };
         tracing::debug!(%error, so_far, retry_in = ?delay, "the fetch of an input broke off; it is resumed");
         sleep(delay).await;
     }
-    fetch.file.finish().await.map_err(|error| disk_error(&error))
+    fetch.file.flush().await.map_err(|error| disk_error(&error))?;
+    progress(fetch.file.length(), fetch.total);
+    Ok(fetch.file.length())
 }
 
 struct UrlFetch<'a> {
@@ -117,7 +122,7 @@ impl UrlFetch<'_> {
             let Some(chunk) = chunk else { break };
             self.check_size(self.file.length() + chunk.len() as u64)?;
             self.file.append(&chunk).await.map_err(|error| ConnectionError::Final(disk_error(&error)))?;
-            (self.progress)(self.file.length(), self.total);
+            (self.progress)(self.file.readable(), self.total);
         }
         match self.total {
             Some(total) if self.file.length() < total => {

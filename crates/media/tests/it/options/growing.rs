@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use borealis_media::{Input, early_main_playlist, early_media_playlist, is_unfinished, plan};
+use borealis_media::{MediaInput, early_main_playlist, early_media_playlist, is_unfinished, plan};
 use model::Template;
 use rstest::rstest;
 use serde_json::json;
@@ -44,7 +44,7 @@ async fn what_is_finished_is_told_and_grows_into_the_whole(#[case] seg_type: &st
     };
     let output = bench
         .media
-        .run_watched(&plan, Input::Whole(&input), work, (&|_| {}, &finished), &never)
+        .run_watched(&plan, MediaInput::File(&input), work, (&|_| {}, &finished), &never)
         .await
         .expect("run");
     bench.media.verify(&plan, &source, &output, &never).await.expect("right at the end");
