@@ -21,8 +21,8 @@ use super::{
 use crate::error::StorageError;
 
 /// Fetches `url` into the file `to`, which is made or overwritten, and gives its size in bytes. `progress` is
-/// called with the bytes so far and, where the server says it, the size of the whole; the bytes fall back when a
-/// fetch has to start again.
+/// called with the bytes that can be read from the file so far and, where the server says it, the size of the
+/// whole; the bytes fall back when a fetch has to start again.
 ///
 /// # Errors
 /// 1101 unreachable, 1102 forbidden by the guard, 1103 over `limits.max_bytes`, 1302 when the disk is full, 1500
