@@ -64,9 +64,9 @@ impl StagedFile {
     fn move_into_place(&mut self) -> io::Result<()> {
         let folder = self.object.parent().ok_or(io::ErrorKind::InvalidFilename)?;
         for _ in 0..MAX_MOVE_TRIES {
-            fs::create_dir_all(folder)?;
-            match fs::rename(&self.file, &self.object) {
-                // the folder is gone again: a delete of its last object removes it too
+            let moved = fs::create_dir_all(folder).and_then(|()| fs::rename(&self.file, &self.object));
+            match moved {
+                // the folder or one above it is gone again: a delete of its last object removes it too
                 Err(error) if error.kind() == io::ErrorKind::NotFound && self.file.exists() => {}
                 Err(error) => return Err(error),
                 Ok(()) => {
