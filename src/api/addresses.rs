@@ -56,7 +56,7 @@ pub(super) async fn check_input(
 }
 
 async fn check(client: &Client, url: &Url) -> Result<(), String> {
-    match tokio::time::timeout(PATIENCE, client.check(url)).await {
+    match tokio::time::timeout(PATIENCE, client.check_url(url)).await {
         Ok(Err(problem)) => Err(problem.to_string()),
         Ok(Ok(())) | Err(_) => Ok(()),
     }

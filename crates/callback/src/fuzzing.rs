@@ -1,5 +1,5 @@
-//! Every parser of untrusted input in this crate, as a function that takes any bytes: the targets of `fuzz/` call
-//! them, and so do the tests below. A parser may refuse what it is given; it must not panic.
+//! Every parser of untrusted input in this crate, as a function that takes any bytes: the targets of
+//! `fuzz/` call them, and so do the tests below. A parser may refuse what it is given; it must not panic.
 
 use model::{CallbackId, Secret, Timestamp};
 use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};

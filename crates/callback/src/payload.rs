@@ -1,8 +1,8 @@
 //! The body of a callback, to the letter of the AuroraCloud API.
 //!
-//! A new field is a line in `SucceededTask` or `FailedTask`; figures come from the same `TaskReport` that the API
-//! answers with. `custom_info` is there always; `input`, `output` and the figures only for a task that succeeded;
-//! `error_code` and `error_msg` only for one that failed or was cancelled.
+//! A new field is a line in `SucceededTask` or `FailedTask`; figures come from the same `TaskReport` that
+//! the API answers with. `custom_info` is there always; `input`, `output` and the figures only for a task
+//! that succeeded; `error_code` and `error_msg` only for one that failed or was cancelled.
 
 use model::{
     ErrorCode, Failure, Format, OutputGroup, OutputReport, SourceReport, Storage, Task, TaskEnd, TaskId,
@@ -53,8 +53,8 @@ struct FailedTask {
     custom_info: String,
 }
 
-/// Composes the body that tells a storage's receiver how tasks ended; those that have not ended are left out. `msg`
-/// is `succeeded` only when every one of them succeeded.
+/// Composes the body that tells a storage's receiver how tasks ended; those that have not ended are left
+/// out. `msg` is `succeeded` only when every one of them succeeded.
 pub fn compose(storage: &Storage, tasks: &[Task]) -> Vec<u8> {
     let data: Vec<EndedTask> = tasks.iter().filter_map(ended_task).collect();
     let all_succeeded = data.iter().all(|task| matches!(task, EndedTask::Succeeded(_)));

@@ -1,9 +1,9 @@
 //! When a callback is sent again. Pure.
 //!
-//! Every failed attempt is retried, unless the callback can never be sent; delays count from the end of one attempt
-//! to the start of the next. The policy `aurora` makes a fixed number of attempts at a fixed delay, to the letter of
-//! AuroraCloud's documentation. `extended` follows them by others with exponential back-off, for about three days,
-//! and obeys a receiver's `Retry-After` and 410 Gone.
+//! Every failed attempt is retried, unless the callback can never be sent; delays count from the end of one
+//! attempt to the start of the next. The policy `aurora` makes a fixed number of attempts at a fixed delay,
+//! to the letter of AuroraCloud's documentation. `extended` follows them by others with exponential
+//! back-off, for about three days, and obeys a receiver's `Retry-After` and 410 Gone.
 
 use std::time::Duration;
 
@@ -23,9 +23,9 @@ const EXTENDED_ATTEMPTS: u32 = 18;
 /// 410 Gone: the receiver does not exist any more, and will not come back (RFC 9110, 15.5.11).
 const GONE: u16 = 410;
 
-/// What becomes of a callback after an attempt that ended `now`; `attempts_made` counts that one, and begins anew
-/// when a callback is owed again. `random` is between 0 and 1, new for each attempt: it is the jitter that spreads
-/// callbacks which failed together.
+/// What becomes of a callback after an attempt that ended `now`; `attempts_made` counts that one, and
+/// begins anew when a callback is owed again. `random` is between 0 and 1, new for each attempt: it is the
+/// jitter that spreads callbacks which failed together.
 pub fn next(
     settings: &NotifySettings,
     attempts_made: u32,
@@ -155,9 +155,9 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the receiver does, a callback comes to an end within its attempts and is never sent after that
-        /// end, never sooner than its schedule says, and never later than the schedule with its jitter, or than
-        /// the longest `Retry-After`.
+        /// Whatever the receiver does, a callback comes to an end within its attempts and is never sent
+        /// after that end, never sooner than its schedule says, and never later than the schedule with its
+        /// jitter, or than the longest `Retry-After`.
         #[test]
         fn every_callback_ends(
             policy in prop_oneof![Just(NotifyPolicy::Aurora), Just(NotifyPolicy::Extended)],

@@ -1,8 +1,8 @@
 //! One attempt to deliver a callback: sign, send, read the start of the answer, record it all.
 //!
-//! One deadline covers everything from the look-up to the end of the answer, of which only the start is read and
-//! less is kept. Redirects are answers like any other, and failures. Every attempt leaves a record, whatever
-//! happens; nothing here decides what comes next.
+//! One deadline covers everything from the look-up to the end of the answer, of which only the start is
+//! read and less is kept. Redirects are answers like any other, and failures. Every attempt leaves a
+//! record, whatever happens; nothing here decides what comes next.
 
 use std::time::{Duration, Instant};
 
@@ -169,8 +169,8 @@ impl<'a> SignedMessage<'a> {
         request
     }
 
-    /// Sends it. A pooled connection that the receiver had closed is no failure of this attempt: a new one is
-    /// tried within the same deadline.
+    /// Sends it. A pooled connection that the receiver had closed is no failure of this attempt: a new one
+    /// is tried within the same deadline.
     async fn post(&self, client: &net::Client, deadline: Deadline) -> Result<Exchange, NetError> {
         match client.send(self.request(deadline.limit)).await {
             Err(error) if error.stale => {
@@ -209,7 +209,7 @@ async fn record_answer(
         let outcome = AttemptOutcome::Rejected { status: status.as_u16(), retry_after };
         return Err(AttemptFailure { outcome, error: describe_rejection(status, location) });
     }
-    read.map_err(|error| AttemptFailure::from_net(&NetError::of_body(&error, timing), deadline))
+    read.map_err(|error| AttemptFailure::from_net(&NetError::from_body(&error, timing), deadline))
 }
 
 fn is_success(status: StatusCode, success: NotifySuccess) -> bool {
@@ -260,7 +260,8 @@ fn head_text(response: &Response, max_bytes: usize) -> String {
 
 /// Untrusted bytes as a text that every database takes: UTF-8 without NULs, of at most so many bytes.
 fn storable_text(bytes: &[u8], max_bytes: usize) -> String {
-    // a character that the limit cuts is left out, not replaced: so a few bytes more than the limit are decoded
+    // a character that the limit cuts is left out, not replaced: so a few bytes more than the limit are
+    // decoded
     let start = &bytes[..bytes.len().min(max_bytes.saturating_add(4))];
     let mut text = String::from_utf8_lossy(start).replace('\0', "\u{fffd}");
     text.truncate(text.floor_char_boundary(max_bytes));

@@ -1,5 +1,5 @@
-//! Signatures as Standard Webhooks v1 defines them: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`. The
-//! key is the decoded base64 after the secret's `whsec_`.
+//! Signatures as Standard Webhooks v1 defines them: `v1,` and the base64 of HMAC-SHA256 over
+//! `id.timestamp.body`. The key is the decoded base64 after the secret's `whsec_`.
 //!
 //! <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>
 
@@ -75,7 +75,8 @@ pub fn check_secret(secret: &Secret) -> Result<(), SecretError> {
     decode_key(secret).map(|_| ())
 }
 
-/// Signs a body that is sent `at` a time; gives a signature such as `v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=`.
+/// Signs a body that is sent `at` a time; gives a signature such as
+/// `v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=`.
 ///
 /// # Errors
 /// When the secret cannot sign.

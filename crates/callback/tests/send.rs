@@ -1,5 +1,5 @@
-//! Attempts against receivers that behave, and many that do not. A receiver is a TCP listener on loopback, so that
-//! it can break every rule of HTTP.
+//! Attempts against receivers that behave, and many that do not. A receiver is a TCP listener on loopback,
+//! so that it can break every rule of HTTP.
 
 use std::{
     sync::{

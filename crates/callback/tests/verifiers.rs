@@ -1,5 +1,5 @@
-//! Signatures against other implementations: the `standardwebhooks` packages of PyPI and npm, as customers use them,
-//! and the receivers in `docs/callbacks.md`. `make test` fetches the packages.
+//! Signatures against other implementations: the `standardwebhooks` packages of PyPI and npm, as customers
+//! use them, and the receivers in `docs/callbacks.md`. `make test` fetches the packages.
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},

@@ -152,7 +152,8 @@ impl Storage {
         }
     }
 
-    /// The secrets that sign a callback now: the notify secret, and the one before it while that still signs.
+    /// The secrets that sign a callback now: the notify secret, and the one before it while that still
+    /// signs.
     pub fn signing_secrets(&self, now: Timestamp) -> Vec<&Secret> {
         let mut secrets = vec![&self.notify_secret];
         if let Some((secret, until)) = &self.old_notify_secret

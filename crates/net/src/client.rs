@@ -1,4 +1,4 @@
-//! The HTTP client: reqwest with a guarded resolver and connector, and notes of where time goes.
+//! The HTTP client: reqwest with a guarded resolver and connector, and a trace of where time goes.
 
 use std::{
     fmt,
@@ -10,14 +10,15 @@ use std::{
 use url::{Host, Url};
 
 use crate::{
-    Guard, NetError, NetErrorKind, Timing, UrlProblem,
-    pool::{Connecting, Pool},
+    error::{NetError, NetErrorKind, Timing},
+    guard::{Guard, UrlProblem},
+    pool::{ConnectionConfig, Pool},
     resolver::{LookupError, Resolver},
     tls,
-    trace::Trace,
+    trace::RequestTrace,
 };
 
-/// How Borealis names itself: `Borealis/<version>`.
+/// The `User-Agent` of every request: `Borealis/<version>`.
 pub const USER_AGENT: &str = concat!("Borealis/", env!("CARGO_PKG_VERSION"));
 
 /// How a client connects.
@@ -25,10 +26,9 @@ pub const USER_AGENT: &str = concat!("Borealis/", env!("CARGO_PKG_VERSION"));
 pub struct ClientOptions {
     /// For look-up, TCP and TLS together.
     pub connect_timeout: Duration,
-    /// How long a connection is used for new requests: after that the name is looked up and judged
-    /// again.
-    pub pool_age: Duration,
-    /// Which name servers are asked; none: those of `/etc/resolv.conf`.
+    /// How long a connection is used for new requests: after that the name is looked up and checked again.
+    pub max_connection_age: Duration,
+    /// The name servers that are queried; none: those of `/etc/resolv.conf`.
     pub name_servers: Option<Vec<SocketAddr>>,
 }
 
@@ -36,7 +36,7 @@ impl Default for ClientOptions {
     fn default() -> Self {
         Self {
             connect_timeout: Duration::from_secs(10),
-            pool_age: Duration::from_secs(60),
+            max_connection_age: Duration::from_secs(60),
             name_servers: None,
         }
     }
@@ -57,7 +57,7 @@ impl fmt::Debug for Client {
     }
 }
 
-/// An answer, and where the time went.
+/// A request that was answered.
 #[derive(Debug)]
 pub struct Exchange {
     /// The answer: its head is here, its body not yet.
@@ -76,31 +76,32 @@ impl Client {
             .map_err(|problem| NetError::new(NetErrorKind::Dns, problem))?;
         let tls = tls::client_config()
             .map_err(|error| NetError::new(NetErrorKind::Tls, format!("TLS cannot be set up: {error}")))?;
-        let connecting = Connecting {
+        let config = ConnectionConfig {
             guard: Arc::clone(&guard),
             resolver: resolver.clone(),
             tls,
             timeout: options.connect_timeout,
         };
-        let unpooled = connecting.client(0, options.pool_age).map_err(|error| not_set_up(&error))?;
-        let pool = Pool::new(connecting, options.pool_age).map_err(|error| not_set_up(&error))?;
+        let unpooled =
+            config.build_client(0, options.max_connection_age).map_err(|error| setup_error(&error))?;
+        let pool = Pool::new(config, options.max_connection_age).map_err(|error| setup_error(&error))?;
         Ok(Self { guard, resolver, pool, unpooled })
     }
 
-    /// The guard it connects with.
+    /// The guard in front of its connections.
     pub fn guard(&self) -> &Guard {
         &self.guard
     }
 
-    /// Judges a URL with a look-up of its name. A name that does not resolve is no problem: it may
-    /// resolve later, and is judged then.
+    /// Checks a URL with a look-up of its name. A name that does not resolve is no problem: it may resolve
+    /// later, and is checked then.
     ///
     /// # Errors
     /// When it cannot be used, or leads to a forbidden address.
-    pub async fn check(&self, url: &Url) -> Result<(), UrlProblem> {
-        self.guard.check(url)?;
+    pub async fn check_url(&self, url: &Url) -> Result<(), UrlProblem> {
+        self.guard.check_url(url)?;
         let Some(Host::Domain(name)) = url.host() else { return Ok(()) };
-        match self.resolver.addresses(name).await {
+        match self.resolver.allowed_addresses(name).await {
             Ok(_) | Err(LookupError::Unresolved(_)) => Ok(()),
             Err(LookupError::Forbidden { host, kind }) => Err(UrlProblem::ForbiddenName { host, kind }),
         }
@@ -124,9 +125,9 @@ impl Client {
         self.exchange(&self.unpooled, request).await
     }
 
-    /// The client itself, for libraries that send by themselves. It refuses forbidden names before
-    /// it connects, forbidden literals before it sends: check the URLs that such a library is given
-    /// with [`Guard::check`], so that nothing connects at all.
+    /// The client itself, for libraries that send by themselves. It refuses a name that leads to a
+    /// forbidden address before it connects, but a forbidden IP literal only before it sends: check the
+    /// URLs that such a library is given with [`Guard::check_url`], so that nothing connects at all.
     pub fn reqwest(&self) -> reqwest::Client {
         self.pool.client()
     }
@@ -137,25 +138,25 @@ impl Client {
         request: reqwest::Request,
     ) -> Result<Exchange, NetError> {
         let url = request.url().clone();
-        self.guard.check(&url).map_err(|problem| refused(&problem))?;
-        let trace = Trace::default();
-        let begun = Instant::now();
-        let answer = trace.follow(client.execute(request)).await;
-        let notes = trace.notes();
-        let response = answer.map_err(|error| NetError::of_request(&error, &url, &notes))?;
-        // a look-up without a connection was overtaken by one that became free in the pool
-        let dns = notes.connect.and(notes.dns);
+        self.guard.check_url(&url).map_err(|problem| refused(&problem))?;
+        let trace = RequestTrace::default();
+        let started = Instant::now();
+        let answer = trace.scope(client.execute(request)).await;
+        let record = trace.record();
+        let response = answer.map_err(|error| NetError::from_request(&error, &url, &record))?;
         let timing = Timing {
             address: response.remote_addr(),
-            dns,
-            connect: notes.connect,
-            first_byte: Some(begun.elapsed()),
+            // without a new connection the look-up was not waited for: a pooled connection became free
+            // before
+            dns: record.connect.and(record.dns),
+            connect: record.connect,
+            first_byte: Some(started.elapsed()),
         };
         Ok(Exchange { response, timing })
     }
 }
 
-fn not_set_up(error: &reqwest::Error) -> NetError {
+fn setup_error(error: &reqwest::Error) -> NetError {
     NetError::new(NetErrorKind::Protocol, format!("the client cannot be set up: {error}"))
 }
 

@@ -1,9 +1,8 @@
-//! Judges every new connection before a byte of a request goes over it.
+//! Checks the address of every new connection before a byte of a request goes over it.
 //!
-//! The HTTP client does not ask its resolver for IP literals, and hides the host from layers like
-//! this one; so the address that was connected to is judged, and the connection closed when it is
-//! forbidden. This guards the libraries that use the bare client; [`crate::Client::send`] refuses
-//! literals before.
+//! reqwest does not ask its resolver about IP literals, and hides the host from layers like this one; so
+//! the address that was connected to is checked, and the connection closed when it is forbidden. This
+//! guards the libraries that use the bare client; [`crate::Client::send`] refuses literals before.
 
 use std::{
     error::Error,
@@ -17,37 +16,40 @@ use std::{
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpInfo};
 use tower::{Layer, Service};
 
-use crate::{Forbidden, Guard, trace::Trace};
+use crate::{
+    guard::{ForbiddenAddress, Guard},
+    trace::RequestTrace,
+};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
 /// A connection was closed because of the address it led to.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct Blocked(pub(crate) Forbidden);
+pub(crate) struct ForbiddenConnection(pub(crate) ForbiddenAddress);
 
-/// Wraps the client's connector into a [`JudgingConnector`].
+/// Wraps the client's connector into a [`GuardedConnector`].
 #[derive(Clone, Debug)]
-pub(crate) struct JudgeLayer {
+pub(crate) struct GuardLayer {
     pub(crate) guard: Arc<Guard>,
 }
 
-impl<S> Layer<S> for JudgeLayer {
-    type Service = JudgingConnector<S>;
+impl<S> Layer<S> for GuardLayer {
+    type Service = GuardedConnector<S>;
 
     fn layer(&self, connector: S) -> Self::Service {
-        JudgingConnector { connector, guard: Arc::clone(&self.guard) }
+        GuardedConnector { connector, guard: Arc::clone(&self.guard) }
     }
 }
 
-/// A connector that judges what it connected to, and notes the time it took.
+/// A connector that checks the address it connected to, and records the time it took.
 #[derive(Clone, Debug)]
-pub(crate) struct JudgingConnector<S> {
+pub(crate) struct GuardedConnector<S> {
     connector: S,
     guard: Arc<Guard>,
 }
 
-impl<S, Target> Service<Target> for JudgingConnector<S>
+impl<S, Target> Service<Target> for GuardedConnector<S>
 where
     S: Service<Target, Error = BoxError>,
     S::Response: Connection,
@@ -64,16 +66,16 @@ where
     fn call(&mut self, target: Target) -> Self::Future {
         let connecting = self.connector.call(target);
         let guard = Arc::clone(&self.guard);
-        let trace = Trace::here();
+        let trace = RequestTrace::current();
         Box::pin(async move {
-            let begun = Instant::now();
-            trace.notes().begun = true;
+            let started = Instant::now();
+            trace.record().is_connecting = true;
             let connection = connecting.await?;
             let address = address_of(&connection.connected()).ok_or("the connection has no address")?;
-            guard.judge(address.ip()).map_err(Blocked)?;
-            let mut notes = trace.notes();
-            notes.connect = Some(begun.elapsed().saturating_sub(notes.dns.unwrap_or_default()));
-            drop(notes);
+            guard.check_address(address.ip()).map_err(ForbiddenConnection)?;
+            let mut record = trace.record();
+            record.connect = Some(started.elapsed().saturating_sub(record.dns.unwrap_or_default()));
+            drop(record);
             Ok(connection)
         })
     }

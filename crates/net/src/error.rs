@@ -1,22 +1,22 @@
-//! What became of an exchange that failed, in words that may be shown to customers: never a query
-//! string, which may hold a signature, and never an address that only a refused look-up gave away.
+//! Why an exchange failed, in words that may be shown to customers: never a query string, which may hold a
+//! signature, and never an address that a refused look-up gave, which is the operator's secret.
 
 use std::{error::Error, fmt, io, net::SocketAddr, time::Duration};
 
 use url::Url;
 
 use crate::{
-    connect::{Blocked, address_of},
+    connect::{ForbiddenConnection, address_of},
     resolver::LookupError,
-    trace::Notes,
+    trace::TraceRecord,
 };
 
-/// Where the time of an exchange went, as far as it came.
+/// Where the time of an exchange went; what was not reached is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Timing {
     /// The address that was connected to.
     pub address: Option<SocketAddr>,
-    /// The name look-up; none for an IP literal and on a pooled connection.
+    /// The DNS look-up; none for an IP literal and on a pooled connection.
     pub dns: Option<Duration>,
     /// Connecting, TLS included, without the look-up; none on a pooled connection.
     pub connect: Option<Duration>,
@@ -33,7 +33,7 @@ pub enum NetErrorKind {
     BadUrl,
     /// The name did not resolve.
     Dns,
-    /// Nobody listens there, or there is no way there.
+    /// The connection was refused, or there is no route to the host.
     Refused,
     /// The TLS handshake failed.
     Tls,
@@ -41,12 +41,12 @@ pub enum NetErrorKind {
     Timeout,
     /// The connection was closed or reset in the middle of the exchange.
     Reset,
-    /// What was answered is not HTTP, or breaks its limits.
+    /// The answer is not HTTP, or breaks its limits.
     Protocol,
 }
 
 impl NetErrorKind {
-    /// Its word, which a message begins with.
+    /// Its word, which the message of an error begins with.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Forbidden => "forbidden",
@@ -66,12 +66,12 @@ impl NetErrorKind {
 pub struct NetError {
     /// The class of the failure.
     pub kind: NetErrorKind,
-    /// How far it came.
+    /// Where the time went until it failed.
     pub timing: Timing,
     /// What happened, without the class's word.
     pub detail: String,
-    /// Whether an old connection out of the pool was closed under the request before any answer:
-    /// the receiver may never have seen it, and a new connection may do.
+    /// Whether a pooled connection was closed before any answer: the server may never have seen the
+    /// request, and it may succeed on a new connection.
     pub stale: bool,
 }
 
@@ -88,38 +88,35 @@ impl NetError {
         Self { kind, timing: Timing::default(), detail: detail.into(), stale: false }
     }
 
-    /// What failed while a body was read from `address`.
-    pub fn of_body(error: &reqwest::Error, timing: Timing) -> Self {
-        let peer = timing.address.map_or_else(|| "the other side".to_owned(), |address| address.to_string());
+    /// A failure while the body of an answer was read.
+    pub fn from_body(error: &reqwest::Error, timing: Timing) -> Self {
+        let peer = timing.address.map_or_else(|| "the server".to_owned(), |address| address.to_string());
         let (kind, detail) = classify(error, &peer, false);
         Self { timing, ..Self::new(kind, detail) }
     }
 
-    /// What failed before there was an answer to a request to `url`.
-    pub(crate) fn of_request(error: &reqwest::Error, url: &Url, notes: &Notes) -> Self {
-        let address = connected_to(error).or_else(|| only_address(url, notes));
+    /// A failure before there was an answer to a request to `url`.
+    pub(crate) fn from_request(error: &reqwest::Error, url: &Url, record: &TraceRecord) -> Self {
+        let address = connected_address(error).or_else(|| only_address(url, record));
         let peer = address.map_or_else(|| host_and_port(url), |address| address.to_string());
-        let unconnected = notes.begun && notes.connect.is_none();
-        let connecting = is_connect(error) || error.is_timeout() && unconnected;
-        let (kind, detail) = classify(error, &peer, connecting);
-        let timing = Timing { address, dns: notes.dns, connect: notes.connect, first_byte: None };
-        Self {
-            timing,
-            stale: kind == NetErrorKind::Reset && notes.connect.is_none(),
-            ..Self::new(kind, detail)
-        }
+        let is_unconnected = record.is_connecting && record.connect.is_none();
+        let is_connecting = is_connect_error(error) || error.is_timeout() && is_unconnected;
+        let (kind, detail) = classify(error, &peer, is_connecting);
+        let timing = Timing { address, dns: record.dns, connect: record.connect, first_byte: None };
+        let stale = kind == NetErrorKind::Reset && record.connect.is_none();
+        Self { timing, stale, ..Self::new(kind, detail) }
     }
 }
 
-/// The host and port of a URL: what an error may say of it.
+/// The host and port of a URL: the rest may hold secrets.
 fn host_and_port(url: &Url) -> String {
     let port = url.port_or_known_default().unwrap_or_default();
     format!("{}:{port}", url.host_str().unwrap_or_default())
 }
 
-/// The address that was tried, when there was but one.
-fn only_address(url: &Url, notes: &Notes) -> Option<SocketAddr> {
-    let ip = match (url.host()?, notes.addresses.as_slice()) {
+/// The address that was tried, when there was only one.
+fn only_address(url: &Url, record: &TraceRecord) -> Option<SocketAddr> {
+    let ip = match (url.host()?, record.addresses.as_slice()) {
         (url::Host::Ipv4(ip), _) => ip.into(),
         (url::Host::Ipv6(ip), _) => ip.into(),
         (url::Host::Domain(_), [only]) => *only,
@@ -144,16 +141,16 @@ fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a 
     causes(error).find_map(|cause| cause.downcast_ref())
 }
 
-fn is_connect(error: &reqwest::Error) -> bool {
+fn is_connect_error(error: &reqwest::Error) -> bool {
     find::<hyper_util::client::legacy::Error>(error).is_some_and(|error| error.is_connect())
 }
 
-fn connected_to(error: &reqwest::Error) -> Option<SocketAddr> {
+fn connected_address(error: &reqwest::Error) -> Option<SocketAddr> {
     find::<hyper_util::client::legacy::Error>(error)?.connect_info().and_then(address_of)
 }
 
-/// What happened at `peer`, and in which words; `connecting` is whether there was no connection yet.
-fn classify(error: &reqwest::Error, peer: &str, connecting: bool) -> (NetErrorKind, String) {
+/// The class of a failure and its text; `is_connecting`: whether there was no connection yet.
+fn classify(error: &reqwest::Error, peer: &str, is_connecting: bool) -> (NetErrorKind, String) {
     if let Some(lookup) = find::<LookupError>(error) {
         let kind = match lookup {
             LookupError::Forbidden { .. } => NetErrorKind::Forbidden,
@@ -161,11 +158,11 @@ fn classify(error: &reqwest::Error, peer: &str, connecting: bool) -> (NetErrorKi
         };
         return (kind, lookup.to_string());
     }
-    if let Some(Blocked(forbidden)) = find(error) {
+    if let Some(ForbiddenConnection(forbidden)) = find(error) {
         return (NetErrorKind::Forbidden, forbidden.to_string());
     }
     if error.is_timeout() {
-        let what = if connecting { "no connection to" } else { "no complete answer from" };
+        let what = if is_connecting { "no connection to" } else { "no complete answer from" };
         return (NetErrorKind::Timeout, format!("{what} {peer} in time"));
     }
     if let Some(tls) = find::<rustls::Error>(error) {
@@ -174,17 +171,17 @@ fn classify(error: &reqwest::Error, peer: &str, connecting: bool) -> (NetErrorKi
     if error.is_builder() {
         return (NetErrorKind::BadUrl, "the URL cannot be requested".to_owned());
     }
-    if connecting {
-        return not_connected(error, peer);
+    if is_connecting {
+        return classify_connect_error(error, peer);
     }
-    if was_cut(error) {
+    if is_connection_closed(error) {
         return (NetErrorKind::Reset, format!("{peer} closed the connection before its answer was complete"));
     }
     let cause = causes(error).last().map(ToString::to_string).unwrap_or_default();
-    (NetErrorKind::Protocol, format!("{peer} does not answer as HTTP says: {cause}"))
+    (NetErrorKind::Protocol, format!("{peer} does not answer in HTTP: {cause}"))
 }
 
-fn not_connected(error: &reqwest::Error, peer: &str) -> (NetErrorKind, String) {
+fn classify_connect_error(error: &reqwest::Error, peer: &str) -> (NetErrorKind, String) {
     match find::<io::Error>(error).map(io::Error::kind) {
         Some(io::ErrorKind::ConnectionRefused) => {
             (NetErrorKind::Refused, format!("connection refused by {peer}"))
@@ -193,7 +190,7 @@ fn not_connected(error: &reqwest::Error, peer: &str) -> (NetErrorKind, String) {
             (NetErrorKind::Tls, format!("{peer} closed the connection during the handshake"))
         }
         Some(io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable) => {
-            (NetErrorKind::Refused, format!("there is no way to {peer}"))
+            (NetErrorKind::Refused, format!("no route to {peer}"))
         }
         _ => {
             let cause = causes(error).last().map(ToString::to_string).unwrap_or_default();
@@ -202,7 +199,7 @@ fn not_connected(error: &reqwest::Error, peer: &str) -> (NetErrorKind, String) {
     }
 }
 
-fn was_cut(error: &reqwest::Error) -> bool {
+fn is_connection_closed(error: &reqwest::Error) -> bool {
     let by_http = find::<hyper::Error>(error)
         .is_some_and(|error| error.is_incomplete_message() || error.is_canceled() || error.is_closed());
     let by_system = find::<io::Error>(error).is_some_and(|error| {

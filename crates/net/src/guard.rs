@@ -1,9 +1,9 @@
-//! Judges addresses and URLs.
+//! Which addresses and URLs may be connected to.
 //!
-//! An IPv4 address is refused when it lies in a special range of the IANA registry (RFC 6890 and
-//! later). Of IPv6 only global unicast space and the NAT64 prefix are open: what is not known is
-//! refused. An IPv4 address inside an IPv6 one is judged too, so that no way of writing an address
-//! says more than another. Metadata services of clouds stay refused whatever is allowed.
+//! An IPv4 address is forbidden when it lies in a range of the IANA special-purpose registry (RFC 6890 and
+//! later). Of IPv6 only global unicast space and the NAT64 prefix are allowed: what is not known is
+//! forbidden. An IPv4 address inside an IPv6 one is checked too, so that a forbidden address cannot be
+//! written in another way. The metadata services of clouds stay forbidden whatever the operator allows.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -13,14 +13,14 @@ use url::{Host, Url};
 /// An address that may not be connected to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{ip} is {kind}")]
-pub struct Forbidden {
+pub struct ForbiddenAddress {
     /// The address.
     pub ip: IpAddr,
     /// What it is, such as `a private address`.
     pub kind: &'static str,
 }
 
-/// Why a URL cannot be used; its text goes on from the name of a field.
+/// Why a URL cannot be used; its text is the rest of a sentence that begins with the name of a field.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UrlProblem {
     /// It is not a URL.
@@ -34,9 +34,9 @@ pub enum UrlProblem {
     UserInfo,
     /// Its host is an address that may not be connected to.
     #[error("is not allowed: {0}")]
-    Forbidden(Forbidden),
-    /// Its name resolves to an address that may not be connected to. Which one is not said: names
-    /// of the operator's own network are nobody's business.
+    Forbidden(ForbiddenAddress),
+    /// Its name resolves to an address that may not be connected to. The address is not in the text:
+    /// customers are not to learn those of the operator's own network.
     #[error("is not allowed: `{host}` resolves to {kind}")]
     ForbiddenName {
         /// The name.
@@ -46,7 +46,7 @@ pub enum UrlProblem {
     },
 }
 
-/// Reads a URL, without judging it.
+/// Parses a URL, without checking it.
 ///
 /// # Errors
 /// When it is none.
@@ -61,9 +61,8 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// A guard that allows public addresses, and these networks beside them. Who allows
-    /// `127.0.0.0/8` allows `::1` too: `localhost` is both on most systems, and one forbidden
-    /// address would reject the name.
+    /// A guard that allows public addresses, and these networks beside them. With `127.0.0.0/8` it allows
+    /// `::1` too: `localhost` is both on most systems, and one forbidden address would reject the name.
     pub fn new(allow_networks: Vec<IpNet>) -> Self {
         let mut allow: Vec<IpNet> = allow_networks.into_iter().map(unmapped).collect();
         if allow.iter().any(is_loopback) {
@@ -72,58 +71,58 @@ impl Guard {
         Self { allow }
     }
 
-    /// Judges an address.
+    /// Whether an address may be connected to.
     ///
     /// # Errors
-    /// When it may not be connected to.
-    pub fn judge(&self, ip: IpAddr) -> Result<(), Forbidden> {
-        let forbidden = |kind| Err(Forbidden { ip, kind });
+    /// When it may not.
+    pub fn check_address(&self, ip: IpAddr) -> Result<(), ForbiddenAddress> {
+        let forbidden = |kind| Err(ForbiddenAddress { ip, kind });
         let target = ip.to_canonical();
-        let inner = match target {
+        let embedded = match target {
             IpAddr::V4(_) => None,
-            IpAddr::V6(v6) => embedded(v6),
+            IpAddr::V6(v6) => embedded_v4(v6),
         };
-        if is_metadata(target) || inner.is_some_and(|v4| is_metadata(v4.into())) {
+        if is_metadata(target) || embedded.is_some_and(|v4| is_metadata(v4.into())) {
             return forbidden("the address of a cloud's metadata service");
         }
         if self.allow.iter().any(|network| network.contains(&target)) {
             return Ok(());
         }
-        if let Some(kind) = special(target) {
+        if let Some(kind) = special_kind(target) {
             return forbidden(kind);
         }
-        match inner {
+        match embedded {
             Some(v4) if !self.allow.iter().any(|network| network.contains(&IpAddr::V4(v4))) => {
-                special_v4(v4).map_or(Ok(()), forbidden)
+                special_kind_v4(v4).map_or(Ok(()), forbidden)
             }
             _ => Ok(()),
         }
     }
 
-    /// Judges a URL without a look-up: its scheme, that it has no user info, and its host when that
-    /// is an address or a name that stands for one (`localhost`).
+    /// Checks a URL without a look-up: its scheme, that it has no user info, and its host when that is an
+    /// address or a name that stands for one (`localhost`).
     ///
     /// # Errors
     /// The first thing that is wrong with it.
-    pub fn check(&self, url: &Url) -> Result<(), UrlProblem> {
+    pub fn check_url(&self, url: &Url) -> Result<(), UrlProblem> {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(UrlProblem::Scheme(url.scheme().to_owned()));
         }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(UrlProblem::UserInfo);
         }
-        let judged = match url.host() {
+        let result = match url.host() {
             None => return Err(UrlProblem::Unreadable(url::ParseError::EmptyHost)),
-            Some(Host::Ipv4(ip)) => self.judge(ip.into()),
-            Some(Host::Ipv6(ip)) => self.judge(ip.into()),
-            Some(Host::Domain(name)) if is_localhost(name) => self.judge(Ipv4Addr::LOCALHOST.into()),
+            Some(Host::Ipv4(ip)) => self.check_address(ip.into()),
+            Some(Host::Ipv6(ip)) => self.check_address(ip.into()),
+            Some(Host::Domain(name)) if is_localhost(name) => self.check_address(Ipv4Addr::LOCALHOST.into()),
             Some(Host::Domain(_)) => Ok(()),
         };
-        judged.map_err(UrlProblem::Forbidden)
+        result.map_err(UrlProblem::Forbidden)
     }
 }
 
-/// `localhost` and all names below it are loopback wherever they are asked (RFC 6761, 6.3).
+/// `localhost` and all names below it are loopback, without a look-up (RFC 6761, 6.3).
 fn is_localhost(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
     name.rsplit('.').next().is_some_and(|last| last.eq_ignore_ascii_case("localhost"))
@@ -133,7 +132,7 @@ fn is_loopback(network: &IpNet) -> bool {
     network.addr().is_loopback() && network.contains(&IpAddr::V4(Ipv4Addr::LOCALHOST))
 }
 
-/// A network of mapped addresses (`::ffff:10.0.0.0/104`) as the IPv4 network that it is.
+/// A network of IPv4-mapped addresses (`::ffff:10.0.0.0/104`) as the IPv4 network that it is.
 fn unmapped(network: IpNet) -> IpNet {
     match network {
         IpNet::V6(v6) if v6.prefix_len() >= 96 => match v6.addr().to_ipv4_mapped() {
@@ -144,9 +143,9 @@ fn unmapped(network: IpNet) -> IpNet {
     }
 }
 
-/// Where clouds answer questions about credentials. Those of link-local space are named because an
-/// operator may allow that space.
-const METADATA: &[IpAddr] = &[
+/// The metadata services of clouds, which give credentials to whoever can reach them. Most are link-local
+/// and forbidden as such; they are listed because an operator may allow that space.
+const METADATA_ADDRESSES: &[IpAddr] = &[
     IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)),
     IpAddr::V4(Ipv4Addr::new(169, 254, 170, 2)),  // AWS, containers
     IpAddr::V4(Ipv4Addr::new(169, 254, 170, 23)), // AWS, pods
@@ -163,13 +162,14 @@ const METADATA: &[IpAddr] = &[
 ];
 
 fn is_metadata(ip: IpAddr) -> bool {
-    METADATA.contains(&ip)
+    METADATA_ADDRESSES.contains(&ip)
 }
 
-fn special(ip: IpAddr) -> Option<&'static str> {
+/// What a special-purpose address is; none for a public one.
+fn special_kind(ip: IpAddr) -> Option<&'static str> {
     match ip {
-        IpAddr::V4(v4) => special_v4(v4),
-        IpAddr::V6(v6) => special_v6(v6),
+        IpAddr::V4(v4) => special_kind_v4(v4),
+        IpAddr::V6(v6) => special_kind_v6(v6),
     }
 }
 
@@ -181,7 +181,8 @@ const fn v6(a: u16, b: u16, c: u16, prefix: u8) -> Ipv6Net {
     Ipv6Net::new_assert(Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0), prefix)
 }
 
-const SPECIAL_V4: &[(Ipv4Net, &str)] = &[
+/// The IANA IPv4 Special-Purpose Address Registry.
+const SPECIAL_RANGES_V4: &[(Ipv4Net, &str)] = &[
     (v4(0, 0, 0, 0, 8), "an unspecified address"),
     (v4(10, 0, 0, 0, 8), "a private address"),
     (v4(100, 64, 0, 0, 10), "a carrier NAT address"),
@@ -199,18 +200,18 @@ const SPECIAL_V4: &[(Ipv4Net, &str)] = &[
     (v4(240, 0, 0, 0, 4), "a reserved address"),
 ];
 
-fn special_v4(ip: Ipv4Addr) -> Option<&'static str> {
-    SPECIAL_V4.iter().find(|(network, _)| network.contains(&ip)).map(|(_, kind)| *kind)
+fn special_kind_v4(ip: Ipv4Addr) -> Option<&'static str> {
+    SPECIAL_RANGES_V4.iter().find(|(network, _)| network.contains(&ip)).map(|(_, kind)| *kind)
 }
 
-/// NAT64's well-known prefix (RFC 6052): what is inside decides.
+/// NAT64's well-known prefix (RFC 6052): the embedded IPv4 address decides.
 const NAT64: Ipv6Net = v6(0x64, 0xff9b, 0, 96);
 
-/// All that IANA has given out as global unicast.
+/// All that IANA has allocated as global unicast.
 const GLOBAL_UNICAST: Ipv6Net = v6(0x2000, 0, 0, 3);
 
-/// The first that fits names the address; the last one is everything that is not global.
-const SPECIAL_V6: &[(Ipv6Net, &str)] = &[
+/// The IANA IPv6 Special-Purpose Address Registry; the first range that holds an address says what it is.
+const SPECIAL_RANGES_V6: &[(Ipv6Net, &str)] = &[
     (v6(0x2001, 0, 0, 32), "a Teredo address"),
     (v6(0x2001, 0x2, 0, 48), "a benchmarking address"),
     (v6(0x2001, 0, 0, 23), "a reserved address"),
@@ -223,23 +224,23 @@ const SPECIAL_V6: &[(Ipv6Net, &str)] = &[
     (v6(0xff00, 0, 0, 8), "a multicast address"),
 ];
 
-fn special_v6(ip: Ipv6Addr) -> Option<&'static str> {
+fn special_kind_v6(ip: Ipv6Addr) -> Option<&'static str> {
     if ip.is_loopback() {
         return Some("a loopback address");
     }
     if ip.is_unspecified() {
         return Some("an unspecified address");
     }
-    let named = SPECIAL_V6.iter().find(|(network, _)| network.contains(&ip)).map(|(_, kind)| *kind);
-    named.or_else(|| {
-        let open = GLOBAL_UNICAST.contains(&ip) || NAT64.contains(&ip);
-        (!open).then_some("a reserved address")
-    })
+    let named = SPECIAL_RANGES_V6.iter().find(|(network, _)| network.contains(&ip)).map(|(_, kind)| *kind);
+    if named.is_some() || GLOBAL_UNICAST.contains(&ip) || NAT64.contains(&ip) {
+        return named;
+    }
+    Some("a reserved address")
 }
 
-/// The IPv4 address inside an IPv6 one, wherever a mechanism of transition puts it. Mapped ones are
-/// not here: they are IPv4 addresses already.
-fn embedded(ip: Ipv6Addr) -> Option<Ipv4Addr> {
+/// The IPv4 address inside an IPv6 one, wherever a transition mechanism puts it. IPv4-mapped addresses are
+/// not here: they were made IPv4 addresses before.
+fn embedded_v4(ip: Ipv6Addr) -> Option<Ipv4Addr> {
     let [a, b, c, d, e, f, g, h] = ip.segments();
     let join = |high: u16, low: u16| Ipv4Addr::from(u32::from(high) << 16 | u32::from(low));
     match (a, b) {
@@ -247,7 +248,7 @@ fn embedded(ip: Ipv6Addr) -> Option<Ipv4Addr> {
         (0x2001, 0) => Some(join(!g, !h)),  // Teredo's client, RFC 4380
         (0x64, 0xff9b) => Some(join(g, h)), // NAT64, RFC 6052 and 8215
         (0, 0) if (c, d) == (0, 0) && matches!((e, f), (0, 0) | (0xffff, 0)) => {
-            Some(join(g, h)) // compatible, RFC 4291; SIIT, RFC 2765
+            Some(join(g, h)) // IPv4-compatible, RFC 4291; SIIT, RFC 2765
         }
         _ if matches!((e, f), (0 | 0x200, 0x5efe)) => Some(join(g, h)), // ISATAP, RFC 5214
         _ => None,
@@ -282,7 +283,7 @@ mod tests {
     #[case("fd12::1", "a private address")]
     #[case("4000::1", "a reserved address")]
     fn forbidden(#[case] address: &str, #[case] kind: &str) {
-        assert_eq!(Guard::default().judge(ip(address)).expect_err("forbidden").kind, kind);
+        assert_eq!(Guard::default().check_address(ip(address)).expect_err("forbidden").kind, kind);
     }
 
     #[rstest]
@@ -292,34 +293,34 @@ mod tests {
     #[case("2606:4700:4700::1111")]
     #[case("2606:4700::5efe:808:808")]
     fn public(#[case] address: &str) {
-        assert_eq!(Guard::default().judge(ip(address)), Ok(()));
+        assert_eq!(Guard::default().check_address(ip(address)), Ok(()));
     }
 
     #[test]
     fn what_an_operator_allows_is_allowed_however_it_is_written() {
         let guard = allowing(&["10.0.0.0/8", "fd12::/16", "::ffff:192.168.0.0/112"]);
         for address in ["10.1.2.3", "::ffff:10.1.2.3", "64:ff9b::a01:203", "fd12::1", "192.168.7.7"] {
-            assert_eq!(guard.judge(ip(address)), Ok(()), "{address}");
+            assert_eq!(guard.check_address(ip(address)), Ok(()), "{address}");
         }
         for address in ["11.0.0.1", "192.169.0.1"] {
-            assert_eq!(guard.judge(ip(address)), Ok(()), "{address} is public");
+            assert_eq!(guard.check_address(ip(address)), Ok(()), "{address} is public");
         }
         for address in ["127.0.0.1", "::1", "172.16.0.1", "fd13::1", "2002:a01:203::1"] {
-            assert!(guard.judge(ip(address)).is_err(), "{address}");
+            assert!(guard.check_address(ip(address)).is_err(), "{address}");
         }
     }
 
     #[test]
     fn loopback_is_one_place() {
         let guard = allowing(&["127.0.0.0/8"]);
-        assert_eq!(guard.judge(ip("::1")), Ok(()));
-        assert!(guard.judge(ip("::")).is_err());
+        assert_eq!(guard.check_address(ip("::1")), Ok(()));
+        assert!(guard.check_address(ip("::")).is_err());
     }
 
     #[test]
     fn a_network_of_one_family_allows_nothing_of_the_other() {
-        assert!(allowing(&["::/0"]).judge(ip("::ffff:127.0.0.1")).is_err());
-        assert!(allowing(&["0.0.0.0/0"]).judge(ip("::1")).is_err());
+        assert!(allowing(&["::/0"]).check_address(ip("::ffff:127.0.0.1")).is_err());
+        assert!(allowing(&["0.0.0.0/0"]).check_address(ip("::1")).is_err());
     }
 
     #[rstest]
@@ -335,26 +336,29 @@ mod tests {
     #[case("fd00:ec2::254")]
     fn metadata_is_never_allowed(#[case] address: &str) {
         let guard = allowing(&["0.0.0.0/0", "::/0", "169.254.169.254/32"]);
-        assert!(guard.judge(ip(address)).is_err());
+        assert!(guard.check_address(ip(address)).is_err());
     }
 
     #[test]
     fn localhost_needs_no_look_up() {
         let url = parse_url("http://a.LocalHost.:80/").expect("a url");
-        assert!(matches!(Guard::default().check(&url), Err(UrlProblem::Forbidden(_))));
-        assert_eq!(allowing(&["127.0.0.0/8"]).check(&url), Ok(()));
+        assert!(matches!(Guard::default().check_url(&url), Err(UrlProblem::Forbidden(_))));
+        assert_eq!(allowing(&["127.0.0.0/8"]).check_url(&url), Ok(()));
         let other = parse_url("http://localhost.example/").expect("a url");
-        assert_eq!(Guard::default().check(&other), Ok(()));
+        assert_eq!(Guard::default().check_url(&other), Ok(()));
     }
 
     #[test]
     fn problems_read_as_sentences() {
-        let said = |text| {
+        let problem_with = |text| {
             let url = parse_url(text).expect("a url");
-            Guard::default().check(&url).expect_err("refused").to_string()
+            Guard::default().check_url(&url).expect_err("refused").to_string()
         };
-        assert_eq!(said("ftp://a.example/x"), "has the scheme `ftp`; give http:// or https://");
-        assert_eq!(said("http://u@a.example/"), "holds a user name or a password, which is not allowed");
-        assert_eq!(said("http://[::1]/?sig=x"), "is not allowed: ::1 is a loopback address");
+        assert_eq!(problem_with("ftp://a.example/x"), "has the scheme `ftp`; give http:// or https://");
+        assert_eq!(
+            problem_with("http://u@a.example/"),
+            "holds a user name or a password, which is not allowed"
+        );
+        assert_eq!(problem_with("http://[::1]/?sig=x"), "is not allowed: ::1 is a loopback address");
     }
 }

@@ -1,9 +1,10 @@
 //! The guard in front of every outgoing connection, and the HTTP client made with it.
 //!
-//! Inputs, callbacks, object stores, logos and key servers are named by people outside, so nothing
-//! in Borealis connects to anything but through [`Client`]. What always holds: a forbidden address
-//! never sees a byte of a request, whether it was written as a literal, came out of a look-up, or
-//! out of a look-up that changed its mind; redirects and environment proxies are never followed.
+//! Inputs, callbacks, object stores, logos and key servers are named by customers, so everything in
+//! Borealis connects through [`Client`], against server-side request forgery (SSRF). What always holds: a
+//! forbidden address never receives a byte of a request, whether the URL holds it as a literal, a look-up
+//! gave it, or a second look-up gave it after a first one gave another (DNS rebinding); redirects and
+//! proxies from the environment are never followed.
 
 mod client;
 mod connect;
@@ -17,6 +18,6 @@ mod trace;
 
 pub use client::{Client, ClientOptions, Exchange, USER_AGENT};
 pub use error::{NetError, NetErrorKind, Timing};
-pub use guard::{Forbidden, Guard, UrlProblem, parse_url};
+pub use guard::{ForbiddenAddress, Guard, UrlProblem, parse_url};
 pub use ipnet::IpNet;
 pub use retry_after::retry_after;

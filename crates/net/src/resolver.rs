@@ -1,8 +1,8 @@
-//! Look-ups whose every answer is judged: one forbidden address rejects them all.
+//! DNS look-ups of which every address is checked: one forbidden address rejects them all.
 //!
-//! Names are asked as they are written, never below a search domain. What `/etc/hosts` says about a
-//! name (as it was at the start) is all there is about it; else the name servers are asked once,
-//! for both families.
+//! Names are looked up as they are written, never below a search domain. A name that is in `/etc/hosts` (as
+//! the file was at the start) has the addresses there and no others; else the name servers are queried
+//! once, for both address families.
 
 use std::{
     io,
@@ -16,7 +16,6 @@ use hickory_resolver::{
     config::{
         ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts,
     },
-    lookup::Lookup,
     net::{DnsError, NetError as HickoryError, runtime::TokioRuntimeProvider},
     proto::{
         op::Query,
@@ -26,12 +25,25 @@ use hickory_resolver::{
 };
 use reqwest::dns::{Addrs, Resolve, Resolving};
 
-use crate::{Guard, trace::Trace};
+use crate::{guard::Guard, trace::RequestTrace};
 
-/// Why a name leads nowhere.
+/// The longest wait for a name server's answer.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Answers that are cached.
+const MAX_CACHED_ANSWERS: u64 = 1024;
+
+/// How long an answer is cached: no longer than a connection is used.
+const MAX_CACHE_AGE: Duration = Duration::from_secs(60);
+
+/// How long it is cached that there is no answer: hardly at all, since a callback's next attempt, 5 s
+/// later, is there to get another.
+const MAX_NEGATIVE_CACHE_AGE: Duration = Duration::from_secs(1);
+
+/// Why a name gave no address to connect to.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum LookupError {
-    /// It resolves to what may not be connected to.
+    /// It resolves to an address that may not be connected to.
     #[error("`{host}` resolves to {kind}")]
     Forbidden { host: String, kind: &'static str },
     /// It does not resolve, for now.
@@ -48,7 +60,7 @@ pub(crate) struct Resolver {
 }
 
 impl Resolver {
-    /// A resolver that asks these name servers, or those of `/etc/resolv.conf`.
+    /// A resolver that queries these name servers, or those of `/etc/resolv.conf`.
     pub(crate) fn new(guard: Arc<Guard>, name_servers: Option<&[SocketAddr]>) -> Result<Self, String> {
         let (servers, options) = match name_servers {
             Some(addresses) => {
@@ -58,17 +70,17 @@ impl Resolver {
         };
         let config = ResolverConfig::from_name_servers(servers);
         let name_servers = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
-            .with_options(tuned(options))
+            .with_options(adjust(options))
             .build()
             .map_err(|error| format!("the resolver cannot be set up: {error}"))?;
         let hosts = Arc::new(Hosts::from_system().unwrap_or_default());
         Ok(Self { name_servers, hosts, guard })
     }
 
-    /// The addresses of a name, all of them judged; never empty.
-    pub(crate) async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, LookupError> {
+    /// The addresses of a name, all of which may be connected to; never empty.
+    pub(crate) async fn allowed_addresses(&self, host: &str) -> Result<Vec<IpAddr>, LookupError> {
         let addresses = self.look_up(host).await.map_err(LookupError::Unresolved)?;
-        match addresses.iter().find_map(|ip| self.guard.judge(*ip).err()) {
+        match addresses.iter().find_map(|ip| self.guard.check_address(*ip).err()) {
             Some(forbidden) => {
                 tracing::debug!(host, address = %forbidden.ip, kind = forbidden.kind, "a name was refused");
                 Err(LookupError::Forbidden { host: host.to_owned(), kind: forbidden.kind })
@@ -79,25 +91,27 @@ impl Resolver {
 
     async fn look_up(&self, host: &str) -> Result<Vec<IpAddr>, String> {
         let mut name = Name::from_utf8(host).map_err(|_| format!("`{host}` is not a host name"))?;
-        // an absolute name is asked as it is, never below a search domain
+        // an absolute name is not looked up below a search domain
         name.set_fqdn(true);
-        let known = self.in_hosts(&name);
-        if !known.is_empty() {
-            return Ok(known);
+        let in_hosts_file = self.hosts_file_addresses(&name);
+        if !in_hosts_file.is_empty() {
+            return Ok(in_hosts_file);
         }
-        let answer = self.name_servers.lookup_ip(name).await.map_err(|error| explain(host, &error))?;
+        let answer =
+            self.name_servers.lookup_ip(name).await.map_err(|error| describe_failure(host, &error))?;
         let addresses: Vec<IpAddr> = answer.iter().collect();
         if addresses.is_empty() { Err(format!("`{host}` has no address")) } else { Ok(addresses) }
     }
 
-    fn in_hosts(&self, name: &Name) -> Vec<IpAddr> {
-        let lookup = |kind| self.hosts.lookup_static_host(&Query::query(name.clone(), kind));
-        [RecordType::A, RecordType::AAAA].into_iter().filter_map(lookup).flat_map(|one| ips(&one)).collect()
+    fn hosts_file_addresses(&self, name: &Name) -> Vec<IpAddr> {
+        let mut addresses = Vec::new();
+        for record_type in [RecordType::A, RecordType::AAAA] {
+            if let Some(lookup) = self.hosts.lookup_static_host(&Query::query(name.clone(), record_type)) {
+                addresses.extend(lookup.answers().iter().filter_map(|record| record.data.ip_addr()));
+            }
+        }
+        addresses
     }
-}
-
-fn ips(lookup: &Lookup) -> Vec<IpAddr> {
-    lookup.answers().iter().filter_map(|record| record.data.ip_addr()).collect()
 }
 
 fn name_server(address: SocketAddr) -> NameServerConfig {
@@ -108,7 +122,7 @@ fn name_server(address: SocketAddr) -> NameServerConfig {
     NameServerConfig::new(address.ip(), true, connections.to_vec())
 }
 
-/// Those of `/etc/resolv.conf`; without that file, the one on this host, as resolv.conf(5) says.
+/// The name servers of `/etc/resolv.conf`; without that file the one on this host, as resolv.conf(5) says.
 fn system_name_servers() -> Result<(Vec<NameServerConfig>, ResolverOpts), String> {
     match read_system_conf() {
         Ok((config, options)) => Ok((config.name_servers().to_vec(), options)),
@@ -122,21 +136,20 @@ fn system_name_servers() -> Result<(Vec<NameServerConfig>, ResolverOpts), String
     }
 }
 
-/// Quick enough for the deadline of a callback: 2 tries of at most 3 s for both families at once.
-/// Answers are kept no longer than connections are, and failures hardly at all, since an attempt
-/// that comes 5 s later is there to see another answer.
-fn tuned(mut options: ResolverOpts) -> ResolverOpts {
+/// Quick enough for the deadline of a callback: 2 tries of at most [`QUERY_TIMEOUT`], for both families at
+/// once.
+fn adjust(mut options: ResolverOpts) -> ResolverOpts {
     options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
-    options.use_hosts_file = ResolveHosts::Never; // `in_hosts` looks there, for both families
-    options.timeout = options.timeout.min(Duration::from_secs(3));
-    options.attempts = 1;
-    options.cache_size = 1024;
-    options.positive_max_ttl = Some(Duration::from_secs(60));
-    options.negative_max_ttl = Some(Duration::from_secs(1));
+    options.use_hosts_file = ResolveHosts::Never; // `hosts_file_addresses` reads it, for both families
+    options.timeout = options.timeout.min(QUERY_TIMEOUT);
+    options.attempts = 1; // retries, after a first try
+    options.cache_size = MAX_CACHED_ANSWERS;
+    options.positive_max_ttl = Some(MAX_CACHE_AGE);
+    options.negative_max_ttl = Some(MAX_NEGATIVE_CACHE_AGE);
     options
 }
 
-fn explain(host: &str, error: &HickoryError) -> String {
+fn describe_failure(host: &str, error: &HickoryError) -> String {
     match error {
         error if error.is_nx_domain() => format!("`{host}` does not exist"),
         error if error.is_no_records_found() => format!("`{host}` has no address"),
@@ -151,16 +164,16 @@ fn explain(host: &str, error: &HickoryError) -> String {
 impl Resolve for Resolver {
     fn resolve(&self, name: reqwest::dns::Name) -> Resolving {
         let resolver = self.clone();
-        let trace = Trace::here();
+        let trace = RequestTrace::current();
         Box::pin(async move {
-            let begun = Instant::now();
-            let found = resolver.addresses(name.as_str()).await;
-            let mut notes = trace.notes();
-            notes.dns = Some(begun.elapsed());
-            let addresses = found?;
-            notes.addresses.clone_from(&addresses);
-            drop(notes);
-            // the client puts the URL's port in place of 0
+            let started = Instant::now();
+            let result = resolver.allowed_addresses(name.as_str()).await;
+            let mut record = trace.record();
+            record.dns = Some(started.elapsed());
+            let addresses = result?;
+            record.addresses.clone_from(&addresses);
+            drop(record);
+            // reqwest puts the URL's port in place of 0
             Ok(Box::new(addresses.into_iter().map(|ip| SocketAddr::new(ip, 0))) as Addrs)
         })
     }

@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, header::RETRY_AFTER};
 
-/// The `Retry-After` of an answer that was received `now`, given in seconds or as an HTTP date. None when there is
-/// none, when it is neither, and for a date that is past.
+/// The `Retry-After` of an answer that was received `now`, given in seconds or as an HTTP date. None when
+/// there is none, when it is neither, and for a date that is past.
 pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = value.parse() {

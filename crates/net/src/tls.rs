@@ -1,24 +1,24 @@
 //! TLS as every outgoing connection speaks it: 1.2 and 1.3 by rustls with ring.
 //!
-//! The system's roots are trusted, so that an operator's own authority can be added the usual way
-//! (`update-ca-certificates`, or `SSL_CERT_FILE`); a system without any, such as a bare container,
-//! gets Mozilla's, which are built in.
+//! The system's root certificates are trusted, so that an operator's own authority can be added the usual
+//! way (`update-ca-certificates`, or `SSL_CERT_FILE`); a system without any, such as a bare container, gets
+//! Mozilla's, which are built in.
 
 use std::sync::Arc;
 
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 
-/// The configuration of a client; HTTP/2 is offered before HTTP/1.1.
+/// The TLS configuration of a client; ALPN offers HTTP/2 before HTTP/1.1.
 pub(crate) fn client_config() -> Result<ClientConfig, rustls::Error> {
     let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots())
+        .with_root_certificates(trusted_roots())
         .with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
 }
 
-fn roots() -> RootCertStore {
+fn trusted_roots() -> RootCertStore {
     let mut roots = RootCertStore::empty();
     let system = rustls_native_certs::load_native_certs();
     for error in &system.errors {

@@ -1,4 +1,4 @@
-//! The client against a name server that lies, and listeners on loopback that must see nothing.
+//! The client against a name server that lies, and servers on loopback that must receive nothing.
 
 mod stub;
 
@@ -7,14 +7,14 @@ use std::{net::SocketAddr, process::Command, sync::Arc, time::Duration};
 use borealis_net::{Client, ClientOptions, Exchange, Guard, NetError, NetErrorKind, UrlProblem};
 use reqwest::{Method, Request};
 use rstest::rstest;
-use stub::{NameServer, Says, Seen, WebServer};
+use stub::{DnsAnswer, NameServer, Received, WebServer};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
 };
 use url::Url;
 
-const PUBLIC: &str = "93.184.216.34";
+const PUBLIC_ADDRESS: &str = "93.184.216.34";
 
 fn client(allow: &[&str], name_server: Option<SocketAddr>) -> Client {
     client_with(allow, name_server, ClientOptions::default())
@@ -30,7 +30,7 @@ fn get(url: Url) -> Request {
     Request::new(Method::GET, url)
 }
 
-async fn refusal(client: &Client, request: Request) -> NetError {
+async fn send_error(client: &Client, request: Request) -> NetError {
     let error = client.send(request).await.expect_err("refused");
     assert!(!error.to_string().contains("hidden"), "{error} holds the query");
     error
@@ -43,44 +43,46 @@ async fn finish(exchange: Exchange) {
 
 #[rstest]
 #[case(&["10.0.0.1"], "a private address")]
-#[case(&[PUBLIC, "10.0.0.1"], "a private address")]
-#[case(&["10.0.0.1", PUBLIC], "a private address")]
-#[case(&[PUBLIC, "::1"], "a loopback address")]
+#[case(&[PUBLIC_ADDRESS, "10.0.0.1"], "a private address")]
+#[case(&["10.0.0.1", PUBLIC_ADDRESS], "a private address")]
+#[case(&[PUBLIC_ADDRESS, "::1"], "a loopback address")]
 #[case(&["::1"], "a loopback address")]
 #[case(&["2606:4700::1", "fd00::1"], "a private address")]
 #[case(&["2606:4700::1", "::ffff:10.0.0.1"], "a private address")]
-#[case(&[PUBLIC, "64:ff9b::a9fe:a9fe"], "the address of a cloud's metadata service")]
+#[case(&[PUBLIC_ADDRESS, "64:ff9b::a9fe:a9fe"], "the address of a cloud's metadata service")]
 #[tokio::test]
 async fn one_forbidden_address_rejects_the_answer(#[case] addresses: &[&str], #[case] kind: &'static str) {
-    let names = NameServer::start([Says::addresses(addresses)]).await;
+    let names = NameServer::start([DnsAnswer::addresses(addresses)]).await;
     let client = client(&[], Some(names.address));
     let url: Url = "http://victim.example/?sig=hidden".parse().expect("a url");
 
-    let error = refusal(&client, get(url.clone())).await;
+    let error = send_error(&client, get(url.clone())).await;
     assert_eq!(error.to_string(), format!("forbidden: `victim.example` resolves to {kind}"));
     assert_eq!(error.kind, NetErrorKind::Forbidden);
     assert!(error.timing.dns.is_some() && error.timing.connect.is_none());
 
     let host = "victim.example".to_owned();
-    assert_eq!(client.check(&url).await, Err(UrlProblem::ForbiddenName { host, kind }));
+    assert_eq!(client.check_url(&url).await, Err(UrlProblem::ForbiddenName { host, kind }));
 }
 
 #[tokio::test]
-async fn a_name_that_changes_its_mind_is_judged_again() {
-    let names = NameServer::start([Says::addresses(&[PUBLIC]), Says::addresses(&["127.0.0.1"])]).await;
+async fn a_name_that_is_rebound_is_checked_again() {
+    let names =
+        NameServer::start([DnsAnswer::addresses(&[PUBLIC_ADDRESS]), DnsAnswer::addresses(&["127.0.0.1"])])
+            .await;
     let server = WebServer::start().await;
     let client = client(&[], Some(names.address));
     let url = server.url("rebinding.example");
 
-    assert_eq!(client.check(&url).await, Ok(()));
-    assert_eq!(refusal(&client, get(url)).await.kind, NetErrorKind::Forbidden);
+    assert_eq!(client.check_url(&url).await, Ok(()));
+    assert_eq!(send_error(&client, get(url)).await.kind, NetErrorKind::Forbidden);
     assert_eq!(names.look_ups().len(), 2, "one for each use of the name");
-    assert_eq!(server.seen(), Seen::default());
+    assert_eq!(server.received(), Received::default());
 }
 
 #[tokio::test]
 async fn an_attempt_looks_up_once_and_a_pooled_connection_not_at_all() {
-    let names = NameServer::start([Says::addresses(&["127.0.0.1"])]).await;
+    let names = NameServer::start([DnsAnswer::addresses(&["127.0.0.1"])]).await;
     let server = WebServer::start().await;
     let client = client(&["127.0.0.0/8"], Some(names.address));
 
@@ -97,22 +99,24 @@ async fn an_attempt_looks_up_once_and_a_pooled_connection_not_at_all() {
 
     let third = client.send_on_new_connection(get(server.url("service.example"))).await.expect("an answer");
     assert!(third.timing.connect.is_some());
-    assert_eq!(server.seen().connections, 2);
+    assert_eq!(server.received().connections, 2);
     assert_eq!(names.look_ups(), ["service.example.", "service.example."]);
 }
 
 #[tokio::test]
-async fn a_busy_connection_does_not_outlive_what_its_name_says() {
+async fn a_busy_connection_is_not_used_after_its_name_leads_elsewhere() {
     let server = WebServer::start().await;
     let url = server.url("moves.example");
-    for (age, again) in [(Duration::MAX, Ok(())), (Duration::ZERO, Err(NetErrorKind::Forbidden))] {
-        let options = ClientOptions { pool_age: age, ..ClientOptions::default() };
-        let moves = [Says::addresses(&["127.0.0.1"]), Says::addresses(&["10.0.0.1"])];
-        let names = NameServer::start(moves).await;
+    for (max_connection_age, second_result) in
+        [(Duration::MAX, Ok(())), (Duration::ZERO, Err(NetErrorKind::Forbidden))]
+    {
+        let options = ClientOptions { max_connection_age, ..ClientOptions::default() };
+        let addresses = [DnsAnswer::addresses(&["127.0.0.1"]), DnsAnswer::addresses(&["10.0.0.1"])];
+        let names = NameServer::start(addresses).await;
         let client = client_with(&["127.0.0.0/8"], Some(names.address), options);
         finish(client.send(get(url.clone())).await.expect("an answer")).await;
         let second = client.send(get(url.clone())).await.map_err(|error| error.kind);
-        assert_eq!(second.map(|_| ()), again, "connections are kept for {age:?}");
+        assert_eq!(second.map(|_| ()), second_result, "connections are used for {max_connection_age:?}");
     }
 }
 
@@ -121,37 +125,37 @@ async fn a_busy_connection_does_not_outlive_what_its_name_says() {
 #[case("intranet.corp")]
 #[case("xn--bcher-kva.example")]
 #[tokio::test]
-async fn names_are_asked_as_they_are_written(#[case] name: &str) {
-    let names = NameServer::start([Says::NoSuchName]).await;
+async fn names_are_looked_up_as_they_are_written(#[case] name: &str) {
+    let names = NameServer::start([DnsAnswer::NoSuchName]).await;
     let client = client(&[], Some(names.address));
     let url: Url = format!("http://{name}/").parse().expect("a url");
-    let error = refusal(&client, get(url)).await;
+    let error = send_error(&client, get(url)).await;
     assert_eq!(error.to_string(), format!("dns: `{name}` does not exist"));
     assert_eq!(names.look_ups(), [format!("{name}.")]);
 }
 
 #[rstest]
-#[case(Says::NoSuchName, "dns: `victim.example` does not exist")]
-#[case(Says::addresses(&[]), "dns: `victim.example` has no address")]
-#[case(Says::Fails, "dns: `victim.example` could not be looked up: the name server said ")]
+#[case(DnsAnswer::NoSuchName, "dns: `victim.example` does not exist")]
+#[case(DnsAnswer::addresses(&[]), "dns: `victim.example` has no address")]
+#[case(DnsAnswer::ServerFailure, "dns: `victim.example` could not be looked up: the name server said ")]
 #[tokio::test]
-async fn a_name_without_an_address_may_have_one_later(#[case] says: Says, #[case] text: &str) {
-    let names = NameServer::start([says]).await;
+async fn a_name_without_an_address_may_have_one_later(#[case] answer: DnsAnswer, #[case] text: &str) {
+    let names = NameServer::start([answer]).await;
     let client = client(&[], Some(names.address));
     let url: Url = "http://victim.example/".parse().expect("a url");
-    let error = refusal(&client, get(url.clone())).await;
+    let error = send_error(&client, get(url.clone())).await;
     assert_eq!(error.kind, NetErrorKind::Dns);
     assert!(error.to_string().starts_with(text), "{error}");
-    assert_eq!(client.check(&url).await, Ok(()));
+    assert_eq!(client.check_url(&url).await, Ok(()));
 }
 
 #[tokio::test]
 async fn a_silent_name_server_meets_the_deadline() {
-    let names = NameServer::start([Says::Nothing]).await;
+    let names = NameServer::start([DnsAnswer::Nothing]).await;
     let client = client(&[], Some(names.address));
     let mut request = get("http://victim.example/".parse().expect("a url"));
     *request.timeout_mut() = Some(Duration::from_millis(300));
-    let error = refusal(&client, request).await;
+    let error = send_error(&client, request).await;
     assert_eq!(error.to_string(), "timeout: no connection to victim.example:80 in time");
     assert!(!names.look_ups().is_empty());
 }
@@ -164,12 +168,12 @@ async fn a_silent_name_server_meets_the_deadline() {
 #[case("localhost")]
 #[tokio::test]
 async fn literals_are_refused_before_anything_connects(#[case] host: &str) {
-    let names = NameServer::start([Says::addresses(&[PUBLIC])]).await;
+    let names = NameServer::start([DnsAnswer::addresses(&[PUBLIC_ADDRESS])]).await;
     let server = WebServer::start().await;
     let client = client(&[], Some(names.address));
-    let error = refusal(&client, get(server.url(host))).await;
+    let error = send_error(&client, get(server.url(host))).await;
     assert_eq!(error.kind, NetErrorKind::Forbidden);
-    assert_eq!(server.seen(), Seen::default());
+    assert_eq!(server.received(), Received::default());
     assert!(names.look_ups().is_empty());
 }
 
@@ -178,26 +182,26 @@ async fn the_bare_client_sends_nothing_to_a_forbidden_literal() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}/", listener.local_addr().expect("an address"));
     let client = client(&[], None);
-    let (sent, seen) = tokio::join!(client.reqwest().get(url).send(), async {
+    let (sent, received) = tokio::join!(client.reqwest().get(url).send(), async {
         let (mut stream, _) = listener.accept().await.expect("a connection");
         stream.read(&mut [0; 1000]).await.expect("closed in order")
     });
     assert!(sent.is_err());
-    assert_eq!(seen, 0, "bytes of a request");
+    assert_eq!(received, 0, "bytes of a request");
 }
 
 #[tokio::test]
 async fn the_bare_client_looks_names_up_with_the_guard() {
-    let names = NameServer::start([Says::addresses(&["127.0.0.1"])]).await;
+    let names = NameServer::start([DnsAnswer::addresses(&["127.0.0.1"])]).await;
     let server = WebServer::start().await;
     let client = client(&[], Some(names.address));
     assert!(client.reqwest().get(server.url("victim.example")).send().await.is_err());
-    assert_eq!((server.seen(), names.look_ups().len()), (Seen::default(), 1));
+    assert_eq!((server.received(), names.look_ups().len()), (Received::default(), 1));
 }
 
 #[tokio::test]
-async fn localhost_is_as_on_every_system() {
-    let names = NameServer::start([Says::NoSuchName]).await;
+async fn localhost_is_not_looked_up_in_dns() {
+    let names = NameServer::start([DnsAnswer::NoSuchName]).await;
     let server = WebServer::start().await;
     let client = client(&["127.0.0.0/8"], Some(names.address));
     finish(client.send(get(server.url("localhost"))).await.expect("an answer")).await;
@@ -210,28 +214,28 @@ async fn localhost_is_as_on_every_system() {
 #[tokio::test]
 async fn unusable_urls(#[case] url: &str) {
     let client = client(&[], None);
-    let error = refusal(&client, get(url.parse().expect("a url"))).await;
+    let error = send_error(&client, get(url.parse().expect("a url"))).await;
     assert_eq!(error.kind, NetErrorKind::BadUrl);
 }
 
-/// Runs [`goes_where_it_is_told`] in a process whose environment names proxies that nobody answers.
+/// Runs [`connects_to_the_urls_host`] in a process whose environment names proxies at which nobody listens.
 #[tokio::test]
 async fn proxies_in_the_environment_are_ignored() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let nobody = format!("http://{}", listener.local_addr().expect("an address"));
+    let unused = format!("http://{}", listener.local_addr().expect("an address"));
     drop(listener);
     let mut command = Command::new(std::env::current_exe().expect("a program"));
-    command.args(["--exact", "goes_where_it_is_told"]);
+    command.args(["--exact", "connects_to_the_urls_host"]);
     for name in ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {
-        command.env(name, &nobody);
+        command.env(name, &unused);
     }
     let output = command.env_remove("NO_PROXY").env_remove("no_proxy").output().expect("it runs");
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && stdout.contains("1 passed"), "{stdout}");
 }
 
 #[tokio::test]
-async fn goes_where_it_is_told() {
+async fn connects_to_the_urls_host() {
     let server = WebServer::start().await;
     let client = client(&["127.0.0.0/8"], None);
     let exchange = client.send(get(server.url("127.0.0.1"))).await.expect("an answer");
@@ -249,7 +253,7 @@ async fn a_failed_handshake_is_a_tls_error() {
         let (mut stream, _) = listener.accept().await.expect("a connection");
         stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.expect("written");
     });
-    let error = refusal(&client(&["127.0.0.0/8"], None), get(url)).await;
+    let error = send_error(&client(&["127.0.0.0/8"], None), get(url)).await;
     assert_eq!(error.kind, NetErrorKind::Tls, "{error}");
     assert_eq!(error.timing.address, Some(address));
 }
@@ -259,10 +263,10 @@ async fn nobody_listens() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     drop(listener);
-    let names = NameServer::start([Says::addresses(&["127.0.0.1"])]).await;
+    let names = NameServer::start([DnsAnswer::addresses(&["127.0.0.1"])]).await;
     let client = client(&["127.0.0.0/8"], Some(names.address));
     let url = format!("http://service.example:{}/?sig=hidden", address.port());
-    let error = refusal(&client, get(url.parse().expect("a url"))).await;
+    let error = send_error(&client, get(url.parse().expect("a url"))).await;
     assert_eq!(error.to_string(), format!("refused: connection refused by {address}"));
     assert_eq!(error.timing.address, Some(address));
 }

@@ -1,6 +1,6 @@
-//! The client over TLS: whom it trusts, and HTTP/2 where the server speaks it.
+//! The client over TLS: which certificates it trusts, and HTTP/2 where the server speaks it.
 //!
-//! It trusts the system's authorities, so what needs another one runs in a process of its own, whose
+//! It trusts the system's authorities, so a test that needs another one runs in a process of its own, whose
 //! environment names it.
 
 use std::{
@@ -21,10 +21,10 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use url::Url;
 
-const URL: &str = "BOREALIS_TEST_URL";
+const URL_VARIABLE: &str = "BOREALIS_TEST_URL";
 
-/// Answers of one HTTP/2 connection before the server cuts it.
-const ANSWERS: usize = 3;
+/// The answers on one HTTP/2 connection before the server closes it.
+const ANSWERS_PER_CONNECTION: usize = 3;
 
 async fn send(url: &Url) -> Result<Exchange, NetError> {
     client().send(Request::new(Method::GET, url.clone())).await
@@ -43,7 +43,7 @@ struct Server {
 }
 
 impl Server {
-    /// One that speaks HTTP/2 if it may, and else answers once on each connection.
+    /// With these ALPN protocols; over HTTP/1.1 it answers once on each connection.
     async fn start(protocols: &[&str]) -> Self {
         let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
         let (pem, certificate) = (certified.cert.pem(), certified.cert.der().clone());
@@ -60,13 +60,13 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let connections = Arc::new(AtomicUsize::new(0));
-        let seen = Arc::clone(&connections);
+        let accepted = Arc::clone(&connections);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 // a client that does not trust the certificate ends the handshake
                 if let Ok(stream) = acceptor.accept(stream).await {
-                    seen.fetch_add(1, Ordering::SeqCst);
-                    tokio::spawn(converse(stream));
+                    accepted.fetch_add(1, Ordering::SeqCst);
+                    tokio::spawn(serve(stream));
                 }
             }
         });
@@ -75,21 +75,21 @@ impl Server {
     }
 
     /// Runs an ignored test in a process that trusts this server.
-    async fn tried_by(&self, test: &str) {
+    async fn run_test_that_trusts_it(&self, test: &str) {
         let authority = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(authority.path(), &self.certificate).expect("written");
         let mut command = tokio::process::Command::new(std::env::current_exe().expect("a program"));
         command.args(["--exact", test, "--ignored"]).stdin(Stdio::null());
-        command.env("SSL_CERT_FILE", authority.path()).env(URL, self.url.as_str());
+        command.env("SSL_CERT_FILE", authority.path()).env(URL_VARIABLE, self.url.as_str());
         let output = command.output().await.expect("it runs");
-        let said = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success() && said.contains("1 passed"), "{said}");
+        let stdout = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && stdout.contains("1 passed"), "{stdout}");
     }
 }
 
-async fn converse(mut stream: TlsStream<TcpStream>) {
+async fn serve(mut stream: TlsStream<TcpStream>) {
     if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-        return converse_in_http2(stream).await;
+        return serve_http2(stream).await;
     }
     let length = stream.read(&mut [0; 8192]).await.expect("a request");
     assert!(length > 0);
@@ -97,12 +97,12 @@ async fn converse(mut stream: TlsStream<TcpStream>) {
     stream.shutdown().await.expect("closed");
 }
 
-/// Answers some requests, and cuts the connection when one more has come.
-async fn converse_in_http2(stream: TlsStream<TcpStream>) {
+/// Answers some requests, and closes the connection when one more has come.
+async fn serve_http2(stream: TlsStream<TcpStream>) {
     let mut connection = h2::server::handshake(stream).await.expect("HTTP/2");
     let mut answered = 0;
     while let Some(Ok((_, mut respond))) = connection.accept().await {
-        if answered == ANSWERS {
+        if answered == ANSWERS_PER_CONNECTION {
             return;
         }
         answered += 1;
@@ -112,7 +112,7 @@ async fn converse_in_http2(stream: TlsStream<TcpStream>) {
 }
 
 fn url() -> Url {
-    std::env::var(URL).expect("a url").parse().expect("a url")
+    std::env::var(URL_VARIABLE).expect("a url").parse().expect("a url")
 }
 
 #[tokio::test]
@@ -122,12 +122,12 @@ async fn certificates_must_be_trusted() {
     assert_eq!(error.kind, NetErrorKind::Tls, "{error}");
     assert!(error.to_string().contains("invalid peer certificate"), "{error}");
     assert_eq!(server.connections.load(Ordering::SeqCst), 0);
-    server.tried_by("reaches_who_it_trusts").await;
+    server.run_test_that_trusts_it("a_trusted_server_is_reached").await;
 }
 
 #[tokio::test]
 #[ignore = "certificates_must_be_trusted runs it with an environment of its own"]
-async fn reaches_who_it_trusts() {
+async fn a_trusted_server_is_reached() {
     let exchange = send(&url()).await.expect("a trusted answer");
     assert!(exchange.timing.connect.is_some());
     assert_eq!(exchange.response.version(), Version::HTTP_11);
@@ -137,24 +137,25 @@ async fn reaches_who_it_trusts() {
 #[tokio::test]
 async fn http2_is_spoken_over_tls() {
     let server = Server::start(&["h2", "http/1.1"]).await;
-    server.tried_by("shares_a_connection").await;
+    server.run_test_that_trusts_it("requests_share_a_connection").await;
     assert_eq!(server.connections.load(Ordering::SeqCst), 2);
 }
 
-/// All on one connection; when that is cut under a request, it says so, and a new one does.
+/// All on one connection; when that is closed under a request, the error says so, and a new connection
+/// succeeds.
 #[tokio::test]
 #[ignore = "http2_is_spoken_over_tls runs it with an environment of its own"]
-async fn shares_a_connection() {
+async fn requests_share_a_connection() {
     let client = client();
     let request = || Request::new(Method::GET, url());
-    for number in 0..ANSWERS {
+    for number in 0..ANSWERS_PER_CONNECTION {
         let exchange = client.send(request()).await.expect("an answer");
         assert_eq!(exchange.response.version(), Version::HTTP_2);
         assert_eq!(exchange.timing.connect.is_some(), number == 0);
         assert!(exchange.timing.address.is_some());
         assert_eq!(exchange.response.text().await.expect("a body"), "ok");
     }
-    let error = client.send(request()).await.expect_err("cut");
+    let error = client.send(request()).await.expect_err("closed");
     assert_eq!((error.kind, error.stale), (NetErrorKind::Reset, true), "{error}");
     let exchange = client.send_on_new_connection(request()).await.expect("an answer");
     assert_eq!(exchange.response.text().await.expect("a body"), "ok");

@@ -42,8 +42,8 @@ impl Bucket {
         Self { backend, base_uri }
     }
 
-    /// Puts a local file, streamed; `progress` is called with the bytes sent so far. Gives its size in bytes.
-    /// An object that was there is replaced in one step.
+    /// Puts a local file, streamed; `progress` is called with the bytes sent so far. Gives its size in
+    /// bytes. An object that was there is replaced in one step.
     ///
     /// # Errors
     /// 1201, 1202 and 1203 for the bucket; 1500 when the local file cannot be read.

@@ -90,8 +90,8 @@ impl Storages {
         self.open_folder(storage).ok()?.local_path(key).ok()
     }
 
-    /// Removes what killed processes left unfinished in `file` buckets: every staged file that was not written
-    /// to for `older_than`. Gives the number of files.
+    /// Removes what killed processes left unfinished in `file` buckets: every staged file that was not
+    /// written to for `older_than`. Gives the number of files.
     ///
     /// # Errors
     /// When the folder of the buckets cannot be read.

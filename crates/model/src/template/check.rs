@@ -59,7 +59,8 @@ impl Template {
         }
     }
 
-    /// What is copied is not encoded: nothing is said of how it should be, but for what the older SDK always says.
+    /// What is copied is not encoded: nothing is said of how it should be, but for what the older SDK
+    /// always says.
     fn check_copied(&self) -> Result<(), FieldError> {
         let always = (const { NonZeroU32::new(25).expect("not 0") }, 5.0);
         let picture = [

@@ -1,4 +1,4 @@
-//! A name server and a receiver on loopback, both of which remember what they saw.
+//! A name server and a web server on loopback, both of which record what they receive.
 
 use std::{
     collections::VecDeque,
@@ -11,25 +11,26 @@ use tokio::{
     net::{TcpListener, UdpSocket},
 };
 
-/// What the name server says about a name, whatever the name.
+/// What the name server answers about every name.
 #[derive(Clone, Debug)]
-pub(crate) enum Says {
-    /// These addresses, each to the question of its family.
+pub(crate) enum DnsAnswer {
+    /// These addresses, each to the question for its family.
     Addresses(Vec<IpAddr>),
-    /// There is no such name.
+    /// There is no such name (NXDOMAIN).
     NoSuchName,
-    /// It cannot tell (SERVFAIL).
-    Fails,
-    /// Nothing at all.
+    /// The name server failed (SERVFAIL).
+    ServerFailure,
+    /// No answer at all.
     Nothing,
 }
 
-impl Says {
+impl DnsAnswer {
     pub(crate) fn addresses(texts: &[&str]) -> Self {
         Self::Addresses(texts.iter().map(|text| text.parse().expect("an address")).collect())
     }
 }
 
+/// The record types of RFC 1035 and RFC 3596.
 const A: u16 = 1;
 const AAAA: u16 = 28;
 
@@ -41,21 +42,21 @@ pub(crate) struct NameServer {
 
 impl NameServer {
     /// Answers the first look-up with the first of these, and so on; the last one for ever.
-    pub(crate) async fn start(says: impl IntoIterator<Item = Says>) -> Self {
+    pub(crate) async fn start(answers: impl IntoIterator<Item = DnsAnswer>) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
         let address = socket.local_addr().expect("an address");
         let questions = Arc::new(Mutex::new(Vec::new()));
         let asked = Arc::clone(&questions);
-        let says: Vec<Says> = says.into_iter().collect();
+        let answers: Vec<DnsAnswer> = answers.into_iter().collect();
         tokio::spawn(async move {
-            let (mut for_a, mut for_aaaa) = (VecDeque::from(says.clone()), VecDeque::from(says));
+            let (mut for_a, mut for_aaaa) = (VecDeque::from(answers.clone()), VecDeque::from(answers));
             let mut packet = [0; 1500];
             while let Ok((length, from)) = socket.recv_from(&mut packet).await {
-                let (name, kind, end) = question(&packet[..length]);
+                let (name, kind, end) = parse_question(&packet[..length]);
                 asked.lock().expect("no panic").push((name, kind));
                 let script = if kind == A { &mut for_a } else { &mut for_aaaa };
-                let says = if script.len() > 1 { script.pop_front() } else { script.front().cloned() };
-                if let Some(answer) = answer(&packet[..end], kind, &says.expect("a script")) {
+                let next = if script.len() > 1 { script.pop_front() } else { script.front().cloned() };
+                if let Some(answer) = encode_answer(&packet[..end], kind, &next.expect("an answer")) {
                     socket.send_to(&answer, from).await.expect("sent");
                 }
             }
@@ -71,7 +72,7 @@ impl NameServer {
 }
 
 /// The name and type of a query's question, and where it ends (RFC 1035, 4.1).
-fn question(packet: &[u8]) -> (String, u16, usize) {
+fn parse_question(packet: &[u8]) -> (String, u16, usize) {
     let (mut name, mut at) = (String::new(), 12);
     while packet[at] != 0 {
         let length = usize::from(packet[at]);
@@ -82,14 +83,14 @@ fn question(packet: &[u8]) -> (String, u16, usize) {
     (name, u16::from_be_bytes([packet[at + 1], packet[at + 2]]), at + 5)
 }
 
-fn answer(query: &[u8], kind: u16, says: &Says) -> Option<Vec<u8>> {
-    let (code, addresses) = match says {
-        Says::Addresses(addresses) => (0, addresses.as_slice()),
-        Says::NoSuchName => (3, &[][..]),
-        Says::Fails => (2, &[][..]),
-        Says::Nothing => return None,
+fn encode_answer(query: &[u8], kind: u16, answer: &DnsAnswer) -> Option<Vec<u8>> {
+    let (code, addresses) = match answer {
+        DnsAnswer::Addresses(addresses) => (0, addresses.as_slice()),
+        DnsAnswer::NoSuchName => (3, &[][..]),
+        DnsAnswer::ServerFailure => (2, &[][..]),
+        DnsAnswer::Nothing => return None,
     };
-    let wanted: Vec<Vec<u8>> = addresses
+    let records: Vec<Vec<u8>> = addresses
         .iter()
         .filter_map(|ip| match ip {
             IpAddr::V4(v4) if kind == A => Some(v4.octets().to_vec()),
@@ -97,29 +98,30 @@ fn answer(query: &[u8], kind: u16, says: &Says) -> Option<Vec<u8>> {
             _ => None,
         })
         .collect();
-    let mut answer = query.to_vec();
-    answer[2] = 0x85; // a response, authoritative, recursion desired
-    answer[3] = 0x80 | code; // recursion available
-    answer[6..8].copy_from_slice(&(wanted.len() as u16).to_be_bytes());
-    answer[8..12].fill(0); // no other sections, the query's own EDNS record left out
-    for data in wanted {
-        answer.extend([0xc0, 12]); // the question's name
-        answer.extend(kind.to_be_bytes());
-        answer.extend([0, 1, 0, 0, 0, 0]); // class IN, a TTL of 0
-        answer.extend((data.len() as u16).to_be_bytes());
-        answer.extend(data);
+    let mut packet = query.to_vec();
+    packet[2] = 0x85; // a response, authoritative, recursion desired
+    packet[3] = 0x80 | code; // recursion available
+    packet[6..8].copy_from_slice(&(records.len() as u16).to_be_bytes());
+    packet[8..12].fill(0); // no other sections, the query's own EDNS record left out
+    for data in records {
+        packet.extend([0xc0, 12]); // the question's name
+        packet.extend(kind.to_be_bytes());
+        packet.extend([0, 1, 0, 0, 0, 0]); // class IN, a TTL of 0
+        packet.extend((data.len() as u16).to_be_bytes());
+        packet.extend(data);
     }
-    Some(answer)
+    Some(packet)
 }
 
 /// A web server that answers every request with 200, and keeps connections.
 pub(crate) struct WebServer {
     pub(crate) address: SocketAddr,
-    seen: Arc<Mutex<Seen>>,
+    received: Arc<Mutex<Received>>,
 }
 
+/// What came in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Seen {
+pub(crate) struct Received {
     pub(crate) connections: usize,
     pub(crate) bytes: usize,
 }
@@ -128,8 +130,8 @@ impl WebServer {
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let seen = Arc::new(Mutex::new(Seen::default()));
-        let counts = Arc::clone(&seen);
+        let received = Arc::new(Mutex::new(Received::default()));
+        let counts = Arc::clone(&received);
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
                 counts.lock().expect("no panic").connections += 1;
@@ -150,14 +152,14 @@ impl WebServer {
                 });
             }
         });
-        Self { address, seen }
+        Self { address, received }
     }
 
-    pub(crate) fn seen(&self) -> Seen {
-        *self.seen.lock().expect("no panic")
+    pub(crate) fn received(&self) -> Received {
+        *self.received.lock().expect("no panic")
     }
 
-    /// Its URL under a name of the stub's, or with an address.
+    /// Its URL with this name or address as the host.
     pub(crate) fn url(&self, host: &str) -> url::Url {
         format!("http://{host}:{}/path?sig=hidden", self.address.port()).parse().expect("a url")
     }

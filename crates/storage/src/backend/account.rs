@@ -107,8 +107,8 @@ impl<'a> Account<'a> {
         self.endpoint.is_some()
     }
 
-    /// Whether the bucket stands in the path of a URL and not in the host's name. It cannot stand before an IP
-    /// address, and the vendor's wildcard certificate does not cover a bucket with a dot in its name.
+    /// Whether the bucket stands in the path of a URL and not in the host's name. It cannot stand before an
+    /// IP address, and the vendor's wildcard certificate does not cover a bucket with a dot in its name.
     pub(super) fn is_path_style(&self, endpoint: &Url) -> bool {
         self.path_style || self.bucket.contains('.') || !matches!(endpoint.host(), Some(url::Host::Domain(_)))
     }

@@ -1,10 +1,10 @@
 //! Buckets that are folders of the server itself: `<root>/<bucket>/<key>` is the object, a plain
 //! file.
 //!
-//! An object is written to `<bucket>/.writing/<random>` first, synced, and moved into place, so that it is there
-//! whole or not at all, whatever is killed when. The hidden folder is in the bucket and not in the root because a
-//! bucket may be a mount of its own, and files are not moved between mounts. No key leads out of the bucket's
-//! folder, neither by `..` nor through a symbolic link.
+//! An object is written to `<bucket>/.writing/<random>` first, synced, and moved into place, so that it is
+//! there whole or not at all, whatever is killed when. The hidden folder is in the bucket and not in the
+//! root because a bucket may be a mount of its own, and files are not moved between mounts. No key leads
+//! out of the bucket's folder, neither by `..` nor through a symbolic link.
 
 use std::{
     fs, io,
@@ -48,8 +48,8 @@ impl StagedFile {
         &self.path
     }
 
-    /// Syncs the file, moves it into place and syncs the folder, without which a power cut could undo the move.
-    /// All of it on a thread that may block: opendal syncs on the thread it is on.
+    /// Syncs the file, moves it into place and syncs the folder, without which a power cut could undo the
+    /// move. All of it on a thread that may block: opendal syncs on the thread it is on.
     pub(crate) async fn commit(mut self, mut writer: Writer) -> Result<(), StorageError> {
         let runtime = Handle::current();
         run_blocking(move || {
@@ -125,8 +125,8 @@ impl FileBucket {
         Ok(format!("{}/{key}", self.bucket))
     }
 
-    /// The keys that begin with `prefix`, in no order. It does not use opendal's lister, which follows symbolic
-    /// links.
+    /// The keys that begin with `prefix`, in no order. It does not use opendal's lister, which follows
+    /// symbolic links.
     pub(crate) async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
         let folder = prefix.rsplit_once('/').map_or("", |(folder, _)| folder);
         let start = self.resolve(folder).await?;
@@ -215,8 +215,8 @@ fn is_staging(key: &str) -> bool {
     key.split('/').next() == Some(FileBucket::STAGING_FOLDER)
 }
 
-/// The file of a key below a bucket's folder. A symbolic link may lead to another place in the bucket, not out of
-/// it.
+/// The file of a key below a bucket's folder. A symbolic link may lead to another place in the bucket, not
+/// out of it.
 fn resolve_in(folder: &Path, key: &str, uri: &str) -> Result<PathBuf, StorageError> {
     let refused = |why: &str| Err(StorageError::permanent(ErrorCode::OutputRefused, format!("{uri}: {why}")));
     if is_staging(key) {

@@ -1,8 +1,8 @@
 //! Google Cloud Storage, with a service account's key file or with an HMAC key.
 //!
-//! A key file is the whole JSON text, in `storage_sk`; only those of service accounts are taken: the other forms
-//! name files and addresses of this machine to read credentials from. An HMAC key is an access key with its
-//! secret, as everywhere else; GCS is spoken to in S3's protocol then.
+//! A key file is the whole JSON text, in `storage_sk`; only those of service accounts are taken: the other
+//! forms name files and addresses of this machine to read credentials from. An HMAC key is an access key
+//! with its secret, as everywhere else; GCS is spoken to in S3's protocol then.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use opendal::{Operator, services};
@@ -20,8 +20,8 @@ use crate::{
 
 const VENDOR_ENDPOINT: &str = "https://storage.googleapis.com";
 
-/// The token endpoint of service accounts. A key file names it too, but that is not used: whoever writes another
-/// address into the file would receive a signed claim.
+/// The token endpoint of service accounts. A key file names it too, but that is not used: whoever writes
+/// another address into the file would receive a signed claim.
 const TOKEN_URI: &str = "https://oauth2.googleapis.com/token";
 const TOKEN_HOST: &str = "oauth2.googleapis.com";
 
@@ -30,8 +30,8 @@ pub(super) fn is_key_file(secret: &str) -> bool {
     secret.trim_start().starts_with('{')
 }
 
-/// Where an endpoint is not Google's, its own token endpoint: a service that only speaks Google's protocol gives
-/// its own tokens.
+/// Where an endpoint is not Google's, its own token endpoint: a service that only speaks Google's protocol
+/// gives its own tokens.
 pub(super) fn token_host_override(endpoint: &Url) -> Option<HostOverride> {
     let host = endpoint.host_str().unwrap_or_default();
     if host == "googleapis.com" || host.ends_with(".googleapis.com") {

@@ -1,7 +1,7 @@
 //! The kinds of object store, one file each.
 //!
-//! A new kind that is reached by network is a file here that makes an opendal operator from an `Account`, an arm
-//! in `RemoteBucket::open`, and a line in the contract test; the compiler asks for the rest.
+//! A new kind that is reached by network is a file here that makes an opendal operator from an `Account`,
+//! an arm in `RemoteBucket::open`, and a line in the contract test; the compiler asks for the rest.
 
 mod account;
 mod azblob;
@@ -50,8 +50,8 @@ impl Backend {
         }
     }
 
-    /// The operator's path of an object. The key is one that some kind of object store can have; whether this
-    /// kind can is checked here.
+    /// The operator's path of an object. The key is one that some kind of object store can have; whether
+    /// this kind can is checked here.
     pub(crate) async fn path(&self, base_uri: &str, key: &str) -> Result<String, StorageError> {
         match self {
             Self::File(bucket) => bucket.path(key).await,

@@ -19,8 +19,8 @@ pub(super) fn operator(account: &Account<'_>) -> Result<(Operator, Url), Storage
 }
 
 /// An endpoint that opendal knows. It would take every other one, those in Europe too, for a domain of the
-/// bucket's own, sign for that, and lose its port; so opendal is given this one, and [`host_override`] leads to
-/// the right one.
+/// bucket's own, sign for that, and lose its port; so opendal is given this one, and [`host_override`]
+/// leads to the right one.
 const KNOWN_ENDPOINT: &str = "https://obs.cn-north-4.myhuaweicloud.com";
 
 /// From the host that opendal sends to, to the bucket's. The signature does not cover the host.

@@ -13,8 +13,8 @@ use crate::{
     transport::{HostOverride, Quirks, Transport, TransportConfig, encode_as_s3_signs, now},
 };
 
-/// The size of a part of a multipart upload, in bytes, unless the object would have too many; every vendor takes
-/// 5 MiB and more.
+/// The size of a part of a multipart upload, in bytes, unless the object would have too many; every vendor
+/// takes 5 MiB and more.
 const MIN_PART_BYTES: u64 = 8 << 20;
 
 /// The most parts of an upload: S3's limit, the smallest of all vendors'.
@@ -40,7 +40,8 @@ pub(crate) struct RemoteBucket {
 enum Presigner {
     /// opendal.
     Operator,
-    /// opendal, given a key that is percent-encoded already: for Google's JSON interface it does not encode it.
+    /// opendal, given a key that is percent-encoded already: for Google's JSON interface it does not encode
+    /// it.
     OperatorWithEncodedKey,
     /// Our own.
     Azblob(azblob::SasSigner),
@@ -68,7 +69,7 @@ impl RemoteBucket {
                 return Err(StorageError::permanent(ErrorCode::BadParam, problem));
             }
         };
-        config.client.guard().check(&endpoint).map_err(|problem| {
+        config.client.guard().check_url(&endpoint).map_err(|problem| {
             StorageError::permanent(ErrorCode::BadParam, format!("endpoint: {problem}"))
         })?;
         let mut quirks = Quirks::default();

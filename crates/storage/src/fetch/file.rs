@@ -7,8 +7,8 @@ use tokio::{
     io::{AsyncSeekExt as _, AsyncWriteExt as _},
 };
 
-/// Bytes that are gathered before they are written: with fewer, the way to the disk takes longer than the bytes; with
-/// more, who reads the file while it grows waits for them.
+/// Bytes that are gathered before they are written: with fewer, the way to the disk takes longer than the
+/// bytes; with more, who reads the file while it grows waits for them.
 const BUFFER_BYTES: usize = 256 << 10;
 
 /// A file that is only appended to, and knows its length.

@@ -1,8 +1,8 @@
 //! Fetches a remote input into a local file: from a URL, or an object of a storage.
 //!
-//! Every connection goes through the guard, redirects included. What is on disk at the end is one version of the
-//! input, whole: a broken connection is resumed only when the server proves that the input has not changed, else
-//! the fetch starts again. Memory does not grow with size.
+//! Every connection goes through the guard, redirects included. What is on disk at the end is one version
+//! of the input, whole: a broken connection is resumed only when the server proves that the input has not
+//! changed, else the fetch starts again. Memory does not grow with size.
 
 mod file;
 mod object;

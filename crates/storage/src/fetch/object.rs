@@ -1,7 +1,7 @@
 //! Fetches an input that is an object of a storage.
 //!
-//! In ranges, resumed where a connection broke, and held to the size and the ETag that the object had at first: an
-//! object that changes while it is read is an error, never a mixed file.
+//! In ranges, resumed where a connection broke, and held to the size and the ETag that the object had at
+//! first: an object that changes while it is read is an error, never a mixed file.
 
 use std::path::Path;
 
@@ -20,8 +20,8 @@ use crate::{
 /// `progress` is called with the bytes so far and those of the whole.
 ///
 /// # Errors
-/// 1101 unreachable, absent or changed meanwhile, 1103 over `limits.max_bytes`, 1302 when the disk is full, 1500
-/// when the file cannot be written.
+/// 1101 unreachable, absent or changed meanwhile, 1103 over `limits.max_bytes`, 1302 when the disk
+/// is full, 1500 when the file cannot be written.
 pub async fn fetch_object(
     bucket: &Bucket,
     key: &str,

@@ -20,13 +20,13 @@ use super::{
 };
 use crate::error::StorageError;
 
-/// Fetches `url` into the file `to`, which is made or overwritten, and gives its size in bytes. `progress` is
-/// called with the bytes that can be read from the file so far and, where the server says it, the size of the
-/// whole; the bytes fall back when a fetch has to start again.
+/// Fetches `url` into the file `to`, which is made or overwritten, and gives its size in bytes. `progress`
+/// is called with the bytes that can be read from the file so far and, where the server says it, the size
+/// of the whole; the bytes fall back when a fetch has to start again.
 ///
 /// # Errors
-/// 1101 unreachable, 1102 forbidden by the guard, 1103 over `limits.max_bytes`, 1302 when the disk is full, 1500
-/// when the file cannot be written.
+/// 1101 unreachable, 1102 forbidden by the guard, 1103 over `limits.max_bytes`, 1302 when the disk
+/// is full, 1500 when the file cannot be written.
 pub async fn fetch_url(
     client: &net::Client,
     url: &Url,
@@ -82,7 +82,8 @@ impl UrlFetch<'_> {
         match status {
             StatusCode::OK | StatusCode::NON_AUTHORITATIVE_INFORMATION => {
                 if self.file.length() > 0 {
-                    // first of all: a reader of the growing file has to learn of it before other bytes are there
+                    // first of all: a reader of the growing file has to learn of it before other bytes are
+                    // there
                     (self.progress)(0, self.total);
                 }
                 self.file.empty().await.map_err(|error| ConnectionError::Final(disk_error(&error)))?;
@@ -95,7 +96,8 @@ impl UrlFetch<'_> {
                 self.total = range.total.or(self.total);
             }
             StatusCode::RANGE_NOT_SATISFIABLE if validator.is_some() => {
-                // all bytes had come, and a body of unknown length broke off before its end: no range is left
+                // all bytes had come, and a body of unknown length broke off before its end: no range is
+                // left
                 let is_complete = self.total.is_none() && range.total == Some(self.file.length());
                 return if is_complete { Ok(()) } else { Err(self.changed()) };
             }
@@ -118,7 +120,8 @@ impl UrlFetch<'_> {
         loop {
             let chunk = timeout(self.limits.idle_timeout, response.chunk()).await;
             let chunk = chunk.map_err(|_| self.broken(&self.silence()))?;
-            let chunk = chunk.map_err(|error| self.broken(&NetError::of_body(&error, timing).to_string()))?;
+            let chunk =
+                chunk.map_err(|error| self.broken(&NetError::from_body(&error, timing).to_string()))?;
             let Some(chunk) = chunk else { break };
             self.check_size(self.file.length() + chunk.len() as u64)?;
             self.file.append(&chunk).await.map_err(|error| ConnectionError::Final(disk_error(&error)))?;
@@ -132,8 +135,8 @@ impl UrlFetch<'_> {
         }
     }
 
-    /// Requests the input, or its rest when there is a validator of its version, and follows redirects: each hop
-    /// is judged by the guard like the first.
+    /// Requests the input, or its rest when there is a validator of its version, and follows redirects:
+    /// each hop is judged by the guard like the first.
     async fn request(&self, validator: Option<&HeaderValue>) -> Result<Exchange, ConnectionError> {
         let mut url = self.url.clone();
         for _ in 0..=self.limits.max_redirects {
@@ -194,8 +197,8 @@ impl UrlFetch<'_> {
         if is_transient { self.unanswered(&problem) } else { self.refused(&problem) }
     }
 
-    /// There is no answer to go on with. Before the first good answer it is the task that is tried again, which
-    /// waits for longer than the retries of a fetch do.
+    /// There is no answer to go on with. Before the first good answer it is the task that is tried again,
+    /// which waits for longer than the retries of a fetch do.
     fn unanswered(&self, problem: &str) -> ConnectionError {
         if self.version.is_some() {
             self.broken(problem)

@@ -9,8 +9,8 @@ use reqwest::header::{
 pub(super) struct Version {
     etag: Option<HeaderValue>,
     last_modified: Option<HeaderValue>,
-    /// Whether `last_modified` is a strong validator: not when the input changed in the very second of the answer
-    /// (RFC 9110, 8.8.2.2).
+    /// Whether `last_modified` is a strong validator: not when the input changed in the very second of the
+    /// answer (RFC 9110, 8.8.2.2).
     is_last_modified_strong: bool,
     refuses_ranges: bool,
 }
@@ -27,8 +27,8 @@ impl Version {
         }
     }
 
-    /// The value of `If-Range` with which the rest of this version can be requested; none when the server gave no
-    /// strong validator (RFC 9110, 13.1.5) or serves no ranges.
+    /// The value of `If-Range` with which the rest of this version can be requested; none when the server
+    /// gave no strong validator (RFC 9110, 13.1.5) or serves no ranges.
     pub(super) fn strong_validator(&self) -> Option<&HeaderValue> {
         if self.refuses_ranges {
             return None;

@@ -109,5 +109,5 @@ pub(super) async fn within<T>(limit: Duration, future: impl Future<Output = T>) 
 }
 
 fn body_error(error: &reqwest::Error) -> TransportError {
-    TransportError::Net(NetError::of_body(error, Timing::default()))
+    TransportError::Net(NetError::from_body(error, Timing::default()))
 }

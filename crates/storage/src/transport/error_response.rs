@@ -1,7 +1,8 @@
 //! The error responses of object stores, in every vendor's form, and what each of them means.
 //!
-//! S3, OSS, COS, OBS and GCS answer XML with `Code`, `Message` and `RequestId`; Azure leaves the request id to a
-//! header, and the code too where an answer has no body; the JSON interface of GCS has a form of its own.
+//! S3, OSS, COS, OBS and GCS answer XML with `Code`, `Message` and `RequestId`; Azure leaves the request id
+//! to a header, and the code too where an answer has no body; the JSON interface of GCS has a form of its
+//! own.
 
 use std::{
     fmt,

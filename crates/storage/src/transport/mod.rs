@@ -1,9 +1,10 @@
 //! How an object store is talked to: every request through the guard, and retried while its failure may be
 //! transient.
 //!
-//! Retries are made here, one request at a time, and nowhere else: a body in memory is sent again as it is, a
-//! multipart upload never starts over, and whoever drops an upload half-way can still abort it. No object store
-//! is waited for longer than the [`RetryBudget`] says. Redirects are not followed: a signature is for one host.
+//! Retries are made here, one request at a time, and nowhere else: a body in memory is sent again as it is,
+//! a multipart upload never starts over, and whoever drops an upload half-way can still abort it. No object
+//! store is waited for longer than the [`RetryBudget`] says. Redirects are not followed: a signature is for
+//! one host.
 
 mod body;
 mod error;
@@ -175,7 +176,8 @@ impl Transport {
         Ok(response.map(|()| body))
     }
 
-    /// Sends a request until there is a good answer, an error that is not transient, or no retry budget left.
+    /// Sends a request until there is a good answer, an error that is not transient, or no retry budget
+    /// left.
     async fn send(&self, request: http::Request<Buffer>) -> opendal::Result<Response<HttpBody>> {
         let (mut head, body) = request.into_parts();
         if let Some(part_signer) = &self.quirks.part_signer {
@@ -242,7 +244,8 @@ impl PendingRequest {
         let has_checksum = head.headers.keys().any(|name| name.as_str().starts_with("x-amz-checksum-"));
         let md5 = if head.method == Method::PUT && !has_checksum { Some(md5_of(&body)) } else { None };
         let is_s3 = is_signed_as(&head, "AWS4-");
-        // these two signatures list the headers that they cover, so one more can be added to a signed request
+        // these two signatures list the headers that they cover, so one more can be added to a signed
+        // request
         if let Some(md5) = md5
             && (is_s3 || is_signed_as(&head, "q-sign-"))
         {

@@ -1,5 +1,5 @@
-//! Server-side encryption in multipart uploads: the request that creates the upload asks for it, and no other
-//! may.
+//! Server-side encryption in multipart uploads: the request that creates the upload asks for it, and no
+//! other may.
 
 use http::{header::HOST, request::Parts};
 use reqsign_aws_v4::{Credential, RequestSigner, StaticCredentialProvider};
@@ -13,9 +13,10 @@ const DATE_HEADER: &str = "x-amz-date";
 /// What the headers that ask for encryption begin with.
 const ENCRYPTION_HEADERS: &str = "x-amz-server-side-encryption";
 
-/// Takes the encryption headers out of the requests that belong to a multipart upload, and signs them again.
-/// The request that creates the upload asks for encryption for all parts; Amazon refuses these headers in the
-/// others (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/specifying-s3-encryption.html>), and opendal
+/// Takes the encryption headers out of the requests that belong to a multipart upload, and signs them
+/// again. The request that creates the upload asks for encryption for all parts; Amazon refuses these
+/// headers in the others
+/// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/specifying-s3-encryption.html>), and opendal
 /// puts them into each.
 #[derive(Clone, Debug)]
 pub(crate) struct PartSigner(Signer<Credential>);

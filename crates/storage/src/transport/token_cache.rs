@@ -1,5 +1,5 @@
-//! OAuth 2.0 access tokens, kept until shortly before they expire: Google's are good for an hour, and opendal
-//! asks for one before every request.
+//! OAuth 2.0 access tokens, kept until shortly before they expire: Google's are good for an hour, and
+//! opendal asks for one before every request.
 
 use std::{future::Future, time::Duration};
 

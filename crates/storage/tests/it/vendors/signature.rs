@@ -36,7 +36,8 @@ fn hmac_sha1(key: &str, text: &str) -> Vec<u8> {
     mac.finalize().into_bytes().to_vec()
 }
 
-/// OSS (<https://www.alibabacloud.com/help/en/oss/developer-reference/include-signatures-in-the-authorization-header>)
+/// OSS
+/// (<https://www.alibabacloud.com/help/en/oss/developer-reference/include-signatures-in-the-authorization-header>)
 /// and OBS (<https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0010.html>), which differ in a
 /// prefix and in how the object is written.
 fn check_header_or_query(kind: StorageType, request: &Request, bucket: &str) -> Result<(), String> {
