@@ -12,14 +12,19 @@ use tokio::{
 };
 use url::Url;
 
-use super::profile::{Profile, Profiles, USUAL};
+use super::profile::{DEFAULT_PROFILE, Profile, Profiles};
 
-/// A file may take this long to come or to go.
+/// How long a file may take to be uploaded or downloaded.
 const TRANSFER_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
+/// The variables of the environment with the key.
+pub(super) const ACCESS_KEY_ENV: &str = "BOREALIS_ACCESS_KEY";
+pub(super) const SECRET_KEY_ENV: &str = "BOREALIS_SECRET_KEY";
+
+/// What the path of every call begins with.
 const BASE_PATH: &str = "/vodencoding/v1";
 
-/// Which server is asked.
+/// Which server to call, and with which key.
 #[derive(clap::Args, Clone, Debug)]
 #[command(
     after_help = "Keys come from the environment, BOREALIS_ACCESS_KEY and BOREALIS_SECRET_KEY, else from the \
@@ -34,10 +39,10 @@ pub(super) struct Connection {
     profile: Option<String>,
 }
 
-/// Why a call came to nothing.
+/// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ClientError {
-    /// There is nothing to sign in with.
+    /// There is no key to sign in with.
     #[error(
         "{0} is not set; give BOREALIS_ACCESS_KEY and BOREALIS_SECRET_KEY, as the server had them at its \
          first start, or as it printed them once then; or run `borealis login`"
@@ -49,20 +54,20 @@ pub(super) enum ClientError {
     /// No answer came.
     #[error("{server} cannot be reached: {reason}; is `borealis serve` running there?")]
     Unreachable { server: String, reason: String },
-    /// An answer came that no Borealis would give.
+    /// What answered is not Borealis.
     #[error("{server} does not answer like Borealis (HTTP {status}); look at --server")]
-    Foreign { server: String, status: u16 },
+    NotBorealis { server: String, status: u16 },
     /// The server said no.
     #[error("{msg} (code {code}, request {request_id})")]
     Refused { code: u32, msg: String, request_id: String },
-    /// The server's answer lacks what it should hold.
+    /// The answer does not have the fields that it should have.
     #[error("the answer to {call} is not understood: {reason}")]
-    Answer { call: String, reason: String },
+    InvalidAnswer { call: String, reason: String },
 }
 
-/// What every answer is wrapped in.
+/// The envelope of every answer.
 #[derive(Deserialize)]
-struct Envelope {
+struct AnswerEnvelope {
     code: u32,
     msg: String,
     #[serde(default)]
@@ -77,36 +82,36 @@ pub(super) struct Client {
     server: Url,
     access_key: String,
     secret_key: Secret,
-    tells_warnings: bool,
+    prints_warnings: bool,
 }
 
 impl Client {
     /// A client with the key of the profile that is named, else that of the environment, else that of
-    /// the usual profile.
+    /// the default profile. It prints the server's warnings.
     pub(super) fn connect(connection: &Connection) -> super::Result<Self> {
         let profiles = Profiles::load()?;
         let profile = match &connection.profile {
             Some(name) => {
                 Some(profiles.get(name).ok_or_else(|| ClientError::NoProfile(name.clone()))?.clone())
             }
-            None => match (key("BOREALIS_ACCESS_KEY"), key("BOREALIS_SECRET_KEY")) {
-                (Ok(access_key), Ok(secret_key)) => {
-                    Some(Profile { server: usual_server(), access_key, secret_key })
+            None => match (env_value(ACCESS_KEY_ENV), env_value(SECRET_KEY_ENV)) {
+                (Some(access_key), Some(secret_key)) => {
+                    Some(Profile { server: default_server(), access_key, secret_key })
                 }
-                (Err(error), Ok(_)) | (Ok(_), Err(error)) => return Err(error.into()),
-                (Err(_), Err(_)) => profiles.get(USUAL).cloned(),
+                (None, Some(_)) => return Err(ClientError::NoKey(ACCESS_KEY_ENV).into()),
+                (Some(_), None) => return Err(ClientError::NoKey(SECRET_KEY_ENV).into()),
+                (None, None) => profiles.get(DEFAULT_PROFILE).cloned(),
             },
         };
-        let Profile { server, access_key, secret_key } =
-            profile.ok_or(ClientError::NoKey("BOREALIS_ACCESS_KEY"))?;
+        let Profile { server, access_key, secret_key } = profile.ok_or(ClientError::NoKey(ACCESS_KEY_ENV))?;
         let server = connection.server.clone().unwrap_or(server);
         let client = Self::new(server, access_key, Secret::new(&secret_key))?;
-        Ok(Self { tells_warnings: true, ..client })
+        Ok(Self { prints_warnings: true, ..client })
     }
 
-    /// A client with the given key, which keeps the server's warnings to itself.
+    /// A client with the given key. It ignores the server's warnings.
     pub(super) fn new(server: Url, access_key: String, secret_key: Secret) -> super::Result<Self> {
-        Ok(Self { http: http_client()?, server, access_key, secret_key, tells_warnings: false })
+        Ok(Self { http: http_client()?, server, access_key, secret_key, prints_warnings: false })
     }
 
     /// The server's address.
@@ -120,7 +125,7 @@ impl Client {
         call: &str,
         query: &[(&str, &str)],
     ) -> Result<T, ClientError> {
-        self.answer(call, self.http.get(self.url(call, query))).await
+        self.request(call, self.http.get(self.url(call, query))).await
     }
 
     /// `POST call?query` without a body.
@@ -129,25 +134,29 @@ impl Client {
         call: &str,
         query: &[(&str, &str)],
     ) -> Result<T, ClientError> {
-        self.answer(call, self.http.post(self.url(call, query))).await
+        self.request(call, self.http.post(self.url(call, query))).await
     }
 
     /// `POST call` with a body.
-    pub(super) async fn send<T: DeserializeOwned>(&self, call: &str, body: &Value) -> Result<T, ClientError> {
-        self.answer(call, self.http.post(self.url(call, &[])).json(body)).await
+    pub(super) async fn post_json<T: DeserializeOwned>(
+        &self,
+        call: &str,
+        body: &Value,
+    ) -> Result<T, ClientError> {
+        self.request(call, self.http.post(self.url(call, &[])).json(body)).await
     }
 
     /// `PUT call` with a body.
-    pub(super) async fn replace(&self, call: &str, body: &Value) -> Result<(), ClientError> {
-        self.answer::<Value>(call, self.http.put(self.url(call, &[])).json(body)).await.map(|_| ())
+    pub(super) async fn put_json(&self, call: &str, body: &Value) -> Result<(), ClientError> {
+        self.request::<Value>(call, self.http.put(self.url(call, &[])).json(body)).await.map(|_| ())
     }
 
     /// `DELETE call?query`
     pub(super) async fn delete(&self, call: &str, query: &[(&str, &str)]) -> Result<(), ClientError> {
-        self.answer::<Value>(call, self.http.delete(self.url(call, query))).await.map(|_| ())
+        self.request::<Value>(call, self.http.delete(self.url(call, query))).await.map(|_| ())
     }
 
-    /// Sends a file of this many bytes.
+    /// `POST upload` with a file of `size` bytes.
     pub(super) async fn upload<T: DeserializeOwned>(
         &self,
         name: &str,
@@ -161,10 +170,10 @@ impl Client {
             .header(reqwest::header::CONTENT_TYPE, "application/octet-stream")
             .timeout(TRANSFER_TIMEOUT)
             .body(body);
-        self.answer("upload", request).await
+        self.request("upload", request).await
     }
 
-    /// Fetches a signed address into a file, without signing in; its folder is made.
+    /// Downloads a signed URL into a file, without the key; the file's folder is made.
     pub(super) async fn download(&self, url: Url, to: &Path) -> super::Result {
         if let Some(folder) = to.parent() {
             fs::create_dir_all(folder).await?;
@@ -178,8 +187,8 @@ impl Client {
             self.http.get(url.clone()).timeout(TRANSFER_TIMEOUT).send().await.map_err(unreachable)?;
         let mut answer = answer.error_for_status().map_err(unreachable)?;
         let mut file = BufWriter::new(fs::File::create(to).await?);
-        while let Some(piece) = answer.chunk().await.map_err(unreachable)? {
-            file.write_all(&piece).await?;
+        while let Some(chunk) = answer.chunk().await.map_err(unreachable)? {
+            file.write_all(&chunk).await?;
         }
         file.flush().await?;
         Ok(())
@@ -202,7 +211,8 @@ impl Client {
         url
     }
 
-    async fn answer<T: DeserializeOwned>(
+    /// Sends a request with the key; gives the `data` of its answer.
+    async fn request<T: DeserializeOwned>(
         &self,
         call: &str,
         request: reqwest::RequestBuilder,
@@ -216,13 +226,13 @@ impl Client {
         let status = answer.status().as_u16();
         let body = answer.bytes().await.map_err(|error| self.unreachable(&error))?;
         let data = read_envelope(&body, status, &self.server)?;
-        if self.tells_warnings {
+        if self.prints_warnings {
             for warning in data["warnings"].as_array().into_iter().flatten() {
                 eprintln!("warning: {}", warning.as_str().map_or_else(|| warning.to_string(), str::to_owned));
             }
         }
         serde_json::from_value(data)
-            .map_err(|error| ClientError::Answer { call: call.to_owned(), reason: error.to_string() })
+            .map_err(|error| ClientError::InvalidAnswer { call: call.to_owned(), reason: error.to_string() })
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> ClientError {
@@ -230,21 +240,22 @@ impl Client {
     }
 }
 
-fn key(name: &'static str) -> Result<String, ClientError> {
-    env::var(name).ok().filter(|value| !value.is_empty()).ok_or(ClientError::NoKey(name))
+/// A variable of the environment; one that is empty counts as absent.
+pub(super) fn env_value(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-fn usual_server() -> Url {
+fn default_server() -> Url {
     Url::parse("http://127.0.0.1:8080").expect("a URL")
 }
 
-/// An HTTP client for where the person at the command line sends it.
+/// An HTTP client for the addresses that the person at the command line gives.
 #[expect(
     clippy::disallowed_methods,
     reason = "the guard is for addresses that come from outside; here the user names the server"
 )]
 pub(super) fn http_client() -> reqwest::Result<reqwest::Client> {
-    // an error here only says that there is one already
+    // it fails only when a provider is installed already
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
         .connect_timeout(Duration::from_secs(10))
@@ -252,7 +263,7 @@ pub(super) fn http_client() -> reqwest::Result<reqwest::Client> {
         .build()
 }
 
-/// The last error of the chain: reqwest's own say only that sending failed.
+/// The last error of the chain, which has the reason: reqwest's own says only that sending failed.
 fn root_cause(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return "it took too long".to_owned();
@@ -270,10 +281,10 @@ fn root_cause(error: &reqwest::Error) -> String {
 
 /// The `data` of an answer, or what went wrong.
 fn read_envelope(body: &[u8], status: u16, server: &Url) -> Result<Value, ClientError> {
-    let envelope: Envelope = serde_json::from_slice(body)
-        .map_err(|_| ClientError::Foreign { server: server.to_string(), status })?;
+    let envelope: AnswerEnvelope = serde_json::from_slice(body)
+        .map_err(|_| ClientError::NotBorealis { server: server.to_string(), status })?;
     if envelope.code != 0 {
-        let Envelope { code, msg, request_id, .. } = envelope;
+        let AnswerEnvelope { code, msg, request_id, .. } = envelope;
         return Err(ClientError::Refused { code, msg, request_id });
     }
     Ok(envelope.data)
@@ -308,7 +319,7 @@ mod tests {
 
     #[test]
     fn another_server_is_recognised() {
-        let error = read("<html>hello</html>", 404).expect_err("foreign").to_string();
+        let error = read("<html>hello</html>", 404).expect_err("not Borealis").to_string();
         assert_eq!(error, "http://h:1/ does not answer like Borealis (HTTP 404); look at --server");
     }
 

@@ -1,9 +1,9 @@
-//! Lengths of time as people say them; they are read by the settings.
+//! Durations as people say them. (`config::parse_duration` reads them.)
 
 use std::time::Duration;
 
 /// As a person would say it: `8 s`, `3 min 20 s`, `2 h 5 min`.
-pub(super) fn spoken(time: Duration) -> String {
+pub(super) fn format_duration(time: Duration) -> String {
     let seconds = time.as_secs_f64().round() as u64;
     match seconds {
         0..60 => format!("{seconds} s"),
@@ -24,6 +24,6 @@ mod tests {
     #[case(200.0, "3 min 20 s")]
     #[case(7500.0, "2 h 5 min")]
     fn times_are_spoken(#[case] seconds: f64, #[case] text: &str) {
-        assert_eq!(spoken(Duration::from_secs_f64(seconds)), text);
+        assert_eq!(format_duration(Duration::from_secs_f64(seconds)), text);
     }
 }

@@ -8,18 +8,18 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     client::{Client, ClientError},
-    progress::{Look, Meter, Pace},
+    progress::{Meter, Snapshot, SpeedEstimator},
 };
 
-/// How often the server is asked.
-const EVERY: Duration = Duration::from_millis(300);
+/// From one look at a task to the next.
+const POLL_INTERVAL: Duration = Duration::from_millis(300);
 
-/// How long a server may be away, for a restart, before watching is given up.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long the server may be unreachable, for a restart, before watching fails.
+const MAX_OUTAGE: Duration = Duration::from_secs(60);
 
-/// What the command line reads of a task.
+/// What the command line needs of a task, out of the answer to `query_task`.
 #[derive(Clone, Debug, Deserialize)]
-pub(super) struct Seen {
+pub(super) struct WatchedTask {
     pub(super) task_id: String,
     pub(super) status: TaskStatus,
     #[serde(default)]
@@ -36,21 +36,25 @@ pub(super) struct Seen {
     message: String,
 }
 
-impl Seen {
+impl WatchedTask {
     fn has_ended(&self) -> bool {
         matches!(self.status, TaskStatus::Succeeded | TaskStatus::Failed | TaskStatus::Cancelled)
     }
 
-    /// Seconds of the source, which its size and bit rate tell once they are known.
-    fn media(&self) -> Option<f64> {
-        (self.source_bitrate > 0.0).then(|| self.source_size as f64 * 8.0 / self.source_bitrate)
+    /// The duration of the source in seconds, from its size and bit rate; none until they are known.
+    fn source_secs(&self) -> Option<f64> {
+        if self.source_bitrate > 0.0 {
+            Some(self.source_size as f64 * 8.0 / self.source_bitrate)
+        } else {
+            None
+        }
     }
 
-    /// Itself, unless it came to nothing.
+    /// The task itself when it succeeded.
     ///
     /// # Errors
     /// Why there is no output.
-    pub(super) fn succeeded(self) -> super::Result<Self> {
+    pub(super) fn into_success(self) -> super::Result<Self> {
         match self.status {
             TaskStatus::Succeeded => Ok(self),
             status => {
@@ -60,37 +64,41 @@ impl Seen {
     }
 }
 
-/// Shows how far the task comes until it ends, however it ends.
+/// Shows the progress of a task until it ends, however it ends.
 ///
 /// # Errors
-/// When the server refuses to tell, or is away for too long.
-pub(super) async fn follow(client: &Client, task_id: &str, meter: &mut Meter) -> super::Result<Seen> {
-    let watching = Instant::now();
-    let mut pace = Pace::default();
-    let mut away: Option<Instant> = None;
+/// When the server refuses to answer, or is unreachable for too long.
+pub(super) async fn follow(client: &Client, task_id: &str, meter: &mut Meter) -> super::Result<WatchedTask> {
+    let began = Instant::now();
+    let mut estimator = SpeedEstimator::default();
+    let mut unreachable_since: Option<Instant> = None;
     loop {
-        match client.get::<Seen>("query_task", &[("task_id", task_id)]).await {
+        match client.get::<WatchedTask>("query_task", &[("task_id", task_id)]).await {
             Ok(task) => {
-                away = None;
-                let look = Look { status: task.status, percent: task.progress.min(100), media: task.media() };
-                meter.show(&pace.see(watching.elapsed(), look));
+                unreachable_since = None;
+                let snapshot = Snapshot {
+                    status: task.status,
+                    percent: task.progress.min(100),
+                    source_secs: task.source_secs(),
+                };
+                meter.show(&estimator.update(began.elapsed(), snapshot));
                 if task.has_ended() {
                     meter.finish();
                     return Ok(task);
                 }
             }
             Err(error @ ClientError::Unreachable { .. }) => {
-                let since = *away.get_or_insert_with(|| {
+                let since = *unreachable_since.get_or_insert_with(|| {
                     meter.interrupted(&error);
                     Instant::now()
                 });
-                if since.elapsed() > PATIENCE {
+                if since.elapsed() > MAX_OUTAGE {
                     return Err(error.into());
                 }
             }
             Err(error) => return Err(error.into()),
         }
-        sleep(EVERY).await;
+        sleep(POLL_INTERVAL).await;
     }
 }
 
@@ -100,30 +108,33 @@ mod tests {
 
     use super::*;
 
-    fn seen(task: serde_json::Value) -> Seen {
+    fn watched(task: serde_json::Value) -> WatchedTask {
         serde_json::from_value(task).expect("a task")
     }
 
     #[test]
     fn success_is_the_outputs_address() {
-        let task = seen(json!({"task_id": "t", "status": "succeeded", "output": "file://b/a.mp4"}));
-        assert_eq!(task.succeeded().expect("succeeded").output, "file://b/a.mp4");
+        let task = watched(json!({"task_id": "t", "status": "succeeded", "output": "file://b/a.mp4"}));
+        assert_eq!(task.into_success().expect("succeeded").output, "file://b/a.mp4");
     }
 
     #[test]
     fn the_length_of_the_source_follows_from_its_size_and_bit_rate() {
         let task = json!({"task_id": "t", "status": "running", "source_size": 3_000_000, "source_bitrate": 2_400_000.0});
-        assert_eq!(seen(task).media(), Some(10.0));
-        assert_eq!(seen(json!({"task_id": "t", "status": "pending", "source_bitrate": 0.0})).media(), None);
+        assert_eq!(watched(task).source_secs(), Some(10.0));
+        assert_eq!(
+            watched(json!({"task_id": "t", "status": "pending", "source_bitrate": 0.0})).source_secs(),
+            None
+        );
     }
 
     #[test]
     fn failure_says_code_and_message() {
-        let task = seen(json!({
+        let task = watched(json!({
             "task_id": "t", "status": "failed", "code": 1003, "message": "Invalid input file: no moov box"
         }));
         assert_eq!(
-            task.succeeded().expect_err("failed").to_string(),
+            task.into_success().expect_err("failed").to_string(),
             "task t failed: Invalid input file: no moov box (code 1003)"
         );
     }

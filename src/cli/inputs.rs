@@ -2,8 +2,7 @@
 
 use std::{
     collections::HashMap,
-    fs,
-    io::{self, Read as _},
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -43,16 +42,16 @@ pub(super) struct Inputs {
 }
 
 impl Inputs {
-    /// What `create_task` takes, for each.
+    /// The body of `create_task` for each input.
     ///
     /// # Errors
     /// When the list cannot be read, or two have the same output.
-    pub(super) fn tasks(&self) -> super::Result<Vec<Value>> {
-        let listed = self.list.as_deref().map(read).transpose()?.unwrap_or_default();
+    pub(super) fn task_bodies(&self) -> super::Result<Vec<Value>> {
+        let listed = self.list.as_deref().map(read_list).transpose()?.unwrap_or_default();
         let given = self.inputs.iter().map(|input| (input.clone(), None));
         let mut outputs: HashMap<String, String> = HashMap::new();
         let mut tasks = Vec::new();
-        for (index, (input, output)) in given.chain(lines(&listed)).enumerate() {
+        for (index, (input, output)) in given.chain(parse_list(&listed)).enumerate() {
             let output = output.unwrap_or_else(|| self.output_of(&input, index + 1));
             if let Some(first) = outputs.insert(output.clone(), input.clone()) {
                 return Err(format!(
@@ -73,33 +72,28 @@ impl Inputs {
     }
 
     fn output_of(&self, input: &str, number: usize) -> String {
-        self.to.replace("{name}", &name(input)).replace("{n}", &number.to_string())
+        self.to.replace("{name}", &file_stem(input)).replace("{n}", &number.to_string())
     }
 }
 
-fn read(file: &Path) -> super::Result<String> {
-    let mut text = String::new();
-    let read = if file == Path::new("-") {
-        io::stdin().read_to_string(&mut text).map(drop)
-    } else {
-        fs::read_to_string(file).map(|read| text = read)
-    };
-    read.map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
-    Ok(text)
+fn read_list(file: &Path) -> super::Result<String> {
+    let text =
+        if file == Path::new("-") { io::read_to_string(io::stdin()) } else { fs::read_to_string(file) };
+    text.map_err(|error| format!("{} cannot be read: {error}", file.display()).into())
 }
 
-/// The inputs of a list with the outputs that it names; empty lines and those that begin with # say
-/// nothing.
-fn lines(list: &str) -> impl Iterator<Item = (String, Option<String>)> {
-    let said = list.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    said.map(|line| match line.split_once('\t') {
+/// The inputs of a list, each with its output where the line names one. Empty lines and lines that begin
+/// with # are skipped.
+fn parse_list(list: &str) -> impl Iterator<Item = (String, Option<String>)> {
+    let lines = list.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines.map(|line| match line.split_once('\t') {
         Some((input, output)) => (input.trim().to_owned(), Some(output.trim().to_owned())),
         None => (line.to_owned(), None),
     })
 }
 
 /// The name of an input's file, without its extension.
-fn name(input: &str) -> String {
+fn file_stem(input: &str) -> String {
     let path = match Url::parse(input) {
         Ok(url) if matches!(url.scheme(), "http" | "https") => {
             percent_encoding::percent_decode_str(url.path()).decode_utf8_lossy().into_owned()
@@ -124,15 +118,15 @@ mod tests {
     #[case("s3://bucket/deep/key%20.mkv", "key%20")]
     #[case("upload://0123", "0123")]
     fn an_input_gives_its_output_a_name(#[case] input: &str, #[case] expected: &str) {
-        assert_eq!(name(input), expected);
+        assert_eq!(file_stem(input), expected);
     }
 
     #[test]
     fn a_list_has_an_input_on_each_line_and_its_output_after_a_tab() {
         let list = "# films\nhttp://h/a b.mp4\n\n  s3://b/c\tx/y.mp4  \r\n";
-        let read: Vec<_> = lines(list).collect();
+        let inputs: Vec<_> = parse_list(list).collect();
         assert_eq!(
-            read,
+            inputs,
             [("http://h/a b.mp4".to_owned(), None), ("s3://b/c".to_owned(), Some("x/y.mp4".to_owned())),]
         );
     }

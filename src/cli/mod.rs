@@ -20,7 +20,7 @@ use clap::Parser;
 
 use self::commands::Command;
 
-/// What a subcommand comes to: nothing more to say, or why it failed, in a sentence.
+/// The outcome of a subcommand: nothing more to say, or why it failed, in a sentence.
 pub type Result<T = ()> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 #[derive(Parser)]
@@ -33,7 +33,7 @@ struct CommandLine {
 /// Reads the command line, does what it says, and reports.
 pub fn main() -> ExitCode {
     let command_line = CommandLine::parse();
-    // an error here only says that there is one already
+    // it fails only when a provider is installed already
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -54,8 +54,8 @@ fn report(error: &(dyn Error + Send + Sync + 'static)) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Resolves at Ctrl-C or SIGTERM.
-async fn asked_to_stop() -> io::Result<()> {
+/// Resolves at SIGINT (Ctrl-C) or SIGTERM.
+async fn stop_signal() -> io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {

@@ -9,9 +9,9 @@ use chrono::DateTime;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-/// How a result is printed.
+/// In which format results are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(super) enum Shape {
+pub(super) enum PrintFormat {
     /// for people
     #[default]
     Table,
@@ -19,34 +19,34 @@ pub(super) enum Shape {
     Json,
 }
 
-/// The choice of it.
+/// Prints results, in the format that was asked for.
 #[derive(clap::Args, Clone, Copy, Debug)]
-pub(super) struct Shown {
+pub(super) struct Printer {
     /// How to print the result
-    #[arg(long = "output", value_enum, default_value_t, value_name = "SHAPE")]
-    pub(super) shape: Shape,
+    #[arg(long = "output", value_enum, default_value_t, value_name = "FORMAT")]
+    pub(super) format: PrintFormat,
 }
 
-impl Shown {
-    /// Prints the answer itself, or what `table` makes of it.
+impl Printer {
+    /// Prints the API's answer as it is, or the text that `table` makes of it.
     pub(super) fn print(self, data: &Value, table: impl FnOnce(&Value) -> String) -> super::Result {
-        match self.shape {
-            Shape::Table => match table(data) {
-                nothing if nothing.is_empty() => Ok(()),
-                text => line(&text),
-            },
-            Shape::Json => line(&format!("{data:#}")),
+        match self.format {
+            PrintFormat::Table => {
+                let text = table(data);
+                if text.is_empty() { Ok(()) } else { print_line(&text) }
+            }
+            PrintFormat::Json => print_line(&format!("{data:#}")),
         }
     }
 
-    /// Says what was done to a thing: in words, or as an object with the name of its field.
-    pub(super) fn done(self, what: &str, field: &str, name: &str) -> super::Result {
-        self.print(&json!({field: name}), |_| format!("{what} {name}"))
+    /// Prints what was done to a thing: in words, or as an object with the thing's id in `id_field`.
+    pub(super) fn print_done(self, what: &str, id_field: &str, id: &str) -> super::Result {
+        self.print(&json!({id_field: id}), |_| format!("{what} {id}"))
     }
 }
 
 /// Writes a line to standard output.
-pub(super) fn line(text: &str) -> super::Result {
+pub(super) fn print_line(text: &str) -> super::Result {
     writeln!(io::stdout(), "{}", text.trim_end_matches('\n'))?;
     Ok(())
 }
@@ -62,18 +62,18 @@ impl Table {
         Self { rows: vec![head.iter().map(|&title| title.to_owned()).collect()] }
     }
 
-    /// A table of one row for each item of `list`, its cells the named fields.
-    pub(super) fn of(list: &Value, columns: &[(&str, &str)]) -> Self {
+    /// A table with a row for each object of a JSON `list`; a column is a title and the field it shows.
+    pub(super) fn from_list(list: &Value, columns: &[(&str, &str)]) -> Self {
         let titles: Vec<&str> = columns.iter().map(|(title, _)| *title).collect();
         let mut table = Self::new(&titles);
         for item in list.as_array().into_iter().flatten() {
-            table.row(columns.iter().map(|(_, field)| text(field, &item[field])));
+            table.add_row(columns.iter().map(|(_, field)| format_value(field, &item[field])));
         }
         table
     }
 
     /// Adds a row.
-    pub(super) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+    pub(super) fn add_row(&mut self, cells: impl IntoIterator<Item = String>) {
         self.rows.push(cells.into_iter().collect());
     }
 }
@@ -95,26 +95,27 @@ impl fmt::Display for Table {
     }
 }
 
-/// Every field that says something, one a line: 0 is "not set", warnings were told already.
-pub(super) fn fields(data: &Value) -> String {
+/// The fields of an object, one a line, but those that are not set: 0 means that, too. The client has
+/// printed the warnings already.
+pub(super) fn format_fields(data: &Value) -> String {
     let mut table = Table { rows: Vec::new() };
     for (name, value) in data.as_object().into_iter().flatten() {
-        let shown = text(name, value);
-        if !shown.is_empty() && value.as_f64() != Some(0.0) && name != "warnings" {
-            table.row([name.clone(), shown]);
+        let text = format_value(name, value);
+        if !text.is_empty() && value.as_f64() != Some(0.0) && name != "warnings" {
+            table.add_row([name.clone(), text]);
         }
     }
     table.to_string()
 }
 
 /// A field's value as people read it; times, which the API gives in Unix seconds, as UTC.
-fn text(field: &str, value: &Value) -> String {
+fn format_value(field: &str, value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
         Value::Number(number) if is_time(field) => match number.as_i64() {
             Some(0) | None => String::new(),
-            Some(seconds) => moment(seconds),
+            Some(seconds) => format_time(seconds),
         },
         Value::Array(items) if items.iter().all(Value::is_string) => {
             items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
@@ -129,8 +130,8 @@ fn is_time(field: &str) -> bool {
         || ["created_at", "time"].contains(&field)
 }
 
-/// A moment in UTC: `2026-01-31 23:59:59`.
-fn moment(seconds: i64) -> String {
+/// A time in UTC: `2026-01-31 23:59:59`.
+fn format_time(seconds: i64) -> String {
     DateTime::from_timestamp(seconds, 0)
         .map_or_else(|| seconds.to_string(), |time| time.format("%Y-%m-%d %H:%M:%S").to_string())
 }
@@ -147,8 +148,10 @@ mod tests {
             {"task_id": "1", "status": "succeeded", "created_time": 1_650_453_342},
             {"task_id": "22", "status": "é", "created_time": 0},
         ]);
-        let table =
-            Table::of(&list, &[("TASK", "task_id"), ("STATUS", "status"), ("CREATED", "created_time")]);
+        let table = Table::from_list(
+            &list,
+            &[("TASK", "task_id"), ("STATUS", "status"), ("CREATED", "created_time")],
+        );
         assert_eq!(
             table.to_string(),
             "TASK  STATUS     CREATED\n\
@@ -162,7 +165,7 @@ mod tests {
         let data = json!({"task_id": "1", "message": "", "code": 0, "duration": 0.0, "spend_time": 2.5, "output_groups": [],
             "task_ids": ["1", "2"], "old_secret_until": 1_650_453_342});
         assert_eq!(
-            fields(&data),
+            format_fields(&data),
             "task_id           1\nspend_time        2.5\ntask_ids          1, 2\nold_secret_until  2022-04-20 11:15:42\n"
         );
     }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 /// The profile that is used when none is named.
-pub(super) const USUAL: &str = "default";
+pub(super) const DEFAULT_PROFILE: &str = "default";
 
 /// A server and the key for it.
 #[derive(Clone, Deserialize, Serialize)]
@@ -31,12 +31,12 @@ pub(super) struct Profile {
 pub(super) struct Profiles(BTreeMap<String, Profile>);
 
 impl Profiles {
-    /// Those of this user.
+    /// Reads the profiles of this user.
     ///
     /// # Errors
     /// When the file is there and cannot be read.
     pub(super) fn load() -> super::Result<Self> {
-        let path = path()?;
+        let path = profiles_path()?;
         match fs::read_to_string(&path) {
             Ok(text) => toml::from_str(&text).map_err(|error| {
                 // the error's own text would show the line, secret and all
@@ -57,17 +57,17 @@ impl Profiles {
         self.0.insert(name.to_owned(), profile);
     }
 
-    /// Takes a profile away; says whether there was one.
+    /// Removes a profile; says whether there was one.
     pub(super) fn remove(&mut self, name: &str) -> bool {
         self.0.remove(name).is_some()
     }
 
-    /// Writes them; gives the file.
+    /// Writes the profiles; gives the path of the file.
     ///
     /// # Errors
     /// When it cannot be written.
     pub(super) fn save(&self) -> super::Result<PathBuf> {
-        let path = path()?;
+        let path = profiles_path()?;
         let text = toml::to_string(self)?;
         write_private(&path, &text)
             .map_err(|error| format!("{} cannot be written: {error}", path.display()))?;
@@ -75,22 +75,22 @@ impl Profiles {
     }
 }
 
-/// Whole or not at all, and never readable for others, not even before it is complete.
+/// Writes a file atomically, and with mode 0600 from the start: it is never readable for others.
 fn write_private(path: &Path, text: &str) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
-    let part = path.with_extension("part");
-    match fs::remove_file(&part) {
+    let partial = path.with_extension("part");
+    match fs::remove_file(&partial) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?;
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&partial)?;
     file.write_all(text.as_bytes())?;
-    fs::rename(&part, path)
+    fs::rename(&partial, path)
 }
 
-fn path() -> super::Result<PathBuf> {
+fn profiles_path() -> super::Result<PathBuf> {
     let folder = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let config = folder("XDG_CONFIG_HOME").or_else(|| folder("HOME").map(|home| home.join(".config")));
     let config = config.ok_or("neither XDG_CONFIG_HOME nor HOME says where profiles are kept")?;

@@ -6,70 +6,71 @@ use std::{fmt, io::IsTerminal as _, time::Duration};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use model::TaskStatus;
 
-use super::duration::spoken;
+use super::duration::format_duration;
 
-/// One look at a task.
+/// A task at one moment.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Look {
-    /// Where it stands.
+pub(super) struct Snapshot {
+    /// Its status.
     pub(super) status: TaskStatus,
     /// 0 to 100.
     pub(super) percent: u8,
-    /// Seconds of media, where that is known.
-    pub(super) media: Option<f64>,
+    /// The duration of its source in seconds, where that is known.
+    pub(super) source_secs: Option<f64>,
 }
 
-/// What a look says beside those before it.
+/// How far a task has come, how fast it is, and how long it still takes.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Progress {
+pub(super) struct TaskProgress {
     status: TaskStatus,
     percent: u8,
-    /// Seconds of media done in a second.
+    /// Seconds of the source that are transcoded in a second.
     speed: Option<f64>,
-    left: Option<Duration>,
+    time_left: Option<Duration>,
 }
 
-impl fmt::Display for Progress {
+impl fmt::Display for TaskProgress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.status)?;
         if let Some(speed) = self.speed {
             write!(f, ", {speed:.1}x")?;
         }
-        if let Some(left) = self.left {
-            write!(f, ", {} left", spoken(left))?;
+        if let Some(left) = self.time_left {
+            write!(f, ", {} left", format_duration(left))?;
         }
         Ok(())
     }
 }
 
-/// Tells speed and time left from how the percentage grew while the task ran.
+/// Estimates speed and time left from how the percentage grew while the task ran.
 #[derive(Default)]
-pub(super) struct Pace {
-    began: Option<(Duration, u8)>,
+pub(super) struct SpeedEstimator {
+    /// The first snapshot of the running task: when it was taken, and its percentage.
+    first_running: Option<(Duration, u8)>,
 }
 
-impl Pace {
-    /// Takes in what was seen at a time after the start of watching.
-    pub(super) fn see(&mut self, at: Duration, look: Look) -> Progress {
-        let Look { status, percent, media } = look;
-        let unknown = Progress { status, percent, speed: None, left: None };
+impl SpeedEstimator {
+    /// Takes in a snapshot, which was taken `at` this time after the start of watching.
+    pub(super) fn update(&mut self, at: Duration, snapshot: Snapshot) -> TaskProgress {
+        let Snapshot { status, percent, source_secs } = snapshot;
+        let unknown = TaskProgress { status, percent, speed: None, time_left: None };
         if status != TaskStatus::Running {
-            self.began = None;
+            self.first_running = None;
             return unknown;
         }
-        // a task that was taken up again starts anew
-        let (since, from) = *self.began.get_or_insert((at, percent));
-        if percent < from {
-            self.began = Some((at, percent));
+        let (first_at, first_percent) = *self.first_running.get_or_insert((at, percent));
+        // the task is tried again, from its start
+        if percent < first_percent {
+            self.first_running = Some((at, percent));
             return unknown;
         }
-        let (taken, done) = ((at - since).as_secs_f64(), f64::from(percent - from));
-        if done < 1.0 || taken < 0.1 {
+        let (elapsed, done) = ((at - first_at).as_secs_f64(), f64::from(percent - first_percent));
+        if done < 1.0 || elapsed < 0.1 {
             return unknown;
         }
-        let speed = media.map(|seconds| seconds * done / f64::from(100 - from) / taken);
-        let left = Duration::from_secs_f64(taken / done * f64::from(100 - percent.min(100)));
-        Progress { speed, left: Some(left), ..unknown }
+        let speed = source_secs.map(|seconds| seconds * done / f64::from(100 - first_percent) / elapsed);
+        let time_left = Duration::from_secs_f64(elapsed / done * f64::from(100 - percent.min(100)));
+        TaskProgress { speed, time_left: Some(time_left), ..unknown }
     }
 }
 
@@ -85,7 +86,7 @@ impl Board {
         Self { bars: std::io::stderr().is_terminal().then(MultiProgress::new), lines }
     }
 
-    /// A place for one more task.
+    /// The meter of one more task.
     pub(super) fn meter(&self, label: &str) -> Meter {
         let label = label.to_owned();
         let Some(bars) = &self.bars else {
@@ -108,23 +109,23 @@ pub(super) enum Meter {
         label: String,
         /// Where lines go.
         lines: fn(&str),
-        /// What the last line said.
+        /// The status of the last line, and its percentage in tens.
         last: Option<(TaskStatus, u8)>,
     },
 }
 
 impl Meter {
     /// Shows how far it is.
-    pub(super) fn show(&mut self, progress: &Progress) {
+    pub(super) fn show(&mut self, progress: &TaskProgress) {
         match self {
             Self::Bar(bar) => {
                 bar.set_position(u64::from(progress.percent));
                 bar.set_message(progress.to_string());
             }
             Self::Lines { label, lines, last } => {
-                let seen = (progress.status, progress.percent / 10);
-                if *last != Some(seen) {
-                    *last = Some(seen);
+                let step = (progress.status, progress.percent / 10);
+                if *last != Some(step) {
+                    *last = Some(step);
                     lines(&format!("{label:10} {:>3} %  {progress}", progress.percent));
                 }
             }
@@ -139,7 +140,7 @@ impl Meter {
         }
     }
 
-    /// Leaves the last word standing.
+    /// Leaves the last state on the terminal.
     pub(super) fn finish(&mut self) {
         if let Self::Bar(bar) = self {
             bar.abandon();
@@ -151,27 +152,30 @@ impl Meter {
 mod tests {
     use super::*;
 
-    fn running(percent: u8) -> Look {
-        Look { status: TaskStatus::Running, percent, media: Some(60.0) }
+    fn running(percent: u8) -> Snapshot {
+        Snapshot { status: TaskStatus::Running, percent, source_secs: Some(60.0) }
     }
 
     #[test]
     fn speed_and_time_left_come_from_the_growth_while_running() {
-        let mut pace = Pace::default();
-        let fetching = Look { status: TaskStatus::Downloading, percent: 4, media: None };
-        assert_eq!(pace.see(Duration::ZERO, fetching).to_string(), "downloading");
-        assert_eq!(pace.see(Duration::from_secs(10), running(10)).to_string(), "running");
+        let mut estimator = SpeedEstimator::default();
+        let fetching = Snapshot { status: TaskStatus::Downloading, percent: 4, source_secs: None };
+        assert_eq!(estimator.update(Duration::ZERO, fetching).to_string(), "downloading");
+        assert_eq!(estimator.update(Duration::from_secs(10), running(10)).to_string(), "running");
         // 45 of the 90 percent that were left, so 30 s of media, in 10 s
-        assert_eq!(pace.see(Duration::from_secs(20), running(55)).to_string(), "running, 3.0x, 10 s left");
+        assert_eq!(
+            estimator.update(Duration::from_secs(20), running(55)).to_string(),
+            "running, 3.0x, 10 s left"
+        );
     }
 
     #[test]
     fn a_task_that_starts_anew_is_measured_anew() {
-        let mut pace = Pace::default();
-        pace.see(Duration::ZERO, running(50));
-        assert_eq!(pace.see(Duration::from_secs(5), running(10)).to_string(), "running");
+        let mut estimator = SpeedEstimator::default();
+        estimator.update(Duration::ZERO, running(50));
+        assert_eq!(estimator.update(Duration::from_secs(5), running(10)).to_string(), "running");
         assert_eq!(
-            pace.see(Duration::from_secs(15), running(20)).to_string(),
+            estimator.update(Duration::from_secs(15), running(20)).to_string(),
             "running, 0.7x, 1 min 20 s left"
         );
     }
@@ -180,7 +184,7 @@ mod tests {
     fn without_a_terminal_a_line_is_written_at_each_stage_and_every_ten_percent() {
         use std::sync::Mutex;
         static WRITTEN: Mutex<Vec<String>> = Mutex::new(Vec::new());
-        let lines = |text: &str| WRITTEN.lock().expect("sound").push(text.to_owned());
+        let lines = |text: &str| WRITTEN.lock().expect("no writer panicked").push(text.to_owned());
         let mut meter = Meter::Lines { label: "mp4".to_owned(), lines, last: None };
         for (status, percent) in [
             (TaskStatus::Downloading, 0),
@@ -189,9 +193,9 @@ mod tests {
             (TaskStatus::Running, 12),
             (TaskStatus::Succeeded, 100),
         ] {
-            meter.show(&Progress { status, percent, speed: None, left: None });
+            meter.show(&TaskProgress { status, percent, speed: None, time_left: None });
         }
-        let written = WRITTEN.lock().expect("sound");
+        let written = WRITTEN.lock().expect("no writer panicked");
         assert_eq!(
             *written,
             [

@@ -4,7 +4,7 @@
 //! kills what it runs and writes nothing more. No transaction is open while work runs. The worker
 //! imports jobs, never the reverse.
 
-mod capacity;
+pub(crate) mod capacity;
 mod presence;
 pub(crate) mod reaper;
 mod runner;

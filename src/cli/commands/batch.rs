@@ -1,4 +1,4 @@
-//! `borealis batch`: tasks that are created together or not at all, and told of in one callback.
+//! `borealis batch`: tasks that are created together or not at all, with one callback for all of them.
 
 use std::collections::BTreeMap;
 
@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 
 use super::task::{TASK_COLUMNS, follow_all};
 use crate::cli::{
+    self,
     client::{Client, Connection},
     inputs::Inputs,
-    print::{Shown, Table},
+    print::{Printer, Table},
     upload,
 };
 
@@ -34,59 +35,60 @@ enum BatchCommand {
         #[arg(long)]
         wait: bool,
         #[command(flatten)]
-        shown: Shown,
+        printer: Printer,
     },
     /// Show the tasks of a batch, in their order
     Show {
         /// The batch's id
         batch_id: BatchId,
         #[command(flatten)]
-        shown: Shown,
+        printer: Printer,
     },
 }
 
+/// The answer to `create_batch`.
 #[derive(Deserialize)]
-struct Created {
+struct CreateBatchAnswer {
     batch_id: String,
     task_ids: Vec<String>,
 }
 
-/// Does what was asked for.
-pub(super) async fn run(args: BatchArgs) -> crate::cli::Result {
+/// Runs the subcommand.
+pub(super) async fn run(args: BatchArgs) -> cli::Result {
     let client = Client::connect(&args.connection)?;
     match args.command {
-        BatchCommand::Create { inputs, wait, shown } => {
-            let mut tasks = inputs.tasks()?;
+        BatchCommand::Create { inputs, wait, printer } => {
+            let mut tasks = inputs.task_bodies()?;
             for task in &mut tasks {
-                upload::send_input(&client, task).await?;
+                upload::upload_input(&client, task).await?;
             }
-            let answer: Value = client.send("create_batch", &json!({"tasks": tasks})).await?;
-            let created: Created = serde_json::from_value(answer.clone())?;
+            let answer: Value = client.post_json("create_batch", &json!({"tasks": tasks})).await?;
+            let created: CreateBatchAnswer = serde_json::from_value(answer.clone())?;
             if !wait {
-                return shown.print(&answer, |_| created.batch_id);
+                return printer.print(&answer, |_| created.batch_id);
             }
             eprintln!("batch {}", created.batch_id);
-            follow_all(&client, &created.task_ids, shown).await
+            follow_all(&client, &created.task_ids, printer).await
         }
-        BatchCommand::Show { batch_id, shown } => show(&client, &batch_id, shown).await,
+        BatchCommand::Show { batch_id, printer } => show(&client, &batch_id, printer).await,
     }
 }
 
-async fn show(client: &Client, batch_id: &BatchId, shown: Shown) -> crate::cli::Result {
+async fn show(client: &Client, batch_id: &BatchId, printer: Printer) -> cli::Result {
     let query = [("batch_id", batch_id.as_str()), ("count", "1000")];
     let mut tasks: Value = client.get("list_task", &query).await?;
     let list = tasks["list"].as_array_mut().ok_or("the answer has no list")?;
     if list.is_empty() {
         return Err(format!("there is no batch `{batch_id}`").into());
     }
-    // their ids are in the order of the request
+    // ids grow in the order of the request
     list.sort_by(|one, other| one["task_id"].as_str().cmp(&other["task_id"].as_str()));
-    shown.print(&tasks, |tasks| {
+    printer.print(&tasks, |tasks| {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         for task in tasks["list"].as_array().into_iter().flatten() {
             *counts.entry(task["status"].as_str().unwrap_or_default()).or_default() += 1;
         }
         let counts: Vec<_> = counts.iter().map(|(status, count)| format!("{count} {status}")).collect();
-        format!("{}{}", Table::of(&tasks["list"], TASK_COLUMNS), counts.join(", "))
+        format!("{}{}", Table::from_list(&tasks["list"], TASK_COLUMNS), counts.join(", "))
     })
 }

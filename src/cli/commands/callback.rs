@@ -6,11 +6,14 @@ use clap::{Args, Subcommand};
 use model::{CallbackId, CallbackStatus, Clock as _, StorageId, SystemClock, TaskId};
 use serde_json::{Value, json};
 
-use crate::cli::{
-    client::{Client, Connection},
-    print::{Shown, Table, fields},
+use crate::{
+    cli::{
+        self,
+        client::{Client, Connection},
+        print::{Printer, Table, format_fields},
+    },
+    config::parse_duration,
 };
-use crate::config::parse_duration;
 
 /// The arguments of `borealis callback`.
 #[derive(Args)]
@@ -30,14 +33,14 @@ enum CallbackCommand {
         /// The callback's id
         callback_id: CallbackId,
         #[command(flatten)]
-        shown: Shown,
+        printer: Printer,
     },
     /// Send a callback again, whatever became of it
     Redeliver {
         /// The callback's id
         callback_id: CallbackId,
         #[command(flatten)]
-        shown: Shown,
+        printer: Printer,
     },
     /// Send every callback of a storage again that failed since a time
     Recover {
@@ -47,21 +50,21 @@ enum CallbackCommand {
         #[arg(long, value_name = "TIME", value_parser = parse_duration)]
         since: Duration,
         #[command(flatten)]
-        shown: Shown,
+        printer: Printer,
     },
     /// Send a test callback to a storage's receiver, and say what it answered
     Ping {
         /// The storage's id
         storage_id: StorageId,
         #[command(flatten)]
-        shown: Shown,
+        printer: Printer,
     },
     /// Make a new secret for a storage's callbacks; for 24 h the old one signs as well
     RotateSecret {
         /// The storage's id
         storage_id: StorageId,
         #[command(flatten)]
-        shown: Shown,
+        printer: Printer,
     },
 }
 
@@ -80,68 +83,63 @@ struct ListArgs {
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
     count: u32,
     #[command(flatten)]
-    shown: Shown,
+    printer: Printer,
 }
 
-/// Does what was asked for.
-pub(super) async fn run(args: CallbackArgs) -> crate::cli::Result {
+/// Runs the subcommand.
+pub(super) async fn run(args: CallbackArgs) -> cli::Result {
     let client = Client::connect(&args.connection)?;
     match args.command {
         CallbackCommand::List(args) => list(&client, args).await,
-        CallbackCommand::Show { callback_id, shown } => {
+        CallbackCommand::Show { callback_id, printer } => {
             let query = [("callback_id", callback_id.as_str())];
             let callback: Value = client.get("query_callback", &query).await?;
-            shown.print(&callback, |callback| with_attempts(callback.clone()))
+            printer.print(&callback, |callback| with_attempts(callback.clone()))
         }
-        CallbackCommand::Redeliver { callback_id, shown } => {
+        CallbackCommand::Redeliver { callback_id, printer } => {
             let query = [("callback_id", callback_id.as_str())];
             client.post::<Value>("redeliver_callback", &query).await?;
-            shown.done("sent again:", "callback_id", callback_id.as_str())
+            printer.print_done("sent again:", "callback_id", callback_id.as_str())
         }
-        CallbackCommand::Recover { storage_id, since, shown } => {
-            recover(&client, &storage_id, since, shown).await
+        CallbackCommand::Recover { storage_id, since, printer } => {
+            recover(&client, &storage_id, since, printer).await
         }
-        CallbackCommand::Ping { storage_id, shown } => ping(&client, &storage_id, shown).await,
-        CallbackCommand::RotateSecret { storage_id, shown } => {
+        CallbackCommand::Ping { storage_id, printer } => ping(&client, &storage_id, printer).await,
+        CallbackCommand::RotateSecret { storage_id, printer } => {
             let query = [("storage_id", storage_id.as_str())];
             let rotated: Value = client.post("rotate_notify_secret", &query).await?;
             eprintln!("keep the notify_secret: it is shown only now");
-            shown.print(&rotated, fields)
+            printer.print(&rotated, format_fields)
         }
     }
 }
 
-async fn recover(
-    client: &Client,
-    storage_id: &StorageId,
-    since: Duration,
-    shown: Shown,
-) -> crate::cli::Result {
+async fn recover(client: &Client, storage_id: &StorageId, since: Duration, printer: Printer) -> cli::Result {
     let since = SystemClock.now() - since;
     let body = json!({"storage_id": storage_id, "since": since.as_secs()});
-    let recovered: Value = client.send("recover_callback", &body).await?;
-    shown.print(&recovered, |recovered| format!("callbacks sent again: {}", recovered["num"]))
+    let recovered: Value = client.post_json("recover_callback", &body).await?;
+    printer.print(&recovered, |recovered| format!("callbacks sent again: {}", recovered["num"]))
 }
 
 /// Prints what the receiver answered; fails when it did not accept.
-async fn ping(client: &Client, storage_id: &StorageId, shown: Shown) -> crate::cli::Result {
+async fn ping(client: &Client, storage_id: &StorageId, printer: Printer) -> cli::Result {
     let query = [("storage_id", storage_id.as_str())];
     let pinged: Value = client.post("ping_storage", &query).await?;
-    shown.print(&pinged, |pinged| fields(&pinged["attempt"]))?;
+    printer.print(&pinged, |pinged| format_fields(&pinged["attempt"]))?;
     match pinged["delivered"].as_bool() {
         Some(true) => Ok(()),
         _ => Err("the receiver did not accept the test callback".into()),
     }
 }
 
-async fn list(client: &Client, args: ListArgs) -> crate::cli::Result {
+async fn list(client: &Client, args: ListArgs) -> cli::Result {
     let count = args.count.to_string();
     let mut query = vec![("count", count.as_str())];
     query.extend(args.status.map(|status| ("status", status.as_str())));
     query.extend(args.storage.as_ref().map(|id| ("storage_id", id.as_str())));
     query.extend(args.task.as_ref().map(|id| ("task_id", id.as_str())));
     let callbacks: Value = client.get("list_callback", &query).await?;
-    args.shown.print(&callbacks, |callbacks| {
+    args.printer.print(&callbacks, |callbacks| {
         let columns = [
             ("CALLBACK", "callback_id"),
             ("STATUS", "status"),
@@ -150,7 +148,7 @@ async fn list(client: &Client, args: ListArgs) -> crate::cli::Result {
             ("NEXT ATTEMPT", "next_attempt_time"),
             ("URL", "url"),
         ];
-        Table::of(&callbacks["list"], &columns).to_string()
+        Table::from_list(&callbacks["list"], &columns).to_string()
     })
 }
 
@@ -165,8 +163,8 @@ fn with_attempts(mut callback: Value) -> String {
         ("HTTP", "http_status"),
         ("ERROR", "error"),
     ];
-    let table = Table::of(&attempts.unwrap_or_default(), &columns);
-    format!("{}\n{table}", fields(&callback))
+    let table = Table::from_list(&attempts.unwrap_or_default(), &columns);
+    format!("{}\n{table}", format_fields(&callback))
 }
 
 #[cfg(test)]

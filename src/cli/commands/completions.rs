@@ -1,9 +1,9 @@
-//! `borealis completions`: what a shell needs to complete this command line.
+//! `borealis completions`: the script with which a shell completes this command line.
 
 use clap::{Args, CommandFactory as _};
 use clap_complete::Shell;
 
-use crate::cli::print::line;
+use crate::cli::{self, print::print_line};
 
 /// The arguments of `borealis completions`.
 #[derive(Args)]
@@ -12,9 +12,9 @@ pub(crate) struct CompletionsArgs {
     shell: Shell,
 }
 
-/// Prints them.
-pub(super) fn run(args: &CompletionsArgs) -> crate::cli::Result {
+/// Runs the subcommand.
+pub(super) fn run(args: &CompletionsArgs) -> cli::Result {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut crate::cli::CommandLine::command(), "borealis", &mut script);
-    line(&String::from_utf8_lossy(&script))
+    clap_complete::generate(args.shell, &mut cli::CommandLine::command(), "borealis", &mut script);
+    print_line(&String::from_utf8_lossy(&script))
 }

@@ -2,8 +2,10 @@
 
 use clap::{Args, Subcommand};
 
-use crate::cli::print::line;
-use crate::config::{Flags, Settings};
+use crate::{
+    cli::{self, print::print_line},
+    config::{Flags, Settings},
+};
 
 /// The arguments of `borealis config`.
 #[derive(Args)]
@@ -20,13 +22,13 @@ enum ConfigCommand {
     Check(Flags),
 }
 
-/// Does what was asked for.
-pub(super) fn run(args: &ConfigArgs) -> crate::cli::Result {
+/// Runs the subcommand.
+pub(super) fn run(args: &ConfigArgs) -> cli::Result {
     match &args.command {
-        ConfigCommand::Show(flags) => line(&Settings::load(flags)?.to_toml_redacted()),
+        ConfigCommand::Show(flags) => print_line(&Settings::load(flags)?.to_toml_redacted()),
         ConfigCommand::Check(flags) => {
             Settings::load(flags)?;
-            line("the settings are right")
+            print_line("the settings are right")
         }
     }
 }

@@ -1,5 +1,5 @@
-//! `borealis doctor`: everything that a server on this machine needs, tried for real. A line for
-//! each thing: it is well, it could be better, or it keeps the server from working, and what helps.
+//! `borealis doctor`: tries everything that a server on this machine needs. A line for each check: it is
+//! well, it could be better, or it keeps the server from working, and what would help.
 
 use std::{
     fmt,
@@ -11,28 +11,48 @@ use std::{
 
 use media::{Media, Program, SandboxMode, Tools};
 use model::SystemClock;
-use rustix::fs::{Access, access, statvfs};
+use rustix::fs::{Access, access};
 use store::{Cipher, Store, StoreError, StoreOptions};
 use tokio::{process::Command, time::timeout};
 
-use crate::cli::print::line;
-use crate::config::{Flags, Settings};
+use crate::{
+    cli::{self, print::print_line},
+    config::{Flags, Settings},
+    worker::capacity,
+};
 
-/// How long one thing may take to answer.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long a program or the database may take to answer.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// An encoder of FFmpeg, the codec it makes, and whether a server is of no use without it.
-type Encoder = (&'static str, &'static str, bool);
+/// An encoder that FFmpeg should have.
+struct Encoder {
+    /// As FFmpeg calls it.
+    name: &'static str,
+    /// The codec that it makes.
+    codec: &'static str,
+    /// Whether a server is of no use without it.
+    is_required: bool,
+}
+
+impl Encoder {
+    const fn required(name: &'static str, codec: &'static str) -> Self {
+        Self { name, codec, is_required: true }
+    }
+
+    const fn optional(name: &'static str, codec: &'static str) -> Self {
+        Self { name, codec, is_required: false }
+    }
+}
 
 const ENCODERS: [Encoder; 8] = [
-    ("libx264", "H.264", true),
-    ("aac", "AAC", true),
-    ("libx265", "H.265", false),
-    ("libsvtav1", "AV1", false),
-    ("libvpx-vp9", "VP9", false),
-    ("libmp3lame", "MP3", false),
-    ("libopus", "Opus", false),
-    ("ac3", "AC-3", false),
+    Encoder::required("libx264", "H.264"),
+    Encoder::required("aac", "AAC"),
+    Encoder::optional("libx265", "H.265"),
+    Encoder::optional("libsvtav1", "AV1"),
+    Encoder::optional("libvpx-vp9", "VP9"),
+    Encoder::optional("libmp3lame", "MP3"),
+    Encoder::optional("libopus", "Opus"),
+    Encoder::optional("ac3", "AC-3"),
 ];
 
 /// The arguments of `borealis doctor`.
@@ -44,184 +64,178 @@ pub(crate) struct DoctorArgs {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
-    Well,
-    Better,
-    Broken,
+    Ok,
+    /// A server works, and could work better.
+    Warning,
+    /// It keeps a server from working.
+    Failure,
 }
 
-/// What was found out about one thing.
+/// What a check found out.
 #[derive(Debug)]
 struct Finding {
-    about: &'static str,
+    check: &'static str,
     verdict: Verdict,
     text: String,
 }
 
 impl Finding {
-    fn well(about: &'static str, text: impl Into<String>) -> Self {
-        Self { about, verdict: Verdict::Well, text: text.into() }
+    fn ok(check: &'static str, text: impl Into<String>) -> Self {
+        Self { check, verdict: Verdict::Ok, text: text.into() }
     }
 
-    fn better(about: &'static str, text: impl Into<String>) -> Self {
-        Self { about, verdict: Verdict::Better, text: text.into() }
+    fn warning(check: &'static str, text: impl Into<String>) -> Self {
+        Self { check, verdict: Verdict::Warning, text: text.into() }
     }
 
-    fn broken(about: &'static str, text: impl Into<String>) -> Self {
-        Self { about, verdict: Verdict::Broken, text: text.into() }
+    fn failure(check: &'static str, text: impl Into<String>) -> Self {
+        Self { check, verdict: Verdict::Failure, text: text.into() }
     }
 }
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = match self.verdict {
-            Verdict::Well => "ok",
-            Verdict::Better => "warn",
-            Verdict::Broken => "FAIL",
+            Verdict::Ok => "ok",
+            Verdict::Warning => "warn",
+            Verdict::Failure => "FAIL",
         };
-        write!(f, "{word:4}  {:9} {}", self.about, self.text)
+        write!(f, "{word:4}  {:9} {}", self.check, self.text)
     }
 }
 
-/// Looks at everything; fails when something keeps the server from working.
-pub(super) async fn run(args: DoctorArgs) -> crate::cli::Result {
+/// Runs every check; fails when something keeps the server from working.
+pub(super) async fn run(args: DoctorArgs) -> cli::Result {
     let settings = Settings::load(&args.flags)?;
-    let mut broken = 0;
-    let mut tell = |findings: Vec<Finding>| {
-        broken += findings.iter().filter(|finding| finding.verdict == Verdict::Broken).count();
-        findings.iter().try_for_each(|finding| line(&finding.to_string()))
+    let mut failures = 0;
+    let mut report = |findings: Vec<Finding>| {
+        failures += findings.iter().filter(|finding| finding.verdict == Verdict::Failure).count();
+        findings.iter().try_for_each(|finding| print_line(&finding.to_string()))
     };
-    tell(vec![Finding::well("settings", "they are right")])?;
-    tell(tools(&settings).await)?;
-    tell(vec![disk(&settings)])?;
-    tell(vec![database(&settings).await])?;
-    match broken {
+    report(vec![Finding::ok("settings", "they are right")])?;
+    report(check_tools(&settings).await)?;
+    report(vec![check_disk(&settings)])?;
+    report(vec![check_database(&settings).await])?;
+    match failures {
         0 => Ok(()),
         1 => Err("one thing keeps the server from working".into()),
-        _ => Err(format!("{broken} things keep the server from working").into()),
+        _ => Err(format!("{failures} things keep the server from working").into()),
     }
 }
 
-async fn tools(settings: &Settings) -> Vec<Finding> {
+async fn check_tools(settings: &Settings) -> Vec<Finding> {
     let tools = match Tools::find(settings.media.tools.as_deref()) {
         Ok(tools) => tools,
-        Err(error) => return vec![Finding::broken("tools", error.to_string())],
+        Err(error) => return vec![Finding::failure("tools", error.to_string())],
     };
     let mut findings = Vec::new();
     for program in Program::ALL {
-        findings.push(version(program, tools.path(program)).await);
+        findings.push(check_version(program, tools.path(program)).await);
     }
-    findings.push(match answer(&tools.ffmpeg, &["-hide_banner", "-encoders"]).await {
-        Ok(encoders) => codecs(&encoders),
-        Err(problem) => Finding::broken("codecs", format!("FFmpeg does not list its encoders: {problem}")),
+    findings.push(match output_of(&tools.ffmpeg, &["-hide_banner", "-encoders"]).await {
+        Ok(encoders) => check_codecs(&encoders),
+        Err(problem) => Finding::failure("codecs", format!("FFmpeg does not list its encoders: {problem}")),
     });
-    findings.push(match answer(&tools.ffmpeg, &["-hide_banner", "-filters"]).await {
-        Ok(filters) if has_word(&filters, "libvmaf") => Finding::well("quality", "FFmpeg can measure VMAF"),
-        _ => Finding::better(
+    findings.push(match output_of(&tools.ffmpeg, &["-hide_banner", "-filters"]).await {
+        Ok(filters) if lists(&filters, "libvmaf") => Finding::ok("quality", "FFmpeg can measure VMAF"),
+        _ => Finding::warning(
             "quality",
             "FFmpeg has no libvmaf: quality cannot be measured; `make setup` brings one",
         ),
     });
-    findings.push(sandbox(tools, settings).await);
+    findings.push(check_sandbox(tools, settings).await);
     findings
 }
 
-async fn version(program: Program, path: &Path) -> Finding {
+async fn check_version(program: Program, path: &Path) -> Finding {
     let flag = if program == Program::Packager { "--version" } else { "-version" };
-    match answer(path, &[flag]).await {
+    match output_of(path, &[flag]).await {
         Ok(text) => {
             let first = text.lines().next().unwrap_or_default();
             // FFmpeg goes on with a copyright
             let version = first.split(" Copyright").next().unwrap_or_default();
-            Finding::well(program.name(), format!("{version}, {}", path.display()))
+            Finding::ok(program.name(), format!("{version}, {}", path.display()))
         }
         Err(problem) => {
-            Finding::broken(program.name(), format!("{} does not run: {problem}", path.display()))
+            Finding::failure(program.name(), format!("{} does not run: {problem}", path.display()))
         }
     }
 }
 
-/// What a program says on standard output.
-async fn answer(program: &Path, args: &[&str]) -> Result<String, String> {
+/// Runs a program, and gives its standard output.
+async fn output_of(program: &Path, args: &[&str]) -> Result<String, String> {
     let run = Command::new(program).args(args).stdin(Stdio::null()).kill_on_drop(true).output();
-    match timeout(PATIENCE, run).await {
-        Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
+    match timeout(CHECK_TIMEOUT, run).await {
+        Err(_) => Err(format!("no answer within {} s", CHECK_TIMEOUT.as_secs())),
         Ok(Err(error)) => Err(error.to_string()),
         Ok(Ok(output)) if !output.status.success() => Err(output.status.to_string()),
         Ok(Ok(output)) => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
     }
 }
 
-fn codecs(encoders: &str) -> Finding {
-    let (there, missing): (Vec<&Encoder>, Vec<&Encoder>) =
-        ENCODERS.iter().partition(|(encoder, ..)| has_word(encoders, encoder));
-    let names = |list: &[&Encoder]| {
-        list.iter().map(|(encoder, codec, _)| format!("{codec} ({encoder})")).collect::<Vec<_>>().join(", ")
-    };
-    if missing.iter().any(|(.., needed)| *needed) {
-        return Finding::broken(
-            "codecs",
-            format!("FFmpeg cannot make {}; `make setup` brings one that can", names(&missing)),
-        );
-    }
+fn check_codecs(encoders: &str) -> Finding {
+    let missing: Vec<&Encoder> = ENCODERS.iter().filter(|encoder| !lists(encoders, encoder.name)).collect();
     if missing.is_empty() {
-        return Finding::well(
-            "codecs",
-            there.iter().map(|(_, codec, _)| *codec).collect::<Vec<_>>().join(", "),
-        );
+        let codecs: Vec<&str> = ENCODERS.iter().map(|encoder| encoder.codec).collect();
+        return Finding::ok("codecs", codecs.join(", "));
     }
-    Finding::better(
-        "codecs",
-        format!("FFmpeg cannot make {}; `make setup` brings one that can", names(&missing)),
-    )
+    let names: Vec<String> =
+        missing.iter().map(|encoder| format!("{} ({})", encoder.codec, encoder.name)).collect();
+    let text = format!("FFmpeg cannot make {}; `make setup` brings one that can", names.join(", "));
+    if missing.iter().any(|encoder| encoder.is_required) {
+        Finding::failure("codecs", text)
+    } else {
+        Finding::warning("codecs", text)
+    }
 }
 
-/// Whether one of the words of FFmpeg's lists is this one: ` V....D libx264   H.264 …`.
-fn has_word(list: &str, word: &str) -> bool {
-    list.lines().any(|line| line.split_whitespace().nth(1) == Some(word))
+/// Whether a list of FFmpeg's has this name, in its second column: ` V....D libx264   H.264 …`.
+fn lists(list: &str, name: &str) -> bool {
+    list.lines().any(|line| line.split_whitespace().nth(1) == Some(name))
 }
 
-async fn sandbox(tools: Tools, settings: &Settings) -> Finding {
-    let wanted = settings.media.sandbox;
-    if wanted == SandboxMode::Off {
-        return Finding::better(
+async fn check_sandbox(tools: Tools, settings: &Settings) -> Finding {
+    let mode = settings.media.sandbox;
+    if mode == SandboxMode::Off {
+        return Finding::warning(
             "sandbox",
             "it is turned off: a hostile input that breaks FFmpeg reaches this machine",
         );
     }
     let required = media::MediaSettings { sandbox: SandboxMode::Required, ..settings.media.work_settings() };
     match Media::new(tools, required).await {
-        Ok(_) => Finding::well("sandbox", "the tools run in it, without network"),
-        Err(error) if wanted == SandboxMode::Required => Finding::broken("sandbox", error.to_string()),
-        Err(error) => Finding::better("sandbox", format!("the tools run without: {error}")),
+        Ok(_) => Finding::ok("sandbox", "the tools run in it, without network"),
+        Err(error) if mode == SandboxMode::Required => Finding::failure("sandbox", error.to_string()),
+        Err(error) => Finding::warning("sandbox", format!("the tools run without: {error}")),
     }
 }
 
-fn disk(settings: &Settings) -> Finding {
-    let folder = &settings.server.data_dir;
-    let place = existing(folder);
-    let shown = folder.display();
-    if access(&place, Access::WRITE_OK | Access::EXEC_OK).is_err() {
-        return Finding::broken(
+fn check_disk(settings: &Settings) -> Finding {
+    let data_dir = settings.server.data_dir.display();
+    let folder = nearest_existing(&settings.server.data_dir);
+    if access(&folder, Access::WRITE_OK | Access::EXEC_OK).is_err() {
+        return Finding::failure(
             "disk",
-            format!("{} cannot be written to; give another --data-dir", place.display()),
+            format!("{} cannot be written to; give another --data-dir", folder.display()),
         );
     }
-    let free = match statvfs(&place) {
-        Ok(disk) => disk.f_bavail.saturating_mul(disk.f_frsize),
+    let free = match capacity::free_disk_bytes(&folder) {
+        Ok(free) => free,
         Err(error) => {
-            return Finding::broken("disk", format!("{shown} does not tell its free space: {error}"));
+            return Finding::failure("disk", format!("{data_dir} does not tell its free space: {error}"));
         }
     };
-    let wanted = settings.media.min_free_disk;
-    if free < wanted {
-        let text = format!("{} free in {shown}; no task begins below {}", gibibytes(free), gibibytes(wanted));
-        return Finding::broken("disk", text);
+    let min_free = settings.media.min_free_disk;
+    if free < min_free {
+        let text =
+            format!("{} free in {data_dir}; no task begins below {}", gibibytes(free), gibibytes(min_free));
+        return Finding::failure("disk", text);
     }
-    Finding::well("disk", format!("{} free in {shown}", gibibytes(free)))
+    Finding::ok("disk", format!("{} free in {data_dir}", gibibytes(free)))
 }
 
-/// The folder itself, or the nearest above it that is there.
-fn existing(folder: &Path) -> PathBuf {
+/// The folder itself, or the nearest one above it that exists.
+fn nearest_existing(folder: &Path) -> PathBuf {
     let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
     absolute.ancestors().find(|place| place.is_dir()).unwrap_or(Path::new("/")).to_owned()
 }
@@ -230,31 +244,34 @@ fn gibibytes(bytes: u64) -> String {
     format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30))
 }
 
-async fn database(settings: &Settings) -> Finding {
-    let about = "database";
+async fn check_database(settings: &Settings) -> Finding {
+    let check = "database";
     let kind = if settings.server.is_postgres() { "PostgreSQL" } else { "SQLite" };
     if let Some(file) = sqlite_file(&settings.server.database_url())
         && !file.exists()
     {
-        return Finding::well(about, format!("SQLite, made at the first start: {}", file.display()));
+        return Finding::ok(check, format!("SQLite, made at the first start: {}", file.display()));
     }
-    match timeout(PATIENCE, inspect(settings)).await {
-        Err(_) => Finding::broken(about, format!("{kind} does not answer within {} s", PATIENCE.as_secs())),
-        Ok(Err(error)) => Finding::broken(about, format!("{kind}: {error}")),
-        Ok(Ok(0)) => Finding::well(about, format!("{kind}, reached, and its schema is up to date")),
+    match timeout(CHECK_TIMEOUT, pending_migrations(settings)).await {
+        Err(_) => {
+            Finding::failure(check, format!("{kind} does not answer within {} s", CHECK_TIMEOUT.as_secs()))
+        }
+        Ok(Err(error)) => Finding::failure(check, format!("{kind}: {error}")),
+        Ok(Ok(0)) => Finding::ok(check, format!("{kind}, reached, and its schema is up to date")),
         Ok(Ok(_)) => {
-            Finding::well(about, format!("{kind}, reached; the next start brings its schema up to date"))
+            Finding::ok(check, format!("{kind}, reached; the next start brings its schema up to date"))
         }
     }
 }
 
-/// Looks at the database: how many migrations a start would bring. Without a master key yet, any
-/// does while nothing is encrypted.
-async fn inspect(settings: &Settings) -> Result<usize, StoreError> {
+/// How many migrations the next start would apply.
+async fn pending_migrations(settings: &Settings) -> Result<usize, StoreError> {
     let key_file = settings.master_key_file();
-    let cipher = match key_file.exists() {
-        true => Cipher::load_or_create(&key_file)?,
-        false => Cipher::new([0; 32]),
+    let cipher = if key_file.exists() {
+        Cipher::load_or_create(&key_file)?
+    } else {
+        // no secret is read here, and the doctor makes no master key
+        Cipher::new([0; 32])
     };
     let options = StoreOptions {
         url: settings.server.database_url(),
@@ -289,14 +306,14 @@ mod tests {
 
     #[test]
     fn codecs_that_are_missing_are_named() {
-        assert_eq!(codecs(ENCODERS_OF_FFMPEG).verdict, Verdict::Well);
+        assert_eq!(check_codecs(ENCODERS_OF_FFMPEG).verdict, Verdict::Ok);
         let some = ENCODERS_OF_FFMPEG.replace("libsvtav1 ", "other ");
         assert_eq!(
-            codecs(&some).to_string(),
+            check_codecs(&some).to_string(),
             "warn  codecs    FFmpeg cannot make AV1 (libsvtav1); `make setup` brings one that can"
         );
         // libx264rgb alone does not do
-        assert_eq!(codecs(&ENCODERS_OF_FFMPEG.replace("libx264 ", "other ")).verdict, Verdict::Broken);
+        assert_eq!(check_codecs(&ENCODERS_OF_FFMPEG.replace("libx264 ", "other ")).verdict, Verdict::Failure);
     }
 
     #[test]
@@ -309,6 +326,6 @@ mod tests {
     #[test]
     fn a_data_directory_that_is_not_there_yet_is_judged_by_the_one_above() {
         let folder = tempfile::tempdir().expect("a folder");
-        assert_eq!(existing(&folder.path().join("a/b")), folder.path());
+        assert_eq!(nearest_existing(&folder.path().join("a/b")), folder.path());
     }
 }

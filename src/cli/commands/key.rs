@@ -1,5 +1,5 @@
-//! `borealis key`: access keys, on the server's own database; for whoever runs the server, also when
-//! no key works any more.
+//! `borealis key`: access keys. It works on the server's own database, not over the API: for whoever runs
+//! the server, also when no key works any more.
 
 use std::sync::Arc;
 
@@ -10,7 +10,10 @@ use serde_json::json;
 use crate::{
     access_keys,
     app::App,
-    cli::print::{Shown, Table, fields},
+    cli::{
+        self,
+        print::{Printer, Table, format_fields},
+    },
     config::{Flags, Settings},
 };
 
@@ -25,21 +28,21 @@ pub(crate) struct KeyArgs {
 enum KeyCommand {
     /// Make a key; its secret is shown once
     Create {
-        /// Whose things it sees
+        /// The tenant whose storages, templates and tasks it sees
         #[arg(long, value_name = "NAME", default_value_t = TenantId::main())]
         tenant: TenantId,
         /// What it may do: admin, member or read
         #[arg(long, default_value_t = Role::Member)]
         role: Role,
         #[command(flatten)]
-        shown: Shown,
+        printer: Printer,
         #[command(flatten)]
         flags: Box<Flags>,
     },
     /// List the keys of all tenants, newest first
     List {
         #[command(flatten)]
-        shown: Shown,
+        printer: Printer,
         #[command(flatten)]
         flags: Box<Flags>,
     },
@@ -48,44 +51,44 @@ enum KeyCommand {
         /// The public half of the key
         access_key: String,
         #[command(flatten)]
-        shown: Shown,
+        printer: Printer,
         #[command(flatten)]
         flags: Box<Flags>,
     },
 }
 
-/// Does what was asked for.
-pub(super) async fn run(args: KeyArgs) -> crate::cli::Result {
+/// Runs the subcommand.
+pub(super) async fn run(args: KeyArgs) -> cli::Result {
     match args.command {
-        KeyCommand::Create { tenant, role, shown, flags } => {
+        KeyCommand::Create { tenant, role, printer, flags } => {
             let app = open(&flags).await?;
             let (key, secret) = access_keys::generate(tenant, role, app.clock.now());
             app.store.add_key(&key).await?;
             eprintln!("keep the secret_key: it is shown only now");
-            let made = json!({
+            let created = json!({
                 "access_key": key.access_key,
                 "secret_key": secret.expose(),
                 "tenant": key.tenant,
                 "role": key.role,
             });
-            shown.print(&made, fields)
+            printer.print(&created, format_fields)
         }
-        KeyCommand::List { shown, flags } => {
+        KeyCommand::List { printer, flags } => {
             let app = open(&flags).await?;
-            list(&app, shown).await
+            list(&app, printer).await
         }
-        KeyCommand::Revoke { access_key, shown, flags } => {
+        KeyCommand::Revoke { access_key, printer, flags } => {
             open(&flags).await?.store.delete_key(None, &access_key).await?;
-            shown.done("revoked", "access_key", &access_key)
+            printer.print_done("revoked", "access_key", &access_key)
         }
     }
 }
 
-async fn open(flags: &Flags) -> crate::cli::Result<Arc<App>> {
+async fn open(flags: &Flags) -> cli::Result<Arc<App>> {
     Ok(App::new(Settings::load(flags)?).await?)
 }
 
-async fn list(app: &App, shown: Shown) -> crate::cli::Result {
+async fn list(app: &App, printer: Printer) -> cli::Result {
     let keys = app.store.keys(None).await?;
     let list: Vec<_> = keys
         .into_iter()
@@ -98,13 +101,13 @@ async fn list(app: &App, shown: Shown) -> crate::cli::Result {
             })
         })
         .collect();
-    shown.print(&json!({"num": list.len(), "list": list}), |keys| {
+    printer.print(&json!({"num": list.len(), "list": list}), |keys| {
         let columns = [
             ("ACCESS KEY", "access_key"),
             ("TENANT", "tenant"),
             ("ROLE", "role"),
             ("CREATED (UTC)", "created_time"),
         ];
-        Table::of(&keys["list"], &columns).to_string()
+        Table::from_list(&keys["list"], &columns).to_string()
     })
 }

@@ -1,9 +1,6 @@
 //! `borealis login` and `borealis logout`: keep a server's address and key for later commands.
 
-use std::{
-    env,
-    io::{self, IsTerminal as _},
-};
+use std::io::{self, IsTerminal as _};
 
 use clap::Args;
 use model::Secret;
@@ -12,9 +9,10 @@ use serde_json::Value;
 use url::Url;
 
 use crate::cli::{
-    client::Client,
-    print::line,
-    profile::{Profile, Profiles, USUAL},
+    self,
+    client::{ACCESS_KEY_ENV, Client, SECRET_KEY_ENV, env_value},
+    print::print_line,
+    profile::{DEFAULT_PROFILE, Profile, Profiles},
 };
 
 /// The arguments of `borealis login`.
@@ -25,7 +23,7 @@ pub(crate) struct LoginArgs {
     #[arg(long, env = "BOREALIS_SERVER", default_value = "http://127.0.0.1:8080", value_name = "URL")]
     server: Url,
     /// The name to keep it under
-    #[arg(long, env = "BOREALIS_PROFILE", default_value = USUAL, value_name = "NAME")]
+    #[arg(long, env = "BOREALIS_PROFILE", default_value = DEFAULT_PROFILE, value_name = "NAME")]
     profile: String,
 }
 
@@ -33,32 +31,34 @@ pub(crate) struct LoginArgs {
 #[derive(Args)]
 pub(crate) struct LogoutArgs {
     /// The name it is kept under
-    #[arg(long, env = "BOREALIS_PROFILE", default_value = USUAL, value_name = "NAME")]
+    #[arg(long, env = "BOREALIS_PROFILE", default_value = DEFAULT_PROFILE, value_name = "NAME")]
     profile: String,
 }
 
-/// Tries the key, and keeps it.
-pub(super) async fn login(args: LoginArgs) -> crate::cli::Result {
-    let access_key = given("BOREALIS_ACCESS_KEY").map_or_else(|| ask("access key", Echo::On), Ok)?;
-    let secret_key = given("BOREALIS_SECRET_KEY").map_or_else(|| ask("secret key", Echo::Off), Ok)?;
+/// Keeps a server's address and key in a profile, once the server has accepted the key.
+pub(super) async fn login(args: LoginArgs) -> cli::Result {
+    let access_key = match env_value(ACCESS_KEY_ENV) {
+        Some(access_key) => access_key,
+        None => prompt("access key", Echo::On)?,
+    };
+    let secret_key = match env_value(SECRET_KEY_ENV) {
+        Some(secret_key) => secret_key,
+        None => prompt("secret key", Echo::Off)?,
+    };
     let client = Client::new(args.server.clone(), access_key.clone(), Secret::new(&secret_key))?;
     client.get::<Value>("list_task", &[("count", "1")]).await?;
     let mut profiles = Profiles::load()?;
     profiles.set(&args.profile, Profile { server: args.server, access_key, secret_key });
-    line(&format!("signed in; kept as `{}` in {}", args.profile, profiles.save()?.display()))
+    print_line(&format!("signed in; kept as `{}` in {}", args.profile, profiles.save()?.display()))
 }
 
-/// Forgets a key.
-pub(super) fn logout(args: &LogoutArgs) -> crate::cli::Result {
+/// Removes a profile.
+pub(super) fn logout(args: &LogoutArgs) -> cli::Result {
     let mut profiles = Profiles::load()?;
     if !profiles.remove(&args.profile) {
         return Err(format!("there is no profile `{}`", args.profile).into());
     }
-    line(&format!("forgot `{}`; {} is written", args.profile, profiles.save()?.display()))
-}
-
-fn given(name: &str) -> Option<String> {
-    env::var(name).ok().filter(|value| !value.is_empty())
+    print_line(&format!("forgot `{}`; {} is written", args.profile, profiles.save()?.display()))
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -67,17 +67,17 @@ enum Echo {
     Off,
 }
 
-/// Asks for a line; what is secret is not shown on a terminal.
-fn ask(what: &str, echo: Echo) -> crate::cli::Result<String> {
+/// Asks for a line on standard error; a terminal does not show what is typed with [`Echo::Off`].
+fn prompt(what: &str, echo: Echo) -> cli::Result<String> {
     let (stdin, mut answer) = (io::stdin(), String::new());
     eprint!("{what}: ");
     if echo == Echo::Off && stdin.is_terminal() {
-        let before = tcgetattr(&stdin)?;
-        let mut silent = before.clone();
+        let original = tcgetattr(&stdin)?;
+        let mut silent = original.clone();
         silent.local_modes.remove(LocalModes::ECHO);
         tcsetattr(&stdin, OptionalActions::Flush, &silent)?;
         let read = stdin.read_line(&mut answer);
-        tcsetattr(&stdin, OptionalActions::Flush, &before)?;
+        tcsetattr(&stdin, OptionalActions::Flush, &original)?;
         eprintln!();
         read?;
     } else {

@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use clap::{Args, CommandFactory as _};
 
-use crate::cli::print::line;
+use crate::cli::{self, print::print_line};
 
 /// The arguments of `borealis man`.
 #[derive(Args)]
@@ -13,10 +13,10 @@ pub(crate) struct ManArgs {
     folder: PathBuf,
 }
 
-/// Writes them.
-pub(super) fn run(args: &ManArgs) -> crate::cli::Result {
+/// Runs the subcommand.
+pub(super) fn run(args: &ManArgs) -> cli::Result {
     fs::create_dir_all(&args.folder)?;
-    clap_mangen::generate_to(crate::cli::CommandLine::command(), &args.folder)?;
+    clap_mangen::generate_to(cli::CommandLine::command(), &args.folder)?;
     let pages = fs::read_dir(&args.folder)?.count();
-    line(&format!("{pages} pages in {}", args.folder.display()))
+    print_line(&format!("{pages} pages in {}", args.folder.display()))
 }

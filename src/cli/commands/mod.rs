@@ -19,6 +19,7 @@ use clap::Subcommand;
 
 use self::serve::Parts;
 use crate::{
+    cli,
     config::{Flags, Settings},
     telemetry,
 };
@@ -35,9 +36,9 @@ pub(super) enum Command {
     Logout(login::LogoutArgs),
     /// Create, watch, list, cancel, retry and delete tasks
     Task(task::TaskArgs),
-    /// Create tasks that are told of in one callback
+    /// Create tasks together, with one callback for all of them
     Batch(batch::BatchArgs),
-    /// Add and list storages: where outputs go and who is told
+    /// Add and list storages: where outputs go and who gets the callbacks
     Storage(storage::StorageArgs),
     /// Add, change and list templates: how to transcode
     Template(template::TemplateArgs),
@@ -60,15 +61,15 @@ pub(super) enum Command {
 }
 
 /// Does what a subcommand says.
-pub(super) async fn run(command: Command) -> crate::cli::Result {
+pub(super) async fn run(command: Command) -> cli::Result {
     match command {
         Command::Serve(flags) => {
             let settings = Settings::load(&flags)?;
             let parts = Parts { api: true, worker: settings.worker.enabled };
-            Box::pin(process(settings, parts)).await
+            Box::pin(run_server(settings, parts)).await
         }
         Command::Worker(flags) => {
-            Box::pin(process(Settings::load(&flags)?, Parts { api: false, worker: true })).await
+            Box::pin(run_server(Settings::load(&flags)?, Parts { api: false, worker: true })).await
         }
         Command::Login(args) => Box::pin(login::login(args)).await,
         Command::Logout(args) => login::logout(&args),
@@ -87,8 +88,8 @@ pub(super) async fn run(command: Command) -> crate::cli::Result {
     }
 }
 
-/// Runs what stays; its logs and figures begin before all else.
-async fn process(settings: Settings, parts: Parts) -> crate::cli::Result {
+/// Runs a server or a worker. Logs and metrics begin before everything else.
+async fn run_server(settings: Settings, parts: Parts) -> cli::Result {
     telemetry::start_logs(&settings.log)?;
     telemetry::figures();
     serve::run(settings, parts).await

@@ -12,15 +12,18 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::cli::{
-    client::{Client, ClientError, Connection},
-    follow::{Seen, follow},
-    inputs::Inputs,
-    print::{Shape, Shown, Table, fields, line},
-    progress::Board,
-    upload,
+use crate::{
+    cli::{
+        self,
+        client::{Client, ClientError, Connection},
+        follow::{WatchedTask, follow},
+        inputs::Inputs,
+        print::{PrintFormat, Printer, Table, format_fields, print_line},
+        progress::Board,
+        upload,
+    },
+    config::parse_duration,
 };
-use crate::config::parse_duration;
 
 /// The arguments of `borealis task`.
 #[derive(Args)]
@@ -48,22 +51,22 @@ enum TaskCommand {
         to: PathBuf,
     },
     /// Show the progress of tasks until they end; ends with 1 unless all succeeded
-    Watch(Which),
+    Watch(TaskIds),
     /// Cancel tasks that have not ended
-    Cancel(Which),
+    Cancel(TaskIds),
     /// Run tasks that ended once more
-    Retry(Which),
+    Retry(TaskIds),
     /// Delete the records of tasks that ended; their outputs stay
-    Delete(Which),
+    Delete(TaskIds),
 }
 
 #[derive(Args)]
-struct Which {
+struct TaskIds {
     /// The tasks' ids
     #[arg(required = true)]
     task_ids: Vec<TaskId>,
     #[command(flatten)]
-    shown: Shown,
+    printer: Printer,
 }
 
 #[derive(Args)]
@@ -74,7 +77,7 @@ struct CreateArgs {
     #[arg(long)]
     wait: bool,
     #[command(flatten)]
-    shown: Shown,
+    printer: Printer,
 }
 
 #[derive(Args)]
@@ -104,7 +107,7 @@ struct ListArgs {
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
     count: u32,
     #[command(flatten)]
-    shown: Shown,
+    printer: Printer,
 }
 
 #[derive(Args)]
@@ -112,127 +115,129 @@ struct ShowArgs {
     /// The task's id
     task_id: TaskId,
     #[command(flatten)]
-    shown: Shown,
+    printer: Printer,
 }
 
-/// What `create_task` answers.
+/// The answer to `create_task`.
 #[derive(Deserialize)]
-pub(super) struct Created {
+pub(super) struct CreateTaskAnswer {
     pub(super) task_id: String,
 }
 
-/// Does what was asked for.
-pub(super) async fn run(args: TaskArgs) -> crate::cli::Result {
+/// Runs the subcommand.
+pub(super) async fn run(args: TaskArgs) -> cli::Result {
     let client = Client::connect(&args.connection)?;
     match args.command {
         TaskCommand::Create(args) => create(&client, args).await,
         TaskCommand::List(args) => list(&client, args).await,
-        TaskCommand::Show(args) => show(&client, args.task_id.as_str(), args.shown).await,
+        TaskCommand::Show(args) => show(&client, args.task_id.as_str(), args.printer).await,
         TaskCommand::Download { task_id, to } => download(&client, &task_id, &to).await,
-        TaskCommand::Watch(which) => {
-            let ids: Vec<String> = which.task_ids.iter().map(ToString::to_string).collect();
-            follow_all(&client, &ids, which.shown).await
+        TaskCommand::Watch(tasks) => {
+            let ids: Vec<String> = tasks.task_ids.iter().map(ToString::to_string).collect();
+            follow_all(&client, &ids, tasks.printer).await
         }
-        TaskCommand::Cancel(which) => {
-            each(&which, "cancelled", async |query| {
+        TaskCommand::Cancel(tasks) => {
+            for_each(&tasks, "cancelled", async |query| {
                 client.post::<Value>("cancel_task", query).await.map(drop)
             })
             .await
         }
-        TaskCommand::Retry(which) => {
-            each(&which, "runs again:", async |query| {
+        TaskCommand::Retry(tasks) => {
+            for_each(&tasks, "runs again:", async |query| {
                 client.post::<Value>("retry_task", query).await.map(drop)
             })
             .await
         }
-        TaskCommand::Delete(which) => {
-            each(&which, "deleted", async |query| client.delete("del_task", query).await).await
+        TaskCommand::Delete(tasks) => {
+            for_each(&tasks, "deleted", async |query| client.delete("del_task", query).await).await
         }
     }
 }
 
-async fn show(client: &Client, task_id: &str, shown: Shown) -> crate::cli::Result {
+async fn show(client: &Client, task_id: &str, printer: Printer) -> cli::Result {
     let task: Value = client.get("query_task", &[("task_id", task_id)]).await?;
-    shown.print(&task, fields)
+    printer.print(&task, format_fields)
 }
 
-/// Does the same with each of them; stops at the first that is refused.
-async fn each(
-    which: &Which,
+/// Makes a call for each task, with its id as the query; stops at the first that is refused.
+async fn for_each(
+    tasks: &TaskIds,
     done: &str,
     call: impl AsyncFn(&[(&str, &str)]) -> Result<(), ClientError>,
-) -> crate::cli::Result {
-    for task_id in &which.task_ids {
+) -> cli::Result {
+    for task_id in &tasks.task_ids {
         call(&[("task_id", task_id.as_str())]).await?;
-        which.shown.done(done, "task_id", task_id.as_str())?;
+        tasks.printer.print_done(done, "task_id", task_id.as_str())?;
     }
     Ok(())
 }
 
-/// What `sign_output` answers.
+/// The answer to `sign_output`.
 #[derive(Deserialize)]
-struct Signed {
-    objects: Vec<SignedObject>,
+struct SignOutputAnswer {
+    objects: Vec<DownloadableObject>,
 }
 
 #[derive(Deserialize)]
-struct SignedObject {
+struct DownloadableObject {
+    /// Below the folder of the main object.
     path: PathBuf,
     url: Url,
 }
 
-/// Prints the file that the main object became; the others lie beside it.
-async fn download(client: &Client, task_id: &TaskId, to: &Path) -> crate::cli::Result {
+/// Downloads every object of an output, and prints each file when it is written.
+async fn download(client: &Client, task_id: &TaskId, to: &Path) -> cli::Result {
     let query = [("task_id", task_id.as_str()), ("all", "true")];
-    let signed: Signed = client.get("sign_output", &query).await?;
-    // the main object, which is first, comes last: it refers to the others
-    for SignedObject { path, url } in signed.objects.into_iter().rev() {
+    let signed: SignOutputAnswer = client.get("sign_output", &query).await?;
+    // the server names the main object first, and it is downloaded last: it refers to the others
+    for DownloadableObject { path, url } in signed.objects.into_iter().rev() {
+        // a path from the server must not lead out of the folder
         if !path.components().all(|part| matches!(part, Component::Normal(_))) {
             return Err(format!("the server names `{}`, which leads elsewhere", path.display()).into());
         }
         let file = to.join(path);
         client.download(url, &file).await?;
-        line(&file.display().to_string())?;
+        print_line(&file.display().to_string())?;
     }
     Ok(())
 }
 
-async fn create(client: &Client, args: CreateArgs) -> crate::cli::Result {
+async fn create(client: &Client, args: CreateArgs) -> cli::Result {
     let mut ids = Vec::new();
-    for mut task in args.inputs.tasks()? {
-        upload::send_input(client, &mut task).await?;
-        let created: Result<Created, _> = client.send("create_task", &task).await;
-        let Created { task_id } = created.map_err(|error| match ids.len() {
+    for mut task in args.inputs.task_bodies()? {
+        upload::upload_input(client, &mut task).await?;
+        let created: Result<CreateTaskAnswer, _> = client.post_json("create_task", &task).await;
+        let CreateTaskAnswer { task_id } = created.map_err(|error| match ids.len() {
             0 => error.to_string(),
             before => format!("{}: {error}; {before} tasks were created before", task["input"]),
         })?;
         if !args.wait {
-            args.shown.print(&json!({"task_id": task_id}), |_| task_id.clone())?;
+            args.printer.print(&json!({"task_id": task_id}), |_| task_id.clone())?;
         }
         ids.push(task_id);
     }
-    if args.wait { follow_all(client, &ids, args.shown).await } else { Ok(()) }
+    if args.wait { follow_all(client, &ids, args.printer).await } else { Ok(()) }
 }
 
 /// Shows the progress of tasks until all of them have ended; prints the outputs of those that
 /// succeeded, or all that is known of each.
-pub(super) async fn follow_all(client: &Client, ids: &[String], shown: Shown) -> crate::cli::Result {
+pub(super) async fn follow_all(client: &Client, ids: &[String], printer: Printer) -> cli::Result {
     let board = Board::new(|text| eprintln!("{text}"));
     let follow_one = async |id: &String| {
         if ids.len() == 1 {
             eprintln!("task {id}");
         }
-        // the end of an id is what tells tasks of one moment apart
+        // an id begins with its time: only its end differs between tasks that were created together
         let label = &id[id.len().saturating_sub(8)..];
         follow(client, id, &mut board.meter(label)).await
     };
     let mut failures = Vec::new();
     for ended in join_all(ids.iter().map(follow_one)).await {
-        if let (Ok(Seen { task_id, .. }), Shape::Json) = (&ended, shown.shape) {
-            show(client, task_id, shown).await?;
+        if let (Ok(WatchedTask { task_id, .. }), PrintFormat::Json) = (&ended, printer.format) {
+            show(client, task_id, printer).await?;
         }
-        match ended.and_then(Seen::succeeded) {
-            Ok(Seen { output, .. }) if shown.shape == Shape::Table => line(&output)?,
+        match ended.and_then(WatchedTask::into_success) {
+            Ok(WatchedTask { output, .. }) if printer.format == PrintFormat::Table => print_line(&output)?,
             Ok(_) => {}
             Err(failure) => failures.push(failure.to_string()),
         }
@@ -240,7 +245,7 @@ pub(super) async fn follow_all(client: &Client, ids: &[String], shown: Shown) ->
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\nerror: ").into()) }
 }
 
-/// How lists of tasks are shown.
+/// The columns of lists of tasks.
 pub(super) const TASK_COLUMNS: &[(&str, &str)] = &[
     ("TASK", "task_id"),
     ("STATUS", "status"),
@@ -251,7 +256,7 @@ pub(super) const TASK_COLUMNS: &[(&str, &str)] = &[
     ("MESSAGE", "message"),
 ];
 
-async fn list(client: &Client, args: ListArgs) -> crate::cli::Result {
+async fn list(client: &Client, args: ListArgs) -> cli::Result {
     let (count, skip) = (args.count.to_string(), args.skip.to_string());
     let start = args.since.map(|since| (SystemClock.now() - since).as_secs().to_string());
     let mut query = vec![("count", count.as_str()), ("start_num", skip.as_str())];
@@ -262,9 +267,9 @@ async fn list(client: &Client, args: ListArgs) -> crate::cli::Result {
     query.extend(args.storage.as_ref().map(|id| ("storage_id", id.as_str())));
     query.extend(args.template.as_ref().map(|name| ("template_name", name.as_str())));
     let tasks: Value = client.get("list_task", &query).await?;
-    args.shown.print(&tasks, |tasks| {
-        let shown = tasks["num"].as_u64().unwrap_or(0);
-        let total = tasks["total"].as_u64().unwrap_or(shown);
-        format!("{}{shown} of {total}", Table::of(&tasks["list"], TASK_COLUMNS))
+    args.printer.print(&tasks, |tasks| {
+        let count = tasks["num"].as_u64().unwrap_or(0);
+        let total = tasks["total"].as_u64().unwrap_or(count);
+        format!("{}{count} of {total}", Table::from_list(&tasks["list"], TASK_COLUMNS))
     })
 }

@@ -1,8 +1,7 @@
 //! `borealis template`: how to transcode.
 
 use std::{
-    fs,
-    io::{self, Read as _},
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -11,8 +10,9 @@ use model::TemplateName;
 use serde_json::Value;
 
 use crate::cli::{
+    self,
     client::{Client, Connection},
-    print::{Shown, Table, fields, line},
+    print::{Printer, Table, format_fields, print_line},
 };
 
 /// The arguments of `borealis template`.
@@ -29,14 +29,14 @@ enum TemplateCommand {
     /// List templates, the predefined ones too
     List {
         #[command(flatten)]
-        shown: Shown,
+        printer: Printer,
     },
     /// Show a template
     Show {
         /// The template's name
         name: TemplateName,
         #[command(flatten)]
-        shown: Shown,
+        printer: Printer,
     },
     /// Write a template to a file, as `add` and `update` take it
     Export {
@@ -52,7 +52,7 @@ enum TemplateCommand {
         #[arg(required = true)]
         files: Vec<PathBuf>,
         #[command(flatten)]
-        shown: Shown,
+        printer: Printer,
     },
     /// Replace templates as a whole from files, JSON or YAML
     Update {
@@ -60,24 +60,24 @@ enum TemplateCommand {
         #[arg(required = true)]
         files: Vec<PathBuf>,
         #[command(flatten)]
-        shown: Shown,
+        printer: Printer,
     },
     /// Delete a template; tasks that were made with it keep their copy
     Delete {
         /// The template's name
         name: TemplateName,
         #[command(flatten)]
-        shown: Shown,
+        printer: Printer,
     },
 }
 
-/// Does what was asked for.
-pub(super) async fn run(args: TemplateArgs) -> crate::cli::Result {
+/// Runs the subcommand.
+pub(super) async fn run(args: TemplateArgs) -> cli::Result {
     let client = Client::connect(&args.connection)?;
     match args.command {
-        TemplateCommand::List { shown } => {
+        TemplateCommand::List { printer } => {
             let templates: Value = client.get("list_template", &[]).await?;
-            shown.print(&templates, |templates| {
+            printer.print(&templates, |templates| {
                 let columns = [
                     ("TEMPLATE", "template_name"),
                     ("FORMAT", "format"),
@@ -85,53 +85,49 @@ pub(super) async fn run(args: TemplateArgs) -> crate::cli::Result {
                     ("BUILT IN", "built_in"),
                     ("DESCRIPTION", "description"),
                 ];
-                Table::of(&templates["list"], &columns).to_string()
+                Table::from_list(&templates["list"], &columns).to_string()
             })
         }
-        TemplateCommand::Show { name, shown } => {
+        TemplateCommand::Show { name, printer } => {
             let template: Value = client.get("query_template", &[("template_name", name.as_str())]).await?;
-            shown.print(&template, fields)
+            printer.print(&template, format_fields)
         }
         TemplateCommand::Export { name, to } => {
             let template: Value = client.get("query_template", &[("template_name", name.as_str())]).await?;
             export(template, &to)
         }
-        TemplateCommand::Add { files, shown } => {
+        TemplateCommand::Add { files, printer } => {
             for file in files {
-                let template = read(&file)?;
-                client.send::<Value>("add_template", &template).await?;
-                shown.done("added", "template_name", name_in(&template))?;
+                let template = read_template(&file)?;
+                client.post_json::<Value>("add_template", &template).await?;
+                printer.print_done("added", "template_name", name_of(&template))?;
             }
             Ok(())
         }
-        TemplateCommand::Update { files, shown } => {
+        TemplateCommand::Update { files, printer } => {
             for file in files {
-                let template = read(&file)?;
-                client.replace("update_template", &template).await?;
-                shown.done("replaced", "template_name", name_in(&template))?;
+                let template = read_template(&file)?;
+                client.put_json("update_template", &template).await?;
+                printer.print_done("replaced", "template_name", name_of(&template))?;
             }
             Ok(())
         }
-        TemplateCommand::Delete { name, shown } => {
+        TemplateCommand::Delete { name, printer } => {
             client.delete("del_template", &[("template_name", name.as_str())]).await?;
-            shown.done("deleted", "template_name", name.as_str())
+            printer.print_done("deleted", "template_name", name.as_str())
         }
     }
 }
 
-fn name_in(template: &Value) -> &str {
+fn name_of(template: &Value) -> &str {
     template["template_name"].as_str().unwrap_or_default()
 }
 
-fn read(file: &Path) -> crate::cli::Result<Value> {
-    let text = if file == Path::new("-") {
-        let mut text = String::new();
-        io::stdin().read_to_string(&mut text).map(|_| text)
-    } else {
-        fs::read_to_string(file)
-    };
+fn read_template(file: &Path) -> cli::Result<Value> {
+    let text =
+        if file == Path::new("-") { io::read_to_string(io::stdin()) } else { fs::read_to_string(file) };
     let text = text.map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
-    // JSON says better where it is wrong; whatever else is there is YAML
+    // JSON is YAML, too, but the JSON parser says better where a text is wrong
     let template = if is_json(file) || text.trim_start().starts_with('{') {
         serde_json::from_str(&text).map_err(|error| format!("{} is not JSON: {error}", file.display()))?
     } else {
@@ -144,16 +140,16 @@ fn is_json(file: &Path) -> bool {
     file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"))
 }
 
-/// Writes what was set, without what only answers have.
-fn export(mut template: Value, to: &Path) -> crate::cli::Result {
+/// Writes the fields that `add_template` takes, without those that only answers have.
+fn export(mut template: Value, to: &Path) -> cli::Result {
     if let Some(fields) = template.as_object_mut() {
-        for answered in ["created_at", "built_in", "warnings"] {
-            fields.shift_remove(answered);
+        for field in ["created_at", "built_in", "warnings"] {
+            fields.shift_remove(field);
         }
     }
     let text = if is_json(to) { format!("{template:#}\n") } else { serde_saphyr::to_string(&template)? };
     if to == Path::new("-") {
-        return line(&text);
+        return print_line(&text);
     }
     fs::write(to, text).map_err(|error| format!("{} cannot be written: {error}", to.display()).into())
 }

@@ -1,4 +1,4 @@
-//! The demo's folder: a server's data directory with a log and the sample beside it.
+//! The demo's folder: the server's data directory, its log, and the sample.
 
 use std::{
     fs::{self, DirBuilder, File},
@@ -7,16 +7,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// How much of the log is shown when something went wrong.
-const LAST_LINES: usize = 20;
+use crate::cli;
 
-/// A folder of this run alone, below the system's own for temporary things.
-pub(super) struct Folder {
+/// Lines of the log that are shown when something went wrong.
+const LOG_TAIL_LINES: usize = 20;
+
+/// The folder of this run, below the system's folder for temporary files.
+pub(super) struct DemoFolder {
     path: PathBuf,
 }
 
-impl Folder {
-    /// Makes it, for this user alone.
+impl DemoFolder {
+    /// Makes the folder, which only this user can read.
     pub(super) fn create() -> io::Result<Self> {
         let path = std::env::temp_dir().join(format!("borealis-demo-{:08x}", rand::random::<u32>()));
         DirBuilder::new().mode(0o700).create(&path)?;
@@ -43,7 +45,7 @@ impl Folder {
     }
 
     /// The file of an object, given its URI.
-    pub(super) fn stored(&self, uri: &str) -> crate::cli::Result<PathBuf> {
+    pub(super) fn object_file(&self, uri: &str) -> cli::Result<PathBuf> {
         let path = uri.strip_prefix("file://").map(|key| self.storage().join(key));
         path.filter(|path| path.is_file()).ok_or_else(|| format!("the output {uri} is not there").into())
     }
@@ -69,11 +71,11 @@ impl Folder {
         fs::remove_dir_all(&self.path)
     }
 
-    /// The end of the server's log, and where everything is.
-    pub(super) fn last_words(&self) -> String {
+    /// The end of the server's log, and where all of it is.
+    pub(super) fn log_tail(&self) -> String {
         let log = fs::read_to_string(self.log()).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
-        let last = lines[lines.len().saturating_sub(LAST_LINES)..].join("\n");
+        let last = lines[lines.len().saturating_sub(LOG_TAIL_LINES)..].join("\n");
         format!("the end of the server's log, all of which is in {}:\n{last}", self.path.display())
     }
 }
@@ -84,7 +86,7 @@ mod tests {
 
     #[test]
     fn only_the_outputs_stay() {
-        let folder = Folder::create().expect("a folder");
+        let folder = DemoFolder::create().expect("a folder");
         let output = folder.storage().join("demo/mp4/video.mp4");
         fs::create_dir_all(output.parent().expect("a parent")).expect("made");
         fs::create_dir(folder.path().join("work")).expect("made");
@@ -92,9 +94,9 @@ mod tests {
             fs::write(file, "x").expect("written");
         }
         folder.keep_outputs().expect("removed");
-        assert_eq!(folder.stored("file://demo/mp4/video.mp4").expect("there"), output);
+        assert_eq!(folder.object_file("file://demo/mp4/video.mp4").expect("there"), output);
         assert_eq!(fs::read_dir(folder.path()).expect("there").count(), 1);
-        assert!(folder.stored("file://demo/other.mp4").is_err());
+        assert!(folder.object_file("file://demo/other.mp4").is_err());
         folder.remove_all().expect("removed");
         assert!(!folder.path().exists());
     }

@@ -1,4 +1,4 @@
-//! The demo's input: a sample that FFmpeg makes, and a file server on loopback that hands it out.
+//! The demo's input: a sample that FFmpeg makes, and a file server for it on the loopback address.
 
 use std::{
     fs::File,
@@ -21,8 +21,10 @@ use tokio::{io::AsyncReadExt as _, net::TcpListener, process::Command};
 use tokio_util::{io::ReaderStream, task::AbortOnDropHandle};
 use url::Url;
 
-/// Makes ten seconds of a moving test picture with a tone.
-pub(super) async fn make_sample(tools: &media::Tools, folder: &Path) -> crate::cli::Result<PathBuf> {
+use crate::cli;
+
+/// Makes ten seconds of a moving test pattern with a tone.
+pub(super) async fn make_sample(tools: &media::Tools, folder: &Path) -> cli::Result<PathBuf> {
     let file = folder.join("sample.mp4");
     let made = Command::new(&tools.ffmpeg)
         .args(["-nostdin", "-y", "-loglevel", "error"])
@@ -42,7 +44,7 @@ pub(super) async fn make_sample(tools: &media::Tools, folder: &Path) -> crate::c
     }
 }
 
-/// Hands out one file over HTTP, ranges too. It stops when it is dropped.
+/// Serves one file over HTTP, ranges too. It stops when it is dropped.
 pub(super) struct InputServer {
     /// Where the file is.
     pub(super) url: Url,
@@ -50,8 +52,8 @@ pub(super) struct InputServer {
 }
 
 impl InputServer {
-    /// Begins to hand out the file, under its own name.
-    pub(super) async fn start(file: PathBuf) -> crate::cli::Result<Self> {
+    /// Begins to serve the file, under its own name.
+    pub(super) async fn start(file: PathBuf) -> cli::Result<Self> {
         let readable = File::open(&file).and_then(|file| file.metadata());
         match readable {
             Ok(metadata) if metadata.is_file() => {}
@@ -61,45 +63,49 @@ impl InputServer {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let mut url: Url = format!("http://{}", listener.local_addr()?).parse()?;
         url.set_path(&file.file_name().unwrap_or_default().to_string_lossy());
-        let router = Router::new().fallback(hand_out).with_state(Arc::new(file));
+        let router = Router::new().fallback(serve_file).with_state(Arc::new(file));
         let server = tokio::spawn(async move {
-            // it ends only with its task
+            // it ends only when its task is aborted
             let _ = axum::serve(listener, router).await;
         });
         Ok(Self { url, _server: AbortOnDropHandle::new(server) })
     }
 }
 
-async fn hand_out(State(file): State<Arc<PathBuf>>, headers: HeaderMap) -> Response {
+async fn serve_file(State(file): State<Arc<PathBuf>>, headers: HeaderMap) -> Response {
     let range = headers.get(header::RANGE).and_then(|range| range.to_str().ok());
-    match answer(&file, range) {
+    match file_response(&file, range) {
         Ok(response) => response,
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
 }
 
-fn answer(path: &Path, range: Option<&str>) -> std::io::Result<Response> {
+fn file_response(path: &Path, range: Option<&str>) -> std::io::Result<Response> {
     let mut file = File::open(path)?;
     let size = file.metadata()?.len();
-    let accepts = (header::ACCEPT_RANGES, "bytes".to_owned());
+    let accept_ranges = (header::ACCEPT_RANGES, "bytes".to_owned());
     match range.map(|range| parse_range(range, size)) {
-        None => Ok(([accepts, length(size)], stream(file, size)).into_response()),
+        None => Ok(([accept_ranges, content_length(size)], stream(file, size)).into_response()),
         Some(Some(range)) => {
             let (first, last) = range.into_inner();
             file.seek(SeekFrom::Start(first))?;
-            let content = (header::CONTENT_RANGE, format!("bytes {first}-{last}/{size}"));
+            let content_range = (header::CONTENT_RANGE, format!("bytes {first}-{last}/{size}"));
             let count = last - first + 1;
-            Ok((StatusCode::PARTIAL_CONTENT, [accepts, length(count), content], stream(file, count))
+            Ok((
+                StatusCode::PARTIAL_CONTENT,
+                [accept_ranges, content_length(count), content_range],
+                stream(file, count),
+            )
                 .into_response())
         }
         Some(None) => {
-            let content = (header::CONTENT_RANGE, format!("bytes */{size}"));
-            Ok((StatusCode::RANGE_NOT_SATISFIABLE, [content]).into_response())
+            let content_range = (header::CONTENT_RANGE, format!("bytes */{size}"));
+            Ok((StatusCode::RANGE_NOT_SATISFIABLE, [content_range]).into_response())
         }
     }
 }
 
-fn length(bytes: u64) -> (header::HeaderName, String) {
+fn content_length(bytes: u64) -> (header::HeaderName, String) {
     (header::CONTENT_LENGTH, bytes.to_string())
 }
 
@@ -141,7 +147,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("a b.bin");
         std::fs::write(&file, "0123456789").expect("written");
-        let response = answer(&file, Some("bytes=3-5")).expect("readable");
+        let response = file_response(&file, Some("bytes=3-5")).expect("readable");
         assert_eq!(response.status(), StatusCode::PARTIAL_CONTENT);
         assert_eq!(response.headers()[header::CONTENT_RANGE], "bytes 3-5/10");
         let body = axum::body::to_bytes(response.into_body(), 100).await.expect("a body");

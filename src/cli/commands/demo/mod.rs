@@ -1,9 +1,9 @@
 //! `borealis demo`: the whole way once, as a customer sees it. A video goes in over the API, comes
 //! out as MP4, HLS, DASH and FLV, and signed callbacks arrive.
 //!
-//! Everything runs on loopback and in one folder of its own: a server as a child process, a file
-//! server for the input and a receiver for the callbacks in this one. The outputs stay; the rest is
-//! removed when all went well, and kept to be looked at when it did not.
+//! Everything runs on the loopback address and in one folder: a server as a child process, and in this
+//! process a file server for the input and a receiver of callbacks. The outputs stay; everything else is
+//! removed when all went well, and kept for inspection when it did not.
 
 mod folder;
 mod input;
@@ -18,23 +18,26 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use self::{folder::Folder, input::InputServer, server::Server};
+use self::{folder::DemoFolder, input::InputServer, server::Server};
 use super::{
-    listen::{ListenOptions, Listener, Received, Signature},
-    task::Created,
+    listen::{ListenOptions, Listener, Received, SignatureCheck},
+    task::CreateTaskAnswer,
 };
-use crate::cli::{
-    client::Client,
-    follow::{Seen, follow},
-    print::line,
-    progress::Board,
+use crate::{
+    cli::{
+        self,
+        client::Client,
+        follow::{WatchedTask, follow},
+        print::print_line,
+        progress::Board,
+    },
+    config::{Flags, Settings},
 };
-use crate::config::{Flags, Settings};
 
-/// How long a callback may take after its task ended: three attempts, and some patience.
-const CALLBACK_WITHIN: Duration = Duration::from_secs(30);
+/// How long a callback may take after its task has ended: three attempts, and some time more.
+const CALLBACK_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What is made, with the predefined template of each format.
+/// What is made: a predefined template of each format, and the output's path.
 const OUTPUTS: [(&str, &str); 4] = [
     ("mp4-720p", "mp4/video.mp4"),
     ("hls-h264", "hls/master.m3u8"),
@@ -52,37 +55,42 @@ pub(crate) struct DemoArgs {
     keep: bool,
 }
 
-/// Shows it, and leaves the outputs.
-pub(super) async fn run(args: DemoArgs) -> crate::cli::Result {
+/// Runs the subcommand.
+pub(super) async fn run(args: DemoArgs) -> cli::Result {
     let settings = Settings::load(&Flags::default())?;
     let tools = media::Tools::find(settings.media.tools.as_deref())?;
-    let folder = Folder::create()?;
+    let folder = DemoFolder::create()?;
     let (mut server, client) = Server::spawn(&folder, &tools)?;
-    let shown = tokio::select! {
-        shown = show(&args, &tools, &folder, &client) => shown,
-        ended = server.ended() => ended,
-        stopped = crate::cli::asked_to_stop() => {
+    let outcome = tokio::select! {
+        outcome = run_demo(&args, &tools, &folder, &client) => outcome,
+        ended = server.unexpected_end() => ended,
+        stopped = cli::stop_signal() => {
             stopped?;
             server.kill().await?;
             folder.remove_all()?;
             return Err("interrupted; everything was removed".into());
         }
     };
-    let shown = match shown {
+    let outcome = match outcome {
         Ok(()) => server.stop().await,
         failed => server.kill().await.and(failed),
     };
-    if let Err(error) = shown {
-        return Err(format!("{error}\n{}", folder.last_words()).into());
+    if let Err(error) = outcome {
+        return Err(format!("{error}\n{}", folder.log_tail()).into());
     }
     if args.keep {
-        return line(&format!("\nEverything is in {0}; rm -r {0} removes it", folder.path().display()));
+        return print_line(&format!("\nEverything is in {0}; rm -r {0} removes it", folder.path().display()));
     }
     folder.keep_outputs()?;
-    line(&format!("\nThe outputs stay until you remove them: rm -r {}", folder.path().display()))
+    print_line(&format!("\nThe outputs stay until you remove them: rm -r {}", folder.path().display()))
 }
 
-async fn show(args: &DemoArgs, tools: &media::Tools, folder: &Folder, client: &Client) -> crate::cli::Result {
+async fn run_demo(
+    args: &DemoArgs,
+    tools: &media::Tools,
+    folder: &DemoFolder,
+    client: &Client,
+) -> cli::Result {
     let file = match &args.file {
         Some(file) => file.clone(),
         None => input::make_sample(tools, folder.path()).await?,
@@ -91,39 +99,42 @@ async fn show(args: &DemoArgs, tools: &media::Tools, folder: &Folder, client: &C
     let secret = sign::generate_secret();
     let mut listener =
         Listener::start(ListenOptions { secret: Some(secret.clone()), ..ListenOptions::default() }).await?;
-    server::ready(client).await?;
-    line(&format!("server    {}", client.server()))?;
+    server::wait_until_ready(client).await?;
+    print_line(&format!("server    {}", client.server()))?;
 
     let storage = json!({
         "type": "file", "bucket": "demo", "notify": listener.url(), "notify_secret": secret.expose(),
     });
-    let Added { storage_id } = client.send("add_storage", &storage).await?;
-    line(&format!("storage   {storage_id}, which tells {}", listener.url()))?;
-    line(&format!("input     {}", input.url))?;
+    let AddStorageAnswer { storage_id } = client.post_json("add_storage", &storage).await?;
+    print_line(&format!("storage   {storage_id}, which tells {}", listener.url()))?;
+    print_line(&format!("input     {}", input.url))?;
 
     let ended = transcode(client, &storage_id, &input).await?;
-    let told = callbacks(&mut listener, &ended).await?;
+    let callbacks = receive_callbacks(&mut listener, &ended).await?;
     for task in ended {
-        let received = &told[&task.task_id];
-        let path = folder.stored(&task.output)?;
-        line(&format!("\noutput: {}", path.display()))?;
-        line(&format!("callback: {}, attempt {}, {}", received.id, received.attempt, received.signature))?;
-        line(&received.json().to_string())?;
+        let callback = &callbacks[&task.task_id];
+        let path = folder.object_file(&task.output)?;
+        print_line(&format!("\noutput: {}", path.display()))?;
+        print_line(&format!(
+            "callback: {}, attempt {}, {}",
+            callback.id, callback.attempt, callback.signature
+        ))?;
+        print_line(&callback.json().to_string())?;
     }
     Ok(())
 }
 
-/// What `add_storage` answers.
+/// The answer to `add_storage`.
 #[derive(Deserialize)]
-struct Added {
+struct AddStorageAnswer {
     storage_id: String,
 }
 
-/// Makes every output, all at once; each must succeed.
-async fn transcode(client: &Client, storage_id: &str, input: &InputServer) -> crate::cli::Result<Vec<Seen>> {
+/// Makes every output, all at the same time; each must succeed.
+async fn transcode(client: &Client, storage_id: &str, input: &InputServer) -> cli::Result<Vec<WatchedTask>> {
     let board = Board::new(|text| {
-        // a reader that went away shows at the next line of importance
-        let _ = line(text);
+        // a standard output that nobody reads any more fails at the next line that matters
+        let _ = print_line(text);
     });
     let mut watched = Vec::new();
     for (template, output) in OUTPUTS {
@@ -131,33 +142,33 @@ async fn transcode(client: &Client, storage_id: &str, input: &InputServer) -> cr
             "template_name": template, "storage_id": storage_id, "input": input.url, "output": output,
             "custom_info": template,
         });
-        let Created { task_id } = client.send("create_task", &body).await?;
+        let CreateTaskAnswer { task_id } = client.post_json("create_task", &body).await?;
         let mut meter = board.meter(template);
-        watched.push(async move { follow(client, &task_id, &mut meter).await?.succeeded() });
+        watched.push(async move { follow(client, &task_id, &mut meter).await?.into_success() });
     }
     try_join_all(watched).await
 }
 
 /// Waits for the callback of every task; each must be signed and say that its task succeeded.
-async fn callbacks(
+async fn receive_callbacks(
     listener: &mut Listener,
-    tasks: &[Seen],
-) -> crate::cli::Result<BTreeMap<String, Received>> {
-    let mut told = BTreeMap::new();
-    while let Some(missing) = tasks.iter().find(|task| !told.contains_key(&task.task_id)) {
-        let received = timeout(CALLBACK_WITHIN, listener.next())
+    tasks: &[WatchedTask],
+) -> cli::Result<BTreeMap<String, Received>> {
+    let mut callbacks = BTreeMap::new();
+    while let Some(missing) = tasks.iter().find(|task| !callbacks.contains_key(&task.task_id)) {
+        let received = timeout(CALLBACK_TIMEOUT, listener.next())
             .await
             .ok()
             .flatten()
             .ok_or_else(|| format!("the callback of task {} did not arrive", missing.task_id))?;
-        told.insert(succeeded_task(&received)?, received);
+        callbacks.insert(succeeded_task(&received)?, received);
     }
-    Ok(told)
+    Ok(callbacks)
 }
 
-/// The id of the task that a callback tells about.
-fn succeeded_task(received: &Received) -> crate::cli::Result<String> {
-    if received.signature != Signature::Verified {
+/// The id of the task that a verified callback reports as succeeded.
+fn succeeded_task(received: &Received) -> cli::Result<String> {
+    if received.signature != SignatureCheck::Verified {
         return Err(format!("callback {}: {}", received.id, received.signature).into());
     }
     let body: Value = received.json();

@@ -1,4 +1,4 @@
-//! The demo's server: this same program as a child, as users run it, with settings of its own.
+//! The demo's server: this program as a child process, as users run it, with settings of its own.
 
 use std::{
     env,
@@ -14,10 +14,14 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{Client, folder::Folder};
+use super::folder::DemoFolder;
+use crate::cli::{self, client::Client};
 
 /// How long the server may take to start, and to stop.
-const PATIENCE: Duration = Duration::from_secs(60);
+const SERVER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// From one look whether the server is ready to the next.
+const READY_POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A server process. It is killed when this is dropped.
 pub(super) struct Server {
@@ -25,8 +29,8 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Starts it on a free port; with it comes a client of its first administrator.
-    pub(super) fn spawn(folder: &Folder, tools: &media::Tools) -> crate::cli::Result<(Self, Client)> {
+    /// Starts the server on a free port; gives a client with its first administrator's key, too.
+    pub(super) fn spawn(folder: &DemoFolder, tools: &media::Tools) -> cli::Result<(Self, Client)> {
         let port = free_port()?;
         let secret_key = Secret::new(format!("{:032x}", rand::random::<u128>()));
         let log = folder.create_log()?;
@@ -34,12 +38,12 @@ impl Server {
         command
             .args(["serve", "--listen", &format!("127.0.0.1:{port}"), "--data-dir"])
             .arg(folder.path())
-            // neither the settings of this shell nor the `borealis.toml` of this folder are meant for it
+            // the `borealis.toml` of the current folder is not meant for it, nor the variables removed below
             .current_dir(folder.path())
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
-            // Ctrl-C is for the demo, which then ends its server
+            // a process group of its own: Ctrl-C reaches only the demo, which then ends its server
             .process_group(0)
             .kill_on_drop(true);
         for (name, _) in env::vars_os() {
@@ -58,43 +62,43 @@ impl Server {
         Ok((Self { child: command.spawn()? }, client))
     }
 
-    /// Waits until it ended by itself; gives why that is wrong.
-    pub(super) async fn ended(&mut self) -> crate::cli::Result {
+    /// Waits until the server has ended by itself, which is an error.
+    pub(super) async fn unexpected_end(&mut self) -> cli::Result {
         let status = self.child.wait().await?;
         Err(format!("the server ended too early: {status}").into())
     }
 
-    /// Ends it at once, unless it ended already.
-    pub(super) async fn kill(mut self) -> crate::cli::Result {
+    /// Kills the server, unless it has ended already.
+    pub(super) async fn kill(mut self) -> cli::Result {
         if self.child.id().is_some() {
             self.child.kill().await?;
         }
         Ok(())
     }
 
-    /// Asks it to stop, and waits until it did.
-    pub(super) async fn stop(mut self) -> crate::cli::Result {
+    /// Asks the server to stop (SIGTERM), and waits until it has.
+    pub(super) async fn stop(mut self) -> cli::Result {
         if let Some(pid) = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw) {
             kill_process(pid, Signal::TERM)?;
         }
-        match timeout(PATIENCE, self.child.wait()).await {
+        match timeout(SERVER_TIMEOUT, self.child.wait()).await {
             Ok(status) if status.as_ref().is_ok_and(std::process::ExitStatus::success) => Ok(()),
             Ok(status) => Err(format!("the server did not stop well: {}", status?).into()),
-            Err(_) => Err(format!("the server did not stop within {} s", PATIENCE.as_secs()).into()),
+            Err(_) => Err(format!("the server did not stop within {} s", SERVER_TIMEOUT.as_secs()).into()),
         }
     }
 }
 
 /// Waits until the server of this client is ready.
-pub(super) async fn ready(client: &Client) -> crate::cli::Result {
+pub(super) async fn wait_until_ready(client: &Client) -> cli::Result {
     let ready = async {
         while !client.is_ready().await {
-            sleep(Duration::from_millis(50)).await;
+            sleep(READY_POLL_INTERVAL).await;
         }
     };
-    timeout(PATIENCE, ready)
+    timeout(SERVER_TIMEOUT, ready)
         .await
-        .map_err(|_| format!("the server was not ready after {} s", PATIENCE.as_secs()).into())
+        .map_err(|_| format!("the server was not ready after {} s", SERVER_TIMEOUT.as_secs()).into())
 }
 
 fn free_port() -> std::io::Result<u16> {

@@ -1,5 +1,5 @@
-//! `borealis listen`: a receiver of callbacks on this machine. It verifies and prints what comes,
-//! passes it on if asked, and can be told to fail, so that people can test their own handling.
+//! `borealis listen`: a receiver of callbacks on this machine. It verifies and prints what comes in,
+//! forwards it if asked, and can be told to fail, so that people can test their own receivers.
 
 mod receiver;
 
@@ -10,10 +10,12 @@ use callback::sign;
 use model::{Secret, SystemClock};
 use url::Url;
 
-use crate::cli::print::line;
-use crate::config::parse_duration;
+use crate::{
+    cli::{self, print::print_line},
+    config::parse_duration,
+};
 
-pub(super) use receiver::{Failing, ListenOptions, Listener, Received, Signature};
+pub(super) use receiver::{Failing, ListenOptions, Listener, Received, SignatureCheck};
 
 /// The arguments of `borealis listen`.
 #[derive(clap::Args)]
@@ -68,7 +70,7 @@ impl ListenArgs {
 }
 
 /// Receives and prints callbacks until it is stopped.
-pub(super) async fn run(args: ListenArgs) -> crate::cli::Result {
+pub(super) async fn run(args: ListenArgs) -> cli::Result {
     let mut listener = Listener::start(args.options()).await?;
     eprintln!("listening on {}; give it to a storage as `notify`", listener.url());
     eprintln!(
@@ -77,15 +79,15 @@ pub(super) async fn run(args: ListenArgs) -> crate::cli::Result {
     if args.secret.is_none() {
         eprintln!("signatures are not verified: give the storage's notify_secret as BOREALIS_NOTIFY_SECRET");
     }
-    let stop = crate::cli::asked_to_stop();
+    let stop = cli::stop_signal();
     tokio::pin!(stop);
     loop {
         tokio::select! {
             received = listener.next() => {
                 let Some(received) = received else { return Ok(()) };
-                line(&received.to_string())?;
+                print_line(&received.to_string())?;
                 if args.body {
-                    line(&received.pretty_body())?;
+                    print_line(&received.pretty_body())?;
                 }
             }
             stopped = &mut stop => return Ok(stopped?),

@@ -1,4 +1,4 @@
-//! The receiver itself; the demo and the tests use it too.
+//! The receiver of callbacks itself; the demo uses it, too.
 
 use std::{
     collections::BTreeMap,
@@ -26,7 +26,7 @@ use url::Url;
 use crate::cli::client::http_client;
 
 /// More than any callback: a batch of 1,000 tasks has about 2 MiB.
-const MAX_BODY: usize = 64 << 20;
+const MAX_BODY_BYTES: usize = 64 << 20;
 
 /// How a listener behaves.
 #[derive(Clone)]
@@ -35,11 +35,11 @@ pub(crate) struct ListenOptions {
     pub(crate) port: u16,
     /// Verifies signatures.
     pub(crate) secret: Option<Secret>,
-    /// Where callbacks are passed on to.
+    /// Where callbacks are forwarded to.
     pub(crate) forward_to: Option<Url>,
     /// Which attempts fail, and how.
     pub(crate) failing: Failing,
-    /// How long each answer is held back.
+    /// How long to wait before each answer.
     pub(crate) delay: Duration,
     /// Judges how old a signature is.
     pub(crate) clock: Arc<dyn Clock>,
@@ -88,12 +88,12 @@ impl Failing {
     }
 }
 
-/// What a signature is worth.
+/// Whether a callback's signature is right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Signature {
-    /// It is the sender's.
+pub(crate) enum SignatureCheck {
+    /// It was made with the secret.
     Verified,
-    /// It is not to be believed.
+    /// It was not, or it is too old.
     Bad(VerifyError),
     /// There is none.
     Missing,
@@ -101,7 +101,7 @@ pub(crate) enum Signature {
     Unchecked,
 }
 
-impl fmt::Display for Signature {
+impl fmt::Display for SignatureCheck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Verified => f.write_str("signature verified"),
@@ -115,22 +115,22 @@ impl fmt::Display for Signature {
 /// One attempt of a callback, as it came in.
 #[derive(Clone, Debug)]
 pub(crate) struct Received {
-    /// When.
+    /// When it came in.
     pub(crate) time: Timestamp,
     /// The `webhook-id`; empty when there was none.
     pub(crate) id: String,
     /// Which attempt of this id it was, from 1.
     pub(crate) attempt: u32,
-    /// What its signature is worth.
-    pub(crate) signature: Signature,
-    /// The body, to the byte.
+    /// Whether its signature is right.
+    pub(crate) signature: SignatureCheck,
+    /// The body, byte for byte.
     pub(crate) body: Bytes,
-    /// What it is answered.
+    /// The status of the answer.
     pub(crate) answer: StatusCode,
 }
 
 impl Received {
-    /// The body as a tree; null when it is no JSON.
+    /// The body as JSON; null when it is not.
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
@@ -156,7 +156,7 @@ impl fmt::Display for Received {
     }
 }
 
-/// What a callback says of a task.
+/// A line about one task of a callback.
 fn summary(task: &Value) -> String {
     let text = |field: &str| task[field].as_str().unwrap_or_default();
     let outcome = match task["error_code"].as_u64() {
@@ -177,23 +177,25 @@ impl Listener {
     /// Begins to listen on the loopback address.
     ///
     /// # Errors
-    /// When the port is taken, or no client for passing callbacks on can be made.
+    /// When the port is taken, or the client that forwards callbacks cannot be made.
     pub(crate) async fn start(options: ListenOptions) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).await?;
         let address = listener.local_addr()?;
         let (sender, received) = mpsc::unbounded_channel();
-        let forward = http_client().map_err(io::Error::other)?;
-        let desk = Desk { options, attempts: Mutex::default(), forward, received: sender };
-        let router =
-            Router::new().fallback(receive).layer(DefaultBodyLimit::max(MAX_BODY)).with_state(Arc::new(desk));
+        let http = http_client().map_err(io::Error::other)?;
+        let state = ReceiverState { options, attempts: Mutex::default(), http, received: sender };
+        let router = Router::new()
+            .fallback(receive)
+            .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+            .with_state(Arc::new(state));
         let server = tokio::spawn(async move {
-            // it ends only with its task
+            // it ends only when its task is aborted
             let _ = axum::serve(listener, router).await;
         });
         Ok(Self { address, received, _server: AbortOnDropHandle::new(server) })
     }
 
-    /// Where it listens; any path does.
+    /// The URL for a storage's `notify`; any other path is received, too.
     pub(crate) fn url(&self) -> String {
         format!("http://{}/callback", self.address)
     }
@@ -204,39 +206,42 @@ impl Listener {
     }
 }
 
-/// What the handler of requests works with.
-struct Desk {
+/// The state of the HTTP handler.
+struct ReceiverState {
     options: ListenOptions,
+    /// How many attempts came in, by `webhook-id`.
     attempts: Mutex<BTreeMap<String, u32>>,
-    forward: reqwest::Client,
+    http: reqwest::Client,
     received: mpsc::UnboundedSender<Received>,
 }
 
-impl Desk {
-    fn count(&self, id: &str) -> u32 {
+impl ReceiverState {
+    /// Which attempt of this id the one that came in is, from 1.
+    fn count_attempt(&self, id: &str) -> u32 {
         let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
         let attempt = attempts.entry(id.to_owned()).or_default();
         *attempt += 1;
         *attempt
     }
 
-    fn judge(&self, headers: &HeaderMap, body: &[u8], now: Timestamp) -> Signature {
+    fn check_signature(&self, headers: &HeaderMap, body: &[u8], now: Timestamp) -> SignatureCheck {
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let (Some(id), Some(timestamp), Some(signature)) =
             (header(sign::ID_HEADER), header(sign::TIMESTAMP_HEADER), header(sign::SIGNATURE_HEADER))
         else {
-            return Signature::Missing;
+            return SignatureCheck::Missing;
         };
-        let Some(secret) = &self.options.secret else { return Signature::Unchecked };
+        let Some(secret) = &self.options.secret else { return SignatureCheck::Unchecked };
         match sign::verify(secret, SignatureHeaders { id, timestamp, signature }, body, now) {
-            Ok(()) => Signature::Verified,
-            Err(error) => Signature::Bad(error),
+            Ok(()) => SignatureCheck::Verified,
+            Err(error) => SignatureCheck::Bad(error),
         }
     }
 
-    /// Passes it on as it came, and gives the answer's status; 502 when none came.
-    async fn pass_on(&self, to: &Url, headers: &HeaderMap, body: &Bytes) -> StatusCode {
-        let mut request = self.forward.post(to.clone()).body(body.clone());
+    /// Forwards a callback with its body and signature, and gives the answer's status; 502 (Bad Gateway)
+    /// when there was no answer.
+    async fn forward(&self, to: &Url, headers: &HeaderMap, body: &Bytes) -> StatusCode {
+        let mut request = self.http.post(to.clone()).body(body.clone());
         for (name, value) in headers {
             if name.as_str().starts_with("webhook-") || name == "content-type" || name == "user-agent" {
                 request = request.header(name, value);
@@ -253,7 +258,7 @@ impl Desk {
 }
 
 async fn receive(
-    State(desk): State<Arc<Desk>>,
+    State(state): State<Arc<ReceiverState>>,
     method: Method,
     headers: HeaderMap,
     body: Bytes,
@@ -262,17 +267,17 @@ async fn receive(
         return (StatusCode::METHOD_NOT_ALLOWED, "callbacks are sent with POST");
     }
     let id = headers.get(sign::ID_HEADER).and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
-    let time = desk.options.clock.now();
-    let signature = desk.judge(&headers, &body, time);
-    let attempt = desk.count(&id);
-    let answer = match (desk.options.failing.status(attempt), &desk.options.forward_to) {
+    let time = state.options.clock.now();
+    let signature = state.check_signature(&headers, &body, time);
+    let attempt = state.count_attempt(&id);
+    let answer = match (state.options.failing.status(attempt), &state.options.forward_to) {
         (Some(status), _) => status,
-        (None, Some(to)) => desk.pass_on(to, &headers, &body).await,
+        (None, Some(to)) => state.forward(to, &headers, &body).await,
         (None, None) => StatusCode::OK,
     };
-    // told before the delay: a sender that loses patience during it was received all the same
-    let _ = desk.received.send(Received { time, id, attempt, signature, body, answer });
-    tokio::time::sleep(desk.options.delay).await;
+    // before the delay: a callback whose sender times out meanwhile was received all the same
+    let _ = state.received.send(Received { time, id, attempt, signature, body, answer });
+    tokio::time::sleep(state.options.delay).await;
     (answer, "")
 }
 
@@ -320,9 +325,9 @@ mod tests {
         let mut listener =
             listener(ListenOptions { secret: Some(secret.clone()), ..Default::default() }).await;
         for (signed_with, expected) in [
-            (Some(secret), Signature::Verified),
-            (Some(sign::generate_secret()), Signature::Bad(VerifyError::Mismatch)),
-            (None, Signature::Missing),
+            (Some(secret), SignatureCheck::Verified),
+            (Some(sign::generate_secret()), SignatureCheck::Bad(VerifyError::Mismatch)),
+            (None, SignatureCheck::Missing),
         ] {
             assert_eq!(post(&listener.url(), signed_with.as_ref()).await, StatusCode::OK);
             let received = listener.next().await.expect("received");
@@ -339,7 +344,7 @@ mod tests {
         for (attempt, status) in [(1, 503), (2, 503), (3, 200)] {
             assert_eq!(post(&listener.url(), Some(&secret)).await.as_u16(), status);
             let received = listener.next().await.expect("received");
-            assert_eq!((received.attempt, received.signature), (attempt, Signature::Unchecked));
+            assert_eq!((received.attempt, received.signature), (attempt, SignatureCheck::Unchecked));
         }
     }
 
@@ -352,7 +357,7 @@ mod tests {
         let forward_to = Some(behind.url().parse().expect("a URL"));
         let front = listener(ListenOptions { forward_to, ..Default::default() }).await;
         assert_eq!(post(&front.url(), Some(&secret)).await, StatusCode::IM_A_TEAPOT);
-        assert_eq!(behind.next().await.expect("passed on").signature, Signature::Verified);
+        assert_eq!(behind.next().await.expect("passed on").signature, SignatureCheck::Verified);
     }
 
     #[test]
@@ -369,7 +374,7 @@ mod tests {
             time: NOW,
             id: id().to_string(),
             attempt: 1,
-            signature: Signature::Verified,
+            signature: SignatureCheck::Verified,
             body: BODY.into(),
             answer: StatusCode::OK,
         };

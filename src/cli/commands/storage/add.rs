@@ -14,15 +14,15 @@ use console::Term;
 use model::{NotifyPolicy, NotifySuccess, StorageType};
 use serde_json::{Value, json};
 
-use crate::cli::print::Shown;
+use crate::cli::{self, print::Printer};
 
-const ACCESS_KEY: &str = "BOREALIS_STORAGE_AK";
-const SECRET_KEY: &str = "BOREALIS_STORAGE_SK";
+const ACCESS_KEY_ENV: &str = "BOREALIS_STORAGE_AK";
+const SECRET_KEY_ENV: &str = "BOREALIS_STORAGE_SK";
 
-/// The keys that the environment has, with the names of their fields.
-pub(super) fn keys() -> Vec<(String, String)> {
+/// The keys that are in the environment, each with the name of its field.
+pub(super) fn keys_from_env() -> Vec<(String, String)> {
     let key = |field: &str, name| env::var(name).ok().map(|value| (field.to_owned(), value));
-    [key("storage_ak", ACCESS_KEY), key("storage_sk", SECRET_KEY)].into_iter().flatten().collect()
+    [key("storage_ak", ACCESS_KEY_ENV), key("storage_sk", SECRET_KEY_ENV)].into_iter().flatten().collect()
 }
 
 #[derive(Args)]
@@ -61,10 +61,10 @@ pub(super) struct AddArgs {
     #[arg(long)]
     path_style: bool,
     /// The access key; Azure: the account's name
-    #[arg(skip = env::var(ACCESS_KEY).unwrap_or_default())]
+    #[arg(skip = env::var(ACCESS_KEY_ENV).unwrap_or_default())]
     access_key: String,
     /// The secret key.
-    #[arg(skip = env::var(SECRET_KEY).unwrap_or_default())]
+    #[arg(skip = env::var(SECRET_KEY_ENV).unwrap_or_default())]
     secret_key: String,
     /// The file with the secret key, such as Google's key file; else BOREALIS_STORAGE_SK
     #[arg(long, value_name = "FILE")]
@@ -75,7 +75,7 @@ pub(super) struct AddArgs {
     /// The vendor's word for the access list of each object, such as public-read
     #[arg(long, value_name = "ACL", default_value = "", hide_default_value = true)]
     acl: String,
-    /// How the store encrypts each object: AES256 or aws:kms
+    /// How the object store encrypts each object: AES256 or aws:kms
     #[arg(long, value_name = "HOW", default_value = "", hide_default_value = true)]
     encryption: String,
     /// The vendor's id of the key that it encrypts with
@@ -85,13 +85,13 @@ pub(super) struct AddArgs {
     #[arg(long, default_value = "", hide_default_value = true)]
     name: String,
     #[command(flatten)]
-    pub(super) shown: Shown,
+    pub(super) printer: Printer,
 }
 
 impl AddArgs {
-    /// With what the type needs and was not given: a person at a terminal is asked for it. Elsewhere
-    /// the server says what is missing.
-    pub(super) fn asked(mut self: Box<Self>) -> crate::cli::Result<Box<Self>> {
+    /// Asks the person at the terminal for what the type needs and was not given. Without a terminal the
+    /// server says what is missing.
+    pub(super) fn prompt_for_missing(mut self: Box<Self>) -> cli::Result<Box<Self>> {
         if let Some(file) = &self.secret_key_file {
             self.secret_key = fs::read_to_string(file)
                 .map_err(|error| format!("{}: {error}", file.display()))?
@@ -102,19 +102,21 @@ impl AddArgs {
             return Ok(self);
         }
         let terminal = Term::stderr();
-        ask(&terminal, bucket_of(self.kind), &mut self.bucket)?;
+        prompt(&terminal, bucket_prompt(self.kind), &mut self.bucket)?;
         if self.kind == StorageType::File {
             return Ok(self);
         }
-        if let (Some(what), true) = (place_of(self.kind), self.region.is_empty() && self.endpoint.is_empty())
+        if let Some(what) = region_prompt(self.kind)
+            && self.region.is_empty()
+            && self.endpoint.is_empty()
         {
             let mut answer = String::new();
-            ask(&terminal, what, &mut answer)?;
+            prompt(&terminal, what, &mut answer)?;
             let field = if answer.contains("://") { &mut self.endpoint } else { &mut self.region };
             *field = answer;
         }
-        let (access, secret) = keys_of(self.kind);
-        ask(&terminal, access, &mut self.access_key)?;
+        let (access, secret) = key_prompts(self.kind);
+        prompt(&terminal, access, &mut self.access_key)?;
         if self.secret_key.is_empty() {
             terminal.write_str(&format!("{secret} (not shown): "))?;
             terminal.read_secure_line()?.trim().clone_into(&mut self.secret_key);
@@ -122,10 +124,10 @@ impl AddArgs {
         Ok(self)
     }
 
-    /// What `add_storage` is sent.
-    pub(super) fn body(&self) -> crate::cli::Result<Value> {
+    /// The body of `add_storage`.
+    pub(super) fn request_body(&self) -> cli::Result<Value> {
         if self.bucket.is_empty() {
-            return Err(format!("give --bucket: {}", bucket_of(self.kind)).into());
+            return Err(format!("give --bucket: {}", bucket_prompt(self.kind)).into());
         }
         Ok(json!({
             "type": self.kind,
@@ -150,8 +152,8 @@ impl AddArgs {
     }
 }
 
-/// Asks for a line at the terminal, unless it is there already.
-fn ask(terminal: &Term, what: &str, answer: &mut String) -> io::Result<()> {
+/// Asks for a line at the terminal, unless the answer was given already.
+fn prompt(terminal: &Term, what: &str, answer: &mut String) -> io::Result<()> {
     if answer.is_empty() {
         terminal.write_str(&format!("{what}: "))?;
         terminal.read_line()?.trim().clone_into(answer);
@@ -159,7 +161,7 @@ fn ask(terminal: &Term, what: &str, answer: &mut String) -> io::Result<()> {
     Ok(())
 }
 
-const fn bucket_of(kind: StorageType) -> &'static str {
+const fn bucket_prompt(kind: StorageType) -> &'static str {
     match kind {
         StorageType::File => "a folder's name, below the server's data directory",
         StorageType::Azblob => "the container",
@@ -168,8 +170,8 @@ const fn bucket_of(kind: StorageType) -> &'static str {
     }
 }
 
-/// What says where the bucket is; none where there is one place alone.
-const fn place_of(kind: StorageType) -> Option<&'static str> {
+/// What is asked for where a bucket is; none for types that need no region.
+const fn region_prompt(kind: StorageType) -> Option<&'static str> {
     match kind {
         StorageType::S3 => Some("the region, such as eu-central-1, or the URL of another service"),
         StorageType::Oss => Some("the region, such as cn-zhangjiakou"),
@@ -180,7 +182,7 @@ const fn place_of(kind: StorageType) -> Option<&'static str> {
 }
 
 /// What the vendor calls the two keys.
-const fn keys_of(kind: StorageType) -> (&'static str, &'static str) {
+const fn key_prompts(kind: StorageType) -> (&'static str, &'static str) {
     match kind {
         StorageType::Azblob => ("the account's name", "one of its keys"),
         StorageType::Oss => ("the AccessKey ID", "the AccessKey secret"),

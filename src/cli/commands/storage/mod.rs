@@ -1,4 +1,4 @@
-//! `borealis storage`: where outputs go, and who is told.
+//! `borealis storage`: where outputs go, and who gets the callbacks.
 
 mod add;
 
@@ -8,8 +8,9 @@ use serde_json::Value;
 
 use self::add::AddArgs;
 use crate::cli::{
+    self,
     client::{Client, Connection},
-    print::{Shown, Table, fields},
+    print::{Printer, Table, format_fields},
 };
 
 /// The arguments of `borealis storage`.
@@ -28,14 +29,14 @@ enum StorageCommand {
     /// List storages, newest first
     List {
         #[command(flatten)]
-        shown: Shown,
+        printer: Printer,
     },
     /// Show everything about a storage but its keys and secrets
     Show {
         /// The storage's id
         storage_id: StorageId,
         #[command(flatten)]
-        shown: Shown,
+        printer: Printer,
     },
     /// Change fields of a storage; keys that are in BOREALIS_STORAGE_AK and BOREALIS_STORAGE_SK too
     Update {
@@ -43,17 +44,17 @@ enum StorageCommand {
         storage_id: StorageId,
         /// Fields with their new values, such as notify=https://example.com/notify; what is empty is
         /// as if it had never been given
-        #[arg(value_name = "FIELD=VALUE", value_parser = pair)]
+        #[arg(value_name = "FIELD=VALUE", value_parser = parse_field)]
         fields: Vec<(String, String)>,
         #[command(flatten)]
-        shown: Shown,
+        printer: Printer,
     },
     /// Try a storage: list, write, read back and delete a small object
     Check {
         /// The storage's id
         storage_id: StorageId,
         #[command(flatten)]
-        shown: Shown,
+        printer: Printer,
     },
     /// List objects of a storage
     Ls {
@@ -63,32 +64,32 @@ enum StorageCommand {
         #[arg(default_value = "", hide_default_value = true)]
         prefix: String,
         #[command(flatten)]
-        shown: Shown,
+        printer: Printer,
     },
     /// Delete a storage that no unfinished task or callback needs
     Delete {
         /// The storage's id
         storage_id: StorageId,
         #[command(flatten)]
-        shown: Shown,
+        printer: Printer,
     },
 }
 
-/// Does what was asked for.
-pub(super) async fn run(args: StorageArgs) -> crate::cli::Result {
+/// Runs the subcommand.
+pub(super) async fn run(args: StorageArgs) -> cli::Result {
     let client = Client::connect(&args.connection)?;
     match args.command {
         StorageCommand::Add(args) => {
-            let args = args.asked()?;
-            let added: Value = client.send("add_storage", &args.body()?).await?;
+            let args = args.prompt_for_missing()?;
+            let added: Value = client.post_json("add_storage", &args.request_body()?).await?;
             if added["notify_secret"].is_string() {
                 eprintln!("keep the notify_secret: it verifies the callbacks and is shown only now");
             }
-            args.shown.print(&added, fields)
+            args.printer.print(&added, format_fields)
         }
-        StorageCommand::List { shown } => {
+        StorageCommand::List { printer } => {
             let storages: Value = client.get("list_storage", &[]).await?;
-            shown.print(&storages, |storages| {
+            printer.print(&storages, |storages| {
                 let columns = [
                     ("STORAGE", "storage_id"),
                     ("TYPE", "type"),
@@ -97,51 +98,49 @@ pub(super) async fn run(args: StorageArgs) -> crate::cli::Result {
                     ("CREATED (UTC)", "created_time"),
                     ("NOTIFY", "notify"),
                 ];
-                Table::of(&storages["list"], &columns).to_string()
+                Table::from_list(&storages["list"], &columns).to_string()
             })
         }
-        StorageCommand::Show { storage_id, shown } => {
+        StorageCommand::Show { storage_id, printer } => {
             let storage: Value = client.get("query_storage", &[("storage_id", storage_id.as_str())]).await?;
-            shown.print(&storage, fields)
+            printer.print(&storage, format_fields)
         }
-        StorageCommand::Update { storage_id, fields, shown } => {
+        StorageCommand::Update { storage_id, fields, printer } => {
             update(&client, &storage_id, fields).await?;
-            shown.done("changed", "storage_id", storage_id.as_str())
+            printer.print_done("changed", "storage_id", storage_id.as_str())
         }
-        StorageCommand::Check { storage_id, shown } => {
+        StorageCommand::Check { storage_id, printer } => {
             let checked: Value = client.post("check_storage", &[("storage_id", storage_id.as_str())]).await?;
-            shown.print(&checked, |checked| {
+            printer.print(&checked, |checked| {
                 let columns = [("STEP", "step"), ("OK", "ok"), ("MESSAGE", "message")];
-                Table::of(&checked["steps"], &columns).to_string()
+                Table::from_list(&checked["steps"], &columns).to_string()
             })?;
             if checked["ok"] == true { Ok(()) } else { Err("the storage cannot be used".into()) }
         }
-        StorageCommand::Ls { storage_id, prefix, shown } => {
+        StorageCommand::Ls { storage_id, prefix, printer } => {
             let query = [("storage_id", storage_id.as_str()), ("prefix", &prefix)];
             let objects: Value = client.get("list_object", &query).await?;
-            shown.print(&objects, |objects| {
+            printer.print(&objects, |objects| {
                 let list = objects["list"].as_array().into_iter().flatten().filter_map(Value::as_str);
                 list.collect::<Vec<_>>().join("\n")
             })
         }
-        StorageCommand::Delete { storage_id, shown } => {
+        StorageCommand::Delete { storage_id, printer } => {
             client.delete("del_storage", &[("storage_id", storage_id.as_str())]).await?;
-            shown.done("deleted", "storage_id", storage_id.as_str())
+            printer.print_done("deleted", "storage_id", storage_id.as_str())
         }
     }
 }
 
-/// Replaces a storage by itself with other fields: the call takes the whole.
-async fn update(
-    client: &Client,
-    storage_id: &StorageId,
-    changes: Vec<(String, String)>,
-) -> crate::cli::Result {
+/// Changes some fields of a storage. `update_storage` replaces the storage as a whole, so that the other
+/// fields are sent back as they were.
+async fn update(client: &Client, storage_id: &StorageId, changes: Vec<(String, String)>) -> cli::Result {
     let mut storage: Value = client.get("query_storage", &[("storage_id", storage_id.as_str())]).await?;
-    for answered in ["created_time", "warnings"] {
-        storage.as_object_mut().and_then(|fields| fields.shift_remove(answered));
+    // the server answers them and does not take them
+    for field in ["created_time", "warnings"] {
+        storage.as_object_mut().and_then(|fields| fields.shift_remove(field));
     }
-    let keys = add::keys();
+    let keys = add::keys_from_env();
     if changes.is_empty() && keys.is_empty() {
         return Err(
             "nothing is to be changed; give FIELD=VALUE, such as notify=https://example.com/notify".into()
@@ -149,16 +148,17 @@ async fn update(
     }
     for (field, value) in changes.into_iter().chain(keys) {
         storage[&field] = match &storage[&field] {
+            // what is not a number is for the server to refuse
             Value::Number(_) | Value::Bool(_) => {
                 serde_json::from_str(&value).unwrap_or_else(|_| value.into())
             }
             _ => value.into(),
         };
     }
-    Ok(client.replace("update_storage", &storage).await?)
+    Ok(client.put_json("update_storage", &storage).await?)
 }
 
-fn pair(text: &str) -> Result<(String, String), String> {
+fn parse_field(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((field, value)) if !field.is_empty() => Ok((field.to_owned(), value.to_owned())),
         _ => Err("is not FIELD=VALUE".to_owned()),
