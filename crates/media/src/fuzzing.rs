@@ -6,7 +6,10 @@ use std::{io::Cursor, path::Path};
 
 use model::Format;
 
-use crate::{package, probe, process, sniff};
+use crate::{
+    format::{dash, hls, mp4::index, sniff},
+    package, process,
+};
 
 /// The first bytes of an input.
 pub fn sniff(data: &[u8]) {
@@ -15,7 +18,7 @@ pub fn sniff(data: &[u8]) {
 
 /// The boxes of an MP4.
 pub fn boxes(data: &[u8]) {
-    let found = probe::boxes::read(&mut Cursor::new(data)).expect("memory can always be read");
+    let found = index::read(&mut Cursor::new(data)).expect("memory can always be read");
     if let Some(found) = found {
         assert!(found.indexed || found.reach == 0, "only an index can reach anywhere");
     }
@@ -25,10 +28,10 @@ pub fn boxes(data: &[u8]) {
 pub fn playlists(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     for line in text.lines() {
-        let _ = (package::lines::uri(line), package::lines::extinf(line), package::lines::byte_range(line));
-        if let Some(tag) = package::lines::Tag::parse(line) {
+        let _ = (hls::uri(line), hls::extinf(line), hls::byte_range(line));
+        if let Some(tag) = hls::Tag::parse(line) {
             let again = tag.to_string();
-            assert_eq!(package::lines::Tag::parse(&again), Some(tag), "what is written is read as it was");
+            assert_eq!(hls::Tag::parse(&again), Some(tag), "what is written is read as it was");
         }
     }
     for format in [Format::Hls, Format::Dash] {
@@ -38,9 +41,8 @@ pub fn playlists(data: &[u8]) {
         let _ = package::mpd::put_right(&manifest, Path::new("/nowhere"), &[]);
     }
     if let Ok(document) = roxmltree::Document::parse(&text) {
-        let _ = package::mpd::entries(document.root_element());
-        let _ =
-            document.root_element().attribute("media").map(|media| package::mpd::numbered(media, u64::MAX));
+        let _ = dash::entries(document.root_element());
+        let _ = document.root_element().attribute("media").map(|media| dash::numbered(media, u64::MAX));
     }
 }
 

@@ -8,6 +8,7 @@
 mod codecs;
 mod command;
 mod error;
+mod format;
 mod formats;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
@@ -21,7 +22,6 @@ mod process;
 mod run;
 mod sandbox;
 mod settings;
-mod sniff;
 mod source;
 mod tools;
 mod verify;

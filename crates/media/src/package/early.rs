@@ -3,8 +3,12 @@
 
 use std::{fs, io, path::Path};
 
-use super::{Truth, bandwidth::measure, lines, master_playlist, refer_to};
-use crate::{Plan, formats};
+use super::{Truth, master_playlist, refer_to};
+use crate::{
+    Plan,
+    format::{bandwidth::measure, hls},
+    formats,
+};
 
 /// A comment that only the main playlist of an unfinished output has: when nobody makes it any more,
 /// that output is to be removed.
@@ -30,7 +34,7 @@ pub fn early_media_playlist(
     }
     let (mut lines, mut listed) = (String::new(), None);
     for line in text.lines() {
-        if let Some(uri) = lines::uri(line)
+        if let Some(uri) = hls::uri(line)
             && !is_there(&format!("{folder}/{uri}"))
         {
             break;
@@ -42,7 +46,7 @@ pub fn early_media_playlist(
             line.to_owned()
         });
         lines.push('\n');
-        if lines::uri(line).is_some() {
+        if hls::uri(line).is_some() {
             listed = Some(lines.len());
         }
     }

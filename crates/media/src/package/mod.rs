@@ -9,9 +9,7 @@
 //! - the peak bandwidths of I-frame playlists are below their averages;
 //! - I-frames of transport streams are listed without the tables that a decoder needs before them.
 
-mod bandwidth;
 mod early;
-pub(crate) mod lines;
 pub(crate) mod mpd;
 mod refer;
 mod storyboard;
@@ -24,11 +22,15 @@ use std::{
 
 use model::{ErrorCode, Format};
 
-use crate::{MediaError, Plan, VideoPlan, formats};
-pub(crate) use bandwidth::Bandwidth;
-use bandwidth::measure;
+use crate::{
+    MediaError, Plan, VideoPlan,
+    format::{
+        bandwidth::{Bandwidth, measure},
+        hls::{self, Tag},
+    },
+    formats,
+};
 pub use early::{early_main_playlist, early_media_playlist, is_unfinished};
-use lines::Tag;
 pub use refer::refer_to;
 
 /// Rewrites the playlists in `dir`, and writes the storyboard of the pictures that were taken out.
@@ -108,7 +110,7 @@ fn uris(master: &str) -> Vec<String> {
         .lines()
         .filter_map(|line| match Tag::parse(line) {
             Some(tag) => tag.get("URI").map(str::to_owned),
-            None => lines::uri(line).map(str::to_owned),
+            None => hls::uri(line).map(str::to_owned),
         })
         .collect();
     uris.sort();
@@ -124,7 +126,7 @@ fn least_target(plan: &Plan) -> u64 {
 /// Whole seconds that no segment of any of these playlists lasts longer than (RFC 8216, 4.3.3.1): renditions
 /// have all the same (6.2.4).
 fn target<'a>(playlists: impl Iterator<Item = &'a str>) -> u64 {
-    let seconds = playlists.flat_map(str::lines).filter_map(lines::extinf);
+    let seconds = playlists.flat_map(str::lines).filter_map(hls::extinf);
     seconds.map(|seconds| seconds.round() as u64).max().unwrap_or(1)
 }
 
@@ -141,7 +143,7 @@ fn media_playlist(text: &str, target: u64) -> String {
             None => line.to_owned(),
         }
     };
-    lines::map(text, rewrite)
+    hls::map(text, rewrite)
 }
 
 /// The tag that initializes I-frames, where it is missing.
@@ -149,8 +151,8 @@ fn tables(text: &str) -> Option<String> {
     if !text.contains("#EXT-X-I-FRAMES-ONLY") || text.contains("#EXT-X-MAP:") {
         return None;
     }
-    let (_, end) = text.lines().find_map(lines::byte_range)?;
-    let uri = text.lines().find_map(lines::uri)?;
+    let (_, end) = text.lines().find_map(hls::byte_range)?;
+    let uri = text.lines().find_map(hls::uri)?;
     Some(format!("#EXT-X-MAP:URI=\"{uri}\",BYTERANGE=\"{end}@0\""))
 }
 

@@ -12,14 +12,18 @@ use std::{
 use model::ErrorCode;
 use tokio_util::sync::CancellationToken;
 
-use crate::{GrowingInput, Limits, Media, MediaError, MediaInput, Source, sniff};
+use crate::{
+    GrowingInput, Limits, Media, MediaError, MediaInput, Source,
+    format::{
+        mp4::index::{self, Boxes, Front},
+        sniff,
+    },
+};
 
-pub(crate) mod boxes;
 mod choose;
 mod clock;
 mod described;
 mod follow;
-mod interleave;
 mod look;
 mod packets;
 mod rate;
@@ -27,7 +31,6 @@ mod report;
 #[cfg(test)]
 mod tests;
 
-use boxes::{Boxes, Front};
 use described::{Described, Stream};
 pub(crate) use look::IN_BLOCKS;
 use look::Prober;
@@ -133,7 +136,7 @@ fn examine_file(path: &Path, most: u64) -> io::Result<Result<Examined, MediaErro
     if let Err(refused) = sniff::judge(&head) {
         return Ok(Err(refused));
     }
-    let boxes = boxes::read(&mut file)?;
+    let boxes = index::read(&mut file)?;
     Ok(boxes.as_ref().map_or(Ok(()), |boxes| sound(boxes, size)).map(|()| Examined { size, boxes }))
 }
 
@@ -157,7 +160,7 @@ async fn examine_front(input: &GrowingInput, limits: &Limits) -> Result<Option<E
 
 async fn front(input: &GrowingInput, size: u64) -> io::Result<Front> {
     let path = input.path().to_owned();
-    tokio::task::spawn_blocking(move || boxes::read_front(&mut File::open(path)?, size))
+    tokio::task::spawn_blocking(move || index::read_front(&mut File::open(path)?, size))
         .await
         .unwrap_or_else(|error| Err(io::Error::other(error)))
 }

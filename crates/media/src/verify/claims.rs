@@ -9,7 +9,7 @@ use super::{
     judge::{Found, LISTED},
     listing::{Planned, Range, Segment, Track, Wrapping, wrong},
 };
-use crate::{AudioPlan, MediaError, VideoPlan, codecs::Named, package::Bandwidth};
+use crate::{AudioPlan, MediaError, VideoPlan, codecs::Named, format::bandwidth::Bandwidth};
 
 /// Bit rates are told to within so much of themselves.
 const BIT_RATES: f64 = 0.01;

@@ -5,7 +5,7 @@ use super::{
     listing::{Listing, Planned, Wrapping, wrong},
     ts,
 };
-use crate::{AudioPlan, MediaError, PictureCodec, Plan, SoundCodec};
+use crate::{AudioPlan, MediaError, PictureCodec, Plan, format::mp4::audio_entry::AudioParams};
 
 /// What a track of segments should hold.
 #[derive(Clone, Copy, Debug)]
@@ -13,25 +13,7 @@ pub(super) enum Wanted {
     /// A rendition.
     Picture(PictureCodec),
     /// A sound.
-    Sound(Heard),
-}
-
-/// What decoders are told of a sound.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Heard {
-    /// The codec.
-    pub codec: SoundCodec,
-    /// Channels.
-    pub channels: u32,
-    /// Hz.
-    pub sample_rate: u32,
-}
-
-impl Heard {
-    fn planned(audio: &AudioPlan) -> Self {
-        let AudioPlan { codec, channels, sample_rate, .. } = *audio;
-        Self { codec, channels, sample_rate }
-    }
+    Sound(AudioParams),
 }
 
 /// Agrees, or says what is wrong. Nothing is asked of single files.
@@ -39,7 +21,7 @@ pub(super) fn check(plan: &Plan, listing: &Listing) -> Result<(), MediaError> {
     listing.tracks.iter().try_for_each(|track| {
         let wanted = match track.planned[..] {
             [Planned::Video(number)] => Wanted::Picture(plan.videos[number].codec),
-            [Planned::Audio(number)] => Wanted::Sound(Heard::planned(&plan.audios[number])),
+            [Planned::Audio(number)] => Wanted::Sound(planned(&plan.audios[number])),
             _ => return Ok(()),
         };
         let checked = match track.wrapping {
@@ -49,4 +31,8 @@ pub(super) fn check(plan: &Plan, listing: &Listing) -> Result<(), MediaError> {
         };
         checked.map_err(|problem| wrong(format!("`{}`: {problem}", track.name)))
     })
+}
+
+fn planned(audio: &AudioPlan) -> AudioParams {
+    AudioParams { codec: audio.codec, channels: audio.channels, sample_rate: audio.sample_rate }
 }

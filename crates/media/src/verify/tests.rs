@@ -205,7 +205,7 @@ impl Output {
         let rate = |segments: &[Segment]| {
             let of_it: Vec<_> =
                 segments.iter().map(|s| (s.piece.bytes, s.seconds.unwrap_or_default())).collect();
-            crate::package::Bandwidth::of(&of_it, None)
+            crate::format::bandwidth::Bandwidth::of(&of_it, None)
         };
         let both = rate(&shown).plus(rate(&heard));
         let claims = Claims {
@@ -261,7 +261,7 @@ impl Output {
         for track in [shown, heard] {
             let segments = track.segments.iter().map(|s| (s.piece.bytes, s.seconds.unwrap_or_default()));
             let of_it: Vec<_> = segments.collect();
-            track.claims.bandwidth = Some(crate::package::Bandwidth::of(&of_it, None).peak);
+            track.claims.bandwidth = Some(crate::format::bandwidth::Bandwidth::of(&of_it, None).peak);
         }
     }
 

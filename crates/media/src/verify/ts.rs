@@ -9,12 +9,16 @@ use std::{
 
 use super::{
     listing::{Piece, Track},
-    segments::{Heard, Wanted},
+    segments::Wanted,
 };
-use crate::{PictureCodec, SoundCodec};
+use crate::{
+    PictureCodec, SoundCodec,
+    format::{
+        mp4::audio_entry::AudioParams,
+        ts::{PACKET, Packet, first_map, stands_alone, streams},
+    },
+};
 
-/// Bytes of a packet.
-const PACKET: usize = 188;
 /// Bytes in which the tables, the clock and the start of the first picture have to be.
 const START: u64 = 1000 * PACKET as u64;
 /// Bytes that are read at once.
@@ -37,8 +41,8 @@ pub(super) fn check(track: &Track, wanted: Wanted) -> Result<(), String> {
 fn kind(wanted: Wanted) -> Option<u8> {
     match wanted {
         Wanted::Picture(PictureCodec::H264) => Some(0x1b),
-        Wanted::Sound(Heard { codec: SoundCodec::Aac, .. }) => Some(0x0f),
-        Wanted::Sound(Heard { codec: SoundCodec::Ac3, .. }) => Some(0x81),
+        Wanted::Sound(AudioParams { codec: SoundCodec::Aac, .. }) => Some(0x0f),
+        Wanted::Sound(AudioParams { codec: SoundCodec::Ac3, .. }) => Some(0x81),
         _ => None,
     }
 }
@@ -104,79 +108,6 @@ fn begins_well(piece: &Piece, wanted: Wanted) -> Result<(), String> {
         stands_alone(&picture)?;
     }
     Ok(())
-}
-
-/// A transport packet.
-struct Packet<'a> {
-    pid: u16,
-    /// Whether a frame or a table starts in it.
-    starts: bool,
-    has_clock: bool,
-    /// Of the packets of this stream.
-    counter: u8,
-    payload: &'a [u8],
-}
-
-impl<'a> Packet<'a> {
-    fn read(bytes: &'a [u8]) -> Option<Self> {
-        let [0x47, high, low, flags, rest @ ..] = bytes else { return None };
-        let (has_adaptation, has_payload) = (flags & 0x20 != 0, flags & 0x10 != 0);
-        let adaptation = if has_adaptation { usize::from(*rest.first()?) + 1 } else { 0 };
-        let has_clock = adaptation > 1 && rest.get(1)? & 0x10 != 0;
-        let payload = if has_payload { rest.get(adaptation..)? } else { &[] };
-        let pid = u16::from_be_bytes([high & 0x1f, *low]);
-        Some(Self { pid, starts: high & 0x40 != 0, has_clock, counter: flags & 0x0f, payload })
-    }
-
-    /// The table that starts here, without its header of 8 bytes and its checksum of 4.
-    fn section(&self) -> Option<&'a [u8]> {
-        let table = self.payload.get(1 + usize::from(*self.payload.first().filter(|_| self.starts)?)..)?;
-        let length = usize::from(u16::from_be_bytes([table.get(1)? & 0x0f, *table.get(2)?]));
-        table.get(8..(3 + length).checked_sub(4)?)
-    }
-}
-
-/// The PID of the first programme's map.
-fn first_map(table: &[u8]) -> Option<u16> {
-    table.chunks_exact(4).find(|entry| entry[..2] != [0, 0]).map(|entry| pid(&entry[2..]))
-}
-
-/// The PID with the clock, then kind and PID of each stream.
-fn streams(table: &[u8]) -> Option<(u16, Vec<(u8, u16)>)> {
-    let clock = pid(table.get(..2)?);
-    let mut rest = table.get(4 + length(table.get(2..4)?)..)?;
-    let mut streams = Vec::new();
-    while !rest.is_empty() {
-        streams.push((rest[0], pid(rest.get(1..3)?)));
-        rest = rest.get(5 + length(rest.get(3..5)?)..)?;
-    }
-    Some((clock, streams))
-}
-
-fn pid(bytes: &[u8]) -> u16 {
-    u16::from_be_bytes([bytes[0] & 0x1f, bytes[1]])
-}
-
-fn length(bytes: &[u8]) -> usize {
-    usize::from(u16::from_be_bytes([bytes[0] & 0x0f, bytes[1]]))
-}
-
-/// The parameter sets come before the first slice, and that is of an IDR picture (ITU-T H.264, table
-/// 7-1).
-fn stands_alone(picture: &[u8]) -> Result<(), String> {
-    let units = picture.windows(4).filter(|window| window[..3] == [0, 0, 1]).map(|window| window[3] & 0x1f);
-    let mut sets = [false; 2];
-    for kind in units {
-        match kind {
-            7 => sets[0] = true,
-            8 => sets[1] = true,
-            5 if sets == [true; 2] => return Ok(()),
-            5 => return Err("does not have its parameter sets before its first picture".to_owned()),
-            1..=4 => break,
-            _ => {}
-        }
-    }
-    Err("does not begin with a picture that can be decoded alone".to_owned())
 }
 
 #[cfg(test)]
@@ -249,7 +180,7 @@ mod tests {
         let picture = [programme(), map(H264), frame(&[9, 0x67, 0x68, 6, 0x65]), counted(1), counted(2)];
         assert_eq!(check(&picture, PICTURE), Ok(()));
         for (codec, kind) in [(SoundCodec::Aac, 0x0f), (SoundCodec::Ac3, 0x81)] {
-            let sound = Wanted::Sound(Heard { codec, channels: 2, sample_rate: 48_000 });
+            let sound = Wanted::Sound(AudioParams { codec, channels: 2, sample_rate: 48_000 });
             assert_eq!(check(&[programme(), map(kind), frame(&[])], sound), Ok(()));
         }
     }

@@ -13,7 +13,7 @@ use roxmltree::{Document, Node};
 use super::listing::{Claims, Listing, Piece, Planned, Segment, Track, Wrapping, wrong};
 use crate::{
     MediaError, Plan,
-    package::mpd::{children, entries, numbered, seconds},
+    format::dash::{children, entries, numbered, seconds},
 };
 
 /// Counts channels, up to six of them (ISO/IEC 23009-1, 5.8.5.4; ISO/IEC 23003-3).

@@ -7,7 +7,7 @@ use roxmltree::Node;
 use super::Representation;
 use crate::{
     MediaError, Plan,
-    package::mpd::{children, seconds},
+    format::dash::{children, seconds},
     verify::listing::{Planned, Track, wrong},
 };
 

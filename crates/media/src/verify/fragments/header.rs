@@ -1,32 +1,20 @@
 //! Initialization segments: one track, of which nothing is there yet.
 
-use super::{Boxes, sound};
+use super::Boxes;
 use crate::{
-    PictureCodec,
-    probe::boxes::{child, children, number32},
-    verify::segments::{Heard, Wanted},
+    format::mp4::{
+        audio_entry::{self, AudioParams},
+        boxes::{child, children, number32},
+        fragment::TrackHeader,
+        video_entry,
+    },
+    verify::segments::Wanted,
 };
 
 /// The brand of CMAF headers (CMAF, 7.2).
 const BRAND: &[u8] = b"cmfc";
-/// Bytes of a picture's sample entry before its boxes (ISO/IEC 14496-12, 12.1.3).
-const ENTRY: usize = 78;
-
-/// What fragments go by.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Header {
-    /// The track's number.
-    pub track: u32,
-    /// Ticks a second.
-    pub timescale: u32,
-    /// Ticks of a sample of which nothing is said.
-    pub duration: u32,
-    /// Its bytes.
-    pub size: u32,
-}
-
 /// `ftyp`, then `moov` with one track that is continued in fragments.
-pub(super) fn read(boxes: &Boxes, wanted: Wanted) -> Result<Header, String> {
+pub(super) fn read(boxes: &Boxes, wanted: Wanted) -> Result<TrackHeader, String> {
     is_of_cmaf(boxes)?;
     if boxes.top.iter().any(|entry| matches!(&entry.kind, b"mdat" | b"moof")) {
         return Err("holds samples".to_owned());
@@ -38,13 +26,19 @@ pub(super) fn read(boxes: &Boxes, wanted: Wanted) -> Result<Header, String> {
     let table = table.ok_or("has a track without its table (`stbl`)")?;
     has_no_samples(table)?;
     match wanted {
-        Wanted::Picture(codec) => describes(table, codec)?,
+        Wanted::Picture(codec) => {
+            let name = codec.sample_entry();
+            if !entry(table, name).is_some_and(|entry| video_entry::has_parameters(codec, entry)) {
+                return Err(lacks(name));
+            }
+        }
         Wanted::Sound(wanted) => {
             let name = wanted.codec.sample_entry();
-            let found = entry(table, name).and_then(|entry| sound::read(wanted.codec, entry));
+            let found = entry(table, name).and_then(|entry| audio_entry::read(wanted.codec, entry));
             let found = found.ok_or_else(|| lacks(name))?;
             if found != wanted {
-                let says = |heard: Heard| format!("{} channels at {} Hz", heard.channels, heard.sample_rate);
+                let says =
+                    |heard: AudioParams| format!("{} channels at {} Hz", heard.channels, heard.sample_rate);
                 return Err(format!("says in its `{name}` {}, not {}", says(found), says(wanted)));
             }
         }
@@ -60,7 +54,7 @@ pub(super) fn read(boxes: &Boxes, wanted: Wanted) -> Result<Header, String> {
         return Err(format!("continues track {}, and has another", default(4)));
     }
     let timescale = timescale.filter(|ticks| *ticks > 0).ok_or("has a track without a clock (`mdhd`)")?;
-    Ok(Header { track: default(4), timescale, duration: default(12), size: default(16) })
+    Ok(TrackHeader { track: default(4), timescale, sample_duration: default(12), sample_size: default(16) })
 }
 
 /// `ftyp` comes first, and says that the rules of CMAF are kept (CMAF, 7.2).
@@ -82,19 +76,6 @@ fn has_no_samples(table: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-/// What a decoder needs before the first picture is in the header: sets of parameters (ISO/IEC 14496-15,
-/// 5.3.3.1.2 and 8.3.3.1.2), or the codec's own box.
-fn describes(table: &[u8], codec: PictureCodec) -> Result<(), String> {
-    let boxes = entry(table, codec.sample_entry()).and_then(|entry| entry.get(ENTRY..));
-    let found = boxes.and_then(|boxes| match codec {
-        PictureCodec::H264 => avc_sets(child(boxes, b"avcC")?),
-        PictureCodec::H265 => hevc_sets(child(boxes, b"hvcC")?),
-        PictureCodec::Av1 => child(boxes, b"av1C").map(|_| ()),
-        PictureCodec::Vp9 => child(boxes, b"vpcC").map(|_| ()),
-    });
-    found.ok_or_else(|| lacks(codec.sample_entry()))
-}
-
 fn lacks(entry: &str) -> String {
     format!("does not say in its `{entry}` what a decoder needs first")
 }
@@ -106,41 +87,4 @@ fn entry<'b>(table: &'b [u8], name: &str) -> Option<&'b [u8]> {
 
 fn kind(name: &str) -> Option<&[u8; 4]> {
     name.as_bytes().try_into().ok()
-}
-
-/// An SPS, then a PPS, of which none is empty.
-fn avc_sets(record: &[u8]) -> Option<()> {
-    let mut rest = record.get(5..)?;
-    for (mask, kind) in [(0x1f, 7), (0xff, 8)] {
-        let count = rest.first()? & mask;
-        rest = &rest[1..];
-        for _ in 0..count {
-            rest = unit(rest, |head| head & 0x1f == kind)?;
-        }
-        (count > 0).then_some(())?;
-    }
-    Some(())
-}
-
-/// VPS, SPS and PPS, of which none is empty.
-fn hevc_sets(record: &[u8]) -> Option<()> {
-    let (arrays, mut rest) = (*record.get(22)?, record.get(23..)?);
-    let mut kinds = Vec::new();
-    for _ in 0..arrays {
-        let kind = rest.first()? & 0x3f;
-        let count = u16::from_be_bytes([*rest.get(1)?, *rest.get(2)?]);
-        rest = &rest[3..];
-        for _ in 0..count {
-            rest = unit(rest, |head| head >> 1 & 0x3f == kind)?;
-            kinds.push(kind);
-        }
-    }
-    [32, 33, 34].iter().all(|kind| kinds.contains(kind)).then_some(())
-}
-
-/// What follows a unit with its length of two bytes before it, if its head is right.
-fn unit(bytes: &[u8], is_right: impl Fn(u8) -> bool) -> Option<&[u8]> {
-    let length = usize::from(u16::from_be_bytes([*bytes.first()?, *bytes.get(1)?]));
-    let unit = bytes.get(2..2 + length)?;
-    unit.first().is_some_and(|head| is_right(*head)).then_some(&bytes[2 + length..])
 }

@@ -2,21 +2,26 @@
 //! relies on that joins at any segment. Read from the bytes; flags of keyframes are not believed.
 
 mod header;
-mod moof;
-mod pictures;
-mod sidx;
-mod sound;
 #[cfg(test)]
 mod tests;
 
 use std::{fs::File, os::unix::fs::FileExt as _, path::Path};
 
-use header::Header;
-use moof::Fragment;
-use sidx::Index;
-
 use super::{listing::Track, segments::Wanted};
-use crate::{PictureCodec, probe::boxes::number32};
+use crate::{
+    PictureCodec,
+    format::{
+        mp4::{
+            boxes::number32,
+            fragment::{self, Fragment, TrackHeader},
+            sidx::{self, Reference},
+        },
+        random_access,
+    },
+};
+
+/// Bytes of a box's header.
+const BOX: u64 = 8;
 
 /// Bytes of a box that is read into memory: a movie's, or a fragment's with a sample for each frame.
 const MOST_BOX: u64 = 64 << 20;
@@ -46,7 +51,7 @@ pub(super) fn check(track: &Track, wanted: Wanted, late: bool) -> Result<(), Str
 }
 
 /// A timeline counts as the track does (DASH-IF IOP, 3.2).
-fn has_the_listed_clock(header: &Header, listed: Option<u64>) -> Result<(), String> {
+fn has_the_listed_clock(header: &TrackHeader, listed: Option<u64>) -> Result<(), String> {
     let found = header.timescale;
     match listed.filter(|listed| *listed != u64::from(found)) {
         Some(listed) => Err(format!("has {found} ticks a second, and {listed} are listed")),
@@ -128,7 +133,7 @@ impl Boxes {
     /// one that can be decoded without any other.
     fn segment(
         &self,
-        header: &Header,
+        header: &TrackHeader,
         clock: &mut Clock,
         picture: Option<PictureCodec>,
     ) -> Result<(), String> {
@@ -142,12 +147,12 @@ impl Boxes {
             }
             let data = self.top.get(index + 1).filter(|next| &next.kind == b"mdat");
             let data = data.ok_or("has a `moof` without its `mdat`")?;
-            let fragment = moof::read(&self.body(entry)?, header)
+            let fragment = fragment::read(&self.body(entry)?, header)
                 .ok_or("has a `moof` that is not one track's with its time (`traf`, `tfdt`, `trun`)")?;
             clock.advance(&fragment)?;
-            fragment.fills(entry, *data)?;
+            fills(&fragment, entry, *data)?;
             if let Some(codec) = picture
-                && !pictures::stands_alone(&self.file, codec, entry.at + fragment.first_sample)
+                && !random_access::stands_alone(&self.file, codec, entry.at + fragment.first_sample)
             {
                 return Err("does not begin with a picture that can be decoded alone".to_owned());
             }
@@ -158,11 +163,38 @@ impl Boxes {
         }
         match self.find(b"sidx") {
             Some(entry) => {
-                let index = Index::read(&self.body(entry)?).ok_or("has a `sidx` that cannot be read")?;
+                let index = sidx::read(&self.body(entry)?).ok_or("has a `sidx` that cannot be read")?;
                 let length = self.top.iter().map(|entry| entry.size).sum::<u64>();
-                index.is_true(length - entry.at - entry.size, &fragments)
+                is_true(&index, length - entry.at - entry.size, &fragments)
             }
             None => Ok(()),
         }
     }
+}
+
+/// Its samples are the whole `mdat` after it (CMAF, 7.3).
+fn fills(fragment: &Fragment, moof: Entry, mdat: Entry) -> Result<(), String> {
+    let from = moof.at + fragment.first_sample;
+    let to = from + fragment.bytes;
+    let (begin, end) = (mdat.at + BOX, mdat.at + mdat.size);
+    if (from, to) == (begin, end) {
+        return Ok(());
+    }
+    Err(format!("has samples in bytes {from} to {to}, and a `mdat` with {begin} to {end}"))
+}
+
+/// An index lists these fragments, which are so many bytes, and that each begins with what stands alone.
+fn is_true(index: &[Reference], bytes: u64, fragments: &[Fragment]) -> Result<(), String> {
+    let listed_bytes = index.iter().map(|reference| reference.bytes).sum::<u64>();
+    let listed_ticks = index.iter().map(|reference| reference.duration).sum::<u64>();
+    let ticks = fragments.iter().map(|fragment| fragment.lasts).sum::<u64>();
+    if (listed_bytes, listed_ticks) != (bytes, ticks) {
+        return Err(format!(
+            "has an index of {listed_bytes} bytes and {listed_ticks} ticks, and is {bytes} and {ticks}"
+        ));
+    }
+    if index.len() != fragments.len() || !index.iter().all(|reference| reference.starts_with_sap) {
+        return Err("has an index that does not list its fragments as points to begin at".to_owned());
+    }
+    Ok(())
 }

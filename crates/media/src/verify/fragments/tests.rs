@@ -5,10 +5,8 @@ use rstest::rstest;
 use super::*;
 use crate::{
     SoundCodec,
-    verify::{
-        listing::{Claims, Piece, Planned, Segment, Wrapping},
-        segments::Heard,
-    },
+    format::mp4::audio_entry::AudioParams,
+    verify::listing::{Claims, Piece, Planned, Segment, Wrapping},
 };
 
 fn boxed(kind: &str, body: &[u8]) -> Vec<u8> {
@@ -204,8 +202,8 @@ const ESDS: &[u8] = &[
 const DOPS: &[u8] = &[0, 2, 1, 0x38, 0, 0, 0xbb, 0x80, 0, 0, 0];
 const DAC3: &[u8] = &[0x10, 0x3d, 0xe0];
 
-fn heard(codec: SoundCodec, channels: u32) -> Heard {
-    Heard { codec, channels, sample_rate: 48_000 }
+fn heard(codec: SoundCodec, channels: u32) -> AudioParams {
+    AudioParams { codec, channels, sample_rate: 48_000 }
 }
 
 #[rstest]
@@ -213,15 +211,17 @@ fn heard(codec: SoundCodec, channels: u32) -> Heard {
 #[case::opus(heard(SoundCodec::Opus, 2), "dOps", DOPS)]
 #[case::ac3(heard(SoundCodec::Ac3, 6), "dac3", DAC3)]
 fn sounds_are_described_as_they_were_planned(
-    #[case] wanted: Heard,
+    #[case] wanted: AudioParams,
     #[case] kind: &str,
     #[case] record: &[u8],
 ) {
     let name = wanted.codec.sample_entry();
     let output = |record: &[u8]| Output { init: sound_init(name, kind, record), ..Output::right() };
     assert_eq!(output(record).check(Wanted::Sound(wanted)), Ok(()));
-    for other in [Heard { channels: wanted.channels - 1, ..wanted }, Heard { sample_rate: 44_100, ..wanted }]
-    {
+    for other in [
+        AudioParams { channels: wanted.channels - 1, ..wanted },
+        AudioParams { sample_rate: 44_100, ..wanted },
+    ] {
         let problem = output(record).check(Wanted::Sound(other)).expect_err("refused");
         let found = format!("says in its `{name}` {} channels at 48000 Hz, not", wanted.channels);
         assert!(problem.contains(&found), "{problem}");

@@ -2,13 +2,14 @@
 
 use std::{fs::File, os::unix::fs::FileExt as _};
 
-use crate::{PictureCodec, probe::boxes::number32};
+use super::mp4::boxes::number32;
+use crate::PictureCodec;
 
 /// Units of a sample that are looked at before its first picture.
 const MOST_UNITS: usize = 10_000;
 
 /// Whether it is one at this byte of a file.
-pub(super) fn stands_alone(file: &File, codec: PictureCodec, at: u64) -> bool {
+pub(crate) fn stands_alone(file: &File, codec: PictureCodec, at: u64) -> bool {
     let sample = Sample { file, at };
     match codec {
         // an IDR picture (ITU-T H.264, table 7-1)

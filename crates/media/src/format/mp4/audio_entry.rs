@@ -1,10 +1,7 @@
 //! What an initialization segment tells a decoder of its sound: channels and Hz.
 
-use crate::{
-    SoundCodec,
-    probe::boxes::{child, number32},
-    verify::segments::Heard,
-};
+use super::boxes::{child, number32};
+use crate::SoundCodec;
 
 /// Bytes of a sound's sample entry before its boxes (ISO/IEC 14496-12, 12.2.3), and where it says the rate.
 const ENTRY: usize = 28;
@@ -24,8 +21,19 @@ const AAC_CHANNELS: [u32; 8] = [0, 1, 2, 3, 4, 5, 6, 8];
 const AC3_RATES: [u32; 3] = [48_000, 44_100, 32_000];
 const AC3_CHANNELS: [u32; 8] = [2, 1, 2, 3, 3, 4, 4, 5];
 
+/// What a decoder is told of an audio track.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AudioParams {
+    /// The codec.
+    pub codec: SoundCodec,
+    /// Channels.
+    pub channels: u32,
+    /// Hz.
+    pub sample_rate: u32,
+}
+
 /// Reads a sample entry; none when it does not say what has to be said of this codec.
-pub(super) fn read(codec: SoundCodec, entry: &[u8]) -> Option<Heard> {
+pub(crate) fn read(codec: SoundCodec, entry: &[u8]) -> Option<AudioParams> {
     let boxes = entry.get(ENTRY..)?;
     let (channels, sample_rate) = match codec {
         SoundCodec::Aac => aac(child(boxes, b"esds")?.get(4..)?)?,
@@ -35,7 +43,7 @@ pub(super) fn read(codec: SoundCodec, entry: &[u8]) -> Option<Heard> {
         // never in fragments
         SoundCodec::Mp3 => return None,
     };
-    Some(Heard { codec, channels, sample_rate })
+    Some(AudioParams { codec, channels, sample_rate })
 }
 
 /// The `AudioSpecificConfig` (ISO/IEC 14496-3, 1.6.2.1) in the descriptors of a stream (ISO/IEC 14496-1, 7.2.6).

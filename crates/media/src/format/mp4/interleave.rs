@@ -1,6 +1,9 @@
 //! How the tracks of an MP4 lie beside each other in the file, by its index (ISO/IEC 14496-12, 8.6 and 8.7).
 
-use super::boxes::{Chunks, child, children, is_shown, number32, said};
+use super::{
+    boxes::{child, children, number32},
+    sample_table::{Chunks, is_shown, said},
+};
 
 /// Samples of a track that are looked at: 12 h of any.
 const MOST_SAMPLES: u64 = 20_000_000;

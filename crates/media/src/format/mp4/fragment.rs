@@ -1,10 +1,6 @@
 //! Movie fragments (ISO/IEC 14496-12, 8.8).
 
-use super::{Entry, Header};
-use crate::probe::boxes::{child, children, number32, number64};
-
-/// Bytes of a box's header.
-const BOX: u64 = 8;
+use super::boxes::{child, children, number32, number64};
 
 /// Flags of `tfhd` (8.8.7).
 const BASE_DATA_OFFSET: u32 = 0x1;
@@ -19,9 +15,22 @@ const FIRST_SAMPLE_FLAGS: u32 = 0x4;
 /// Duration, size, flags and time offset of each sample.
 const OF_SAMPLES: [u32; 4] = [0x100, 0x200, 0x400, 0x800];
 
+/// What fragments go by, from an initialization segment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TrackHeader {
+    /// `track_ID`.
+    pub track: u32,
+    /// Units a second (`mdhd`).
+    pub timescale: u32,
+    /// Duration of a sample of which nothing is said, in units of the timescale (`trex`).
+    pub sample_duration: u32,
+    /// Its bytes.
+    pub sample_size: u32,
+}
+
 /// What is read of a `moof`.
 #[derive(Debug)]
-pub(super) struct Fragment {
+pub(crate) struct Fragment {
     /// Counted from the first one.
     pub number: u32,
     /// Ticks at which decoding begins.
@@ -35,7 +44,7 @@ pub(super) struct Fragment {
 }
 
 /// One track's fragment, whose offsets count from the start of its `moof`.
-pub(super) fn read(body: &[u8], header: &Header) -> Option<Fragment> {
+pub(crate) fn read(body: &[u8], header: &TrackHeader) -> Option<Fragment> {
     let number = number32(child(body, b"mfhd")?, 4)?;
     let mut tracks = children(body).filter(|(kind, _)| *kind == b"traf").map(|(_, body)| body);
     let (Some(track), None) = (tracks.next(), tracks.next()) else { return None };
@@ -49,7 +58,8 @@ pub(super) fn read(body: &[u8], header: &Header) -> Option<Fragment> {
             [DESCRIPTION_INDEX, DEFAULT_DURATION].iter().filter(|one| **one < flag && flags & **one != 0);
         if flags & flag == 0 { Some(otherwise) } else { number32(defaults, 8 + 4 * before.count()) }
     };
-    let defaults = [default(DEFAULT_DURATION, header.duration)?, default(DEFAULT_SIZE, header.size)?];
+    let defaults =
+        [default(DEFAULT_DURATION, header.sample_duration)?, default(DEFAULT_SIZE, header.sample_size)?];
     let time = child(track, b"tfdt")?;
     let begins = if time.first()? == &1 { number64(time, 4)? } else { u64::from(number32(time, 4)?) };
     let mut fragment = Fragment { number, begins, lasts: 0, bytes: 0, first_sample: 0 };
@@ -85,15 +95,5 @@ impl Fragment {
             at += width;
         }
         Some(())
-    }
-
-    /// Its samples are the whole `mdat` after it (CMAF, 7.3).
-    pub(super) fn fills(&self, moof: Entry, mdat: Entry) -> Result<(), String> {
-        let (from, to) = (moof.at + self.first_sample, moof.at + self.first_sample + self.bytes);
-        let (begin, end) = (mdat.at + BOX, mdat.at + mdat.size);
-        if (from, to) == (begin, end) {
-            return Ok(());
-        }
-        Err(format!("has samples in bytes {from} to {to}, and a `mdat` with {begin} to {end}"))
     }
 }

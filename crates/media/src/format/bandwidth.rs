@@ -2,7 +2,7 @@
 
 use std::{fs, io, path::Path};
 
-use super::lines::{self, Tag};
+use super::hls::{self, Tag};
 
 /// Bit rates in bit/s.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -48,7 +48,7 @@ impl Bandwidth {
     }
 
     /// Sets the attributes of a variant.
-    pub(super) fn write(self, tag: &mut Tag) {
+    pub(crate) fn write(self, tag: &mut Tag) {
         tag.set("BANDWIDTH", (self.peak.ceil() as u64).to_string());
         tag.set("AVERAGE-BANDWIDTH", (self.average.ceil() as u64).to_string());
     }
@@ -62,16 +62,16 @@ fn rate(run: &[(u64, f64)]) -> (f64, f64) {
 }
 
 /// Of the segments that a media playlist names, or of the ranges in them.
-pub(super) fn measure(playlist: &Path) -> io::Result<Bandwidth> {
+pub(crate) fn measure(playlist: &Path) -> io::Result<Bandwidth> {
     let text = fs::read_to_string(playlist)?;
     let folder = playlist.parent().unwrap_or(playlist);
     let mut segments = Vec::new();
     let (mut seconds, mut range, mut target) = (0.0, None, None);
     for line in text.lines() {
-        target = lines::target_duration(line).or(target);
-        seconds = lines::extinf(line).unwrap_or(seconds);
-        range = lines::byte_range(line).or(range);
-        if let Some(uri) = lines::uri(line) {
+        target = hls::target_duration(line).or(target);
+        seconds = hls::extinf(line).unwrap_or(seconds);
+        range = hls::byte_range(line).or(range);
+        if let Some(uri) = hls::uri(line) {
             let bytes = match range.take() {
                 Some((length, _)) => length,
                 None => fs::metadata(folder.join(uri))?.len(),

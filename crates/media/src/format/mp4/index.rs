@@ -6,7 +6,11 @@
 
 use std::io::{self, Read, Seek, SeekFrom};
 
-use super::interleave;
+use super::{
+    boxes::{child, children, number32, number64},
+    interleave,
+    sample_table::{is_shown, reach, said, summed, ticks},
+};
 
 /// An index is read into memory up to this many bytes.
 const MOST_INDEX: u64 = 256 << 20;
@@ -40,7 +44,7 @@ pub(crate) struct Boxes {
 
 /// What the front of a file says that is still arriving.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Front {
+pub(crate) enum Front {
     /// Nothing before so many bytes are there.
     Wait(u64),
     /// All of its index.
@@ -53,7 +57,7 @@ pub(super) enum Front {
 ///
 /// # Errors
 /// When the file cannot be read.
-pub(super) fn read_front(file: &mut (impl Read + Seek), whole: u64) -> io::Result<Front> {
+pub(crate) fn read_front(file: &mut (impl Read + Seek), whole: u64) -> io::Result<Front> {
     let there = file.seek(SeekFrom::End(0))?;
     let mut at = 0_u64;
     for _ in 0..MOST_BOXES {
@@ -192,37 +196,6 @@ fn track(body: &[u8], boxes: &mut Boxes) {
     }
 }
 
-/// Whether a track is of picture or sound.
-pub(super) fn is_shown(media: &[u8]) -> bool {
-    let handler = child(media, b"hdlr").and_then(|body| body.get(8..12)).unwrap_or_default();
-    handler == b"vide" || handler == b"soun"
-}
-
-/// Ticks of a second, by a media header.
-fn ticks(header: &[u8]) -> Option<u32> {
-    number32(header, if *header.first()? == 1 { 20 } else { 12 })
-}
-
-/// Ticks of a second, and of the track, by a media header.
-pub(super) fn said(header: &[u8]) -> Option<(u32, u64)> {
-    let said = match header.first()? {
-        1 => number64(header, 24)?,
-        _ => u64::from(number32(header, 16)?),
-    };
-    ticks(header).filter(|second| *second > 0).map(|second| (second, said))
-}
-
-/// Ticks that all samples of a table last together; those that would be negative are not believed.
-fn summed(times: &[u8]) -> Option<u64> {
-    let count = (number32(times, 4)? as usize).min(times.len().saturating_sub(8) / 8);
-    let entry = |at: usize| Some((number32(times, 8 + at * 8)?, number32(times, 12 + at * 8)?));
-    let entries = (0..count).map_while(entry).filter(|(_, lasts)| i32::try_from(*lasts).is_ok());
-    Some(
-        entries
-            .fold(0_u64, |sum, (samples, lasts)| sum.saturating_add(u64::from(samples) * u64::from(lasts))),
-    )
-}
-
 /// The protection scheme of encrypted samples: `encv` and `enca` carry it in `sinf/schm`.
 fn scheme(descriptions: &[u8]) -> Option<String> {
     let (kind, entry) = children(descriptions.get(8..)?).next()?;
@@ -234,108 +207,17 @@ fn scheme(descriptions: &[u8]) -> Option<String> {
     Some(String::from_utf8_lossy(name.unwrap_or(b"unknown")).into_owned())
 }
 
-/// The end of the last byte that a track's tables name.
-fn reach(table: &[u8]) -> Option<u64> {
-    let chunks = Chunks::read(table)?;
-    let sizes = child(table, b"stsz")?;
-    let (same, count) = (u64::from(number32(sizes, 4)?), u64::from(number32(sizes, 8)?));
-    let runs = child(table, b"stsc")?;
-    let in_run =
-        |run: usize| Some((u64::from(number32(runs, 8 + run * 12)?), number32(runs, 12 + run * 12)?));
-    let (mut run, mut sample, mut reach) = (0, 0_u64, 0_u64);
-    for chunk in 0..chunks.count() {
-        while in_run(run + 1).is_some_and(|(first, _)| first <= chunk as u64 + 1) {
-            run += 1;
-        }
-        let last = (sample + u64::from(in_run(run)?.1)).min(count);
-        let bytes = if same > 0 {
-            same.saturating_mul(last - sample)
-        } else {
-            (sample..last)
-                .map_while(|at| number32(sizes, 12 + usize::try_from(at).ok()? * 4))
-                .map(u64::from)
-                .sum()
-        };
-        if last > sample {
-            reach = reach.max(chunks.offset(chunk)?.saturating_add(bytes));
-        }
-        sample = last;
-    }
-    Some(reach)
-}
-
-pub(super) enum Chunks<'a> {
-    Short(&'a [u8]),
-    Long(&'a [u8]),
-}
-
-impl<'a> Chunks<'a> {
-    pub(super) fn read(table: &'a [u8]) -> Option<Self> {
-        child(table, b"stco").map(Self::Short).or_else(|| child(table, b"co64").map(Self::Long))
-    }
-
-    /// As many as there are, whatever the table says.
-    pub(super) fn count(&self) -> usize {
-        let (body, width) = match self {
-            Self::Short(body) => (body, 4),
-            Self::Long(body) => (body, 8),
-        };
-        let said = number32(body, 4).unwrap_or(0) as usize;
-        said.min(body.len().saturating_sub(8) / width)
-    }
-
-    pub(super) fn offset(&self, chunk: usize) -> Option<u64> {
-        match self {
-            Self::Short(body) => number32(body, 8 + chunk * 4).map(u64::from),
-            Self::Long(body) => number64(body, 8 + chunk * 8),
-        }
-    }
-}
-
-pub(crate) fn child<'a>(body: &'a [u8], kind: &[u8; 4]) -> Option<&'a [u8]> {
-    children(body).find(|(found, _)| *found == kind).map(|(_, body)| body)
-}
-
-pub(crate) fn children(mut rest: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    std::iter::from_fn(move || {
-        let size = match number32(rest, 0)? as usize {
-            0 => rest.len(),
-            size => size,
-        };
-        let kind = rest.get(4..8)?;
-        let body = rest.get(8..size)?;
-        rest = &rest[size..];
-        Some((kind, body))
-    })
-}
-
-pub(crate) fn number32(bytes: &[u8], at: usize) -> Option<u32> {
-    let bytes = bytes.get(at..at.checked_add(4)?)?;
-    Some(u32::from_be_bytes(bytes.try_into().ok()?))
-}
-
-pub(crate) fn number64(bytes: &[u8], at: usize) -> Option<u64> {
-    let bytes = bytes.get(at..at.checked_add(8)?)?;
-    Some(u64::from_be_bytes(bytes.try_into().ok()?))
-}
-
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use std::io::Write;
 
     use proptest::prelude::*;
     use rstest::rstest;
 
-    use super::*;
-
-    pub(crate) fn boxed(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
-        let size = u32::try_from(body.len() + 8).expect("small");
-        [&size.to_be_bytes()[..], kind, body].concat()
-    }
-
-    pub(crate) fn numbers(numbers: &[u32]) -> Vec<u8> {
-        numbers.iter().flat_map(|number| number.to_be_bytes()).collect()
-    }
+    use super::{
+        super::boxes::tests::{boxed, numbers},
+        *,
+    };
 
     fn movie_at(offsets: [u32; 2], entry: &[u8; 4]) -> Vec<u8> {
         movie_of(offsets, entry, 100)
