@@ -34,13 +34,14 @@ pub use logo::{MAX_LOGO_BYTES, check_logo, logo_file};
 pub use media::Media;
 pub use package::{early_main_playlist, early_media_playlist, is_unfinished, refer_to};
 pub use plan::{
-    AudioPlan, Coding, Colour, Encoding, LogoPlan, PictureFilter, Plan, PlanSettings, RateControl,
-    Segmenting, Stills, VideoPlan, plan,
+    AudioPlan, Coding, Colour, Encoding, LogoPlan, Plan, PlanSettings, RateControl, Segmenting,
+    ThumbnailPlan, VideoFilter, VideoPlan, plan,
 };
 pub use run::{RunOutput, Told};
 pub use settings::{Limits, MediaSettings, SandboxMode};
 pub use source::{
-    AudioStream, Clip, Correction, FieldOrder, Light, Mastering, Picture, Source, Turn, Undecoded,
+    AudioStream, Clip, FieldOrder, HdrMetadata, MasteringDisplay, Orientation, Source, TimestampCorrection,
+    UndecodableCodecs, VideoStream,
 };
 pub use tools::{Program, Tools, ToolsError};
 pub use verify::Measured;

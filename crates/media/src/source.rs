@@ -18,23 +18,23 @@ pub struct Source {
     pub duration: f64,
     /// Seconds from the file's first time stamp to the first of the streams below: other programs and
     /// subtitles may begin earlier.
-    pub lead: f64,
+    pub start_offset: f64,
     /// Whether an index in the file vouches for the duration (MP4 with `moov`, AVI); a mere hint
     /// otherwise. What ends early by more than the larger of 1 s and 2 % of an indexed duration is
     /// truncated.
     pub duration_is_indexed: bool,
     /// The best real picture.
-    pub picture: Option<Picture>,
+    pub video: Option<VideoStream>,
     /// The sound that is taken for single-track outputs, first; then all others that decode.
-    pub sounds: Vec<AudioStream>,
+    pub audios: Vec<AudioStream>,
     /// What it has and nobody here can decode.
-    pub undecoded: Undecoded,
+    pub undecodable: UndecodableCodecs,
     /// The container's title; may be empty.
     pub title: String,
     /// Whether it is divided into chapters.
     pub has_chapters: bool,
     /// What puts its time stamps right, where others contradict them; of healthy files there are none.
-    pub corrections: Vec<Correction>,
+    pub corrections: Vec<TimestampCorrection>,
     /// The piece of it that is taken; none: all of it.
     pub clip: Option<Clip>,
     /// Bit rates and names as the customer sees them.
@@ -43,24 +43,24 @@ pub struct Source {
 
 /// How far the time stamps of a stream are ahead of what is true, from one of its packets on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Correction {
+pub struct TimestampCorrection {
     /// The stream's index in the file.
     pub stream: u32,
     /// The packet's number among those of its stream, from 0.
     pub packet: u64,
     /// Ticks of the stream's time base, more than before it.
-    pub ticks: i64,
+    pub offset: i64,
     /// Whether that is so only of when a packet is shown, not of when it is decoded.
-    pub shown_alone: bool,
+    pub pts_only: bool,
 }
 
 /// What cannot be decoded where nothing else of its kind can be: its codec, or how the file names that.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Undecoded {
+pub struct UndecodableCodecs {
     /// Of the picture.
-    pub picture: Option<String>,
+    pub video: Option<String>,
     /// Of the sound.
-    pub sound: Option<String>,
+    pub audio: Option<String>,
 }
 
 /// A piece of an input: all times of its source count from where it begins.
@@ -68,7 +68,7 @@ pub struct Undecoded {
 pub struct Clip {
     /// Where reading begins, in seconds of the file's own clock: far enough before the piece that what
     /// is seen and heard at its start is decoded.
-    pub read_from: f64,
+    pub seek_to: f64,
 }
 
 /// Containers that lead to any time without a guess: by an index, or by time stamps at every step.
@@ -95,20 +95,20 @@ impl Source {
         let left = self.duration - start;
         self.duration = wishes.duration.map_or(left, |wanted| wanted.min(left));
         let (shifted, end) = (|time: f64| (time - start).max(0.0), self.duration);
-        self.picture = self.picture.filter(|picture| picture.end > start).map(|picture| Picture {
+        self.video = self.video.filter(|picture| picture.end > start).map(|picture| VideoStream {
             start: shifted(picture.start),
             end: shifted(picture.end).min(end),
             ..picture
         });
-        self.sounds.retain(|sound| sound.end > start && sound.start < start + end);
-        for sound in &mut self.sounds {
+        self.audios.retain(|sound| sound.end > start && sound.start < start + end);
+        for sound in &mut self.audios {
             (sound.start, sound.end) = (shifted(sound.start), shifted(sound.end).min(end));
         }
-        self.lead += start;
+        self.start_offset += start;
         // corrections go by the numbers of packets
         let seekable = SEEKABLE.contains(&self.container.as_str()) && self.corrections.is_empty();
-        let read_from = if seekable { (self.lead - RUN_UP).max(0.0) } else { 0.0 };
-        self.clip = Some(Clip { read_from });
+        let seek_to = if seekable { (self.start_offset - RUN_UP).max(0.0) } else { 0.0 };
+        self.clip = Some(Clip { seek_to });
         self.has_chapters = false;
         Ok(self)
     }
@@ -116,7 +116,7 @@ impl Source {
 
 /// A quarter-turn clockwise that shows the picture upright, and a mirror before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Turn {
+pub struct Orientation {
     /// Clockwise quarter turns, 0 to 3.
     pub quarters: u8,
     /// Whether the picture is mirrored left to right before it is turned.
@@ -125,7 +125,7 @@ pub struct Turn {
 
 /// The display that an HDR picture was made on (SMPTE ST 2086), in the units of the codecs' messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mastering {
+pub struct MasteringDisplay {
     /// x and y of red, green, blue and white, in 0.00002.
     pub chromaticities: [(u32, u32); 4],
     /// The brightest and the darkest, in 0.0001 cd/m².
@@ -134,11 +134,11 @@ pub struct Mastering {
 
 /// What is known of the light of an HDR picture; players adapt it to their screens by it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Light {
+pub struct HdrMetadata {
     /// The display it was made on.
-    pub mastering: Option<Mastering>,
+    pub mastering_display: Option<MasteringDisplay>,
     /// The brightest pixel and the brightest frame on average (CTA-861.3), in cd/m².
-    pub content: Option<(u32, u32)>,
+    pub content_light: Option<(u32, u32)>,
 }
 
 /// How the lines of a frame were taken.
@@ -153,7 +153,7 @@ pub enum FieldOrder {
 
 /// The picture of an input.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Picture {
+pub struct VideoStream {
     /// The stream's index in the file.
     pub index: u32,
     /// Such as `h264`.
@@ -167,7 +167,7 @@ pub struct Picture {
     /// Sample aspect ratio; 1 when unknown.
     pub sample_aspect: Rational,
     /// What shows it upright.
-    pub turn: Turn,
+    pub orientation: Orientation,
     /// The nearest real constant rate.
     pub rate: Rational,
     /// Whether the distances of frames vary.
@@ -187,19 +187,19 @@ pub struct Picture {
     /// FFmpeg's name, such as `bt2020`; empty when untagged.
     pub color_primaries: String,
     /// What is known of its light, where it is HDR.
-    pub light: Light,
+    pub hdr_metadata: HdrMetadata,
     /// Seconds from the start of the earliest chosen stream to the picture's.
     pub start: f64,
     /// Seconds from the start of the earliest chosen stream to the end of the last frame.
     pub end: f64,
 }
 
-impl Picture {
+impl VideoStream {
     /// Width and height as shown: square pixels, upright; not yet even.
     pub fn shown(&self) -> (f64, f64) {
         let width = f64::from(self.width) * self.sample_aspect.as_f64();
         let height = f64::from(self.height);
-        if self.turn.quarters % 2 == 1 { (height, width) } else { (width, height) }
+        if self.orientation.quarters % 2 == 1 { (height, width) } else { (width, height) }
     }
 
     /// Whether it is HDR by its transfer function (PQ or HLG).

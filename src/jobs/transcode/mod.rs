@@ -82,7 +82,7 @@ async fn make_output(
     let spec = &job.claim.task.spec;
     let source = source.clip(&spec.extra_options).map_err(|error| media_failed(job, error))?;
     if let Some(logo) = &spec.template.logo_path
-        && source.picture.is_some()
+        && source.video.is_some()
     {
         let file = fetch::fetch_logo(app, job, logo).await?;
         media::check_logo(&file).map_err(|error| media_failed(job, error))?;
@@ -95,7 +95,7 @@ async fn make_output(
     }
     let mut plan = media::plan(&spec.template, &source, &media.settings.plan_settings())
         .map_err(|error| media_failed(job, error))?;
-    plan.early = has_growing_playlists;
+    plan.is_growing = has_growing_playlists;
 
     let (finished, finished_files) = mpsc::unbounded_channel();
     let on_progress = |share| job.progress.set(Stage::Running, share);

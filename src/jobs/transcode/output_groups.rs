@@ -18,7 +18,7 @@ pub(super) fn output_groups(task: &Task, plan: &Plan) -> Vec<OutputGroup> {
         let output = uri_beside_main(task, plan, media::SECOND_MANIFEST);
         groups.push(OutputGroup { format: format.into(), output, ..main });
     }
-    if let Some(stills) = &plan.stills {
+    if let Some(stills) = &plan.thumbnails {
         let group = |custom_name: &str, format, path: &str| OutputGroup {
             custom_name: custom_name.to_owned(),
             format,

@@ -120,7 +120,7 @@ impl<'a> Publisher<'a> {
                     Err(JobError::Retry(_)) if !file.exists() => {}
                     put => put?,
                 }
-            } else if plan.early {
+            } else if plan.is_growing {
                 self.show(plan, &dir, &path).await?;
                 if self.shown.contains_key(self.job.claim.task.spec.output.key()) {
                     on_playlists_published();

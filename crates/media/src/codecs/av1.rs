@@ -3,7 +3,7 @@
 use model::{Box2d, Rational};
 
 use super::{Named, options};
-use crate::{Encoding, Mastering, RateControl, VideoPlan};
+use crate::{Encoding, MasteringDisplay, RateControl, VideoPlan};
 
 /// One row of the limits of levels (AV1 bitstream specification, A.3).
 struct Level {
@@ -89,13 +89,15 @@ pub(super) fn arguments(video: &VideoPlan, encoding: &Encoding, threads: u32) ->
 /// Keyframes stand at their distance and nowhere else, whether that has to be so or not.
 fn parameters(video: &VideoPlan, threads: u32) -> String {
     let mut parameters = "scd=0".to_owned();
-    if let Some(Mastering { chromaticities: [r, g, b, w], luminance: (max, min) }) = video.light.mastering {
+    if let Some(MasteringDisplay { chromaticities: [r, g, b, w], luminance: (max, min) }) =
+        video.hdr_metadata.mastering_display
+    {
         let point = |(x, y): (u32, u32)| format!("({},{})", f64::from(x) / 5e4, f64::from(y) / 5e4);
         let (r, g, b, w) = (point(r), point(g), point(b), point(w));
         let (max, min) = (f64::from(max) / 1e4, f64::from(min) / 1e4);
         parameters.push_str(&format!(":mastering-display=G{g}B{b}R{r}WP{w}L({max},{min})"));
     }
-    if let Some((most, average)) = video.light.content {
+    if let Some((most, average)) = video.hdr_metadata.content_light {
         parameters.push_str(&format!(":content-light={most},{average}"));
     }
     if threads > 0 {

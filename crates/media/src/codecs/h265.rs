@@ -3,7 +3,7 @@
 use model::{Box2d, Rational};
 
 use super::{Named, options};
-use crate::{Encoding, Mastering, RateControl, VideoPlan};
+use crate::{Encoding, MasteringDisplay, RateControl, VideoPlan};
 
 /// One row of the limits of levels in the Main tier (ITU-T H.265, tables A.8 and A.9).
 struct Level {
@@ -102,12 +102,14 @@ fn parameters(video: &VideoPlan, encoding: &Encoding, fixed: bool, threads: u32)
     if fixed {
         parameters.push_str(&format!(":keyint={0}:min-keyint={0}:scenecut=0", encoding.gop));
     }
-    if let Some(Mastering { chromaticities: [r, g, b, w], luminance: (max, min) }) = video.light.mastering {
+    if let Some(MasteringDisplay { chromaticities: [r, g, b, w], luminance: (max, min) }) =
+        video.hdr_metadata.mastering_display
+    {
         let point = |(x, y): (u32, u32)| format!("({x},{y})");
         let (r, g, b, w) = (point(r), point(g), point(b), point(w));
         parameters.push_str(&format!(":master-display=G{g}B{b}R{r}WP{w}L({max},{min})"));
     }
-    if let Some((most, average)) = video.light.content {
+    if let Some((most, average)) = video.hdr_metadata.content_light {
         parameters.push_str(&format!(":max-cll={most},{average}"));
     }
     if threads > 0 {

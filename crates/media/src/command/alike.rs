@@ -20,7 +20,7 @@ fn file(work: &Path) -> PathBuf {
 
 /// Input options that make FFmpeg end with an error where a sound that may change does so.
 pub(super) fn until_it_changes(plan: &Plan) -> Vec<OsString> {
-    let may_change = plan.audios.iter().any(|audio| audio.may_change && !audio.is_alike);
+    let may_change = plan.audios.iter().any(|audio| audio.may_change && !audio.is_resampled);
     if may_change { words(&["-reinit_filter:a", "0"]) } else { Vec::new() }
 }
 
@@ -30,10 +30,10 @@ pub(super) fn making(plan: &Plan, input: &Path, work: &Path) -> Vec<OsString> {
     arguments.extend(position(plan));
     arguments.extend(input::opened(input, false));
     arguments.extend(words(&["-f", "lavfi", "-i", "anullsrc=d=0.1"]));
-    let sounds = plan.audios.iter().filter(|audio| !audio.is_alike).map(|audio| audio.index);
-    arguments.extend(used(plan.picture.iter().map(|picture| picture.index).chain(sounds)));
+    let sounds = plan.audios.iter().filter(|audio| !audio.is_resampled).map(|audio| audio.index);
+    arguments.extend(used(plan.video_filter.iter().map(|picture| picture.index).chain(sounds)));
     arguments.extend(words(&["-map", "1:a"]));
-    for (number, audio) in plan.audios.iter().filter(|audio| audio.is_alike).enumerate() {
+    for (number, audio) in plan.audios.iter().filter(|audio| audio.is_resampled).enumerate() {
         let AudioPlan { index, sample_rate, channels, .. } = *audio;
         let layout = codecs::layout(channels);
         let filters = format!("aresample=osr={sample_rate}:ochl={layout}:osf=flt,atrim=start=0");
@@ -48,7 +48,7 @@ pub(super) fn making(plan: &Plan, input: &Path, work: &Path) -> Vec<OsString> {
 
 /// Reads the sounds that are not taken from the input itself.
 pub(super) fn left(plan: &Plan) -> Vec<OsString> {
-    used(plan.audios.iter().filter(|audio| audio.is_alike).map(|audio| audio.index))
+    used(plan.audios.iter().filter(|audio| audio.is_resampled).map(|audio| audio.index))
 }
 
 /// Streams that are read and go nowhere: FFmpeg counts from the first of those that are used, which have to be the same
@@ -60,7 +60,7 @@ fn used(streams: impl Iterator<Item = u32>) -> Vec<OsString> {
 
 /// The second input, if there are sounds in it.
 pub(super) fn opened(plan: &Plan, work: &Path) -> Vec<OsString> {
-    if plan.audios.iter().all(|audio| !audio.is_alike) {
+    if plan.audios.iter().all(|audio| !audio.is_resampled) {
         return Vec::new();
     }
     let mut arguments = words(&["-protocol_whitelist", "file,fd", "-f", "nut", "-i"]);
@@ -70,7 +70,7 @@ pub(super) fn opened(plan: &Plan, work: &Path) -> Vec<OsString> {
 
 /// FFmpeg's name of a sound, where the file of those that are alike is the input of this number.
 pub(super) fn name(plan: &Plan, audio: &AudioPlan, number: usize) -> String {
-    let mut alike = plan.audios.iter().filter(|one| one.is_alike);
+    let mut alike = plan.audios.iter().filter(|one| one.is_resampled);
     match alike.position(|one| one.index == audio.index) {
         Some(place) => format!("{number}:{}", place + 1),
         None => format!("0:{}", audio.index),

@@ -7,7 +7,7 @@ use model::Format;
 
 use super::{Gain, METER, alike, filters, input, logo, pipe, prefixed, stills, words};
 use crate::{
-    AudioPlan, Correction, Plan, SoundCodec, VideoPlan,
+    AudioPlan, Plan, SoundCodec, TimestampCorrection, VideoPlan,
     codecs::{picture_arguments, sound_arguments},
     formats,
 };
@@ -26,7 +26,7 @@ const EARLY_FRAGMENT: &str = "200000";
 pub(super) fn arguments(plan: &Plan, gains: &[Option<Gain>], input: &Path, work: &Path) -> Vec<OsString> {
     let mut arguments = general("warning");
     arguments.extend(position(plan));
-    if plan.picture.is_some() {
+    if plan.video_filter.is_some() {
         // a graph made anew would begin at 0 again
         arguments.extend(words(&["-reinit_filter:v", "0"]));
     }
@@ -90,7 +90,7 @@ pub(super) fn copied(plan: &Plan, input: &Path) -> Vec<OsString> {
         }
     }
     let encoded = plan.audios.iter().filter(|audio| !audio.is_copied()).map(|audio| audio.index);
-    for index in plan.picture.iter().map(|picture| picture.index).chain(encoded) {
+    for index in plan.video_filter.iter().map(|picture| picture.index).chain(encoded) {
         arguments.extend(words(&["-map", &format!("0:{index}")]));
     }
     arguments.extend(words(&["-c", "copy", "-f", "framecrc", "pipe:1"]));
@@ -160,12 +160,12 @@ pub(super) fn general(level: &str) -> Vec<OsString> {
 
 /// Where the input is read from, and what time it is there. Exact cuts are left to the filters.
 pub(super) fn position(plan: &Plan) -> Vec<OsString> {
-    let read_from = plan.clip.map_or(0.0, |clip| clip.read_from);
+    let seek_to = plan.clip.map_or(0.0, |clip| clip.seek_to);
     let mut arguments = Vec::new();
-    if read_from > 0.0 {
-        arguments.extend(words(&["-noaccurate_seek", "-ss", &format!("{read_from:.6}")]));
+    if seek_to > 0.0 {
+        arguments.extend(words(&["-noaccurate_seek", "-ss", &format!("{seek_to:.6}")]));
     }
-    let offset = read_from - plan.lead;
+    let offset = seek_to - plan.start_offset;
     if offset < 0.0 {
         arguments.extend(words(&["-itsoffset", &format!("{offset:.6}")]));
     }
@@ -178,10 +178,12 @@ fn corrected(plan: &Plan) -> Vec<OsString> {
     let streams: BTreeSet<_> = plan.corrections.iter().map(|correction| correction.stream).collect();
     let filter = |stream: u32| {
         let sum = |name: &str, shown: bool| {
-            let own =
-                |correction: &&Correction| correction.stream == stream && (shown || !correction.shown_alone);
-            let term =
-                |correction: &Correction| format!("-({}*gte(N,{}))", correction.ticks, correction.packet);
+            let own = |correction: &&TimestampCorrection| {
+                correction.stream == stream && (shown || !correction.pts_only)
+            };
+            let term = |correction: &TimestampCorrection| {
+                format!("-({}*gte(N,{}))", correction.offset, correction.packet)
+            };
             let terms: String = plan.corrections.iter().filter(own).map(term).collect();
             format!("'if(eq({name},NOPTS),NOPTS,{name}{terms})'")
         };
@@ -222,7 +224,7 @@ fn video_pipe(plan: &Plan, video: &VideoPlan, number: usize, work: &Path) -> Vec
     arguments.extend(words(&["-map_chapters", "-1"]));
     arguments.extend(words(&PIPE));
     arguments.push("+frag_keyframe+delay_moov+default_base_moof".into());
-    if plan.early {
+    if plan.is_growing {
         arguments.extend(words(&["-frag_duration", EARLY_FRAGMENT]));
     }
     arguments.push(prefixed("file:", &pipe(work, &video.name)));

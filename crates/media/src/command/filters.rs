@@ -3,12 +3,12 @@
 //! begins late would hold all frames until then in memory.
 
 use super::{CEILING, Gain, logo, stills};
-use crate::{AudioPlan, Colour, FieldOrder, PictureFilter, Plan, Turn, VideoPlan, codecs};
+use crate::{AudioPlan, Colour, FieldOrder, Orientation, Plan, VideoFilter, VideoPlan, codecs};
 
 /// The graph of the picture: `[v0]`, `[v1]`, … are its outputs, and `[p0]` and `[p1]` the pictures taken
 /// out of it; none without picture.
 pub(super) fn picture(plan: &Plan) -> Option<String> {
-    let picture = plan.picture.as_ref()?;
+    let picture = plan.video_filter.as_ref()?;
     let top = plan.videos.first()?;
     let one_rate = plan.videos.iter().all(|video| video.rate == top.rate);
     let mut common = vec![tagged(&picture.given), same_size(picture)];
@@ -16,7 +16,7 @@ pub(super) fn picture(plan: &Plan) -> Option<String> {
     if one_rate {
         common.extend(rate(plan, picture, top));
     }
-    common.extend(turn(picture.turn));
+    common.extend(turn(picture.orientation));
     let one_look = plan.videos.iter().all(|video| look(video) == look(top));
     if one_look {
         common.extend(gamut(picture, top));
@@ -51,7 +51,7 @@ pub(super) fn picture(plan: &Plan) -> Option<String> {
     let all = plan.videos.iter().enumerate().map(|(number, video)| (number, branch(number, video)));
     let (mut branches, smaller): (Vec<_>, Vec<_>) =
         all.partition(|(number, _)| scaled_from(plan, *number).is_none());
-    if let Some(stills) = &plan.stills {
+    if let Some(stills) = &plan.thumbnails {
         let mut filters = if one_rate { Vec::new() } else { rate(plan, picture, top) };
         if !(one_look && is_linear(picture, top)) {
             filters.extend(gamut(picture, &plain(picture, top)));
@@ -108,7 +108,7 @@ pub(super) fn heard(plan: &Plan, audio: &AudioPlan, name: &str, gain: Option<Gai
     if plan.clip.is_some() {
         graph.push_str(&format!(",atrim=end={}", seconds(plan.duration)));
     }
-    if (audio.is_mixed || audio.is_alike) && audio.loudness.is_none() {
+    if (audio.is_downmixed || audio.is_resampled) && audio.loudness.is_none() {
         graph.push_str(&format!(",{},aresample=osf={samples}", below(CEILING)));
     }
     let Some(Gain { decibels, ceiling }) = gain else { return graph };
@@ -128,15 +128,15 @@ fn below(ceiling: f64) -> String {
 
 /// Frames of a source whose size changes on the way are scaled to the size that it was planned with; the
 /// others pass as they are.
-fn same_size(picture: &PictureFilter) -> String {
-    let (width, height) = match picture.turn.quarters % 2 {
+fn same_size(picture: &VideoFilter) -> String {
+    let (width, height) = match picture.orientation.quarters % 2 {
         0 => (picture.width, picture.height),
         _ => (picture.height, picture.width),
     };
     format!("scale=w={width}:h={height}")
 }
 
-fn fields(picture: &PictureFilter) -> Vec<String> {
+fn fields(picture: &VideoFilter) -> Vec<String> {
     let parity = if picture.top_field_first { "tff" } else { "bff" };
     match picture.field_order {
         FieldOrder::Progressive => Vec::new(),
@@ -146,7 +146,7 @@ fn fields(picture: &PictureFilter) -> Vec<String> {
 
 /// Frames at a constant rate from 0 on: the first one is shown from the start, the last one is held
 /// as long as the sound lasts. Frames are repeated or dropped here by reference, at no cost.
-fn rate(plan: &Plan, picture: &PictureFilter, video: &VideoPlan) -> Vec<String> {
+fn rate(plan: &Plan, picture: &VideoFilter, video: &VideoPlan) -> Vec<String> {
     let mut filters = vec![format!("fps=fps={}:start_time=0", video.rate)];
     if picture.hold > 0.0 {
         filters.push(format!("tpad=stop_mode=clone:stop_duration={}", seconds(picture.hold)));
@@ -159,7 +159,7 @@ fn rate(plan: &Plan, picture: &PictureFilter, video: &VideoPlan) -> Vec<String> 
 }
 
 /// Each case is one filter, so that the picture is written once.
-fn turn(turn: Turn) -> Vec<String> {
+fn turn(turn: Orientation) -> Vec<String> {
     let filters: &[&str] = match (turn.quarters % 4, turn.mirrored) {
         (0, false) => &[],
         (1, false) => &["transpose=clock"],
@@ -179,19 +179,19 @@ fn look(video: &VideoPlan) -> (&Colour, bool, u8) {
 }
 
 /// A rendition as every screen shows it: pictures that are taken out are never HDR.
-fn plain(picture: &PictureFilter, video: &VideoPlan) -> VideoPlan {
+fn plain(picture: &VideoFilter, video: &VideoPlan) -> VideoPlan {
     let tone_map = picture.given.is_hdr();
     VideoPlan { colour: Colour::bt709(), tone_map, depth: 8, ..video.clone() }
 }
 
 /// Whether the samples have to be recomputed in linear light.
-fn is_linear(picture: &PictureFilter, video: &VideoPlan) -> bool {
+fn is_linear(picture: &VideoFilter, video: &VideoPlan) -> bool {
     video.tone_map || picture.given.is_wide() && !video.colour.is_wide()
 }
 
 /// HDR and wide gamuts, which zscale knows by the tags that were set, become BT.709 in linear light, at
 /// the size of the top rendition that needs it, since this is slow.
-fn gamut(picture: &PictureFilter, top: &VideoPlan) -> Vec<String> {
+fn gamut(picture: &VideoFilter, top: &VideoPlan) -> Vec<String> {
     if !is_linear(picture, top) {
         return Vec::new();
     }
@@ -210,7 +210,7 @@ fn gamut(picture: &PictureFilter, top: &VideoPlan) -> Vec<String> {
 
 /// The last filters of a rendition: its size, square pixels, 4:2:0 in its depth, and colours that are
 /// said. `linear` is the rendition whose colours were converted before, if any had to be.
-fn finish(picture: &PictureFilter, video: &VideoPlan, linear: &VideoPlan) -> Vec<String> {
+fn finish(picture: &VideoFilter, video: &VideoPlan, linear: &VideoPlan) -> Vec<String> {
     let (given, wanted) = (&picture.given, &video.colour);
     let converted = is_linear(picture, linear);
     let size = if converted { (linear.width, linear.height) } else { (picture.width, picture.height) };

@@ -49,11 +49,11 @@ pub(super) fn arguments(plan: &Plan, segmenting: Segmenting) -> Vec<OsString> {
     }
     for (format, file) in formats::manifests(plan) {
         let file = Path::new("out").join(file);
-        for (flag, value) in formats::manifest(format, plan.early, segmenting.seconds.as_f64(), &file) {
+        for (flag, value) in formats::manifest(format, plan.is_growing, segmenting.seconds.as_f64(), &file) {
             add(flag, value);
         }
     }
-    if plan.early {
+    if plan.is_growing {
         add("io_block_size", EARLY_BLOCK.into());
     }
     arguments

@@ -3,12 +3,12 @@
 use std::ffi::OsString;
 
 use super::words;
-use crate::{Plan, Stills, formats};
+use crate::{Plan, ThumbnailPlan, formats};
 
 /// Of the frames that come in at this rate, those that are shown at the wanted times, as `[p0]`; and
 /// sheets of them, as `[p1]`. JPEG has full range and BT.601 (JFIF).
-pub(super) fn graph(stills: &Stills, rate: f64) -> String {
-    let Stills { start, interval, number, size, cell, columns, rows } = stills;
+pub(super) fn graph(stills: &ThumbnailPlan, rate: f64) -> String {
+    let ThumbnailPlan { start, interval, number, size, cell, columns, rows } = stills;
     // the frame that is shown at a time began less than a frame before it
     let reach = 1.0 / rate - 0.001;
     let scaled = |width: u32, height: u32| {
@@ -25,7 +25,7 @@ pub(super) fn graph(stills: &Stills, rate: f64) -> String {
 /// The two outputs. Their names are relative to the work folder: a `%` in its path would be read as a
 /// number's place.
 pub(super) fn outputs(plan: &Plan) -> Vec<OsString> {
-    if plan.stills.is_none() {
+    if plan.thumbnails.is_none() {
         return Vec::new();
     }
     let output = |label: &str, name: &str| {

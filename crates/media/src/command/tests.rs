@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    Correction, FieldOrder, Source, Turn,
+    FieldOrder, Orientation, Source, TimestampCorrection,
     plan::{self, tests as given},
 };
 
@@ -22,7 +22,7 @@ fn full_hd() -> Source {
 /// A phone held upright: HLG, 10 bits, turned.
 fn phone() -> Source {
     let mut picture = given::picture(3840, 2160, "30000/1001");
-    picture.turn = Turn { quarters: 1, mirrored: true };
+    picture.orientation = Orientation { quarters: 1, mirrored: true };
     picture.pixel_format = "yuv420p10le".to_owned();
     picture.color_space = "bt2020nc".to_owned();
     picture.color_transfer = "arib-std-b67".to_owned();
@@ -41,7 +41,7 @@ fn broadcast() -> Source {
     late.title = "Commentaire".to_owned();
     let mut source =
         given::source(Some(picture), vec![given::sound(1, 6, "eng"), late, given::sound(3, 1, "")]);
-    source.lead = 1.25;
+    source.start_offset = 1.25;
     source
 }
 
@@ -57,10 +57,10 @@ fn screen() -> Source {
 
 /// The same as a copy needs it: what it is in all detail.
 fn with_layouts(mut source: Source) -> Source {
-    for sound in &mut source.sounds {
+    for sound in &mut source.audios {
         sound.layout = crate::codecs::layout(sound.channels).to_owned();
     }
-    if let Some(picture) = source.picture.as_mut().filter(|picture| picture.pixel_format == "yuv420p10le") {
+    if let Some(picture) = source.video.as_mut().filter(|picture| picture.pixel_format == "yuv420p10le") {
         (picture.codec, picture.profile) = ("hevc".to_owned(), "Main 10".to_owned());
     }
     source
@@ -128,8 +128,8 @@ fn shown(commands: &Commands) -> String {
 #[case::no_index("clip_no_index", Source { container: "mpegts".to_owned(), ..full_hd() })]
 fn command_lines_of_a_piece(#[case] name: &str, #[case] mut source: Source) {
     source.duration = 120.0;
-    source.picture.as_mut().expect("a picture").end = 120.0;
-    source.sounds[0].end = 105.0;
+    source.video.as_mut().expect("a picture").end = 120.0;
+    source.audios[0].end = 105.0;
     let wishes = ExtraOptions { start: Some(100.0), duration: Some(7.5), ..ExtraOptions::default() };
     let source = source.clip(&wishes).expect("within");
     let plan = plan::plan(&given::template(json!({"format": "mp4"})), &source, &given::settings());
@@ -143,7 +143,7 @@ fn command_lines_of_a_piece(#[case] name: &str, #[case] mut source: Source) {
 #[test]
 fn copies_are_listed_first() {
     let mut source = with_layouts(full_hd());
-    source.lead = 1.25;
+    source.start_offset = 1.25;
     let listed = |format: &str| {
         let template = given::template(json!({"format": format, "vcodec": "copy", "acodec": "copy"}));
         let plan = plan::plan(&template, &source, &given::settings()).expect("a plan");
@@ -172,12 +172,12 @@ fn loudness_takes_two_passes() {
 #[test]
 fn sounds_that_change_are_made_alike() {
     let mut source = broadcast();
-    source.sounds[1].codec = "ac3".to_owned();
-    source.sounds[2].codec = "mp3".to_owned();
+    source.audios[1].codec = "ac3".to_owned();
+    source.audios[2].codec = "mp3".to_owned();
     let template = given::template(json!({"format": "hls", "logo_path": "https://example.com/logo.png"}));
     let mut plan = plan::plan(&template, &source, &given::settings()).expect("a plan");
     assert_eq!(plan.audios.iter().map(|audio| audio.may_change).collect::<Vec<_>>(), [false, true, true]);
-    plan.audios[1].is_alike = true;
+    plan.audios[1].is_resampled = true;
     let (input, work) = (Path::new("/job/input"), Path::new("/job"));
     let shown = |ffmpeg| shown(&Commands { ffmpeg, packager: None, pipes: Vec::new() });
     let made = commands(&plan, &[], input, work).ffmpeg;
@@ -190,7 +190,7 @@ fn sounds_that_change_are_made_alike() {
 /// By the numbers of packets, so that the file is read from its start.
 #[test]
 fn time_stamps_are_put_right_where_they_are_wrong() {
-    let off = |stream, packet, ticks, shown_alone| Correction { stream, packet, ticks, shown_alone };
+    let off = |stream, packet, offset, pts_only| TimestampCorrection { stream, packet, offset, pts_only };
     let corrections =
         vec![off(1, 4, 900, false), off(0, 7, 90, true), off(1, 6, -900, false), off(9, 0, 1, false)];
     let wishes = ExtraOptions { start: Some(10.0), ..ExtraOptions::default() };

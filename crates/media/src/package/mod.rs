@@ -120,7 +120,7 @@ fn uris(master: &str) -> Vec<String> {
 
 /// What the target duration was said to be while the playlist grew; it must not become less.
 fn least_target(plan: &Plan) -> u64 {
-    if plan.early { early::target(plan) } else { 1 }
+    if plan.is_growing { early::target(plan) } else { 1 }
 }
 
 /// Whole seconds that no segment of any of these playlists lasts longer than (RFC 8216, 4.3.3.1): renditions

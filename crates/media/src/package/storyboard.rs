@@ -3,11 +3,11 @@
 
 use std::{fs, io, path::Path};
 
-use crate::{Plan, Stills, formats::stills};
+use crate::{Plan, ThumbnailPlan, formats::stills};
 
 /// Writes it for the pictures that are there: an input may have ended before it said.
 pub(super) fn write(plan: &Plan, dir: &Path) -> io::Result<()> {
-    let Some(wanted) = &plan.stills else { return Ok(()) };
+    let Some(wanted) = &plan.thumbnails else { return Ok(()) };
     let folder = dir.join(stills::FOLDER);
     let there = (1..=wanted.number).take_while(|number| folder.join(stills::picture(*number)).is_file());
     let pictures = u32::try_from(there.count()).unwrap_or(u32::MAX);
@@ -15,7 +15,7 @@ pub(super) fn write(plan: &Plan, dir: &Path) -> io::Result<()> {
 }
 
 /// Each picture stands until the next one; the last until the end, unless more would have followed.
-fn storyboard(stills: &Stills, pictures: u32, duration: f64) -> String {
+fn storyboard(stills: &ThumbnailPlan, pictures: u32, duration: f64) -> String {
     let mut text = "WEBVTT\n".to_owned();
     let begin = |index: u32| stills.start + f64::from(index) * stills.interval;
     for index in 0..pictures {
@@ -27,7 +27,7 @@ fn storyboard(stills: &Stills, pictures: u32, duration: f64) -> String {
 }
 
 /// Such as `sprite_001.jpg#xywh=160,0,160,90`.
-fn part(stills: &Stills, index: u32) -> String {
+fn part(stills: &ThumbnailPlan, index: u32) -> String {
     let (sheet, place) = (index / (stills.columns * stills.rows), index % (stills.columns * stills.rows));
     let (column, row) = (place % stills.columns, place / stills.columns);
     let cell = stills.cell;
@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn every_picture_has_its_time_and_its_place() {
-        let stills = Stills {
+        let stills = ThumbnailPlan {
             start: 5.0,
             interval: 1800.0,
             number: 4,

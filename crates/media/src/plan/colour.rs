@@ -1,7 +1,7 @@
 //! What the numbers of a picture mean, by FFmpeg's names: never unknown. What a source does not say
 //! is what players would take it for: BT.601 for small pictures, BT.709 for others.
 
-use crate::Picture;
+use crate::VideoStream;
 
 /// The colours of a picture.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,7 +74,7 @@ impl Colour {
     }
 
     /// What a source's numbers mean: its tags where they are sound, else what is usual.
-    pub(crate) fn given(picture: &Picture) -> Self {
+    pub(crate) fn given(picture: &VideoStream) -> Self {
         let rgb = is_rgb(&picture.pixel_format);
         let usual = usual(picture);
         let tag = |tag: &str, known: Names, usual: String| {
@@ -132,7 +132,7 @@ impl Colour {
     }
 }
 
-fn usual(picture: &Picture) -> Colour {
+fn usual(picture: &VideoStream) -> Colour {
     let small = picture.width < 1280 && picture.height <= 576;
     let lines_of_pal = matches!(picture.height, 576 | 288);
     match (small && !is_rgb(&picture.pixel_format), lines_of_pal) {

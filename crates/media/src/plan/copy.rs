@@ -5,7 +5,7 @@ use model::{AudioCodec, Container, ErrorCode, Format, Template, VideoCodec};
 
 use super::{Coding, Colour, RateControl, VideoPlan};
 use crate::{
-    AudioStream, FieldOrder, Light, MediaError, Picture,
+    AudioStream, FieldOrder, HdrMetadata, MediaError, VideoStream,
     codecs::{PictureCodec, SoundCodec},
 };
 
@@ -42,7 +42,7 @@ fn unfilled(template: &Template, (start, end): (f64, f64), duration: f64) -> Opt
 /// [`ErrorCode::NothingToTranscode`] where the output cannot hold it, or players would not know it.
 pub(super) fn picture(
     template: &Template,
-    picture: &Picture,
+    picture: &VideoStream,
     duration: f64,
 ) -> Result<VideoPlan, MediaError> {
     let container = Container::of(template);
@@ -72,10 +72,10 @@ pub(super) fn picture(
     let anywhere = ", or format `mp4` would copy it";
     match picture {
         _ if template.format == Format::Mp4 => {}
-        Picture { turn, .. } if *turn != crate::Turn::default() => {
+        VideoStream { orientation, .. } if *orientation != crate::Orientation::default() => {
             return Err(refused("is turned by a matrix", anywhere));
         }
-        Picture { sample_aspect, .. } if sample_aspect.num() != sample_aspect.den() => {
+        VideoStream { sample_aspect, .. } if sample_aspect.num() != sample_aspect.den() => {
             return Err(refused("has pixels that are not square", anywhere));
         }
         _ => {}
@@ -97,7 +97,7 @@ pub(super) fn picture(
         depth,
         colour: Colour::given(picture),
         tone_map: false,
-        light: Light::default(),
+        hdr_metadata: HdrMetadata::default(),
     })
 }
 

@@ -9,7 +9,8 @@ use model::{
 };
 
 use crate::{
-    Clip, Correction, FieldOrder, Light, MediaError, Picture, Source, Turn, Undecoded,
+    Clip, FieldOrder, HdrMetadata, MediaError, Orientation, Source, TimestampCorrection, UndecodableCodecs,
+    VideoStream,
     codecs::{PictureCodec, SoundCodec},
 };
 
@@ -25,7 +26,7 @@ mod stills;
 pub(crate) mod tests;
 
 pub use colour::Colour;
-pub use stills::Stills;
+pub use stills::ThumbnailPlan;
 
 /// What the operator decides about plans.
 #[derive(Clone, Debug)]
@@ -53,24 +54,24 @@ pub struct Plan {
     pub segmenting: Option<Segmenting>,
     /// What is done to the picture once, before it is scaled to each rendition; none without picture, and
     /// where it is copied.
-    pub picture: Option<PictureFilter>,
+    pub video_filter: Option<VideoFilter>,
     /// Renditions, best first; empty without picture.
     pub videos: Vec<VideoPlan>,
     /// Sound tracks; the default first.
     pub audios: Vec<AudioPlan>,
     /// Pictures taken out of the video.
-    pub stills: Option<Stills>,
+    pub thumbnails: Option<ThumbnailPlan>,
     /// Whether playlists grow from the start; of HLS alone.
-    pub early: bool,
+    pub is_growing: bool,
     /// What is laid over every rendition: the picture in [`crate::logo_file`].
     pub logo: Option<LogoPlan>,
     /// Seconds that come out, as expected.
     pub duration: f64,
     /// Seconds by which the file's clock runs before the first stream or the piece that is taken; cut
     /// off.
-    pub lead: f64,
+    pub start_offset: f64,
     /// What puts the time stamps of the streams that are taken right.
-    pub corrections: Vec<Correction>,
+    pub corrections: Vec<TimestampCorrection>,
     /// The piece that is taken, which is cut off at `duration`; none: all there is.
     pub clip: Option<Clip>,
     /// The title that the output carries on; may be empty.
@@ -117,7 +118,7 @@ impl Segmenting {
 
 /// What is done to the picture once.
 #[derive(Clone, Debug, PartialEq)]
-pub struct PictureFilter {
+pub struct VideoFilter {
     /// The stream's index in the source.
     pub index: u32,
     /// Whether two fields become one frame first.
@@ -125,7 +126,7 @@ pub struct PictureFilter {
     /// Whether the upper lines are the earlier field; means nothing when progressive.
     pub top_field_first: bool,
     /// What shows it upright.
-    pub turn: Turn,
+    pub orientation: Orientation,
     /// Pixels across after the turn and before any scaling.
     pub width: u32,
     /// Pixels down after the turn and before any scaling.
@@ -200,7 +201,7 @@ pub struct VideoPlan {
     /// Whether PQ or HLG becomes BT.709.
     pub tone_map: bool,
     /// What is said of its light; where HDR is kept alone.
-    pub light: Light,
+    pub hdr_metadata: HdrMetadata,
 }
 
 impl VideoPlan {
@@ -210,7 +211,7 @@ impl VideoPlan {
     }
 
     /// The picture of the source that it is a copy of.
-    pub(crate) fn copied(&self) -> Option<&Picture> {
+    pub(crate) fn copied(&self) -> Option<&VideoStream> {
         match &self.coding {
             Coding::Copied(picture) => Some(picture),
             Coding::Encoded(_) => None,
@@ -224,7 +225,7 @@ pub enum Coding {
     /// By an encoder.
     Encoded(Encoding),
     /// The packets of this picture are taken as they are.
-    Copied(Box<Picture>),
+    Copied(Box<VideoStream>),
 }
 
 /// What an encoder is told.
@@ -256,7 +257,7 @@ pub struct AudioPlan {
     /// 1, 2 or 6.
     pub channels: u32,
     /// Whether the source has more, which are mixed.
-    pub is_mixed: bool,
+    pub is_downmixed: bool,
     /// ISO 639-2; empty when unknown.
     pub language: String,
     /// The track's title; may be empty.
@@ -270,7 +271,7 @@ pub struct AudioPlan {
     /// Whether its rate or its channels may change on the way.
     pub may_change: bool,
     /// Whether they do, so that it was made alike first, into a file of its own.
-    pub is_alike: bool,
+    pub is_resampled: bool,
 }
 
 impl AudioPlan {
@@ -287,7 +288,7 @@ impl AudioPlan {
 /// copied;
 /// [`ErrorCode::InvalidInput`] when they are there and cannot be decoded.
 pub fn plan(template: &Template, source: &Source, settings: &PlanSettings) -> Result<Plan, MediaError> {
-    let picture = source.picture.as_ref().filter(|_| template.video_codec() != VideoCodec::None);
+    let picture = source.video.as_ref().filter(|_| template.video_codec() != VideoCodec::None);
     let sounds = sound::chosen(template, source);
     all_decoded(template, source)?;
     if picture.is_none() && sounds.is_empty() {
@@ -309,7 +310,7 @@ pub fn plan(template: &Template, source: &Source, settings: &PlanSettings) -> Re
         (None, Some(copied)) => vec![copy::picture(template, copied, duration)?],
         (None, None) => Vec::new(),
     };
-    let is_taken = |correction: &&Correction| {
+    let is_taken = |correction: &&TimestampCorrection| {
         let sounds = sounds.iter().map(|sound| sound.index);
         picture.map(|picture| picture.index).into_iter().chain(sounds).any(|index| index == correction.stream)
     };
@@ -317,17 +318,17 @@ pub fn plan(template: &Template, source: &Source, settings: &PlanSettings) -> Re
         format: template.format,
         also: template.also,
         segmenting,
-        picture: encoded.map(|picture| picture::filter(picture, &rates, duration)),
+        video_filter: encoded.map(|picture| picture::filter(picture, &rates, duration)),
         threads: rungs::threads(settings.threads, videos.len()),
         videos,
         audios: sound::tracks(template, &source.container, &sounds, duration)?,
-        stills: stills::stills(template, picture, duration),
-        early: false,
+        thumbnails: stills::stills(template, picture, duration),
+        is_growing: false,
         logo: picture
             .and(template.logo_path.as_ref())
             .map(|_| LogoPlan { size: template.logo_size, offset: template.logo_offset.unwrap_or_default() }),
         duration,
-        lead: source.lead,
+        start_offset: source.start_offset,
         corrections: source.corrections.iter().filter(is_taken).copied().collect(),
         clip: source.clip,
         title: source.title.clone(),
@@ -337,7 +338,7 @@ pub fn plan(template: &Template, source: &Source, settings: &PlanSettings) -> Re
 
 /// What a template takes of a source is not left out in silence.
 fn all_decoded(template: &Template, source: &Source) -> Result<(), MediaError> {
-    let Undecoded { picture, sound } = &source.undecoded;
+    let UndecodableCodecs { video: picture, audio: sound } = &source.undecodable;
     let (shows, sounds) =
         (template.video_codec() != VideoCodec::None, template.audio_codec() != AudioCodec::None);
     let detail = match (picture, sound) {
@@ -353,7 +354,7 @@ fn all_decoded(template: &Template, source: &Source) -> Result<(), MediaError> {
 }
 
 fn nothing(template: &Template, source: &Source) -> MediaError {
-    let has = match (&source.picture, source.sounds.is_empty()) {
+    let has = match (&source.video, source.audios.is_empty()) {
         (Some(_), true) => "a picture alone",
         (Some(_), false) => "a picture and sound",
         (None, _) => "sound alone",

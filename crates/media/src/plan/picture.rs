@@ -3,22 +3,22 @@
 use model::{Hdr, Rational, Template};
 
 use super::{
-    Coding, Colour, Encoding, PictureFilter, PlanSettings, Segmenting, VideoPlan,
+    Coding, Colour, Encoding, PlanSettings, Segmenting, VideoFilter, VideoPlan,
     rate::{self},
     rungs::Rung,
 };
-use crate::{Light, Picture, codecs::PictureCodec};
+use crate::{HdrMetadata, VideoStream, codecs::PictureCodec};
 
 /// What is done once, before the picture is scaled to each rendition.
-pub(super) fn filter(picture: &Picture, rates: &[Rational], duration: f64) -> PictureFilter {
-    let upright = picture.turn.quarters.is_multiple_of(2);
+pub(super) fn filter(picture: &VideoStream, rates: &[Rational], duration: f64) -> VideoFilter {
+    let upright = picture.orientation.quarters.is_multiple_of(2);
     let frame = rates.first().map_or(0.0, |rate| 1.0 / rate.as_f64());
     let left = duration - picture.end;
-    PictureFilter {
+    VideoFilter {
         index: picture.index,
         field_order: picture.field_order,
         top_field_first: picture.top_field_first,
-        turn: picture.turn,
+        orientation: picture.orientation,
         width: if upright { picture.width } else { picture.height },
         height: if upright { picture.height } else { picture.width },
         pixel_format: picture.pixel_format.clone(),
@@ -33,7 +33,7 @@ pub(super) fn filter(picture: &Picture, rates: &[Rational], duration: f64) -> Pi
 pub(super) fn renditions(
     template: &Template,
     settings: &PlanSettings,
-    picture: &Picture,
+    picture: &VideoStream,
     rungs: &[Rung],
     rates: &[Rational],
     segmenting: Option<Segmenting>,
@@ -64,7 +64,7 @@ pub(super) fn renditions(
                 level: codec.level(rung.size, *rate, rung.rate_control).to_owned(),
                 depth,
                 tone_map: picture.is_hdr() && kept.is_none(),
-                light: if kept.is_some() { picture.light } else { Light::default() },
+                hdr_metadata: if kept.is_some() { picture.hdr_metadata } else { HdrMetadata::default() },
                 colour: kept.unwrap_or_else(|| given.wanted()),
             }
         })

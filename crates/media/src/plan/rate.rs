@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use model::{Rational, Template};
 
 use super::rungs::Rung;
-use crate::Picture;
+use crate::VideoStream;
 
 /// More frames a second than this only when asked.
 const USUAL_MAXIMUM: u32 = 60;
@@ -15,7 +15,11 @@ const USUAL_GOP: f64 = 2.0;
 
 /// The rate of each rendition. Segmented renditions whose rates have no short common period are
 /// given divisors of the source's rate, which always have one.
-pub(super) fn renditions(template: &Template, picture: Option<&Picture>, rungs: &[Rung]) -> Vec<Rational> {
+pub(super) fn renditions(
+    template: &Template,
+    picture: Option<&VideoStream>,
+    rungs: &[Rung],
+) -> Vec<Rational> {
     let Some(picture) = picture else { return Vec::new() };
     let source = picture.rate.max(Rational::whole(1));
     let caps: Vec<_> = rungs.iter().map(|rung| maximum(rung.framerate)).collect();

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use model::{Box2d, Rendition, Resolution, Template};
 
 use super::{RateControl, size};
-use crate::{Picture, codecs::PictureCodec};
+use crate::{VideoStream, codecs::PictureCodec};
 
 /// Short sides of the usual ladder.
 const LADDER: [u32; 5] = [1080, 720, 540, 360, 234];
@@ -29,7 +29,7 @@ pub(super) struct Rung {
 }
 
 /// The renditions, best first, none above the source; at least one when there is a picture.
-pub(super) fn rungs(template: &Template, picture: Option<&Picture>) -> Vec<Rung> {
+pub(super) fn rungs(template: &Template, picture: Option<&VideoStream>) -> Vec<Rung> {
     let Some(picture) = picture else { return Vec::new() };
     let shown = picture.shown();
     let mut rungs = match &template.adaptive_streams {

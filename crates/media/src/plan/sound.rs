@@ -17,7 +17,7 @@ pub(super) fn chosen<'s>(template: &Template, source: &'s Source) -> Vec<&'s Aud
         (_, true) => usize::MAX,
         (_, false) => 1,
     };
-    source.sounds.iter().take(most).collect()
+    source.audios.iter().take(most).collect()
 }
 
 /// What is made of each of them; all that are encoded end together.
@@ -59,14 +59,14 @@ pub(super) fn tracks(
                 bitrate: copied.is_none().then(|| codec.bitrate(asked, channels, sample_rate)),
                 sample_rate,
                 channels,
-                is_mixed: sound.channels > channels,
+                is_downmixed: sound.channels > channels,
                 language: sound.language.clone(),
                 title: sound.title.clone(),
                 loudness: template.loudness,
                 start: sound.start,
                 silence: if left > SLACK && copied.is_none() { left } else { 0.0 },
                 may_change: may_change(&sound.codec, container),
-                is_alike: false,
+                is_resampled: false,
             })
         })
         .collect()

@@ -3,7 +3,7 @@
 use model::{Box2d, Resolution, Template, Thumbnail};
 
 use super::size;
-use crate::{Picture, codecs::PictureCodec, formats};
+use crate::{VideoStream, codecs::PictureCodec, formats};
 
 /// Seconds from one picture to the next when neither that nor their number is given.
 const USUAL_INTERVAL: f64 = 10.0;
@@ -20,7 +20,7 @@ const MOST: f64 = 10_000.0;
 
 /// Pictures taken out of the video.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Stills {
+pub struct ThumbnailPlan {
     /// The time of the first one, in seconds.
     pub start: f64,
     /// Seconds from one to the next.
@@ -37,7 +37,7 @@ pub struct Stills {
     pub rows: u32,
 }
 
-impl Stills {
+impl ThumbnailPlan {
     /// The path of the first picture below the folder of an output's other objects.
     pub fn first_picture(&self) -> String {
         formats::stills::below_files(&formats::stills::picture(1))
@@ -56,7 +56,11 @@ impl Stills {
 
 /// What is taken out of a picture that lasts so long; none when nothing is asked for. What begins
 /// after the end is taken from the very end.
-pub(super) fn stills(template: &Template, picture: Option<&Picture>, duration: f64) -> Option<Stills> {
+pub(super) fn stills(
+    template: &Template,
+    picture: Option<&VideoStream>,
+    duration: f64,
+) -> Option<ThumbnailPlan> {
     let (wish, picture) = (template.thumbnail.as_ref()?, picture?);
     let frame = 1.0 / picture.rate.as_f64();
     let last = (duration - frame).max(0.0);
@@ -73,7 +77,15 @@ pub(super) fn stills(template: &Template, picture: Option<&Picture>, duration: f
     let shown = (f64::from(size.width), f64::from(size.height));
     let cell = size::scaled(shown, size::scale(Resolution::Fit(CELL), shown), PictureCodec::H264);
     let columns = number.min(ACROSS);
-    Some(Stills { start, interval, number, size, cell, columns, rows: number.div_ceil(columns).min(DOWN) })
+    Some(ThumbnailPlan {
+        start,
+        interval,
+        number,
+        size,
+        cell,
+        columns,
+        rows: number.div_ceil(columns).min(DOWN),
+    })
 }
 
 /// The box is taken as it stands: unlike that of a rendition it does not turn.

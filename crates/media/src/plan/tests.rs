@@ -6,7 +6,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{AudioStream, Picture};
+use crate::{AudioStream, VideoStream};
 
 pub(crate) fn settings() -> PlanSettings {
     crate::MediaSettings::default().plan_settings()
@@ -21,15 +21,15 @@ pub(crate) fn template(fields: Value) -> Template {
     serde_json::from_value(model::without_unset(all)).expect("a template")
 }
 
-pub(crate) fn picture(width: u32, height: u32, rate: &str) -> Picture {
-    Picture {
+pub(crate) fn picture(width: u32, height: u32, rate: &str) -> VideoStream {
+    VideoStream {
         index: 0,
         codec: "h264".to_owned(),
         profile: "High".to_owned(),
         width,
         height,
         sample_aspect: Rational::whole(1),
-        turn: Turn::default(),
+        orientation: Orientation::default(),
         rate: rate.parse().expect("a rate"),
         is_variable_rate: false,
         field_order: FieldOrder::Progressive,
@@ -39,7 +39,7 @@ pub(crate) fn picture(width: u32, height: u32, rate: &str) -> Picture {
         color_space: "bt709".to_owned(),
         color_transfer: "bt709".to_owned(),
         color_primaries: "bt709".to_owned(),
-        light: crate::Light::default(),
+        hdr_metadata: crate::HdrMetadata::default(),
         start: 0.0,
         end: 30.0,
     }
@@ -60,16 +60,16 @@ pub(crate) fn sound(index: u32, channels: u32, language: &str) -> AudioStream {
     }
 }
 
-pub(crate) fn source(picture: Option<Picture>, sounds: Vec<AudioStream>) -> Source {
+pub(crate) fn source(picture: Option<VideoStream>, sounds: Vec<AudioStream>) -> Source {
     Source {
         container: "mov,mp4,m4a,3gp,3g2,mj2".to_owned(),
         size: 1_000_000,
         duration: 30.0,
-        lead: 0.0,
+        start_offset: 0.0,
         duration_is_indexed: true,
-        picture,
-        sounds,
-        undecoded: crate::Undecoded::default(),
+        video: picture,
+        audios: sounds,
+        undecodable: crate::UndecodableCodecs::default(),
         title: String::new(),
         has_chapters: false,
         corrections: Vec::new(),
@@ -126,10 +126,10 @@ fn square_pixels() {
         sizes(&planned(json!({"format": "mp4"}), &source(Some(pal.clone()), vec![]))),
         ["576p=1024x576"]
     );
-    pal.turn = Turn { quarters: 1, mirrored: false };
+    pal.orientation = Orientation { quarters: 1, mirrored: false };
     let plan = planned(json!({"format": "mp4"}), &source(Some(pal), vec![]));
     assert_eq!(sizes(&plan), ["576p=576x1024"]);
-    let upright = plan.picture.map(|picture| (picture.width, picture.height));
+    let upright = plan.video_filter.map(|picture| (picture.width, picture.height));
     assert_eq!(upright, Some((576, 720)));
 }
 
@@ -297,11 +297,11 @@ fn everything_plays_to_the_longest_end() {
     short.end = 12.5;
     let plan = planned(json!({"format": "hls"}), &source(Some(picture(640, 360, "25")), vec![short]));
     assert_eq!((plan.duration, plan.audios[0].silence), (30.0, 17.5));
-    assert_eq!(plan.picture.map(|picture| picture.hold), Some(0.0));
+    assert_eq!(plan.video_filter.map(|picture| picture.hold), Some(0.0));
     let mut still = picture(640, 360, "25");
     still.end = 0.04;
     let plan = planned(json!({"format": "mp4"}), &source(Some(still), vec![sound(1, 2, "")]));
-    assert_eq!((plan.duration, plan.picture.map(|picture| picture.hold)), (30.0, Some(29.96)));
+    assert_eq!((plan.duration, plan.video_filter.map(|picture| picture.hold)), (30.0, Some(29.96)));
 }
 
 #[rstest]
@@ -332,7 +332,7 @@ fn colours(#[case] (width, height): (u32, u32), #[case] tags: [&str; 3], #[case]
 #[case(json!({"format": "mp4", "acodec": "none"}), None, vec![sound(0, 2, "")])]
 fn nothing_to_transcode(
     #[case] fields: Value,
-    #[case] picture: Option<Picture>,
+    #[case] picture: Option<VideoStream>,
     #[case] sounds: Vec<AudioStream>,
 ) {
     let error = plan(&template(fields), &source(picture, sounds), &settings()).expect_err("nothing");
@@ -353,9 +353,9 @@ fn what_cannot_be_decoded_is_not_left_out_in_silence(
     let has = |without: Option<&str>| without.is_none();
     let picture = has(no_picture).then(|| picture(640, 360, "25"));
     let sounds = has(no_sound).then(|| sound(1, 2, "")).into_iter().collect();
-    let undecoded =
-        crate::Undecoded { picture: no_picture.map(str::to_owned), sound: no_sound.map(str::to_owned) };
-    let source = Source { undecoded, ..source(picture, sounds) };
+    let undecodable =
+        crate::UndecodableCodecs { video: no_picture.map(str::to_owned), audio: no_sound.map(str::to_owned) };
+    let source = Source { undecodable, ..source(picture, sounds) };
     match (plan(&template(fields), &source, &settings()), words) {
         (Ok(_), None) => {}
         (Err(error), Some(words)) => {
@@ -370,7 +370,7 @@ fn what_cannot_be_decoded_is_not_left_out_in_silence(
 fn sound_alone_gives_sound_alone() {
     for format in ["mp4", "flv", "hls", "dash"] {
         let plan = planned(json!({"format": format}), &source(None, vec![sound(0, 2, "")]));
-        assert!(plan.videos.is_empty() && plan.picture.is_none() && plan.audios.len() == 1);
+        assert!(plan.videos.is_empty() && plan.video_filter.is_none() && plan.audios.len() == 1);
     }
 }
 
@@ -416,7 +416,7 @@ proptest! {
     ) {
         let mut shot = picture(width, height, &rate);
         shot.sample_aspect = Rational::new(aspect.0, aspect.1).expect("an aspect");
-        shot.turn = Turn { quarters, mirrored: false };
+        shot.orientation = Orientation { quarters, mirrored: false };
         let streams: Vec<_> = wishes
             .iter()
             .map(|(resolution, framerate)| match resolution.as_str() {
@@ -469,7 +469,7 @@ proptest! {
 #[case::after_the_end(json!({"start_point": 99}), "29.96 + 10 x 1, 320x180, 320x180 in 1x1")]
 fn pictures_taken_out(#[case] thumbnail: Value, #[case] wanted: &str) {
     let plan = planned(json!({"format": "mp4", "thumbnail": thumbnail}), &video(1920, 1080));
-    let stills = plan.stills.expect("pictures");
+    let stills = plan.thumbnails.expect("pictures");
     let found = format!(
         "{} + {} x {}, {}, {} in {}x{}",
         stills.start, stills.interval, stills.number, stills.size, stills.cell, stills.columns, stills.rows
@@ -478,7 +478,7 @@ fn pictures_taken_out(#[case] thumbnail: Value, #[case] wanted: &str) {
 }
 
 /// A source with this picture and this sound, into this format.
-fn copied(format: &str, change: impl Fn(&mut Picture, &mut AudioStream)) -> Result<Plan, MediaError> {
+fn copied(format: &str, change: impl Fn(&mut VideoStream, &mut AudioStream)) -> Result<Plan, MediaError> {
     let (mut shown, mut heard) = (picture(1280, 720, "25"), sound(1, 2, ""));
     heard.layout = "stereo".to_owned();
     change(&mut shown, &mut heard);
@@ -487,48 +487,48 @@ fn copied(format: &str, change: impl Fn(&mut Picture, &mut AudioStream)) -> Resu
 }
 
 #[rstest]
-#[case("mp4", |_: &mut Picture, _: &mut AudioStream| {})]
-#[case("flv", |_: &mut Picture, _: &mut AudioStream| {})]
-#[case("hls", |_: &mut Picture, _: &mut AudioStream| {})]
-#[case("dash", |p: &mut Picture, a: &mut AudioStream| (p.start, a.end) = (0.1, 29.0))]
-#[case("mp4", |p: &mut Picture, a: &mut AudioStream| (p.start, a.end) = (5.0, 6.0))]
-#[case("mp4", |p: &mut Picture, _: &mut AudioStream| p.turn.quarters = 1)]
-#[case("mp4", |p: &mut Picture, _: &mut AudioStream| p.profile = "Constrained Baseline".to_owned())]
-#[case("mp4", |p: &mut Picture, _: &mut AudioStream| (p.codec, p.profile, p.pixel_format) = ("hevc".to_owned(), "Main 10".to_owned(), "yuv420p10le".to_owned()))]
-#[case("mp4", |_: &mut Picture, a: &mut AudioStream| (a.codec, a.profile) = ("mp3".to_owned(), String::new()))]
-fn what_can_be_copied(#[case] format: &str, #[case] change: fn(&mut Picture, &mut AudioStream)) {
+#[case("mp4", |_: &mut VideoStream, _: &mut AudioStream| {})]
+#[case("flv", |_: &mut VideoStream, _: &mut AudioStream| {})]
+#[case("hls", |_: &mut VideoStream, _: &mut AudioStream| {})]
+#[case("dash", |p: &mut VideoStream, a: &mut AudioStream| (p.start, a.end) = (0.1, 29.0))]
+#[case("mp4", |p: &mut VideoStream, a: &mut AudioStream| (p.start, a.end) = (5.0, 6.0))]
+#[case("mp4", |p: &mut VideoStream, _: &mut AudioStream| p.orientation.quarters = 1)]
+#[case("mp4", |p: &mut VideoStream, _: &mut AudioStream| p.profile = "Constrained Baseline".to_owned())]
+#[case("mp4", |p: &mut VideoStream, _: &mut AudioStream| (p.codec, p.profile, p.pixel_format) = ("hevc".to_owned(), "Main 10".to_owned(), "yuv420p10le".to_owned()))]
+#[case("mp4", |_: &mut VideoStream, a: &mut AudioStream| (a.codec, a.profile) = ("mp3".to_owned(), String::new()))]
+fn what_can_be_copied(#[case] format: &str, #[case] change: fn(&mut VideoStream, &mut AudioStream)) {
     let plan = copied(format, change).expect("a plan");
-    assert!(plan.picture.is_none() && plan.videos.len() == 1 && plan.audios.len() == 1);
+    assert!(plan.video_filter.is_none() && plan.videos.len() == 1 && plan.audios.len() == 1);
     assert!(plan.videos[0].copied().is_some() && plan.audios[0].is_copied());
 }
 
 #[rstest]
-#[case::codec("mp4", |p: &mut Picture, _: &mut AudioStream| p.codec = "mpeg4".to_owned(),
+#[case::codec("mp4", |p: &mut VideoStream, _: &mut AudioStream| p.codec = "mpeg4".to_owned(),
     "its picture is `mpeg4`, which cannot be copied into mp4; vcodec `h264` would encode it")]
-#[case::another_format("flv", |p: &mut Picture, _: &mut AudioStream| p.codec = "hevc".to_owned(),
+#[case::another_format("flv", |p: &mut VideoStream, _: &mut AudioStream| p.codec = "hevc".to_owned(),
     "its picture is `hevc`, which cannot be copied into flv; vcodec `h264` would encode it")]
-#[case::profile("mp4", |p: &mut Picture, _: &mut AudioStream| (p.profile, p.pixel_format) = ("High 10".to_owned(), "yuv420p10le".to_owned()),
+#[case::profile("mp4", |p: &mut VideoStream, _: &mut AudioStream| (p.profile, p.pixel_format) = ("High 10".to_owned(), "yuv420p10le".to_owned()),
     "its picture is `h264` of profile `High 10` in `yuv420p10le`, which cannot be copied into mp4; vcodec `h264` would encode it")]
-#[case::turned("flv", |p: &mut Picture, _: &mut AudioStream| p.turn.quarters = 1,
+#[case::turned("flv", |p: &mut VideoStream, _: &mut AudioStream| p.orientation.quarters = 1,
     "its picture is turned by a matrix, which cannot be copied into flv; vcodec `h264` would encode it, or format `mp4` would copy it")]
-#[case::pixels("flv", |p: &mut Picture, _: &mut AudioStream| p.sample_aspect = "4:3".parse().expect("an aspect"), "its picture has pixels that are not square, ")]
-#[case::fields("mp4", |p: &mut Picture, _: &mut AudioStream| p.field_order = FieldOrder::Interlaced, "its picture is interlaced, ")]
-#[case::segments("hls", |p: &mut Picture, _: &mut AudioStream| p.codec = "mpeg4".to_owned(),
+#[case::pixels("flv", |p: &mut VideoStream, _: &mut AudioStream| p.sample_aspect = "4:3".parse().expect("an aspect"), "its picture has pixels that are not square, ")]
+#[case::fields("mp4", |p: &mut VideoStream, _: &mut AudioStream| p.field_order = FieldOrder::Interlaced, "its picture is interlaced, ")]
+#[case::segments("hls", |p: &mut VideoStream, _: &mut AudioStream| p.codec = "mpeg4".to_owned(),
     "its picture is `mpeg4`, which cannot be copied into hls with seg_type `fmp4`; vcodec `h264` would encode it")]
-#[case::turned_segments("dash", |p: &mut Picture, _: &mut AudioStream| p.turn.quarters = 2, "its picture is turned by a matrix, ")]
-#[case::late("hls", |p: &mut Picture, _: &mut AudioStream| p.start = 0.11,
+#[case::turned_segments("dash", |p: &mut VideoStream, _: &mut AudioStream| p.orientation.quarters = 2, "its picture is turned by a matrix, ")]
+#[case::late("hls", |p: &mut VideoStream, _: &mut AudioStream| p.start = 0.11,
     "its picture begins 0.11 s late, which cannot be copied into hls with seg_type `fmp4`; vcodec `h264` would encode it, or format `mp4` would copy it")]
-#[case::late_sound("dash", |_: &mut Picture, a: &mut AudioStream| a.start = 0.5, "its sound begins 0.50 s late, ")]
-#[case::short_sound("hls", |_: &mut Picture, a: &mut AudioStream| a.end = 28.5, "its sound ends 1.50 s early, ")]
-#[case::sound("flv", |_: &mut Picture, a: &mut AudioStream| a.codec = "mp3".to_owned(),
+#[case::late_sound("dash", |_: &mut VideoStream, a: &mut AudioStream| a.start = 0.5, "its sound begins 0.50 s late, ")]
+#[case::short_sound("hls", |_: &mut VideoStream, a: &mut AudioStream| a.end = 28.5, "its sound ends 1.50 s early, ")]
+#[case::sound("flv", |_: &mut VideoStream, a: &mut AudioStream| a.codec = "mp3".to_owned(),
     "its sound is `mp3`, which cannot be copied into flv; acodec `aac` would encode it")]
-#[case::sound_profile("mp4", |_: &mut Picture, a: &mut AudioStream| a.profile = "HE-AAC".to_owned(), "its sound is `aac` of profile `HE-AAC`, ")]
-#[case::sound_rate("mp4", |_: &mut Picture, a: &mut AudioStream| a.sample_rate = 96_000, "its sound has 96000 Hz, ")]
-#[case::layout("mp4", |_: &mut Picture, a: &mut AudioStream| (a.channels, a.layout) = (6, "5.1(side)".to_owned()), "its sound has 6 channels (`5.1(side)`), ")]
-#[case::surround("flv", |_: &mut Picture, a: &mut AudioStream| (a.channels, a.layout) = (6, "5.1".to_owned()), "its sound has 6 channels (`5.1`), ")]
+#[case::sound_profile("mp4", |_: &mut VideoStream, a: &mut AudioStream| a.profile = "HE-AAC".to_owned(), "its sound is `aac` of profile `HE-AAC`, ")]
+#[case::sound_rate("mp4", |_: &mut VideoStream, a: &mut AudioStream| a.sample_rate = 96_000, "its sound has 96000 Hz, ")]
+#[case::layout("mp4", |_: &mut VideoStream, a: &mut AudioStream| (a.channels, a.layout) = (6, "5.1(side)".to_owned()), "its sound has 6 channels (`5.1(side)`), ")]
+#[case::surround("flv", |_: &mut VideoStream, a: &mut AudioStream| (a.channels, a.layout) = (6, "5.1".to_owned()), "its sound has 6 channels (`5.1`), ")]
 fn what_cannot_be_copied(
     #[case] format: &str,
-    #[case] change: fn(&mut Picture, &mut AudioStream),
+    #[case] change: fn(&mut VideoStream, &mut AudioStream),
     #[case] words: &str,
 ) {
     let error = copied(format, change).expect_err("refused");

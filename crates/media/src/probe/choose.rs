@@ -6,7 +6,7 @@ use super::{
     described::{Described, Stream},
     packets::Packets,
 };
-use crate::Turn;
+use crate::Orientation;
 
 /// Sample aspect ratios beyond this, or its inverse, are not believed.
 const STRANGEST_ASPECT: f64 = 16.0;
@@ -70,8 +70,10 @@ pub(super) fn undecoded(described: &Described, kind: &str) -> Option<String> {
 
 /// What shows a picture upright, from where its display matrix puts the axes (ISO/IEC 14496-12,
 /// 8.3.2): (x, y) goes to (a·x + c·y, b·x + d·y), y pointing down.
-pub(super) fn turn(matrix: Option<[i64; 4]>) -> Turn {
-    let Some([a, b, c, d]) = matrix.map(|matrix| matrix.map(i128::from)) else { return Turn::default() };
+pub(super) fn turn(matrix: Option<[i64; 4]>) -> Orientation {
+    let Some([a, b, c, d]) = matrix.map(|matrix| matrix.map(i128::from)) else {
+        return Orientation::default();
+    };
     // the mirror comes before the turn and leaves the vertical axis alone, so that one tells the turn
     let quarters = match (c.abs() > d.abs(), c > 0, d > 0) {
         (true, false, _) => 1,
@@ -79,7 +81,7 @@ pub(super) fn turn(matrix: Option<[i64; 4]>) -> Turn {
         (false, _, false) if d != 0 => 2,
         _ => 0,
     };
-    Turn { quarters, mirrored: a * d - b * c < 0 }
+    Orientation { quarters, mirrored: a * d - b * c < 0 }
 }
 
 /// The sample aspect ratio where it is sound, else 1.
@@ -164,6 +166,6 @@ mod tests {
     #[case([0, 65536, 65536, 0], 3, true)]
     #[case([0, 0, 0, 0], 0, false)]
     fn matrices(#[case] matrix: [i64; 4], #[case] quarters: u8, #[case] mirrored: bool) {
-        assert_eq!(turn(Some(matrix)), Turn { quarters, mirrored });
+        assert_eq!(turn(Some(matrix)), Orientation { quarters, mirrored });
     }
 }

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::packets::Packet;
-use crate::Correction;
+use crate::TimestampCorrection;
 
 /// Seconds by which a time stamp has to be off to be in doubt.
 const FAR: f64 = 5.0;
@@ -243,11 +243,11 @@ impl Clock {
     }
 
     /// What puts the time stamps of this stream right; none when they are.
-    pub(super) fn corrections(&self, stream: u32) -> Vec<Correction> {
+    pub(super) fn corrections(&self, stream: u32) -> Vec<TimestampCorrection> {
         let mut corrections = Vec::new();
-        let mut add = |packet: u64, ticks: i64, shown_alone: bool| {
-            if ticks != 0 {
-                corrections.push(Correction { stream, packet, ticks, shown_alone });
+        let mut add = |packet: u64, offset: i64, pts_only: bool| {
+            if offset != 0 {
+                corrections.push(TimestampCorrection { stream, packet, offset, pts_only });
             }
         };
         let mut ahead = 0;

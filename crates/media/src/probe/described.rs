@@ -7,7 +7,7 @@ use isolang::Language;
 use model::Rational;
 use serde_json::Value;
 
-use crate::{Light, Mastering};
+use crate::{HdrMetadata, MasteringDisplay};
 
 /// What ffprobe says about a file.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -64,7 +64,7 @@ pub(super) struct Stream {
     /// a, b, c, d of the display matrix: where it puts the axes.
     pub matrix: Option<[i64; 4]>,
     pub dolby_vision: Option<DolbyVision>,
-    pub light: Light,
+    pub light: HdrMetadata,
 }
 
 /// A Dolby Vision configuration record.
@@ -196,16 +196,16 @@ fn matrix(rows: &str) -> Option<[i64; 4]> {
 }
 
 /// What side data of a stream or of a frame says of the light.
-pub(super) fn light(side_data: &[Value]) -> Light {
-    Light {
-        mastering: side_data.iter().find_map(mastering),
-        content: side_data
+pub(super) fn light(side_data: &[Value]) -> HdrMetadata {
+    HdrMetadata {
+        mastering_display: side_data.iter().find_map(mastering),
+        content_light: side_data
             .iter()
             .find_map(|data| Some((number(data, "max_content")?, number(data, "max_average")?))),
     }
 }
 
-fn mastering(data: &Value) -> Option<Mastering> {
+fn mastering(data: &Value) -> Option<MasteringDisplay> {
     let in_steps = |name: String, steps: f64| {
         let (num, den) = data.get(&name)?.as_str()?.split_once('/')?;
         let value = num.parse::<f64>().ok()? / den.parse::<f64>().ok()?;
@@ -216,7 +216,7 @@ fn mastering(data: &Value) -> Option<Mastering> {
         Some((side("x")?, side("y")?))
     };
     let luminance = |name: &str| in_steps(format!("{name}_luminance"), 10_000.0);
-    Some(Mastering {
+    Some(MasteringDisplay {
         chromaticities: [point("red")?, point("green")?, point("blue")?, point("white_point")?],
         luminance: (luminance("max")?, luminance("min")?),
     })
@@ -277,10 +277,10 @@ mod tests {
             "min_luminance": "1/10000", "max_luminance": "10000000/10000"},
             {"side_data_type": "Content light level metadata", "max_content": 1000, "max_average": 400}]);
         let light = light(said.as_array().expect("a list"));
-        let mastering = light.mastering.expect("a display");
+        let mastering = light.mastering_display.expect("a display");
         let [red, _, _, white] = mastering.chromaticities;
         assert_eq!((red, white, mastering.luminance), ((34000, 16000), (15635, 16450), (10_000_000, 1)));
-        assert_eq!(light.content, Some((1000, 400)));
+        assert_eq!(light.content_light, Some((1000, 400)));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::{
     report,
 };
 use crate::{
-    Light, Media, MediaError, MediaInput, Program,
+    HdrMetadata, Media, MediaError, MediaInput, Program,
     command::input,
     media::Call,
     process::{Access, Captured, ChildLimits},
@@ -169,7 +169,7 @@ impl Prober<'_> {
     }
 
     /// What the first frame of a stream says of its light: many files say it nowhere else.
-    pub(super) async fn light(&self, stream: u32) -> Result<Light, MediaError> {
+    pub(super) async fn light(&self, stream: u32) -> Result<HdrMetadata, MediaError> {
         let asked = self.ffprobe(&[
             "-select_streams",
             &stream.to_string(),

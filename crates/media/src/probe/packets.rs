@@ -8,7 +8,7 @@ use super::{
     described::{Described, Stream},
     follow::Follow,
 };
-use crate::Correction;
+use crate::TimestampCorrection;
 
 /// What the packets of a file say.
 #[derive(Clone, Debug, Default)]
@@ -16,7 +16,7 @@ pub(super) struct Packets {
     /// By index.
     pub streams: BTreeMap<u32, Track>,
     /// What puts their time stamps right, where others contradict them.
-    pub corrections: Vec<Correction>,
+    pub corrections: Vec<TimestampCorrection>,
 }
 
 /// What a packet says, in ticks and bytes.
@@ -120,8 +120,8 @@ mod tests {
         times.iter().map(|at| (stream, *at, *at, 40)).collect()
     }
 
-    fn off(stream: u32, packet: u64, ticks: i64, shown_alone: bool) -> Correction {
-        Correction { stream, packet, ticks, shown_alone }
+    fn off(stream: u32, packet: u64, offset: i64, pts_only: bool) -> TimestampCorrection {
+        TimestampCorrection { stream, packet, offset, pts_only }
     }
 
     #[test]
@@ -200,7 +200,7 @@ mod tests {
         &[off(0, 1, -100_000, true), off(0, 2, 100_000, true)], (0, 120))]
     fn a_time_stamp_that_others_contradict_is_put_right(
         #[case] packets: Vec<(u32, i64, i64, i64)>,
-        #[case] corrections: &[Correction],
+        #[case] corrections: &[TimestampCorrection],
         #[case] (first, end): (i64, i64),
     ) {
         let packets = walk(&["video"], false, &packets);

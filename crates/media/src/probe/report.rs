@@ -9,7 +9,7 @@ use super::{
     look::Prober,
     rate::{self, Measured},
 };
-use crate::{AudioStream, FieldOrder, Light, MediaError, Picture, Source, Undecoded};
+use crate::{AudioStream, FieldOrder, HdrMetadata, MediaError, Source, UndecodableCodecs, VideoStream};
 
 /// Times are given to the microsecond: less is the noise of the arithmetic.
 const STEPS: f64 = 1e6;
@@ -59,33 +59,34 @@ pub(super) async fn source(
     let picture = match (picture, measured, picture_span) {
         (Some(stream), Some(measured), Some(span)) => {
             let fields = fields_of(prober, stream, measured, duration).await?;
-            let light = light_of(prober, stream).await?;
-            Some(Picture { light, ..picture_of(stream, measured, fields, span, base) })
+            let hdr_metadata = light_of(prober, stream).await?;
+            Some(VideoStream { hdr_metadata, ..picture_of(stream, measured, fields, span, base) })
         }
         _ => None,
     };
     let sounds: Vec<_> =
         sounds.iter().zip(&sound_spans).map(|(sound, span)| sound_of(sound, *span, base)).collect();
     let none_of = |chosen: bool, kind| if chosen { None } else { choose::undecoded(asked.described, kind) };
-    let undecoded = Undecoded {
-        picture: none_of(picture.is_some(), "video"),
-        sound: none_of(!sounds.is_empty(), "audio"),
+    let undecodable = UndecodableCodecs {
+        video: none_of(picture.is_some(), "video"),
+        audio: none_of(!sounds.is_empty(), "audio"),
     };
-    let lead = if counts_from_its_streams(asked.described) { 0.0 } else { base - asked.described.start };
+    let start_offset =
+        if counts_from_its_streams(asked.described) { 0.0 } else { base - asked.described.start };
     Ok(Source {
         container: asked.described.container.clone(),
         size: asked.file.size,
         duration,
-        lead: if lead < 0.001 { 0.0 } else { rounded(lead) },
+        start_offset: if start_offset < 0.001 { 0.0 } else { rounded(start_offset) },
         duration_is_indexed: asked.indexed || is_declared(asked.described),
-        undecoded,
+        undecodable,
         title: asked.described.title.clone(),
         has_chapters: asked.described.chapters > 0,
         corrections: asked.packets.corrections.clone(),
         clip: None,
         facts: facts(asked, picture.as_ref(), &sounds, duration),
-        picture,
-        sounds,
+        video: picture,
+        audios: sounds,
     })
 }
 
@@ -200,12 +201,12 @@ async fn fields_of(
 }
 
 /// By the container, or by the first frame of what ffprobe can decode.
-async fn light_of(prober: &Prober<'_>, stream: &Stream) -> Result<Light, MediaError> {
+async fn light_of(prober: &Prober<'_>, stream: &Stream) -> Result<HdrMetadata, MediaError> {
     let is_pq = stream.color_transfer == "smpte2084";
-    if is_pq && stream.light == Light::default() && stream.codec == "hevc" {
+    if is_pq && stream.light == HdrMetadata::default() && stream.codec == "hevc" {
         return prober.light(stream.index).await;
     }
-    Ok(if is_pq { stream.light } else { Light::default() })
+    Ok(if is_pq { stream.light } else { HdrMetadata::default() })
 }
 
 fn picture_of(
@@ -214,15 +215,15 @@ fn picture_of(
     (field_order, top_field_first): (FieldOrder, bool),
     span: Span,
     base: f64,
-) -> Picture {
-    Picture {
+) -> VideoStream {
+    VideoStream {
         index: stream.index,
         codec: stream.codec.clone(),
         profile: stream.profile.clone(),
         width: stream.width,
         height: stream.height,
         sample_aspect: choose::sample_aspect(stream),
-        turn: choose::turn(stream.matrix),
+        orientation: choose::turn(stream.matrix),
         rate: measured.rate,
         is_variable_rate: measured.varies,
         field_order,
@@ -232,7 +233,7 @@ fn picture_of(
         color_space: stream.color_space.clone(),
         color_transfer: stream.color_transfer.clone(),
         color_primaries: stream.color_primaries.clone(),
-        light: Light::default(),
+        hdr_metadata: HdrMetadata::default(),
         start: rounded(span.start - base),
         end: rounded(span.end - base),
     }
@@ -253,7 +254,12 @@ fn sound_of(stream: &Stream, span: Span, base: f64) -> AudioStream {
     }
 }
 
-fn facts(asked: &Asked<'_>, picture: Option<&Picture>, sounds: &[AudioStream], duration: f64) -> SourceFacts {
+fn facts(
+    asked: &Asked<'_>,
+    picture: Option<&VideoStream>,
+    sounds: &[AudioStream],
+    duration: f64,
+) -> SourceFacts {
     let size = asked.file.size;
     let per_second = |bytes: u64| if duration > 0.0 { bytes as f64 * 8.0 / duration } else { 0.0 };
     let bitrate = |index: u32| {
@@ -275,7 +281,7 @@ fn facts(asked: &Asked<'_>, picture: Option<&Picture>, sounds: &[AudioStream], d
     }
 }
 
-fn resolution(picture: &Picture) -> String {
+fn resolution(picture: &VideoStream) -> String {
     let (width, height) = picture.shown();
     format!("{:.0}x{:.0}", width.round(), height.round())
 }

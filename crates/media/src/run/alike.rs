@@ -16,7 +16,7 @@ use crate::{
 /// again.
 pub(super) fn would_help(plan: &Plan, error: &MediaError) -> bool {
     let may_change = plan.audios.iter().any(|audio| audio.may_change && !audio.is_copied());
-    !plan.early && may_change && error.log.contains(command::CHANGES)
+    !plan.is_growing && may_change && error.log.contains(command::CHANGES)
 }
 
 /// Makes them alike, in a file in `work`; the plan reads them from there.
@@ -29,7 +29,7 @@ pub(super) async fn made(
 ) -> Result<Plan, MediaError> {
     let mut plan = plan.clone();
     for audio in &mut plan.audios {
-        audio.is_alike = audio.may_change;
+        audio.is_resampled = audio.may_change;
     }
     let access = Access { readable: input.readable(), writable: vec![work.to_owned()] };
     let limits = ChildLimits { deadline: media.settings.limits.run_time, ..ChildLimits::default() };

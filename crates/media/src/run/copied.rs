@@ -15,7 +15,7 @@ use crate::{
 
 /// A stream of the source as it is copied.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Original {
+pub(crate) struct CopiedStream {
     /// Seconds of a tick of its clock.
     pub tick: f64,
     /// When each packet is shown, in seconds, in the order of decoding.
@@ -24,7 +24,7 @@ pub(crate) struct Original {
     pub end: f64,
 }
 
-impl Original {
+impl CopiedStream {
     /// Seconds from the first packet on.
     pub(crate) fn seconds(&self) -> f64 {
         self.end - self.times.first().copied().unwrap_or_default()
@@ -33,11 +33,11 @@ impl Original {
 
 /// All that is copied, in the order of the plan.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Originals {
+pub(crate) struct CopiedPackets {
     /// Renditions.
-    pub videos: Vec<Arc<Original>>,
+    pub videos: Vec<Arc<CopiedStream>>,
     /// Sounds.
-    pub audios: Vec<Arc<Original>>,
+    pub audios: Vec<Arc<CopiedStream>>,
 }
 
 /// Lists what a plan copies; nothing is read when it copies nothing.
@@ -49,11 +49,11 @@ pub(super) async fn originals(
     plan: &Plan,
     input: MediaInput<'_>,
     cancel: &CancellationToken,
-) -> Result<Originals, MediaError> {
+) -> Result<CopiedPackets, MediaError> {
     let videos = plan.videos.iter().filter(|video| video.copied().is_some()).count();
     let audios = plan.audios.iter().filter(|audio| audio.is_copied()).count();
     if videos + audios == 0 {
-        return Ok(Originals::default());
+        return Ok(CopiedPackets::default());
     }
     let mut list = List::of(videos, audios);
     let access = Access { readable: input.readable(), writable: Vec::new() };
@@ -65,7 +65,7 @@ pub(super) async fn originals(
     list.check(plan).map_err(|detail| MediaError::new(ErrorCode::NothingToTranscode, detail))?;
     let mut streams = list.streams.into_iter().map(Arc::new);
     let videos = streams.by_ref().take(videos).collect();
-    Ok(Originals { videos, audios: streams.take(audios).collect() })
+    Ok(CopiedPackets { videos, audios: streams.take(audios).collect() })
 }
 
 /// Containers say once what a sound is.
@@ -84,16 +84,16 @@ struct List {
     videos: usize,
     copied: usize,
     /// Renditions, sounds, and those packets of the picture that can be decoded alone, where that was asked.
-    streams: Vec<Original>,
-    groups: Groups,
+    streams: Vec<CopiedStream>,
+    groups: GopIndex,
     /// A stream with a packet that has no time.
     untimed: Option<usize>,
 }
 
 impl List {
     fn of(videos: usize, audios: usize) -> Self {
-        let streams = vec![Original::default(); videos + audios + 1];
-        Self { videos, copied: videos + audios, streams, groups: Groups::default(), untimed: None }
+        let streams = vec![CopiedStream::default(); videos + audios + 1];
+        Self { videos, copied: videos + audios, streams, groups: GopIndex::default(), untimed: None }
     }
 
     fn line(&mut self, line: &str) {
@@ -152,7 +152,7 @@ impl List {
 
 /// What stands between the key frames of a picture, in seconds.
 #[derive(Default)]
-struct Groups {
+struct GopIndex {
     /// When each key frame is shown.
     keys: Vec<f64>,
     /// How long before that the first one is decoded.
@@ -167,7 +167,7 @@ struct Groups {
     uneven: Option<f64>,
 }
 
-impl Groups {
+impl GopIndex {
     fn add(&mut self, (shown, decoded, lasts): (f64, f64, f64), is_key: bool, tick: f64) {
         self.ends = (self.ends.0.max(shown + lasts), decoded + lasts);
         self.rounded = 2.5 * tick;
@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn decoding_that_begins_at_zero() {
-        let mut groups = Groups::default();
+        let mut groups = GopIndex::default();
         groups.add((0.08, 0.0, 0.04), true, 0.001);
         groups.add((0.12, 0.04, 0.04), false, 0.001);
         assert_eq!(groups.problem(None, 1.0, 20.0).as_deref(), Some("its picture begins 0.08 s late"));
@@ -250,8 +250,8 @@ mod tests {
     }
 
     /// Frames of 0.5 s, as they are decoded: when they are shown, and whether they are key frames.
-    fn groups(frames: &[(f64, bool)]) -> Groups {
-        let mut groups = Groups::default();
+    fn groups(frames: &[(f64, bool)]) -> GopIndex {
+        let mut groups = GopIndex::default();
         for (index, (shown, is_key)) in frames.iter().enumerate() {
             groups.add((*shown, index as f64 * 0.5 - 0.5, 0.5), *is_key, 0.001);
         }

@@ -31,7 +31,7 @@ use crate::{
     process::{Access, Child, Ended, Progress, Trouble},
 };
 use blame::Verdict;
-pub(crate) use copied::{Original, Originals};
+pub(crate) use copied::{CopiedPackets, CopiedStream};
 use pipes::Pipes;
 use watch::Watch;
 
@@ -43,7 +43,7 @@ pub struct RunOutput {
     /// The end of what FFmpeg said; for the server's log.
     pub log: String,
     /// What was copied.
-    pub(crate) originals: Originals,
+    pub(crate) originals: CopiedPackets,
 }
 
 /// Who is told while it goes on: of the share that is done, 0 to 1, and of every file that is finished,
@@ -171,7 +171,7 @@ async fn prepare(plan: &Plan, dir: &Path, work: &Path, commands: &Commands) -> i
             _ => fs::create_dir_all(folder).await?,
         }
     }
-    if plan.stills.is_some() {
+    if plan.thumbnails.is_some() {
         fs::create_dir_all(dir.join(formats::stills::FOLDER)).await?;
     }
     Pipes::make(&commands.pipes)

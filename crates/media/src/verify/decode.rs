@@ -16,7 +16,7 @@ use crate::{
     Media, MediaError, PictureCodec, Plan, Program,
     media::Call,
     process::{Access, ChildLimits, feed},
-    run::{Originals, damaged_copy},
+    run::{CopiedPackets, damaged_copy},
 };
 
 /// Seconds of a file that are decoded at its start and at its end.
@@ -183,7 +183,7 @@ impl Wanted {
 pub(super) async fn check_ends(
     media: &Media,
     plan: &Plan,
-    originals: &Originals,
+    originals: &CopiedPackets,
     track: &Track,
     facts: &[StreamFacts],
     cancel: &CancellationToken,

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::run::Original;
+use crate::run::CopiedStream;
 
 /// What the header of a stream says. Texts are ffprobe's; empty when absent.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -85,7 +85,7 @@ pub(super) struct Held {
 pub(super) struct Packets {
     frame: f64,
     tolerance: f64,
-    original: Option<Arc<Original>>,
+    original: Option<Arc<CopiedStream>>,
     ends: Vec<u64>,
     current: usize,
     seen: Vec<u64>,
@@ -139,12 +139,12 @@ impl Packets {
     }
 
     /// None yet of a copy, whose times are those of the source and not on a grid.
-    pub(super) fn of_copy(self, original: Arc<Original>) -> Self {
+    pub(super) fn of_copy(self, original: Arc<CopiedStream>) -> Self {
         Self { tolerance: self.tolerance + original.tick, original: Some(original), ..self }
     }
 
     /// What it is a copy of.
-    pub(super) fn original(&self) -> Option<&Original> {
+    pub(super) fn original(&self) -> Option<&CopiedStream> {
         self.original.as_deref()
     }
 

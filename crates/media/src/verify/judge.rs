@@ -109,7 +109,7 @@ impl Found<'_> {
             },
             Planned::Audio(number) => {
                 let audio = &self.plan.audios[number];
-                let mut sounds = self.source.sounds.iter().filter(|_| audio.is_copied());
+                let mut sounds = self.source.audios.iter().filter(|_| audio.is_copied());
                 let copied = sounds.find(|sound| sound.index == audio.index);
                 copied.map_or(self.plan.duration, |sound| sound.end - sound.start)
             }

@@ -18,7 +18,7 @@ pub(super) fn check(plan: &Plan, dir: &Path, listings: &[&Listing]) -> Result<()
         listing.lists.iter().cloned().chain(pieces).collect()
     };
     let listed: BTreeSet<PathBuf> = listings.iter().flat_map(|listing| listed(listing)).collect();
-    let stills = plan.stills.as_ref().map(|_| dir.join(formats::stills::FOLDER));
+    let stills = plan.thumbnails.as_ref().map(|_| dir.join(formats::stills::FOLDER));
     let expected = |file: &Path| {
         listed.contains(file) || stills.as_ref().is_some_and(|folder| file.parent() == Some(folder))
     };

@@ -8,7 +8,7 @@ use super::{
     scan::words,
 };
 use crate::{
-    Light, Media, MediaError, Plan, Program,
+    HdrMetadata, Media, MediaError, Plan, Program,
     media::Call,
     process::{Access, ChildLimits, feed},
 };
@@ -25,8 +25,10 @@ pub(super) async fn check(
 ) -> Result<(), MediaError> {
     for (stream, planned) in track.planned.iter().enumerate() {
         let Planned::Video(number) = *planned else { continue };
-        let wanted = plan.videos[number].light;
-        if wanted != Light::default() && !is_said(wanted, &first_frame(media, track, stream, cancel).await?) {
+        let wanted = plan.videos[number].hdr_metadata;
+        if wanted != HdrMetadata::default()
+            && !is_said(wanted, &first_frame(media, track, stream, cancel).await?)
+        {
             return Err(wrong(format!("`{}` does not say the light of its HDR", track.name)));
         }
     }
@@ -55,18 +57,18 @@ async fn first_frame(
     Ok(media.lines(call, cancel, |_| {}).await?.stderr_tail)
 }
 
-fn is_said(wanted: Light, said: &str) -> bool {
+fn is_said(wanted: HdrMetadata, said: &str) -> bool {
     let number = |name: &str| {
         let (_, rest) = said.split_once(name)?;
         rest.split([',', '\n', ' ']).next()?.trim().parse::<f64>().ok()
     };
-    let mastering = wanted.mastering.is_none_or(|mastering| {
+    let mastering = wanted.mastering_display.is_none_or(|mastering| {
         let brightest = f64::from(mastering.luminance.0) / 10_000.0;
         let found = number("max_luminance=");
         said.contains("has_primaries:1")
             && found.is_some_and(|found| (found - brightest).abs() <= ROUNDED * brightest)
     });
-    let content = wanted.content.is_none_or(|(most, average)| {
+    let content = wanted.content_light.is_none_or(|(most, average)| {
         number("MaxCLL=") == Some(most.into()) && number("MaxFALL=") == Some(average.into())
     });
     mastering && content
@@ -75,19 +77,19 @@ fn is_said(wanted: Light, said: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Mastering;
+    use crate::MasteringDisplay;
 
     const SAID: &str = "[Parsed_showinfo_0 @ 0x7f]   side data - Mastering display metadata: has_primaries:1 has_luminance:1 r(0.6800,0.3200) g(0.2650,0.6900) b(0.1500 0.0600) wp(0.3127, 0.3290) min_luminance=0.000122, max_luminance=1000.000000\n\
         [Parsed_showinfo_0 @ 0x7f]   side data - Content light level metadata: MaxCLL=1000, MaxFALL=400\n";
 
     #[test]
     fn what_a_frame_carries() {
-        let mastering = Some(Mastering { chromaticities: [(1, 1); 4], luminance: (10_000_000, 1) });
-        let light = Light { mastering, content: Some((1000, 400)) };
+        let mastering = Some(MasteringDisplay { chromaticities: [(1, 1); 4], luminance: (10_000_000, 1) });
+        let light = HdrMetadata { mastering_display: mastering, content_light: Some((1000, 400)) };
         assert!(is_said(light, SAID));
-        assert!(!is_said(Light { content: Some((1000, 401)), ..light }, SAID));
+        assert!(!is_said(HdrMetadata { content_light: Some((1000, 401)), ..light }, SAID));
         assert!(!is_said(light, ""));
-        let dim = Some(Mastering { chromaticities: [(1, 1); 4], luminance: (6_000_000, 1) });
-        assert!(!is_said(Light { mastering: dim, ..light }, SAID));
+        let dim = Some(MasteringDisplay { chromaticities: [(1, 1); 4], luminance: (6_000_000, 1) });
+        assert!(!is_said(HdrMetadata { mastering_display: dim, ..light }, SAID));
     }
 }

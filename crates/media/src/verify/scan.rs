@@ -14,7 +14,7 @@ use crate::{
     media::Call,
     probe::IN_BLOCKS,
     process::{Access, ChildLimits, feed},
-    run::{Originals, nothing_decoded},
+    run::{CopiedPackets, nothing_decoded},
 };
 
 const ENTRIES: &str = "packet=stream_index,pts_time,dts_time,size,pos,flags:stream=codec_type,codec_name,\
@@ -25,7 +25,7 @@ color_primaries,sample_rate,channels,channel_layout,nb_read_frames:stream_side_d
 pub(super) async fn scan(
     media: &Media,
     plan: &Plan,
-    originals: &Originals,
+    originals: &CopiedPackets,
     track: &Track,
     decode: bool,
     cancel: &CancellationToken,
@@ -103,7 +103,7 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(plan: &Plan, originals: &Originals, track: &Track) -> Self {
+    pub(super) fn new(plan: &Plan, originals: &CopiedPackets, track: &Track) -> Self {
         let mut end = 0;
         let ends: Vec<u64> = track
             .pieces()

@@ -9,7 +9,7 @@ use crate::{MediaError, Plan, Source, formats::stills};
 
 /// Agrees, or says what is wrong. An input without an index may have ended before it said.
 pub(super) fn check(plan: &Plan, source: &Source, dir: &Path) -> Result<(), MediaError> {
-    let Some(wanted) = &plan.stills else { return Ok(()) };
+    let Some(wanted) = &plan.thumbnails else { return Ok(()) };
     let folder = dir.join(stills::FOLDER);
     let there = (1..=wanted.number).take_while(|number| folder.join(stills::picture(*number)).is_file());
     let pictures = u32::try_from(there.count()).unwrap_or(u32::MAX);

@@ -4,7 +4,7 @@ use super::{
     facts::Header,
     listing::{Planned, wrong},
 };
-use crate::{AudioPlan, MediaError, Picture, Plan, VideoPlan};
+use crate::{AudioPlan, MediaError, Plan, VideoPlan, VideoStream};
 
 /// Agrees, or says what is wrong.
 pub(super) fn check(plan: &Plan, name: &str, planned: Planned, header: &Header) -> Result<(), MediaError> {
@@ -61,7 +61,7 @@ fn check_picture(plan: &Plan, video: &VideoPlan, name: &str, header: &Header) ->
 fn check_copied(
     plan: &Plan,
     video: &VideoPlan,
-    picture: &Picture,
+    picture: &VideoStream,
     name: &str,
     header: &Header,
 ) -> Result<(), MediaError> {
@@ -75,8 +75,8 @@ fn check_copied(
         fact("profile", &header.profile, &picture.profile),
         fact("pixel format", &header.pixel_format, &picture.pixel_format),
     ];
-    if !picture.turn.mirrored {
-        facts.push(("turn", turn.to_string(), (u32::from(picture.turn.quarters) * 90).to_string()));
+    if !picture.orientation.mirrored {
+        facts.push(("turn", turn.to_string(), (u32::from(picture.orientation.quarters) * 90).to_string()));
     }
     if plan.is_in_iso_files() {
         facts.push(fact("sample entry", &header.sample_entry, video.codec.sample_entry()));

@@ -173,7 +173,7 @@ impl Made {
             let picture = picture.zip(rate.map(|rate| rate.to_string()));
             Wanted { ffmpeg: &media.tools.ffmpeg, files, picture, sound }.reel()
         };
-        let (shown, heard) = (self.plan.picture.as_ref(), self.plan.audios.first());
+        let (shown, heard) = (self.plan.video_filter.as_ref(), self.plan.audios.first());
         let of_source = reel(
             vec![entry.file.clone()],
             shown.map(|picture| format!("0:{}", picture.index)),
@@ -192,8 +192,8 @@ impl Made {
             return Ok(());
         }
         let rate = rate.map_or(0.0, |rate| rate.as_f64());
-        let pictures = of_output.pictures_beside(&of_source, rate, source.lead, facts.hdr);
-        let sounds = of_output.sound_beside(&of_source, source.lead);
+        let pictures = of_output.pictures_beside(&of_source, rate, source.start_offset, facts.hdr);
+        let sounds = of_output.sound_beside(&of_source, source.start_offset);
         same_colours(&of_output, &of_source, facts)?;
         alike("pictures", &pictures, if facts.hdr { SHAPES } else { PICTURES })?;
         alike("sound", &sounds, SOUNDS)?;
@@ -230,7 +230,7 @@ impl Made {
 
     fn check_count(&self, reel: &Reel, rate: f64, facts: &Facts) -> Result<(), String> {
         let count = reel.count() as f64;
-        let stretched = self.plan.picture.as_ref().map_or(0.0, |picture| picture.start + picture.hold);
+        let stretched = self.plan.video_filter.as_ref().map_or(0.0, |picture| picture.start + picture.hold);
         // frames are added before and after a picture that is shorter than the sound
         let native = facts.frames.filter(|_| stretched < 0.01 && rate < 59.0);
         let wanted = native.map_or((self.duration * rate).round(), |frames| frames as f64);

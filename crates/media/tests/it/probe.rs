@@ -160,7 +160,7 @@ struct Fact {
 
 impl Fact {
     fn differences(&self, source: &Source) -> Vec<String> {
-        let picture = source.picture.as_ref();
+        let picture = source.video.as_ref();
         let mut found: BTreeMap<&str, (String, String)> = BTreeMap::new();
         let mut compare = |what, is: String, should: String| {
             if is != should {
@@ -186,7 +186,7 @@ impl Fact {
             compare("interlaced", is.to_string(), interlaced.to_string());
         }
         if let Some(sounds) = self.sounds {
-            let is: Vec<_> = source.sounds.iter().map(|sound| sound.index).collect();
+            let is: Vec<_> = source.audios.iter().map(|sound| sound.index).collect();
             compare("sounds", format!("{is:?}"), format!("{sounds:?}"));
         }
         if let Some(index) = self.picture {
@@ -195,7 +195,7 @@ impl Fact {
         if let Some((of_picture, of_sound)) = self.starts {
             let is = (
                 picture.map_or(0.0, |picture| picture.start),
-                source.sounds.first().map_or(0.0, |sound| sound.start),
+                source.audios.first().map_or(0.0, |sound| sound.start),
             );
             if (is.0 - of_picture).abs() > 0.03 || (is.1 - of_sound).abs() > 0.03 {
                 compare("starts", format!("{is:?}"), format!("{:?}", (of_picture, of_sound)));

@@ -66,7 +66,7 @@ fn of_output(made: &Made) -> Vec<String> {
 /// FFmpeg's words to open those streams of an input that were taken.
 fn of_input(made: &Made, input: &Path) -> Vec<String> {
     let mut words = vec!["-i".to_owned(), input.to_str().expect("UTF-8").to_owned()];
-    let picture = made.plan.picture.iter().map(|picture| picture.index);
+    let picture = made.plan.video_filter.iter().map(|picture| picture.index);
     let streams = picture.chain(made.plan.audios.iter().map(|audio| audio.index));
     words.extend(streams.flat_map(|stream| ["-map".to_owned(), format!("0:{stream}")]));
     words

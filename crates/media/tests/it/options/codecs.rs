@@ -118,6 +118,6 @@ async fn hdr_is_kept(#[case] mut template: Value) {
             (video.colour.transfer == "smpte2084", video.depth, video.tone_map),
             (kept, if kept { 10 } else { 8 }, !kept)
         );
-        assert_eq!(video.light.content, kept.then_some((1000, 400)));
+        assert_eq!(video.hdr_metadata.content_light, kept.then_some((1000, 400)));
     }
 }

@@ -28,7 +28,7 @@ async fn what_is_finished_is_told_and_grows_into_the_whole(#[case] seg_type: &st
     });
     let template: Template = serde_json::from_value(template).expect("a template");
     let mut plan = plan(&template, &source, &bench.media.settings.plan_settings()).expect("a plan");
-    plan.early = true;
+    plan.is_growing = true;
     let (dir, seen) = (work.join("out"), Mutex::new((Vec::<String>::new(), Vec::<String>::new(), None)));
     let finished = |path: &str| {
         let mut seen = seen.lock().expect("not poisoned");

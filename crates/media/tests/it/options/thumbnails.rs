@@ -133,7 +133,7 @@ async fn long_ones_fill_several_sheets_and_number_counts() {
     let few = json!({"format": "mp4", "thumbnail": {"number": 3, "height": 18}});
     let made = bench.make(&input, few, json!({})).await.expect("made");
     assert_eq!((count("thumb_"), count("sprite_")), (3, 1));
-    assert_eq!(made.plan.stills.expect("stills").size.to_string(), "32x18");
+    assert_eq!(made.plan.thumbnails.expect("stills").size.to_string(), "32x18");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
