@@ -4,7 +4,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use media::{Media, MediaError, Tools, ToolsError};
+use media::{Media, MediaError, Programs, ProgramsError};
 use model::{BatchId, Clock, StorageId, SystemClock, TaskId};
 use net::{Client, NetError};
 use storage::Storages;
@@ -49,7 +49,7 @@ pub enum BuildError {
     #[error("the database cannot be used: {0}")]
     Store(#[from] StoreError),
     #[error(transparent)]
-    Tools(#[from] ToolsError),
+    Tools(#[from] ProgramsError),
     #[error("the media tools cannot be used: {0}")]
     Media(#[from] MediaError),
 }
@@ -123,6 +123,6 @@ impl App {
 /// # Errors
 /// When a tool is missing or does not run.
 pub async fn media(settings: &Settings) -> Result<Media, BuildError> {
-    let tools = Tools::find(settings.media.tools.as_deref())?;
+    let tools = Programs::find(settings.media.tools.as_deref())?;
     Ok(Media::new(tools, settings.media.work_settings()).await?)
 }

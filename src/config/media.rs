@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use media::{Limits, SandboxMode};
+use media::{InputLimits, SandboxMode, ToolLimits};
 use serde::{Deserialize, Serialize};
 use storage::fetch::FetchLimits;
 
@@ -95,20 +95,19 @@ impl MediaSettings {
     /// What the media work is told.
     pub fn work_settings(&self) -> media::MediaSettings {
         media::MediaSettings {
-            limits: Limits {
-                input_bytes: self.max_size,
-                input_duration: self.max_duration,
-                input_side: self.max_side,
-                input_streams: self.max_streams,
-                ..Limits::default()
+            input: InputLimits {
+                bytes: self.max_size,
+                duration: self.max_duration,
+                side_pixels: self.max_side,
+                streams: self.max_streams,
             },
+            tools: ToolLimits { stall_timeout: self.stall, ..ToolLimits::default() },
             sandbox: self.sandbox,
             x264_preset: self.x264_preset.as_str().to_owned(),
             x265_preset: self.x265_preset.as_str().to_owned(),
             svtav1_preset: self.svtav1_preset,
             vp9_cpu_used: self.vp9_cpu_used,
             threads: self.threads,
-            stall: self.stall,
         }
     }
 

@@ -8,7 +8,7 @@ use model::Format;
 
 use crate::{
     format::{dash, hls, mp4::index, sniff},
-    package, process,
+    package, tool,
 };
 
 /// The first bytes of an input.
@@ -48,7 +48,7 @@ pub fn playlists(data: &[u8]) {
 
 /// What FFmpeg says of its progress.
 pub fn progress(data: &[u8]) {
-    let mut progress = process::progress::Progress::default();
+    let mut progress = tool::progress::Progress::default();
     for line in String::from_utf8_lossy(data).lines() {
         progress.read(line);
     }

@@ -18,12 +18,10 @@ mod media;
 mod package;
 mod plan;
 mod probe;
-mod process;
 mod run;
-mod sandbox;
 mod settings;
 mod source;
-mod tools;
+mod tool;
 mod verify;
 
 pub use codecs::{PictureCodec, SoundCodec};
@@ -38,10 +36,13 @@ pub use plan::{
     ThumbnailPlan, VideoFilter, VideoPlan, plan,
 };
 pub use run::{RunOutput, Told};
-pub use settings::{Limits, MediaSettings, SandboxMode};
+pub use settings::{InputLimits, MediaSettings, ResourceLimits, SandboxMode, ToolLimits};
 pub use source::{
     AudioStream, Clip, FieldOrder, HdrMetadata, MasteringDisplay, Orientation, Source, TimestampCorrection,
     UndecodableCodecs, VideoStream,
 };
-pub use tools::{Program, Tools, ToolsError};
+pub use tool::{
+    Tools,
+    programs::{Program, Programs, ProgramsError},
+};
 pub use verify::Measured;

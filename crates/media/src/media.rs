@@ -1,33 +1,24 @@
-//! The one handle on media work: the tools, the operator's settings, and the sandbox that was found
-//! to work.
+//! The one handle on media work, for other crates: the tools and the operator's settings, and the steps
+//! `probe`, `run` and `verify`. Nothing in this crate imports it.
 
-use std::{
-    ffi::OsString,
-    io,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use model::ErrorCode;
-use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    GrowingInput, Measured, MediaError, MediaInput, MediaSettings, Plan, Program, RunOutput, Source, Told,
-    Tools, probe,
-    process::{Access, Captured, Child, ChildLimits, Ended, ResourceLimits},
-    run,
-    sandbox::Sandbox,
+    GrowingInput, Measured, MediaError, MediaInput, MediaSettings, Plan, RunOutput, Source, Told, probe, run,
+    tool::{Tools, programs::Programs},
     verify,
 };
 
 /// Probes, runs and verifies. Cheap to share behind an `Arc`.
 #[derive(Debug)]
 pub struct Media {
-    /// The programs.
+    /// The programs, and how they are run.
     pub tools: Tools,
     /// The operator's decisions.
     pub settings: MediaSettings,
-    sandbox: Sandbox,
 }
 
 impl Media {
@@ -35,26 +26,18 @@ impl Media {
     ///
     /// # Errors
     /// When the sandbox is required and does not run here.
-    pub async fn new(tools: Tools, settings: MediaSettings) -> Result<Self, MediaError> {
-        let sandbox = Sandbox::find(settings.sandbox, &tools.ffmpeg).await?;
-        if let Some(reason) = sandbox.missing() {
-            tracing::warn!("media tools run without a sandbox: {reason}");
-        }
-        Ok(Self { tools, settings, sandbox })
+    pub async fn new(programs: Programs, settings: MediaSettings) -> Result<Self, MediaError> {
+        let tools = Tools::new(programs, settings.sandbox, settings.tools).await?;
+        Ok(Self { tools, settings })
     }
 
-    /// Says what came in. `work` is an existing folder of the task's own.
+    /// Says what came in.
     ///
     /// # Errors
     /// [`model::ErrorCode::InputForbidden`] for playlists and the like, [`model::ErrorCode::InputOverLimit`],
     /// [`model::ErrorCode::InvalidInput`] for what is not media.
-    pub async fn probe(
-        &self,
-        input: &Path,
-        work: &Path,
-        cancel: &CancellationToken,
-    ) -> Result<Source, MediaError> {
-        probe::probe(self, &absolute(input)?, &absolute(work)?, cancel).await
+    pub async fn probe(&self, input: &Path, cancel: &CancellationToken) -> Result<Source, MediaError> {
+        probe::probe(&self.tools, &self.settings.input, &absolute(input)?, cancel).await
     }
 
     /// Says what is coming in, as `probe` will of the whole, once as much is there as that takes; none
@@ -67,7 +50,7 @@ impl Media {
         input: &GrowingInput,
         cancel: &CancellationToken,
     ) -> Result<Option<Source>, MediaError> {
-        probe::probe_growing(self, input, cancel).await
+        probe::probe_growing(&self.tools, &self.settings.input, input, cancel).await
     }
 
     /// Does what the plan says. Files land in `<work>/out`: `main.<extension>` and, for segmented
@@ -109,7 +92,7 @@ impl Media {
             }
             growing @ MediaInput::Growing(_) => growing,
         };
-        run::run(self, plan, input, &absolute(work)?, told, cancel).await
+        run::run(&self.tools, plan, input, &absolute(work)?, told, cancel).await
     }
 
     /// Looks at what came out; only what it agrees to has succeeded.
@@ -124,82 +107,8 @@ impl Media {
         output: &RunOutput,
         cancel: &CancellationToken,
     ) -> Result<Measured, MediaError> {
-        verify::verify(self, plan, source, output, cancel).await
+        verify::verify(&self.tools, plan, source, output, cancel).await
     }
-
-    /// Runs a program to its end and keeps what it says. A bad exit status is not an error here.
-    pub(crate) async fn capture(
-        &self,
-        call: Call<'_>,
-        cancel: &CancellationToken,
-    ) -> Result<Captured, MediaError> {
-        let mut stdout = Vec::new();
-        let ended = self.lines(call, cancel, |line| stdout.extend_from_slice(line)).await?;
-        Ok(Captured { status: ended.status, stdout, stderr_tail: ended.stderr_tail })
-    }
-
-    /// Runs a program to its end and hands over every line of what it says, with its line break. A
-    /// bad exit status is not an error here.
-    pub(crate) async fn lines(
-        &self,
-        call: Call<'_>,
-        cancel: &CancellationToken,
-        each: impl FnMut(&[u8]),
-    ) -> Result<Ended, MediaError> {
-        let Call { program, args, access, stdin, limits } = call;
-        let mut child = self.start(program, &args, access, stdin).await?;
-        let over = |what: String| MediaError::new(ErrorCode::EncodingOverLimit, what);
-        let problem = tokio::select! {
-            biased;
-            () = cancel.cancelled() => MediaError::new(ErrorCode::Cancelled, ""),
-            () = sleep(limits.deadline) => {
-                over(format!("{} took longer than {} s", program.name(), limits.deadline.as_secs()))
-            }
-            ended = child.lines(limits.stdout, each) => match ended {
-                Ok(ended) => return Ok(ended),
-                Err(error) => cannot("be listened to", program, &error),
-            },
-        };
-        child.kill().await;
-        Err(problem)
-    }
-
-    /// Starts a program, walled in and limited.
-    pub(crate) async fn start(
-        &self,
-        program: Program,
-        args: &[OsString],
-        access: &Access,
-        stdin: Option<io::PipeReader>,
-    ) -> Result<Child, MediaError> {
-        let command = self.sandbox.command(self.tools.path(program), args, access);
-        let limits = &self.settings.limits;
-        let resources = ResourceLimits {
-            address_space: limits.address_space,
-            cpu_time: limits.cpu_time,
-            file_size: limits.output_bytes,
-            open_files: limits.open_files,
-        };
-        Child::start(command, stdin, resources).await.map_err(|error| cannot("be started", program, &error))
-    }
-}
-
-/// One call of a program.
-pub(crate) struct Call<'a> {
-    /// Which.
-    pub program: Program,
-    /// Its arguments.
-    pub args: Vec<OsString>,
-    /// What it may see.
-    pub access: &'a Access,
-    /// What it reads; closed when none.
-    pub stdin: Option<io::PipeReader>,
-    /// How long it may take, and say.
-    pub limits: ChildLimits,
-}
-
-fn cannot(what: &str, program: Program, error: &io::Error) -> MediaError {
-    MediaError::new(ErrorCode::Internal, format!("{} could not {what}: {error}", program.name()))
 }
 
 /// Children have a current folder of their own, so that a relative path would mean another place.

@@ -6,11 +6,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::PlanSettings;
 
+const GIB: u64 = 1 << 30;
+const HOUR_SECS: u64 = 3600;
+
 /// Everything that the operator decides about media work.
 #[derive(Clone, Debug)]
 pub struct MediaSettings {
-    /// What an input and a child process may have.
-    pub limits: Limits,
+    /// What an input may be.
+    pub input: InputLimits,
+    /// What a child process may take.
+    pub tools: ToolLimits,
     /// Whether children run in a sandbox.
     pub sandbox: SandboxMode,
     /// x264's preset.
@@ -23,21 +28,19 @@ pub struct MediaSettings {
     pub vp9_cpu_used: u8,
     /// Encoder threads in all; 0 leaves it to the encoder.
     pub threads: u32,
-    /// A child that gets no further for so long is killed.
-    pub stall: Duration,
 }
 
 impl Default for MediaSettings {
     fn default() -> Self {
         Self {
-            limits: Limits::default(),
+            input: InputLimits::default(),
+            tools: ToolLimits::default(),
             sandbox: SandboxMode::Auto,
             x264_preset: "medium".to_owned(),
             x265_preset: "medium".to_owned(),
             svtav1_preset: 8,
             vp9_cpu_used: 4,
             threads: 0,
-            stall: Duration::from_secs(60),
         }
     }
 }
@@ -55,43 +58,71 @@ impl MediaSettings {
     }
 }
 
-/// What an input may be, and what a child process may take.
+/// What an input may be.
 #[derive(Clone, Debug)]
-pub struct Limits {
-    /// Bytes of an input.
-    pub input_bytes: u64,
-    /// How long an input may last.
-    pub input_duration: Duration,
+pub struct InputLimits {
+    /// Bytes of the file.
+    pub bytes: u64,
+    /// How long it may be.
+    pub duration: Duration,
     /// Pixels across, and down.
-    pub input_side: u32,
-    /// Streams in an input.
-    pub input_streams: u32,
-    /// Bytes of address space of one child.
-    pub address_space: u64,
-    /// Processor time of one child, all threads together.
-    pub cpu_time: Duration,
-    /// Bytes of one file that a child writes.
-    pub output_bytes: u64,
-    /// Files that a child has open at once.
-    pub open_files: u64,
-    /// How long one run may take by the clock.
-    pub run_time: Duration,
+    pub side_pixels: u32,
+    /// Streams of any kind.
+    pub streams: u32,
 }
 
-impl Default for Limits {
+impl Default for InputLimits {
     fn default() -> Self {
-        const GIB: u64 = 1 << 30;
-        const HOUR: u64 = 3600;
         Self {
-            input_bytes: 10 * GIB,
-            input_duration: Duration::from_secs(12 * HOUR),
-            input_side: 8192,
-            input_streams: 64,
-            address_space: 64 * GIB,
-            cpu_time: Duration::from_secs(1000 * HOUR),
-            output_bytes: 64 * GIB,
+            bytes: 10 * GIB,
+            duration: Duration::from_secs(12 * HOUR_SECS),
+            side_pixels: 8192,
+            streams: 64,
+        }
+    }
+}
+
+/// What a child process may take.
+#[derive(Clone, Copy, Debug)]
+pub struct ToolLimits {
+    /// What the kernel holds it to.
+    pub resources: ResourceLimits,
+    /// How long one run may take by the clock.
+    pub run_time: Duration,
+    /// A child without progress for so long is killed.
+    pub stall_timeout: Duration,
+}
+
+impl Default for ToolLimits {
+    fn default() -> Self {
+        Self {
+            resources: ResourceLimits::default(),
+            run_time: Duration::from_secs(72 * HOUR_SECS),
+            stall_timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+/// What the kernel holds a child process to (setrlimit(2)).
+#[derive(Clone, Copy, Debug)]
+pub struct ResourceLimits {
+    /// Bytes of address space.
+    pub address_space_bytes: u64,
+    /// Processor time, all threads together.
+    pub cpu_time: Duration,
+    /// Bytes of one file that it writes.
+    pub file_bytes: u64,
+    /// Files that it has open at once.
+    pub open_files: u64,
+}
+
+impl Default for ResourceLimits {
+    fn default() -> Self {
+        Self {
+            address_space_bytes: 64 * GIB,
+            cpu_time: Duration::from_secs(1000 * HOUR_SECS),
+            file_bytes: 64 * GIB,
             open_files: 1024,
-            run_time: Duration::from_secs(72 * HOUR),
         }
     }
 }

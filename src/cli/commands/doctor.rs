@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use media::{Media, Program, SandboxMode, Tools};
+use media::{Media, Program, Programs, SandboxMode};
 use model::SystemClock;
 use rustix::fs::{Access, access};
 use store::{Cipher, Store, StoreError, StoreOptions};
@@ -124,26 +124,26 @@ pub(super) async fn run(args: DoctorArgs) -> cli::Result {
 }
 
 async fn check_tools(settings: &Settings) -> Vec<Finding> {
-    let tools = match Tools::find(settings.media.tools.as_deref()) {
-        Ok(tools) => tools,
+    let programs = match Programs::find(settings.media.tools.as_deref()) {
+        Ok(programs) => programs,
         Err(error) => return vec![Finding::failure("tools", error.to_string())],
     };
     let mut findings = Vec::new();
     for program in Program::ALL {
-        findings.push(check_version(program, tools.path(program)).await);
+        findings.push(check_version(program, programs.path(program)).await);
     }
-    findings.push(match output_of(&tools.ffmpeg, &["-hide_banner", "-encoders"]).await {
+    findings.push(match output_of(&programs.ffmpeg, &["-hide_banner", "-encoders"]).await {
         Ok(encoders) => check_codecs(&encoders),
         Err(problem) => Finding::failure("codecs", format!("FFmpeg does not list its encoders: {problem}")),
     });
-    findings.push(match output_of(&tools.ffmpeg, &["-hide_banner", "-filters"]).await {
+    findings.push(match output_of(&programs.ffmpeg, &["-hide_banner", "-filters"]).await {
         Ok(filters) if lists(&filters, "libvmaf") => Finding::ok("quality", "FFmpeg can measure VMAF"),
         _ => Finding::warning(
             "quality",
             "FFmpeg has no libvmaf: quality cannot be measured; `make setup` brings one",
         ),
     });
-    findings.push(check_sandbox(tools, settings).await);
+    findings.push(check_sandbox(programs, settings).await);
     findings
 }
 
@@ -194,7 +194,7 @@ fn lists(list: &str, name: &str) -> bool {
     list.lines().any(|line| line.split_whitespace().nth(1) == Some(name))
 }
 
-async fn check_sandbox(tools: Tools, settings: &Settings) -> Finding {
+async fn check_sandbox(programs: Programs, settings: &Settings) -> Finding {
     let mode = settings.media.sandbox;
     if mode == SandboxMode::Off {
         return Finding::warning(
@@ -203,7 +203,7 @@ async fn check_sandbox(tools: Tools, settings: &Settings) -> Finding {
         );
     }
     let required = media::MediaSettings { sandbox: SandboxMode::Required, ..settings.media.work_settings() };
-    match Media::new(tools, required).await {
+    match Media::new(programs, required).await {
         Ok(_) => Finding::ok("sandbox", "the tools run in it, without network"),
         Err(error) if mode == SandboxMode::Required => Finding::failure("sandbox", error.to_string()),
         Err(error) => Finding::warning("sandbox", format!("the tools run without: {error}")),

@@ -95,7 +95,7 @@ impl InputFetch {
         }
         self.complete().await?;
         let job = &self.fetch.job;
-        let source = media.probe(&self.fetch.path, &job.work, &job.cancel).await;
+        let source = media.probe(&self.fetch.path, &job.cancel).await;
         source.map_err(|error| media_failed(job, error))
     }
 

@@ -6,8 +6,8 @@ use crate::program::{Server, Staying, borealis, run};
 
 /// A clip of a second that FFmpeg makes.
 fn clip(folder: &Path) -> String {
-    let tools =
-        media::Tools::find(std::env::var_os("BOREALIS_TOOLS").as_deref().map(Path::new)).expect("the tools");
+    let tools = media::Programs::find(std::env::var_os("BOREALIS_TOOLS").as_deref().map(Path::new))
+        .expect("the tools");
     let file = folder.join("clip.mp4");
     let made = std::process::Command::new(tools.ffmpeg)
         .args([

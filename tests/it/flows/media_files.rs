@@ -5,11 +5,11 @@ use std::{
     process::Command,
 };
 
-use media::Tools;
+use media::Programs;
 use serde_json::Value;
 
-pub(super) fn tools() -> Tools {
-    Tools::find(std::env::var_os("BOREALIS_TOOLS").as_deref().map(Path::new)).expect("the media tools")
+pub(super) fn tools() -> Programs {
+    Programs::find(std::env::var_os("BOREALIS_TOOLS").as_deref().map(Path::new)).expect("the media tools")
 }
 
 /// A clip of a moving picture and a tone, `seconds` long, at 1280x720 and 50 frames a second.

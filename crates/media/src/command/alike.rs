@@ -8,11 +8,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{
-    ffmpeg::{general, position},
-    input, prefixed, words,
+use super::ffmpeg::{general, position};
+use crate::{
+    AudioPlan, Plan, codecs,
+    tool::ffmpeg::{file_url, open_input, words},
 };
-use crate::{AudioPlan, Plan, codecs};
 
 fn file(work: &Path) -> PathBuf {
     work.join("alike.nut")
@@ -28,7 +28,7 @@ pub(super) fn until_it_changes(plan: &Plan) -> Vec<OsString> {
 pub(super) fn making(plan: &Plan, input: &Path, work: &Path) -> Vec<OsString> {
     let mut arguments = general("warning");
     arguments.extend(position(plan));
-    arguments.extend(input::opened(input, false));
+    arguments.extend(open_input(input, false));
     arguments.extend(words(&["-f", "lavfi", "-i", "anullsrc=d=0.1"]));
     let sounds = plan.audios.iter().filter(|audio| !audio.is_resampled).map(|audio| audio.index);
     arguments.extend(used(plan.video_filter.iter().map(|picture| picture.index).chain(sounds)));
@@ -42,7 +42,7 @@ pub(super) fn making(plan: &Plan, input: &Path, work: &Path) -> Vec<OsString> {
     }
     // sound that begins late leaves the others waiting for the file's header
     arguments.extend(words(&["-c:a", "pcm_f32le", "-max_muxing_queue_size", "1000000", "-f", "nut"]));
-    arguments.push(prefixed("file:", &file(work)));
+    arguments.push(file_url(&file(work)));
     arguments
 }
 
@@ -64,7 +64,7 @@ pub(super) fn opened(plan: &Plan, work: &Path) -> Vec<OsString> {
         return Vec::new();
     }
     let mut arguments = words(&["-protocol_whitelist", "file,fd", "-f", "nut", "-i"]);
-    arguments.push(prefixed("file:", &file(work)));
+    arguments.push(file_url(&file(work)));
     arguments
 }
 

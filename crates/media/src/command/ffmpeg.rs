@@ -5,11 +5,12 @@ use std::{collections::BTreeSet, ffi::OsString, path::Path};
 
 use model::Format;
 
-use super::{Gain, METER, alike, filters, input, logo, pipe, prefixed, stills, words};
+use super::{Gain, METER, alike, filters, logo, pipe, stills};
 use crate::{
     AudioPlan, Plan, SoundCodec, TimestampCorrection, VideoPlan,
     codecs::{picture_arguments, sound_arguments},
     formats,
+    tool::ffmpeg::{file_url, open_input, words},
 };
 
 /// Of the source's metadata nothing is kept by itself: it may hold a place or a serial number.
@@ -31,7 +32,7 @@ pub(super) fn arguments(plan: &Plan, gains: &[Option<Gain>], input: &Path, work:
         arguments.extend(words(&["-reinit_filter:v", "0"]));
     }
     arguments.extend(alike::until_it_changes(plan));
-    arguments.extend(input::opened(input, false));
+    arguments.extend(open_input(input, false));
     let logo = logo::input(plan, work);
     let alike = 1 + usize::from(!logo.is_empty());
     arguments.extend(logo);
@@ -74,7 +75,7 @@ pub(super) fn copied(plan: &Plan, input: &Path) -> Vec<OsString> {
     let mut arguments = words(&["-nostdin", "-hide_banner", "-loglevel", "error", "-nostats"]);
     arguments.extend(position(plan));
     arguments.extend(alike::until_it_changes(plan));
-    arguments.extend(input::opened(input, false));
+    arguments.extend(open_input(input, false));
     for video in plan.videos.iter().filter(|video| video.copied().is_some()) {
         arguments.extend(picture(plan, video, 0, false));
     }
@@ -127,7 +128,7 @@ pub(super) fn listening(plan: &Plan, gains: &[Option<Gain>], input: &Path, work:
     let mut arguments = general("info");
     arguments.extend(position(plan));
     arguments.extend(alike::until_it_changes(plan));
-    arguments.extend(input::opened(input, false));
+    arguments.extend(open_input(input, false));
     arguments.extend(alike::opened(plan, work));
     for (number, audio, gain) in numbered(plan, gains) {
         let heard = filters::heard(plan, audio, &alike::name(plan, audio, 1), gain);
@@ -214,7 +215,7 @@ fn single_file(plan: &Plan, work: &Path) -> Vec<OsString> {
     arguments.extend(words(&["-max_muxing_queue_size", "1000000"]));
     arguments.extend(words(formats::muxer(plan.format)));
     let file = work.join("out").join(formats::main_file(plan.format));
-    arguments.push(prefixed("file:", &file));
+    arguments.push(file_url(&file));
     arguments
 }
 
@@ -227,7 +228,7 @@ fn video_pipe(plan: &Plan, video: &VideoPlan, number: usize, work: &Path) -> Vec
     if plan.is_growing {
         arguments.extend(words(&["-frag_duration", EARLY_FRAGMENT]));
     }
-    arguments.push(prefixed("file:", &pipe(work, &video.name)));
+    arguments.push(file_url(&pipe(work, &video.name)));
     arguments
 }
 
@@ -240,7 +241,7 @@ fn audio_pipe(audio: &AudioPlan, number: usize, work: &Path) -> Vec<OsString> {
     arguments.extend(words(&["-map_chapters", "-1"]));
     arguments.extend(words(&PIPE));
     arguments.extend(words(&["+delay_moov+default_base_moof", "-frag_duration", "1000000"]));
-    arguments.push(prefixed("file:", &pipe(work, &audio.name)));
+    arguments.push(file_url(&pipe(work, &audio.name)));
     arguments
 }
 

@@ -4,8 +4,10 @@ use std::{ffi::OsString, path::Path};
 
 use model::{Distance, Length, LogoOffset, LogoSize};
 
-use super::{prefixed, words};
-use crate::{LogoPlan, Plan, VideoPlan, logo_file};
+use crate::{
+    LogoPlan, Plan, VideoPlan, logo_file,
+    tool::ffmpeg::{file_url, words},
+};
 
 /// The input, if the plan has a logo: a PNG, whatever the file says of itself.
 pub(super) fn input(plan: &Plan, work: &Path) -> Vec<OsString> {
@@ -13,7 +15,7 @@ pub(super) fn input(plan: &Plan, work: &Path) -> Vec<OsString> {
         return Vec::new();
     }
     let mut arguments = words(&["-protocol_whitelist", "file,fd", "-f", "png_pipe", "-i"]);
-    arguments.push(prefixed("file:", &logo_file(work)));
+    arguments.push(file_url(&logo_file(work)));
     arguments
 }
 

@@ -14,7 +14,6 @@ use crate::Plan;
 mod alike;
 mod ffmpeg;
 mod filters;
-pub(crate) mod input;
 mod logo;
 #[cfg(test)]
 mod matrix;
@@ -91,15 +90,4 @@ fn stream_names(plan: &Plan) -> impl Iterator<Item = &str> {
 
 fn pipe(work: &Path, name: &str) -> PathBuf {
     work.join("pipes").join(format!("{name}.mp4"))
-}
-
-fn words(words: &[&str]) -> Vec<OsString> {
-    words.iter().map(OsString::from).collect()
-}
-
-/// A path with something before it, such as `file:`.
-fn prefixed(prefix: &str, path: &Path) -> OsString {
-    let mut argument = OsString::from(prefix);
-    argument.push(path);
-    argument
 }

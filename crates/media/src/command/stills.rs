@@ -2,8 +2,7 @@
 
 use std::ffi::OsString;
 
-use super::words;
-use crate::{Plan, ThumbnailPlan, formats};
+use crate::{Plan, ThumbnailPlan, formats, tool::ffmpeg::words};
 
 /// Of the frames that come in at this rate, those that are shown at the wanted times, as `[p0]`; and
 /// sheets of them, as `[p1]`. JPEG has full range and BT.601 (JFIF).

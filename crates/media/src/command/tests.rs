@@ -224,7 +224,7 @@ fn threads_are_passed_on() {
 
 #[test]
 fn playlists_and_devices_are_not_among_the_demuxers() {
-    let opened = input::opened(Path::new("/job/input"), true);
+    let opened = crate::tool::ffmpeg::open_input(Path::new("/job/input"), true);
     let list = opened.iter().skip_while(|argument| *argument != "-format_whitelist").nth(1);
     let list = list.and_then(|list| list.to_str()).expect("a list");
     let forbidden = [

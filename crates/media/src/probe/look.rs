@@ -13,10 +13,14 @@ use super::{
     report,
 };
 use crate::{
-    HdrMetadata, Media, MediaError, MediaInput, Program,
-    command::input,
-    media::Call,
-    process::{Access, Captured, ChildLimits},
+    HdrMetadata, MediaError, MediaInput,
+    settings::InputLimits,
+    tool::{
+        Call, Tools,
+        child::{Access, CallLimits, Captured},
+        ffmpeg,
+        programs::Program,
+    },
 };
 
 /// A question that takes longer has no answer; a walk over the packets reads the whole file.
@@ -24,8 +28,6 @@ const LONGEST: Duration = Duration::from_secs(120);
 const LONGEST_WALK: Duration = Duration::from_secs(1800);
 /// Bytes of packet lines: 12 h of pictures and of many sounds.
 const MOST_LINES: usize = 4 << 30;
-/// Makes ffprobe write blocks of many lines: its standard output would be written to once a line.
-pub(crate) const IN_BLOCKS: [&str; 2] = ["-o", "pipe:1"];
 /// Packets that tell whether a rate is constant.
 const RATE_PACKETS: u32 = 3000;
 /// As few as do, where they have to be waited for: 20 s of a usual picture.
@@ -39,7 +41,8 @@ const SOUND_FRAMES: u32 = 8;
 
 /// Asks about one input.
 pub(super) struct Prober<'a> {
-    pub media: &'a Media,
+    pub tools: &'a Tools,
+    pub limits: &'a InputLimits,
     pub input: MediaInput<'a>,
     pub cancel: &'a CancellationToken,
 }
@@ -80,17 +83,15 @@ impl Prober<'_> {
     async fn walk(&self, mut walk: Walk, which: &[&str]) -> Result<Packets, MediaError> {
         let mut shown = which.to_vec();
         shown.extend(["-show_entries", Walk::ENTRIES, "-of", "csv=p=0"]);
-        shown.extend(IN_BLOCKS);
-        let access = self.access();
-        let limits = ChildLimits { deadline: LONGEST_WALK, stdout: MOST_LINES };
+        shown.extend(ffmpeg::BLOCK_OUTPUT);
+        let limits = CallLimits { deadline: LONGEST_WALK, stdout_bytes: Some(MOST_LINES) };
         let call = Call {
             program: Program::Ffprobe,
             args: self.ffprobe(&shown),
-            access: &access,
+            access: self.access(),
             stdin: self.input.stdin()?,
-            limits,
         };
-        self.media.lines(call, self.cancel, |line| walk.read(line)).await.map_err(too_slow)?;
+        self.tools.lines(call, limits, self.cancel, |line| walk.read(line)).await.map_err(too_slow)?;
         Ok(walk.end())
     }
 
@@ -190,15 +191,14 @@ impl Prober<'_> {
     fn ffprobe(&self, shown: &[&str]) -> Vec<OsString> {
         let mut arguments: Vec<OsString> = vec!["-v".into(), "error".into()];
         arguments.extend(shown.iter().map(OsString::from));
-        arguments.extend(input::opened(self.input.name(), true));
+        arguments.extend(ffmpeg::open_input(self.input.name(), true));
         arguments
     }
 
     async fn ask(&self, program: Program, arguments: Vec<OsString>) -> Result<Captured, MediaError> {
-        let limits = ChildLimits { deadline: LONGEST, ..ChildLimits::default() };
-        let access = self.access();
-        let call = Call { program, args: arguments, access: &access, stdin: self.input.stdin()?, limits };
-        self.media.capture(call, self.cancel).await.map_err(too_slow)
+        let limits = CallLimits { deadline: LONGEST, ..CallLimits::default() };
+        let call = Call { program, args: arguments, access: self.access(), stdin: self.input.stdin()? };
+        self.tools.capture(call, limits, self.cancel).await.map_err(too_slow)
     }
 
     fn access(&self) -> Access {
@@ -241,7 +241,7 @@ fn ffmpeg(level: &str, before: &[String], path: &Path) -> Vec<OsString> {
     let start = ["-nostdin", "-hide_banner", "-nostats", "-loglevel", level, "-noautorotate"];
     let mut arguments: Vec<OsString> = start.iter().map(OsString::from).collect();
     arguments.extend(before.iter().map(OsString::from));
-    arguments.extend(input::opened(path, false));
+    arguments.extend(ffmpeg::open_input(path, false));
     arguments
 }
 

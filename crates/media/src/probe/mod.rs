@@ -13,11 +13,13 @@ use model::ErrorCode;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    GrowingInput, Limits, Media, MediaError, MediaInput, Source,
+    GrowingInput, MediaError, MediaInput, Source,
     format::{
         mp4::index::{self, Boxes, Front},
         sniff,
     },
+    settings::InputLimits,
+    tool::Tools,
 };
 
 mod choose;
@@ -32,7 +34,6 @@ mod report;
 mod tests;
 
 use described::{Described, Stream};
-pub(crate) use look::IN_BLOCKS;
 use look::Prober;
 use packets::Packets;
 
@@ -40,14 +41,13 @@ use packets::Packets;
 const SHORTFALL: (f64, f64) = (1.0, 0.02);
 
 pub(crate) async fn probe(
-    media: &Media,
+    tools: &Tools,
+    limits: &InputLimits,
     input: &Path,
-    _work: &Path,
     cancel: &CancellationToken,
 ) -> Result<Source, MediaError> {
-    let limits = &media.settings.limits;
     let file = examine(input, limits).await?;
-    let prober = Prober { media, input: MediaInput::File(input), cancel };
+    let prober = Prober { tools, limits, input: MediaInput::File(input), cancel };
     let described = prober.describe().await?;
     look(&prober, &file, &described).await
 }
@@ -57,17 +57,18 @@ const MOST_APART: f64 = 10.0;
 
 /// The same, of an input of which only its front has to be there.
 pub(crate) async fn probe_growing(
-    media: &Media,
+    tools: &Tools,
+    limits: &InputLimits,
     input: &GrowingInput,
     cancel: &CancellationToken,
 ) -> Result<Option<Source>, MediaError> {
-    let Some(file) = examine_front(input, &media.settings.limits).await? else { return Ok(None) };
+    let Some(file) = examine_front(input, limits).await? else { return Ok(None) };
     let in_one_go =
         |boxes: &Boxes| !boxes.chapters && boxes.spread.is_some_and(|spread| spread <= MOST_APART);
     if !file.boxes.as_ref().is_some_and(in_one_go) {
         return Ok(None);
     }
-    let prober = Prober { media, input: MediaInput::Growing(input), cancel };
+    let prober = Prober { tools, limits, input: MediaInput::Growing(input), cancel };
     let looked = async {
         let described = prober.describe().await?;
         if file.vouches_for(&described) { look(&prober, &file, &described).await.map(Some) } else { Ok(None) }
@@ -80,7 +81,7 @@ pub(crate) async fn probe_growing(
 }
 
 async fn look(prober: &Prober<'_>, file: &Examined, described: &Described) -> Result<Source, MediaError> {
-    let limits = &prober.media.settings.limits;
+    let limits = prober.limits;
     within_limits(described, limits)?;
     let indexed = file.vouches_for(described);
     let packets = if indexed { Packets::default() } else { prober.packets(described).await? };
@@ -91,7 +92,7 @@ async fn look(prober: &Prober<'_>, file: &Examined, described: &Described) -> Re
     }
     let asked = report::Asked { file, described, packets: &packets, indexed };
     let source = report::source(prober, &asked, picture, &sounds).await?;
-    let longest = limits.input_duration.as_secs_f64();
+    let longest = limits.duration.as_secs_f64();
     if source.duration > longest {
         let detail = format!("it lasts {:.0} s; at most {longest:.0} s are allowed", source.duration);
         return Err(MediaError::new(ErrorCode::InputOverLimit, detail));
@@ -114,8 +115,8 @@ impl Examined {
     }
 }
 
-async fn examine(input: &Path, limits: &Limits) -> Result<Examined, MediaError> {
-    let (path, most) = (input.to_owned(), limits.input_bytes);
+async fn examine(input: &Path, limits: &InputLimits) -> Result<Examined, MediaError> {
+    let (path, most) = (input.to_owned(), limits.bytes);
     tokio::task::spawn_blocking(move || examine_file(&path, most))
         .await
         .unwrap_or_else(|error| Err(io::Error::other(error)))
@@ -141,8 +142,8 @@ fn examine_file(path: &Path, most: u64) -> io::Result<Result<Examined, MediaErro
 }
 
 /// As soon as the index is there; none where it takes the whole.
-async fn examine_front(input: &GrowingInput, limits: &Limits) -> Result<Option<Examined>, MediaError> {
-    let Some(size) = input.total().await.filter(|size| *size <= limits.input_bytes) else { return Ok(None) };
+async fn examine_front(input: &GrowingInput, limits: &InputLimits) -> Result<Option<Examined>, MediaError> {
+    let Some(size) = input.total().await.filter(|size| *size <= limits.bytes) else { return Ok(None) };
     let mut needed = 0;
     while input.has(needed).await {
         match front(input, size).await {
@@ -192,13 +193,13 @@ fn sound(boxes: &Boxes, size: u64) -> Result<(), MediaError> {
     }
 }
 
-fn within_limits(described: &Described, limits: &Limits) -> Result<(), MediaError> {
+fn within_limits(described: &Described, limits: &InputLimits) -> Result<(), MediaError> {
     let over = |detail: String| Err(MediaError::new(ErrorCode::InputOverLimit, detail));
-    let most = limits.input_streams as usize;
+    let most = limits.streams as usize;
     if described.streams.len() > most {
         return over(format!("it has {} streams; at most {most} are allowed", described.streams.len()));
     }
-    let side = limits.input_side;
+    let side = limits.side_pixels;
     let large = |stream: &&Stream| stream.kind == "video" && stream.width.max(stream.height) > side;
     match described.streams.iter().find(large) {
         Some(stream) => over(format!(

@@ -59,7 +59,7 @@ fn encryption_and_dolby_vision_without_base_are_named() {
 #[case(vec![stream("audio", 0, 0), stream("video", 8193, 16)], Some("it has 8193x16 pixels; at most 8192x8192 are allowed"))]
 #[case(vec![stream("audio", 0, 0); 65], Some("it has 65 streams; at most 64 are allowed"))]
 fn limits(#[case] streams: Vec<Stream>, #[case] problem: Option<&str>) {
-    let judged = within_limits(&described("matroska,webm", streams), &Limits::default());
+    let judged = within_limits(&described("matroska,webm", streams), &InputLimits::default());
     assert_eq!(judged.as_ref().err().map(|error| error.detail.as_str()), problem);
     assert!(judged.err().is_none_or(|error| error.code == ErrorCode::InputOverLimit));
 }

@@ -7,9 +7,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Verdict, blame};
 use crate::{
-    Media, MediaError, MediaInput, Plan, Program, command,
-    media::Call,
-    process::{Access, ChildLimits},
+    MediaError, MediaInput, Plan, command,
+    tool::{
+        Call, Tools,
+        child::{Access, CallLimits},
+        programs::Program,
+    },
 };
 
 /// Whether a run failed because a sound changed that can be made alike. Playlists that have grown already cannot begin
@@ -21,7 +24,7 @@ pub(super) fn would_help(plan: &Plan, error: &MediaError) -> bool {
 
 /// Makes them alike, in a file in `work`; the plan reads them from there.
 pub(super) async fn made(
-    media: &Media,
+    tools: &Tools,
     plan: &Plan,
     input: MediaInput<'_>,
     work: &Path,
@@ -32,10 +35,10 @@ pub(super) async fn made(
         audio.is_resampled = audio.may_change;
     }
     let access = Access { readable: input.readable(), writable: vec![work.to_owned()] };
-    let limits = ChildLimits { deadline: media.settings.limits.run_time, ..ChildLimits::default() };
+    let limits = CallLimits { deadline: tools.limits.run_time, ..CallLimits::default() };
     let args = command::making_alike(&plan, input.name(), work);
-    let call = Call { program: Program::Ffmpeg, args, access: &access, stdin: input.stdin()?, limits };
-    let made = media.capture(call, cancel).await?;
+    let call = Call { program: Program::Ffmpeg, args, access, stdin: input.stdin()? };
+    let made = tools.capture(call, limits, cancel).await?;
     if made.status.success() {
         return Ok(plan);
     }

@@ -4,7 +4,7 @@ use std::{os::unix::process::ExitStatusExt, process::ExitStatus};
 
 use model::ErrorCode;
 
-use crate::{Program, command, error::DISK_FULL};
+use crate::{command, error::DISK_FULL, tool::programs::Program};
 
 /// Signal numbers of Linux (signal(7)) that tell of a limit.
 const KILL: i32 = 9;

@@ -8,9 +8,8 @@ use model::ErrorCode;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Media, MediaError, MediaInput, Plan, Program, command,
-    media::Call,
-    process::{Access, ChildLimits},
+    MediaError, MediaInput, Plan, command,
+    tool::{Call, Tools, child::Access, programs::Program},
 };
 
 /// A stream of the source as it is copied.
@@ -45,7 +44,7 @@ pub(crate) struct CopiedPackets {
 /// # Errors
 /// [`ErrorCode::NothingToTranscode`] when it cannot be copied as planned.
 pub(super) async fn originals(
-    media: &Media,
+    tools: &Tools,
     plan: &Plan,
     input: MediaInput<'_>,
     cancel: &CancellationToken,
@@ -57,10 +56,10 @@ pub(super) async fn originals(
     }
     let mut list = List::of(videos, audios);
     let access = Access { readable: input.readable(), writable: Vec::new() };
-    let limits = ChildLimits { deadline: media.settings.limits.run_time, stdout: usize::MAX - 1 };
     let args = command::copied(plan, input.name());
-    let call = Call { program: Program::Ffmpeg, args, access: &access, stdin: input.stdin()?, limits };
-    let ended = media.lines(call, cancel, |line| list.line(&String::from_utf8_lossy(line))).await?;
+    let call = Call { program: Program::Ffmpeg, args, access, stdin: input.stdin()? };
+    let each = |line: &[u8]| list.line(&String::from_utf8_lossy(line));
+    let ended = tools.lines(call, tools.pass_limits(), cancel, each).await?;
     super::finished(Program::Ffmpeg, Ok(ended)).map_err(refused_where_it_changes)?;
     list.check(plan).map_err(|detail| MediaError::new(ErrorCode::NothingToTranscode, detail))?;
     let mut streams = list.streams.into_iter().map(Arc::new);

@@ -7,9 +7,9 @@ use model::{ErrorCode, Loudness};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Media, MediaError, MediaInput, Plan, Program,
+    MediaError, MediaInput, Plan,
     command::{self, CEILING, Gain},
-    process::{Access, Progress},
+    tool::{Call, Tools, child::Access, programs::Program, progress::Progress},
 };
 
 /// LUFS below which there is nothing to be heard, let alone raised; the meter's own floor is -70.
@@ -21,7 +21,7 @@ const AGAIN: usize = 3;
 
 /// The gain of each sound of a plan; none where it stays as it is.
 pub(super) async fn gains(
-    media: &Media,
+    tools: &Tools,
     plan: &Plan,
     input: MediaInput<'_>,
     work: &Path,
@@ -33,7 +33,7 @@ pub(super) async fn gains(
         return Ok(gains);
     }
     for _ in 0..=AGAIN {
-        let said = listen(media, plan, &gains, (input, work), &mut progress, cancel).await?;
+        let said = listen(tools, plan, &gains, (input, work), &mut progress, cancel).await?;
         let mut done = true;
         for (number, audio) in plan.audios.iter().enumerate() {
             let Some(wanted) = audio.loudness else { continue };
@@ -53,7 +53,7 @@ pub(super) async fn gains(
 }
 
 async fn listen(
-    media: &Media,
+    tools: &Tools,
     plan: &Plan,
     gains: &[Option<Gain>],
     (input, work): (MediaInput<'_>, &Path),
@@ -62,11 +62,12 @@ async fn listen(
 ) -> Result<String, MediaError> {
     let access = Access { readable: input.readable(), writable: vec![work.to_owned()] };
     let args = command::listening(plan, gains, input.name(), work);
-    let mut child = media.start(Program::Ffmpeg, &args, &access, input.stdin()?).await?;
+    let call = Call { program: Program::Ffmpeg, args, access, stdin: input.stdin()? };
+    let mut child = tools.start(call).await?;
     let ended = tokio::select! {
         biased;
         () = cancel.cancelled() => Err(MediaError::new(ErrorCode::Cancelled, "")),
-        ended = child.follow(media.settings.stall, || input.was_starved(), progress) => super::finished(Program::Ffmpeg, ended),
+        ended = child.follow(tools.limits.stall_timeout, || input.was_starved(), progress) => super::finished(Program::Ffmpeg, ended),
     };
     if ended.is_err() {
         child.kill().await;

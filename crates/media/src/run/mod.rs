@@ -25,10 +25,15 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Media, MediaError, MediaInput, Plan, Program,
+    MediaError, MediaInput, Plan,
     command::{self, Commands},
     formats, package,
-    process::{Access, Child, Ended, Progress, Trouble},
+    tool::{
+        Call, Tools,
+        child::{Access, Child, Ended, Trouble},
+        programs::Program,
+        progress::Progress,
+    },
 };
 use blame::Verdict;
 pub(crate) use copied::{CopiedPackets, CopiedStream};
@@ -52,7 +57,7 @@ pub type Told<'a> = (&'a (dyn Fn(f64) + Send + Sync), &'a (dyn Fn(&str) + Send +
 
 /// Runs once, and once more where that helps; files are then told of again.
 pub(crate) async fn run(
-    media: &Media,
+    tools: &Tools,
     plan: &Plan,
     input: MediaInput<'_>,
     work: &Path,
@@ -68,17 +73,17 @@ pub(crate) async fn run(
         }
     };
     let told: Told<'_> = (&forward, finished);
-    match once(media, plan, input, work, told, cancel).await {
+    match once(tools, plan, input, work, told, cancel).await {
         Err(error) if alike::would_help(plan, &error) => {
-            let plan = alike::made(media, plan, input, work, cancel).await?;
-            once(media, &plan, input, work, told, cancel).await
+            let plan = alike::made(tools, plan, input, work, cancel).await?;
+            once(tools, &plan, input, work, told, cancel).await
         }
         outcome => outcome,
     }
 }
 
 async fn once(
-    media: &Media,
+    tools: &Tools,
     plan: &Plan,
     input: MediaInput<'_>,
     work: &Path,
@@ -86,8 +91,8 @@ async fn once(
     cancel: &CancellationToken,
 ) -> Result<RunOutput, MediaError> {
     let (listened, encoded) = shares(plan, progress);
-    let originals = copied::originals(media, plan, input, cancel).await?;
-    let gains = listen::gains(media, plan, input, work, listened, cancel).await?;
+    let originals = copied::originals(tools, plan, input, cancel).await?;
+    let gains = listen::gains(tools, plan, input, work, listened, cancel).await?;
     let commands = command::commands(plan, &gains, input.name(), work);
     let dir = work.join("out");
     let pipes = prepare(plan, &dir, work, &commands).await.map_err(|error| no_room(&error))?;
@@ -95,8 +100,8 @@ async fn once(
         Some(_) => Some(Watch::begin(plan, &dir).map_err(|error| no_room(&error))?),
         None => None,
     };
-    let mut crew = Crew::start(media, &commands, input, work, pipes).await?;
-    let limit = media.settings.limits.run_time;
+    let mut crew = Crew::start(tools, &commands, input, work, pipes).await?;
+    let limit = tools.limits.run_time;
     let outcome = tokio::select! {
         biased;
         () = cancel.cancelled() => Err(MediaError::new(ErrorCode::Cancelled, "")),
@@ -104,7 +109,7 @@ async fn once(
             ErrorCode::EncodingOverLimit,
             format!("it took longer than {} s", limit.as_secs()),
         )),
-        outcome = crew.work(&dir, media.settings.stall, input, encoded) => outcome,
+        outcome = crew.work(&dir, tools.limits.stall_timeout, input, encoded) => outcome,
         Err(error) = told(watch.as_ref(), finished) => Err(no_room(&error)),
     };
     let log = match outcome {
@@ -220,7 +225,7 @@ struct Crew {
 impl Crew {
     /// Starts the reader before the writer.
     async fn start(
-        media: &Media,
+        tools: &Tools,
         commands: &Commands,
         input: MediaInput<'_>,
         work: &Path,
@@ -228,11 +233,17 @@ impl Crew {
     ) -> Result<Self, MediaError> {
         let own = Access { readable: Vec::new(), writable: vec![work.to_owned()] };
         let packager = match &commands.packager {
-            Some(args) => Some(media.start(Program::Packager, args, &own, None).await?),
+            Some(args) => {
+                let args = args.clone();
+                let call = Call { program: Program::Packager, args, access: own.clone(), stdin: None };
+                Some(tools.start(call).await?)
+            }
             None => None,
         };
         let all = Access { readable: input.readable(), ..own };
-        let ffmpeg = media.start(Program::Ffmpeg, &commands.ffmpeg, &all, input.stdin()?).await?;
+        let args = commands.ffmpeg.clone();
+        let call = Call { program: Program::Ffmpeg, args, access: all, stdin: input.stdin()? };
+        let ffmpeg = tools.start(call).await?;
         Ok(Self { ffmpeg, packager, pipes })
     }
 
@@ -249,7 +260,7 @@ impl Crew {
         let Some(packager) = packager else {
             return finished(Program::Ffmpeg, follow.await);
         };
-        let mut packaged = std::pin::pin!(packager.lines(MOST_PACKAGER_SAYS, |_| {}));
+        let mut packaged = std::pin::pin!(packager.lines(Some(MAX_PACKAGER_STDOUT_BYTES), |_| {}));
         let log = tokio::select! {
             ended = follow => finished(Program::Ffmpeg, ended)?,
             // The pipes are held open, so that it cannot have come to their end.
@@ -320,7 +331,7 @@ fn bytes_of(entry: &std::fs::DirEntry) -> io::Result<u64> {
 }
 
 /// Bytes; a few lines are all that the packager has to say.
-const MOST_PACKAGER_SAYS: usize = 1 << 20;
+const MAX_PACKAGER_STDOUT_BYTES: usize = 1 << 20;
 
 fn finished(program: Program, ended: Result<Ended, Trouble>) -> Result<String, MediaError> {
     match ended {

@@ -1,22 +1,24 @@
 //! Decodes the first and the last segment of a track, or the start and the end of a long file.
 
-use std::{
-    ffi::OsString,
-    path::{Path, PathBuf},
-};
+use std::{ffi::OsString, path::PathBuf};
 
 use tokio_util::sync::CancellationToken;
 
 use super::{
     facts::{Packets, StreamFacts},
     listing::{Planned, Track, wrong},
-    scan::{Input, Reader, words},
+    scan::{Input, Reader},
 };
 use crate::{
-    Media, MediaError, PictureCodec, Plan, Program,
-    media::Call,
-    process::{Access, ChildLimits, feed},
+    MediaError, PictureCodec, Plan,
     run::{CopiedPackets, damaged_copy},
+    tool::{
+        Call, Tools,
+        child::Access,
+        feed,
+        ffmpeg::{file_or_stdin, words},
+        programs::Program,
+    },
 };
 
 /// Seconds of a file that are decoded at its start and at its end.
@@ -50,7 +52,7 @@ pub(super) fn needs_ffmpeg(plan: &Plan, track: &Track) -> bool {
 
 /// Decodes a short track whole and both ends of others, by FFmpeg.
 pub(super) async fn check_by_ffmpeg(
-    media: &Media,
+    tools: &Tools,
     plan: &Plan,
     track: &Track,
     facts: &[StreamFacts],
@@ -71,13 +73,13 @@ pub(super) async fn check_by_ffmpeg(
         _ => vec![Vec::new()],
     };
     let access = Access { readable: file.into_iter().map(ToOwned::to_owned).collect(), writable: Vec::new() };
-    let limits = ChildLimits { deadline: media.settings.limits.run_time, stdout: usize::MAX - 1 };
+    let limits = tools.pass_limits();
     let args = decoded_frames(track, &stretches);
     let mut counts = vec![0_u64; track.planned.len()];
     let stdin = feed::through_pipe(feed)?;
-    let call = Call { program: Program::Ffmpeg, args, access: &access, stdin, limits };
-    let ended = media
-        .lines(call, cancel, |line| {
+    let call = Call { program: Program::Ffmpeg, args, access, stdin };
+    let ended = tools
+        .lines(call, limits, cancel, |line| {
             let stream = String::from_utf8_lossy(line).split(',').next().and_then(|text| text.parse().ok());
             if let Some(stream) = stream.map(|stream: usize| stream % counts.len().max(1)) {
                 counts[stream] += 1;
@@ -109,7 +111,7 @@ fn decoded_frames(track: &Track, stretches: &[Vec<String>]) -> Vec<OsString> {
     for stretch in stretches {
         args.extend(stretch.iter().map(OsString::from));
         args.extend(words(&["-threads", "2", "-f", track.wrapping.demuxer(), "-i"]));
-        args.push(url(track.file()));
+        args.push(file_or_stdin(track.file()));
     }
     for input in 0..stretches.len() {
         for stream in 0..track.planned.len() {
@@ -119,18 +121,6 @@ fn decoded_frames(track: &Track, stretches: &[Vec<String>]) -> Vec<OsString> {
     args.extend(words(&["-fps_mode", "passthrough", "-c:v", "wrapped_avframe", "-c:a", "pcm_s16le"]));
     args.extend(words(&["-f", "framecrc", "pipe:1"]));
     args
-}
-
-/// What FFmpeg opens: a file, or its standard input.
-pub(super) fn url(file: Option<&Path>) -> OsString {
-    match file {
-        Some(file) => {
-            let mut url = OsString::from("file:");
-            url.push(file);
-            url
-        }
-        None => "pipe:0".into(),
-    }
 }
 
 /// The initialization segment, the first segment and the last one.
@@ -181,7 +171,7 @@ impl Wanted {
 
 /// Decodes both ends of a track.
 pub(super) async fn check_ends(
-    media: &Media,
+    tools: &Tools,
     plan: &Plan,
     originals: &CopiedPackets,
     track: &Track,
@@ -198,7 +188,7 @@ pub(super) async fn check_ends(
     }
     let mut reader = Reader::new(plan, originals, track);
     let ended =
-        Input::of(track, ends(track).collect()).probe(media, args, cancel, |line| reader.line(line)).await?;
+        Input::of(track, ends(track).collect()).probe(tools, args, cancel, |line| reader.line(line)).await?;
     let trouble = ended.stderr_tail.trim();
     if !ended.status.success() || !trouble.is_empty() {
         return Err(damaged(plan, track, "decoded", trouble));

@@ -2,15 +2,16 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    decode::url,
-    listing::{Planned, Track, wrong},
-    scan::words,
-};
+use super::listing::{Planned, Track, wrong};
 use crate::{
-    HdrMetadata, Media, MediaError, Plan, Program,
-    media::Call,
-    process::{Access, ChildLimits, feed},
+    HdrMetadata, MediaError, Plan,
+    tool::{
+        Call, Tools,
+        child::{Access, CallLimits},
+        feed,
+        ffmpeg::{file_or_stdin, words},
+        programs::Program,
+    },
 };
 
 /// Share of itself by which a luminance may be off: codecs count in different units.
@@ -18,7 +19,7 @@ const ROUNDED: f64 = 0.01;
 
 /// Agrees, or says what is missing. Nothing is asked where nothing has to be there.
 pub(super) async fn check(
-    media: &Media,
+    tools: &Tools,
     plan: &Plan,
     track: &Track,
     cancel: &CancellationToken,
@@ -27,7 +28,7 @@ pub(super) async fn check(
         let Planned::Video(number) = *planned else { continue };
         let wanted = plan.videos[number].hdr_metadata;
         if wanted != HdrMetadata::default()
-            && !is_said(wanted, &first_frame(media, track, stream, cancel).await?)
+            && !is_said(wanted, &first_frame(tools, track, stream, cancel).await?)
         {
             return Err(wrong(format!("`{}` does not say the light of its HDR", track.name)));
         }
@@ -37,7 +38,7 @@ pub(super) async fn check(
 
 /// What FFmpeg says of the first frame of a stream.
 async fn first_frame(
-    media: &Media,
+    tools: &Tools,
     track: &Track,
     stream: usize,
     cancel: &CancellationToken,
@@ -48,13 +49,13 @@ async fn first_frame(
     let access = Access { readable: file.into_iter().map(ToOwned::to_owned).collect(), writable: Vec::new() };
     let mut args = words(&["-nostdin", "-hide_banner", "-nostats", "-v", "info", "-f"]);
     args.extend(words(&[track.wrapping.demuxer(), "-i"]));
-    args.push(url(file));
+    args.push(file_or_stdin(file));
     args.extend(words(&["-map", &format!("0:{stream}"), "-frames:v", "1", "-vf", "showinfo"]));
     args.extend(words(&["-f", "null", "-"]));
-    let limits = ChildLimits { deadline: media.settings.limits.run_time, ..ChildLimits::default() };
+    let limits = CallLimits { deadline: tools.limits.run_time, ..CallLimits::default() };
     let stdin = feed::through_pipe(feed)?;
-    let call = Call { program: Program::Ffmpeg, args, access: &access, stdin, limits };
-    Ok(media.lines(call, cancel, |_| {}).await?.stderr_tail)
+    let call = Call { program: Program::Ffmpeg, args, access, stdin };
+    Ok(tools.lines(call, limits, cancel, |_| {}).await?.stderr_tail)
 }
 
 fn is_said(wanted: HdrMetadata, said: &str) -> bool {

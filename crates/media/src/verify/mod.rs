@@ -32,7 +32,7 @@ use tokio_util::sync::CancellationToken;
 use judge::Found;
 use listing::Listing;
 
-use crate::{Media, MediaError, Plan, RunOutput, Source, formats, run::bytes_below};
+use crate::{MediaError, Plan, RunOutput, Source, formats, run::bytes_below, tool::Tools};
 
 /// What an output turned out to be.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -79,7 +79,7 @@ impl Measured {
 const AT_ONCE: usize = 2;
 
 pub(crate) async fn verify(
-    media: &Media,
+    tools: &Tools,
     plan: &Plan,
     source: &Source,
     output: &RunOutput,
@@ -89,7 +89,7 @@ pub(crate) async fn verify(
     // collected: a future that holds the closure is not `Send` for every lifetime
     let scans = listing.tracks.iter().map(|track| async move {
         let decode = decode::is_short(plan, track) && !decode::needs_ffmpeg(plan, track);
-        scan::scan(media, plan, &output.originals, track, decode, cancel).await
+        scan::scan(tools, plan, &output.originals, track, decode, cancel).await
     });
     let scans: Vec<_> = scans.collect();
     let facts: Vec<_> = stream::iter(scans).buffered(AT_ONCE).try_collect().await?;
@@ -104,13 +104,13 @@ pub(crate) async fn verify(
     }
     check_segments(plan, listing.clone(), second).await?;
     let decodes = listing.tracks.iter().zip(&facts).map(|(track, facts)| async move {
-        light::check(media, plan, track, cancel).await?;
+        light::check(tools, plan, track, cancel).await?;
         if decode::needs_ffmpeg(plan, track) {
-            decode::check_by_ffmpeg(media, plan, track, facts, cancel).await
+            decode::check_by_ffmpeg(tools, plan, track, facts, cancel).await
         } else if decode::is_short(plan, track) {
             decode::check_whole(track, facts)
         } else {
-            decode::check_ends(media, plan, &output.originals, track, facts, cancel).await
+            decode::check_ends(tools, plan, &output.originals, track, facts, cancel).await
         }
     });
     let decodes: Vec<_> = decodes.collect();

@@ -10,11 +10,15 @@ use super::{
     listing::{Planned, Track, Wrapping, wrong},
 };
 use crate::{
-    Media, MediaError, Plan, Program,
-    media::Call,
-    probe::IN_BLOCKS,
-    process::{Access, ChildLimits, feed},
+    MediaError, Plan,
     run::{CopiedPackets, nothing_decoded},
+    tool::{
+        Call, Tools,
+        child::{Access, Ended},
+        feed,
+        ffmpeg::{self, file_or_stdin, words},
+        programs::Program,
+    },
 };
 
 const ENTRIES: &str = "packet=stream_index,pts_time,dts_time,size,pos,flags:stream=codec_type,codec_name,\
@@ -23,7 +27,7 @@ color_primaries,sample_rate,channels,channel_layout,nb_read_frames:stream_side_d
 
 /// Looks at all of a track; decodes all of it too when `decode` is set.
 pub(super) async fn scan(
-    media: &Media,
+    tools: &Tools,
     plan: &Plan,
     originals: &CopiedPackets,
     track: &Track,
@@ -32,12 +36,12 @@ pub(super) async fn scan(
 ) -> Result<Vec<StreamFacts>, MediaError> {
     let mut reader = Reader::new(plan, originals, track);
     let mut args = words(&["-v", "error", "-of", "compact", "-show_entries", ENTRIES]);
-    args.extend(words(&IN_BLOCKS));
+    args.extend(words(&ffmpeg::BLOCK_OUTPUT));
     if decode {
         args.extend(words(&COUNTED));
     }
     let input = Input::of(track, track.pieces().map(|piece| piece.path.clone()).collect());
-    let ended = input.probe(media, args, cancel, |line| reader.line(line)).await?;
+    let ended = input.probe(tools, args, cancel, |line| reader.line(line)).await?;
     let trouble = ended.stderr_tail.trim();
     if !ended.status.success() || !trouble.is_empty() {
         return Err(damaged(plan, track, "read", trouble));
@@ -65,31 +69,20 @@ impl Input {
     /// Runs ffprobe over it.
     pub(super) async fn probe(
         self,
-        media: &Media,
+        tools: &Tools,
         mut args: Vec<OsString>,
         cancel: &CancellationToken,
         each: impl FnMut(&str),
-    ) -> Result<crate::process::Ended, MediaError> {
+    ) -> Result<Ended, MediaError> {
         let mut each = each;
         args.extend(words(&["-f", self.demuxer, "-i"]));
         let access = Access { readable: self.file.clone().into_iter().collect(), writable: Vec::new() };
-        args.push(match self.file {
-            Some(path) => {
-                let mut url = OsString::from("file:");
-                url.push(path);
-                url
-            }
-            None => "pipe:0".into(),
-        });
-        let limits = ChildLimits { deadline: media.settings.limits.run_time, stdout: usize::MAX - 1 };
+        args.push(file_or_stdin(self.file.as_deref()));
+        let limits = tools.pass_limits();
         let stdin = feed::through_pipe(self.feed)?;
-        let call = Call { program: Program::Ffprobe, args, access: &access, stdin, limits };
-        media.lines(call, cancel, |line| each(&String::from_utf8_lossy(line))).await
+        let call = Call { program: Program::Ffprobe, args, access, stdin };
+        tools.lines(call, limits, cancel, |line| each(&String::from_utf8_lossy(line))).await
     }
-}
-
-pub(super) fn words(words: &[&str]) -> Vec<OsString> {
-    words.iter().map(OsString::from).collect()
 }
 
 /// Takes in ffprobe's `compact` lines: packets, then streams.

@@ -17,7 +17,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use borealis_media::{Media, MediaSettings, Tools};
+use borealis_media::{Media, MediaSettings, Programs};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 use manifest::Entry;
@@ -67,11 +67,11 @@ fn run(entry: &Entry, number: usize, rows: &Rows) -> Result<(), Failed> {
     Ok(())
 }
 
-fn tools() -> Result<Tools, String> {
+fn tools() -> Result<Programs, String> {
     let usual = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.tools");
     let folder = std::env::var_os("BOREALIS_TOOLS").map_or(usual, PathBuf::from);
     let folder = std::path::absolute(folder).map_err(|error| error.to_string())?;
-    Tools::find(Some(&folder)).map_err(|error| error.to_string())
+    Programs::find(Some(&folder)).map_err(|error| error.to_string())
 }
 
 fn settings() -> MediaSettings {

@@ -97,8 +97,7 @@ fn template(format: &str) -> Template {
 }
 
 async fn probe(media: &Media, entry: &Entry) -> Result<Source, MediaError> {
-    let work = tempfile::tempdir().expect("a folder");
-    media.probe(&entry.file, work.path(), &CancellationToken::new()).await
+    media.probe(&entry.file, &CancellationToken::new()).await
 }
 
 struct Made {
@@ -171,7 +170,7 @@ impl Made {
         let rate = self.plan.videos.first().map(|video| video.rate);
         let reel = |files: Vec<PathBuf>, picture: Option<String>, sound: Option<String>| {
             let picture = picture.zip(rate.map(|rate| rate.to_string()));
-            Wanted { ffmpeg: &media.tools.ffmpeg, files, picture, sound }.reel()
+            Wanted { ffmpeg: &media.tools.programs.ffmpeg, files, picture, sound }.reel()
         };
         let (shown, heard) = (self.plan.video_filter.as_ref(), self.plan.audios.first());
         let of_source = reel(
@@ -260,7 +259,7 @@ fn same_colours(output: &Reel, source: &Reel, facts: &Facts) -> Result<(), Strin
 
 /// What ffprobe says of streams and file.
 fn headers(media: &Media, main: &Path) -> Result<Value, String> {
-    let mut command = Command::new(&media.tools.ffprobe);
+    let mut command = Command::new(&media.tools.programs.ffprobe);
     command.args(["-v", "error", "-of", "json", "-show_streams", "-show_format"]);
     // captions are in the frames
     command.args(["-analyze_frames", "-read_intervals", "%+2"]);

@@ -5,7 +5,7 @@ use std::{
     process::{Command, Output},
 };
 
-use borealis_media::{Measured, Media, MediaError, MediaSettings, Plan, Source, Tools, plan};
+use borealis_media::{Measured, Media, MediaError, MediaSettings, Plan, Programs, Source, plan};
 use model::{ExtraOptions, Template};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -31,7 +31,7 @@ impl Bench {
     pub(crate) async fn find() -> Option<Self> {
         let usual = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.tools");
         let folder = std::env::var_os("BOREALIS_TOOLS").map_or(usual, PathBuf::from);
-        let Ok(tools) = Tools::find(Some(&std::path::absolute(folder).expect("a path"))) else {
+        let Ok(tools) = Programs::find(Some(&std::path::absolute(folder).expect("a path"))) else {
             println!("skipped: no tools");
             assert!(std::env::var_os("CI").is_none(), "the tools are absent");
             return None;
@@ -51,7 +51,7 @@ impl Bench {
     /// Runs FFmpeg with these words, which ends in a file of this name; gives its path.
     pub(crate) fn clip(&self, name: &str, words: &str) -> PathBuf {
         let file = self.work.path().join(name);
-        let status = Command::new(&self.media.tools.ffmpeg)
+        let status = Command::new(&self.media.tools.programs.ffmpeg)
             .args(["-nostdin", "-y", "-v", "error"])
             .args(words.split_whitespace())
             .arg(&file)
@@ -80,7 +80,7 @@ impl Bench {
     ) -> Result<Made, MediaError> {
         let never = CancellationToken::new();
         let wishes: ExtraOptions = serde_json::from_value(wishes).expect("wishes");
-        let source: Source = self.media.probe(input, work, &never).await?.clip(&wishes)?;
+        let source: Source = self.media.probe(input, &never).await?.clip(&wishes)?;
         let mut fields = template;
         fields["template_name"] = "t".into();
         let template: Template = serde_json::from_value(fields).expect("a template");
@@ -103,7 +103,7 @@ impl Bench {
     }
 
     fn ffmpeg(&self, general: &[&str], files: &[&Path], words: &str) -> Output {
-        let mut command = Command::new(&self.media.tools.ffmpeg);
+        let mut command = Command::new(&self.media.tools.programs.ffmpeg);
         command.arg("-nostdin").args(general);
         for file in files {
             if file.extension().is_some_and(|extension| extension == "m3u8") {

@@ -129,7 +129,7 @@ impl Bench {
 
     fn probed(&self, file: &Path, words: &str) -> String {
         let is_playlist = file.extension().is_some_and(|extension| extension == "m3u8");
-        let output = std::process::Command::new(&self.media.tools.ffprobe)
+        let output = std::process::Command::new(&self.media.tools.programs.ffprobe)
             .args(["-v", "error", "-of", "json"])
             .args(words.split_whitespace())
             .args(if is_playlist { ["-allowed_extensions", "ALL"].as_slice() } else { &[] })

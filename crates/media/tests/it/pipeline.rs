@@ -8,10 +8,12 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::Mutex,
+    time::Duration,
 };
 
 use borealis_media::{
-    Limits, Measured, Media, MediaError, MediaSettings, Plan, RunOutput, Source, Tools, plan,
+    Measured, Media, MediaError, MediaSettings, Plan, Programs, ResourceLimits, RunOutput, Source,
+    ToolLimits, plan,
 };
 use model::{ErrorCode, Template};
 use rstest::rstest;
@@ -52,7 +54,7 @@ impl Bench {
             std::env::var_os(name).map_or_else(|| workspace.join(usual), PathBuf::from)
         };
         let corpus = folder("BOREALIS_TEST_MEDIA", "../shared/media").join("real");
-        let tools = Tools::find(Some(&folder("BOREALIS_TOOLS", ".tools"))).ok();
+        let tools = Programs::find(Some(&folder("BOREALIS_TOOLS", ".tools"))).ok();
         let Some(tools) = tools.filter(|_| corpus.is_dir()) else {
             println!("skipped: no clips in {}, or no tools", corpus.display());
             assert!(std::env::var_os("CI").is_none(), "the corpus or the tools are absent");
@@ -65,7 +67,7 @@ impl Bench {
     async fn make(&self, clip: &str, template: &str) -> Result<Made, MediaError> {
         let (work, cancel) = (tempfile::tempdir().expect("a folder"), CancellationToken::new());
         let input = self.corpus.join(clip);
-        let source = self.media.probe(&input, work.path(), &cancel).await?;
+        let source = self.media.probe(&input, &cancel).await?;
         let template: Template = serde_json::from_str(template).expect("a template");
         let plan = plan(&template, &source, &self.media.settings.plan_settings())?;
         let shares = Mutex::new(vec![0.0]);
@@ -257,7 +259,7 @@ async fn a_cancelled_run_leaves_no_process(#[case] template: &str) {
     };
     let (work, cancel) = (tempfile::tempdir().expect("a folder"), CancellationToken::new());
     let input = bench.corpus.join("android_4k60_rot90.mp4");
-    let source = bench.media.probe(&input, work.path(), &cancel).await.expect("media");
+    let source = bench.media.probe(&input, &cancel).await.expect("media");
     let template: Template = serde_json::from_str(template).expect("a template");
     let plan = plan(&template, &source, &bench.media.settings.plan_settings()).expect("a plan");
     let run = bench.media.run(&plan, &input, work.path(), &|_| {}, &cancel);
@@ -272,13 +274,24 @@ async fn a_cancelled_run_leaves_no_process(#[case] template: &str) {
     assert_eq!(processes_in(work.path()), 0);
 }
 
+/// Files of 20 kB at most.
+fn small_files() -> ToolLimits {
+    let resources = ResourceLimits { file_bytes: 20_000, ..ResourceLimits::default() };
+    ToolLimits { resources, ..ToolLimits::default() }
+}
+
+/// A child that gets no further is given up soon.
+fn impatient(seconds: u64) -> ToolLimits {
+    ToolLimits { stall_timeout: Duration::from_secs(seconds), ..ToolLimits::default() }
+}
+
 #[rstest]
-#[case::file(MP4, Limits { output_bytes: 20_000, ..Limits::default() }, "an output file got too large")]
-#[case::segments(HLS, Limits { output_bytes: 20_000, ..Limits::default() }, "an output file got too large")]
-#[case::time(HLS, Limits { run_time: std::time::Duration::ZERO, ..Limits::default() }, "it took longer than 0 s")]
+#[case::file(MP4, small_files(), "an output file got too large")]
+#[case::segments(HLS, small_files(), "an output file got too large")]
+#[case::time(HLS, ToolLimits { run_time: Duration::ZERO, ..ToolLimits::default() }, "it took longer than 0 s")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn limits_end_a_run(#[case] template: &str, #[case] limits: Limits, #[case] words: &str) {
-    let Some(bench) = Bench::find(MediaSettings { limits, ..quick() }).await else { return };
+async fn limits_end_a_run(#[case] template: &str, #[case] tools: ToolLimits, #[case] words: &str) {
+    let Some(bench) = Bench::find(MediaSettings { tools, ..quick() }).await else { return };
     let error = bench.make("h264_mp3_bogus_length.avi", template).await.map(|_| ()).expect_err("over");
     assert_eq!((error.code, error.detail.as_str()), (ErrorCode::EncodingOverLimit, words), "{}", error.log);
 }
@@ -321,10 +334,10 @@ fn program(folder: &Path, line: &str) -> PathBuf {
 )]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broken_packager_ends_the_run(#[case] line: &str, #[case] code: ErrorCode, #[case] words: &str) {
-    let settings = MediaSettings { stall: std::time::Duration::from_secs(1), ..quick() };
+    let settings = MediaSettings { tools: impatient(1), ..quick() };
     let Some(mut bench) = Bench::find(settings).await else { return };
     let folder = tempfile::tempdir().expect("a folder");
-    bench.media.tools.packager = program(folder.path(), line);
+    bench.media.tools.programs.packager = program(folder.path(), line);
     let error = bench.make("audio_only_flac24.mka", HLS).await.map(|_| ()).expect_err("broken");
     assert_eq!((error.code, error.detail.as_str()), (code, words), "{}", error.log);
 }
@@ -340,11 +353,11 @@ async fn a_broken_packager_ends_the_run(#[case] line: &str, #[case] code: ErrorC
 #[case::ffmpeg_stands_still("exec sleep 1000", ErrorCode::EncodingOverLimit, "ffmpeg got no further for 2 s")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broken_ffmpeg_ends_the_run(#[case] line: &str, #[case] code: ErrorCode, #[case] words: &str) {
-    let settings = MediaSettings { stall: std::time::Duration::from_secs(2), ..quick() };
+    let settings = MediaSettings { tools: impatient(2), ..quick() };
     let Some(mut bench) = Bench::find(settings).await else { return };
     let (folder, never) = (tempfile::tempdir().expect("a folder"), CancellationToken::new());
     let made = bench.make("audio_only_flac24.mka", HLS).await.expect("made");
-    bench.media.tools.ffmpeg = program(folder.path(), line);
+    bench.media.tools.programs.ffmpeg = program(folder.path(), line);
     let input = bench.corpus.join("audio_only_flac24.mka");
     let again = bench.media.run(&made.plan, &input, made.work.path(), &|_| {}, &never).await;
     let error = again.expect_err("broken");

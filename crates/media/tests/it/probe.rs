@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use borealis_media::{FieldOrder, Media, MediaError, MediaSettings, Source, Tools, growing_input};
+use borealis_media::{FieldOrder, Media, MediaError, MediaSettings, Programs, Source, growing_input};
 use futures::{StreamExt, stream};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -109,7 +109,7 @@ impl Corpus {
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let tools =
             std::env::var_os("BOREALIS_TOOLS").map_or_else(|| workspace.join(".tools"), PathBuf::from);
-        let Ok(tools) = Tools::find(Some(&tools)) else {
+        let Ok(tools) = Programs::find(Some(&tools)) else {
             skipped(self.entries.len());
             return None;
         };
@@ -127,8 +127,7 @@ impl Corpus {
 }
 
 async fn probe(media: &Media, path: &Path) -> Result<Source, MediaError> {
-    let work = tempfile::tempdir().expect("a folder");
-    media.probe(path, work.path(), &CancellationToken::new()).await
+    media.probe(path, &CancellationToken::new()).await
 }
 
 fn skipped(count: usize) {

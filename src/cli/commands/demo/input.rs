@@ -24,7 +24,7 @@ use url::Url;
 use crate::cli;
 
 /// Makes ten seconds of a moving test pattern with a tone.
-pub(super) async fn make_sample(tools: &media::Tools, folder: &Path) -> cli::Result<PathBuf> {
+pub(super) async fn make_sample(tools: &media::Programs, folder: &Path) -> cli::Result<PathBuf> {
     let file = folder.join("sample.mp4");
     let made = Command::new(&tools.ffmpeg)
         .args(["-nostdin", "-y", "-loglevel", "error"])

@@ -58,7 +58,7 @@ pub(crate) struct DemoArgs {
 /// Runs the subcommand.
 pub(super) async fn run(args: DemoArgs) -> cli::Result {
     let settings = Settings::load(&Flags::default())?;
-    let tools = media::Tools::find(settings.media.tools.as_deref())?;
+    let tools = media::Programs::find(settings.media.tools.as_deref())?;
     let folder = DemoFolder::create()?;
     let (mut server, client) = Server::spawn(&folder, &tools)?;
     let outcome = tokio::select! {
@@ -87,7 +87,7 @@ pub(super) async fn run(args: DemoArgs) -> cli::Result {
 
 async fn run_demo(
     args: &DemoArgs,
-    tools: &media::Tools,
+    tools: &media::Programs,
     folder: &DemoFolder,
     client: &Client,
 ) -> cli::Result {

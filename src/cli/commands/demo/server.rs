@@ -30,7 +30,7 @@ pub(super) struct Server {
 
 impl Server {
     /// Starts the server on a free port; gives a client with its first administrator's key, too.
-    pub(super) fn spawn(folder: &DemoFolder, tools: &media::Tools) -> cli::Result<(Self, Client)> {
+    pub(super) fn spawn(folder: &DemoFolder, tools: &media::Programs) -> cli::Result<(Self, Client)> {
         let port = free_port()?;
         let secret_key = Secret::new(format!("{:032x}", rand::random::<u128>()));
         let log = folder.create_log()?;

@@ -78,7 +78,7 @@ async fn decoded(bench: &Bench, level: &str, words: &[String]) -> (Vec<Vec<(f64,
     let lists = tempfile::tempdir().expect("a folder");
     let streams = words.iter().filter(|word| *word == "-map").count();
     let list = |stream: usize| lists.path().join(stream.to_string());
-    let mut command = Command::new(&bench.media.tools.ffmpeg);
+    let mut command = Command::new(&bench.media.tools.programs.ffmpeg);
     command.args(["-nostdin", "-v", level]).args(words).args(["-fps_mode", "passthrough"]);
     command.args(["-c:v", "wrapped_avframe", "-c:a", "pcm_s16le"]);
     for stream in 0..streams {

@@ -284,7 +284,7 @@ async fn real_clips_are_copied_or_refused() {
         std::fs::read_dir(Path::new(&folder).join("real")).expect("the corpus").filter_map(Result::ok);
     let (never, mut copied) = (CancellationToken::new(), 0);
     for clip in clips.map(|entry| entry.path()) {
-        let Ok(source) = bench.media.probe(&clip, bench.work.path(), &never).await else { continue };
+        let Ok(source) = bench.media.probe(&clip, &never).await else { continue };
         for (format, seg_type) in
             [("mp4", None), ("flv", None), ("hls", Some("ts")), ("hls", Some("fmp4")), ("dash", None)]
         {

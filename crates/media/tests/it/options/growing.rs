@@ -21,7 +21,7 @@ async fn what_is_finished_is_told_and_grows_into_the_whole(#[case] seg_type: &st
         "-f lavfi -i testsrc2=s=128x72:r=25:d=12 -f lavfi -i sine=d=12 -c:v libx264 -pix_fmt yuv420p -c:a aac",
     );
     let (work, never) = (bench.work.path(), CancellationToken::new());
-    let source = bench.media.probe(&input, work, &never).await.expect("media");
+    let source = bench.media.probe(&input, &never).await.expect("media");
     let template = json!({
         "template_name": "t", "format": "hls", "seg_type": seg_type, "seg_time": 2,
         "adaptive_streams": [{"resolution": "72p"}, {"resolution": "36p"}],

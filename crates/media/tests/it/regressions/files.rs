@@ -36,7 +36,7 @@ async fn a_file_without_its_index() {
     let index = bytes.windows(4).position(|name| name == b"moov").expect("an index");
     fs::write(&input, &bytes[..index - 4]).expect("written");
     let never = tokio_util::sync::CancellationToken::new();
-    let error = bench.media.probe(&input, bench.work.path(), &never).await.expect_err("refused");
+    let error = bench.media.probe(&input, &never).await.expect_err("refused");
     assert_eq!(error.code, ErrorCode::InvalidInput);
     assert!(error.detail.contains("moov"), "{error}");
 }

@@ -109,7 +109,7 @@ async fn a_sound_that_is_decoded_before_0(#[case] name: &str, #[case] encoded: &
         ),
     );
     let never = tokio_util::sync::CancellationToken::new();
-    let source = bench.media.probe(&input, bench.work.path(), &never).await.expect("media");
+    let source = bench.media.probe(&input, &never).await.expect("media");
     let begins = [source.video.expect("a picture").start, source.audios[0].start];
     // to the millisecond, but for a frame of sound before it is heard
     assert!((begins[0] - picture_at).abs() < 0.002 && (begins[1] - sound_at).abs() < 0.026, "{begins:?}");

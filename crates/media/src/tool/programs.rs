@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 /// The three programs that do the work.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tools {
+pub struct Programs {
     /// FFmpeg.
     pub ffmpeg: PathBuf,
     /// ffprobe.
@@ -18,7 +18,7 @@ pub struct Tools {
 #[error(
     "{missing} not found in {looked_in}; run `make setup`, or name the folder that has it (`--tools`, `BOREALIS_TOOLS`)"
 )]
-pub struct ToolsError {
+pub struct ProgramsError {
     missing: String,
     looked_in: String,
 }
@@ -48,13 +48,13 @@ impl Program {
     }
 }
 
-impl Tools {
+impl Programs {
     /// Finds them: each in `dir` when it is given; otherwise in a folder `.tools` beside the current
     /// folder or beside one of the program's own ancestors, else on `PATH`.
     ///
     /// # Errors
     /// When one is missing: which, and where it was looked for.
-    pub fn find(dir: Option<&Path>) -> Result<Self, ToolsError> {
+    pub fn find(dir: Option<&Path>) -> Result<Self, ProgramsError> {
         let places = match dir {
             Some(dir) => vec![dir.to_owned()],
             None => usual_places(),
@@ -65,7 +65,7 @@ impl Tools {
         let found = Program::ALL.map(find);
         match found {
             [Some(ffmpeg), Some(ffprobe), Some(packager)] => Ok(Self { ffmpeg, ffprobe, packager }),
-            found => Err(ToolsError::new(&found, dir)),
+            found => Err(ProgramsError::new(&found, dir)),
         }
     }
 
@@ -79,7 +79,7 @@ impl Tools {
     }
 }
 
-impl ToolsError {
+impl ProgramsError {
     fn new(found: &[Option<PathBuf>; 3], dir: Option<&Path>) -> Self {
         let missing: Vec<_> = Program::ALL
             .iter()
@@ -130,7 +130,7 @@ mod tests {
             fs::write(&path, "").expect("written");
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("set");
         }
-        let error = Tools::find(Some(folder.path())).expect_err("incomplete").to_string();
+        let error = Programs::find(Some(folder.path())).expect_err("incomplete").to_string();
         assert!(error.starts_with("ffprobe, packager not found in "), "{error}");
         assert!(error.contains("make setup"), "{error}");
     }

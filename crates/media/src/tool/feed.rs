@@ -9,7 +9,7 @@ use std::{
 
 use model::ErrorCode;
 
-use crate::MediaError;
+use crate::error::MediaError;
 
 /// The reading end of a pipe that the files are written to by a thread of the blocking pool. It ends
 /// with the files, or as soon as nobody reads any more. None without files.

@@ -3,11 +3,12 @@
 use rustix::process::{Pid, test_kill_process};
 
 use super::*;
+use crate::tool::feed;
 
 const LIMITS: ResourceLimits = ResourceLimits {
-    address_space: 1 << 32,
+    address_space_bytes: 1 << 32,
     cpu_time: Duration::from_secs(10),
-    file_size: 1 << 10,
+    file_bytes: 1 << 10,
     open_files: 64,
 };
 
@@ -40,7 +41,7 @@ async fn gone(pid: &str) {
 async fn says_what_it_says() {
     let mut child = shell("read nothing; echo one; echo two; echo three >&2; exit 4").await;
     let mut said = Vec::new();
-    let ended = child.lines(100, |line| said.extend_from_slice(line)).await.expect("read");
+    let ended = child.lines(Some(100), |line| said.extend_from_slice(line)).await.expect("read");
     assert_eq!(String::from_utf8_lossy(&said), "one\ntwo\n");
     assert_eq!((ended.status.code(), ended.stderr_tail.as_str()), (Some(4), "three\n"));
 }
@@ -48,8 +49,8 @@ async fn says_what_it_says() {
 #[tokio::test]
 async fn too_many_words_are_refused() {
     let mut child = shell("while :; do echo word; done").await;
-    let error = child.lines(1000, |_| {}).await.expect_err("too many");
-    assert_eq!(error.to_string(), "it says more than 1000 bytes");
+    let error = child.lines(Some(1000), |_| {}).await.expect_err("too many");
+    assert_eq!(error.to_string(), "it wrote more than 1000 bytes");
 }
 
 #[tokio::test]
@@ -82,7 +83,7 @@ async fn writes_no_larger_file_than_it_may() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut child =
         shell(&format!("head -c 5000 /dev/zero > {}", folder.path().join("large").display())).await;
-    let ended = child.lines(100, |_| {}).await.expect("read");
+    let ended = child.lines(Some(100), |_| {}).await.expect("read");
     assert!(!ended.status.success());
     assert_eq!(folder.path().join("large").metadata().expect("a file").len(), 1 << 10);
 }
@@ -119,6 +120,6 @@ async fn is_fed_with_files() {
     let stdin = feed::through_pipe(files.to_vec()).expect("a pipe").expect("one");
     let mut child = Child::start(command, Some(stdin), LIMITS).await.expect("started");
     let mut said = Vec::new();
-    child.lines(100, |line| said.extend_from_slice(line)).await.expect("read");
+    child.lines(Some(100), |line| said.extend_from_slice(line)).await.expect("read");
     assert_eq!(said, b"onetwo");
 }

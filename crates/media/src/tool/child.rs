@@ -3,11 +3,6 @@
 //!
 //! A child never outlives the future that waits for it: dropping that kills the group at once.
 
-pub(crate) mod feed;
-pub(crate) mod progress;
-mod spawn;
-mod tail;
-
 use std::{
     io,
     path::PathBuf,
@@ -23,8 +18,10 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-pub(crate) use progress::Progress;
-pub(crate) use spawn::ResourceLimits;
+use crate::{
+    settings::ResourceLimits,
+    tool::{progress::Progress, spawn, stderr},
+};
 
 /// From TERM to KILL.
 const GRACE: Duration = Duration::from_secs(5);
@@ -45,22 +42,22 @@ pub(crate) struct Access {
     pub writable: Vec<PathBuf>,
 }
 
-/// How long a child may take, and say.
+/// How long one call of a program may take, and how much it may write to standard output.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct ChildLimits {
+pub(crate) struct CallLimits {
     /// From start to end, by the clock.
     pub deadline: Duration,
-    /// Bytes of standard output; more is an error.
-    pub stdout: usize,
+    /// Bytes of standard output, of which more are an error; any number when none.
+    pub stdout_bytes: Option<usize>,
 }
 
-impl Default for ChildLimits {
+impl Default for CallLimits {
     fn default() -> Self {
-        Self { deadline: Duration::from_secs(600), stdout: 64 << 20 }
+        Self { deadline: Duration::from_secs(600), stdout_bytes: Some(64 << 20) }
     }
 }
 
-/// What a child said, and how it ended.
+/// What a child wrote, and how it ended.
 #[derive(Clone, Debug)]
 pub(crate) struct Captured {
     /// How it ended.
@@ -117,7 +114,7 @@ impl Child {
         let mut process = spawn::spawn(command, limits).await?;
         let group = process.id().unwrap_or_default();
         let stdout = process.stdout.take();
-        let stderr = process.stderr.take().map(|stderr| tokio::spawn(tail::tail(stderr)));
+        let stderr = process.stderr.take().map(|stderr| tokio::spawn(stderr::tail(stderr)));
         Ok(Self { process, group, stdout, stderr })
     }
 
@@ -145,16 +142,22 @@ impl Child {
     /// Hands over every line of standard output, then waits for its end.
     ///
     /// # Errors
-    /// When it says more than `most` bytes.
-    pub(crate) async fn lines(&mut self, most: usize, mut each: impl FnMut(&[u8])) -> io::Result<Ended> {
+    /// When it writes more than `max_bytes`.
+    pub(crate) async fn lines(
+        &mut self,
+        max_bytes: Option<usize>,
+        mut each: impl FnMut(&[u8]),
+    ) -> io::Result<Ended> {
         if let Some(stdout) = self.stdout.take() {
-            let mut stdout = BufReader::with_capacity(64 << 10, stdout.take(most as u64 + 1));
+            // one byte more than the limit, so that a line without an end is noticed as well
+            let readable = max_bytes.map_or(u64::MAX, |max| max as u64 + 1);
+            let mut stdout = BufReader::with_capacity(64 << 10, stdout.take(readable));
             let mut line = Vec::new();
-            let mut said = 0;
+            let mut total = 0;
             while stdout.read_until(b'\n', &mut line).await? > 0 {
-                said += line.len();
-                if said > most {
-                    return Err(io::Error::other(format!("it says more than {most} bytes")));
+                total += line.len();
+                if let Some(max) = max_bytes.filter(|max| total > *max) {
+                    return Err(io::Error::other(format!("it wrote more than {max} bytes")));
                 }
                 each(&line);
                 line.clear();

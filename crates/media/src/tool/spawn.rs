@@ -8,35 +8,22 @@ use std::{
     io,
     sync::{LazyLock, mpsc},
     thread,
-    time::Duration,
 };
 
 use rustix::process::{Pid, Resource, Rlimit, Signal};
 use tokio::{process::Command, runtime::Handle, sync::oneshot};
 
-/// What the kernel holds a child to.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ResourceLimits {
-    /// Bytes of address space.
-    pub address_space: u64,
-    /// Processor time, all threads together.
-    pub cpu_time: Duration,
-    /// Bytes of one written file.
-    pub file_size: u64,
-    /// Open files.
-    pub open_files: u64,
-}
+use crate::settings::ResourceLimits;
 
-impl ResourceLimits {
-    fn list(self) -> [(Resource, u64); 5] {
-        [
-            (Resource::As, self.address_space),
-            (Resource::Cpu, self.cpu_time.as_secs()),
-            (Resource::Fsize, self.file_size),
-            (Resource::Nofile, self.open_files),
-            (Resource::Core, 0),
-        ]
-    }
+/// As setrlimit(2) takes them; a child that dies leaves no core file.
+fn rlimits(limits: ResourceLimits) -> [(Resource, u64); 5] {
+    [
+        (Resource::As, limits.address_space_bytes),
+        (Resource::Cpu, limits.cpu_time.as_secs()),
+        (Resource::Fsize, limits.file_bytes),
+        (Resource::Nofile, limits.open_files),
+        (Resource::Core, 0),
+    ]
 }
 
 struct Order {
@@ -66,7 +53,7 @@ static SPAWNER: LazyLock<mpsc::Sender<Order>> = LazyLock::new(|| {
 /// When the program cannot be executed.
 pub(crate) async fn spawn(mut command: Command, limits: ResourceLimits) -> io::Result<tokio::process::Child> {
     command.kill_on_drop(true);
-    prepare(&mut command, limits.list());
+    prepare(&mut command, rlimits(limits));
     let (reply, child) = oneshot::channel();
     let order = Order { command, runtime: Handle::current(), reply };
     SPAWNER.send(order).map_err(|_| io::Error::other("the spawning thread is gone"))?;

@@ -10,7 +10,11 @@ use std::{
 use model::ErrorCode;
 use tokio::{process::Command, time::timeout};
 
-use crate::{MediaError, SandboxMode, process::Access};
+use crate::{
+    error::MediaError,
+    settings::SandboxMode,
+    tool::{child::Access, programs},
+};
 
 /// Folders that hold the libraries of dynamically linked programs.
 const LIBRARIES: [&str; 6] = ["/usr", "/bin", "/lib", "/lib32", "/lib64", "/nix/store"];
@@ -58,7 +62,7 @@ impl Sandbox {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let bwrap = std::env::split_paths(&path)
             .map(|folder| folder.join("bwrap"))
-            .find(|bwrap| crate::tools::is_program(bwrap))
+            .find(|bwrap| programs::is_program(bwrap))
             .ok_or("bubblewrap (`bwrap`) is not installed")?;
         let sandbox = Self::Bubblewrap { bwrap, base: base() };
         let mut trial = sandbox.command(program, &["-version".into()], &Access::default());
@@ -141,20 +145,20 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::Tools;
+    use crate::tool::programs::Programs;
 
     /// A sandbox as it must work where tests run; none without tools, which fails when `CI` is set.
-    async fn sandbox() -> Option<(Sandbox, Tools)> {
+    async fn sandbox() -> Option<(Sandbox, Programs)> {
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let folder =
             std::env::var_os("BOREALIS_TOOLS").map_or_else(|| workspace.join(".tools"), PathBuf::from);
-        let Ok(tools) = Tools::find(Some(&std::path::absolute(folder).expect("a path"))) else {
+        let Ok(programs) = Programs::find(Some(&std::path::absolute(folder).expect("a path"))) else {
             println!("skipped: no tools");
             assert!(std::env::var_os("CI").is_none(), "the tools are absent");
             return None;
         };
-        let sandbox = Sandbox::find(SandboxMode::Required, &tools.ffmpeg).await.expect("a sandbox");
-        Some((sandbox, tools))
+        let sandbox = Sandbox::find(SandboxMode::Required, &programs.ffmpeg).await.expect("a sandbox");
+        Some((sandbox, programs))
     }
 
     /// A folder with one file in it.
@@ -191,12 +195,12 @@ mod tests {
 
     #[tokio::test]
     async fn there_is_no_network() {
-        let Some((sandbox, tools)) = sandbox().await else { return };
+        let Some((sandbox, programs)) = sandbox().await else { return };
         let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
         listener.set_nonblocking(true).expect("set");
         let url = format!("tcp://{}", listener.local_addr().expect("an address"));
         let args: Vec<OsString> = ["-v", "quiet", "-i", &url].map(OsString::from).to_vec();
-        let (well, _) = said(sandbox.command(&tools.ffmpeg, &args, &Access::default())).await;
+        let (well, _) = said(sandbox.command(&programs.ffmpeg, &args, &Access::default())).await;
         assert!(!well);
         assert_eq!(listener.accept().expect_err("nobody came").kind(), io::ErrorKind::WouldBlock);
     }

@@ -1,9 +1,9 @@
-//! How every FFmpeg and ffprobe opens an input: files and pipes alone, demuxers of real media alone.
-//! Playlists, scripts and devices are not among them, whatever the input's name or content says.
+//! What all calls of FFmpeg and ffprobe have in common: how an input is opened, and how a file is named.
+//!
+//! An input is opened as a file or a pipe, by demuxers of real media alone. Playlists, scripts and devices
+//! are not among them, whatever the input's name or content says.
 
 use std::{ffi::OsString, path::Path};
-
-use super::prefixed;
 
 /// Demuxers of files that hold moving pictures or sound, by their first names.
 const MEDIA: &str = "3dostr,aac,ac3,ac4,aiff,amr,amrnb,amrwb,ape,apng,asf,asf_o,ast,au,av1,avi,avs2,avs3,avr,\
@@ -22,13 +22,33 @@ tiff_pipe,webp_pipe,xbm_pipe,xpm_pipe";
 /// transport stream is found after the usual 5 MB.
 const READ_AHEAD: [&str; 4] = ["-probesize", "64M", "-analyzeduration", "30M"];
 
+/// Makes ffprobe write blocks of many lines: its standard output would be written to once a line.
+pub(crate) const BLOCK_OUTPUT: [&str; 2] = ["-o", "pipe:1"];
+
 /// Input options up to and with the file, or the pipe by its name, for a program that takes `-i`.
-pub(crate) fn opened(path: &Path, stills: bool) -> Vec<OsString> {
+pub(crate) fn open_input(path: &Path, stills: bool) -> Vec<OsString> {
     let formats = if stills { format!("{MEDIA},{STILLS}") } else { MEDIA.to_owned() };
     let mut arguments: Vec<OsString> =
         vec!["-protocol_whitelist".into(), "file,pipe,fd".into(), "-format_whitelist".into(), formats.into()];
     arguments.extend(READ_AHEAD.map(OsString::from));
-    let name = if path.is_absolute() { prefixed("file:", path) } else { path.into() };
+    let name = if path.is_absolute() { file_url(path) } else { path.into() };
     arguments.extend(["-i".into(), name]);
     arguments
+}
+
+/// A file as FFmpeg opens it and nothing else: without the `file:` a name with a colon would be a protocol.
+pub(crate) fn file_url(path: &Path) -> OsString {
+    let mut url = OsString::from("file:");
+    url.push(path);
+    url
+}
+
+/// A file, or the standard input where there is none.
+pub(crate) fn file_or_stdin(file: Option<&Path>) -> OsString {
+    file.map_or_else(|| "pipe:0".into(), file_url)
+}
+
+/// Words of a command line.
+pub(crate) fn words(words: &[&str]) -> Vec<OsString> {
+    words.iter().map(OsString::from).collect()
 }

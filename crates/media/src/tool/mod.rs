@@ -1,0 +1,126 @@
+//! How a program is run: where FFmpeg, ffprobe and Shaka Packager are, the sandbox around a child, its
+//! limits, what it is fed with and what it says.
+//!
+//! Everything here knows arguments and bytes; it knows no source, no plan and no output.
+
+use std::{ffi::OsString, io};
+
+use model::ErrorCode;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) mod child;
+pub(crate) mod feed;
+pub(crate) mod ffmpeg;
+pub(crate) mod programs;
+pub(crate) mod progress;
+mod sandbox;
+mod spawn;
+mod stderr;
+
+use crate::{
+    error::MediaError,
+    settings::{SandboxMode, ToolLimits},
+    tool::{
+        child::{Access, CallLimits, Captured, Child, Ended},
+        programs::{Program, Programs},
+        sandbox::Sandbox,
+    },
+};
+
+/// Starts the programs: each one in the sandbox, within the operator's limits.
+#[derive(Debug)]
+pub struct Tools {
+    /// Where the programs are.
+    pub programs: Programs,
+    /// What a child may take.
+    pub(crate) limits: ToolLimits,
+    sandbox: Sandbox,
+}
+
+/// One call of a program.
+pub(crate) struct Call {
+    /// Which one.
+    pub program: Program,
+    /// Its arguments, without the program itself.
+    pub args: Vec<OsString>,
+    /// What it may see.
+    pub access: Access,
+    /// What it reads; closed when none.
+    pub stdin: Option<io::PipeReader>,
+}
+
+impl Tools {
+    /// Tries the sandbox for real.
+    ///
+    /// # Errors
+    /// When the sandbox is required and does not run here.
+    pub(crate) async fn new(
+        programs: Programs,
+        mode: SandboxMode,
+        limits: ToolLimits,
+    ) -> Result<Self, MediaError> {
+        let sandbox = Sandbox::find(mode, &programs.ffmpeg).await?;
+        if let Some(reason) = sandbox.missing() {
+            tracing::warn!("media tools run without a sandbox: {reason}");
+        }
+        Ok(Self { programs, limits, sandbox })
+    }
+
+    /// Runs a program to its end and keeps what it writes. A bad exit status is not an error here.
+    pub(crate) async fn capture(
+        &self,
+        call: Call,
+        limits: CallLimits,
+        cancel: &CancellationToken,
+    ) -> Result<Captured, MediaError> {
+        let mut stdout = Vec::new();
+        let ended = self.lines(call, limits, cancel, |line| stdout.extend_from_slice(line)).await?;
+        Ok(Captured { status: ended.status, stdout, stderr_tail: ended.stderr_tail })
+    }
+
+    /// Runs a program to its end and hands over every line of its standard output, with its line break. A
+    /// bad exit status is not an error here.
+    pub(crate) async fn lines(
+        &self,
+        call: Call,
+        limits: CallLimits,
+        cancel: &CancellationToken,
+        each: impl FnMut(&[u8]),
+    ) -> Result<Ended, MediaError> {
+        let program = call.program;
+        let mut child = self.start(call).await?;
+        let problem = tokio::select! {
+            biased;
+            () = cancel.cancelled() => MediaError::new(ErrorCode::Cancelled, ""),
+            () = sleep(limits.deadline) => MediaError::new(
+                ErrorCode::EncodingOverLimit,
+                format!("{} took longer than {} s", program.name(), limits.deadline.as_secs()),
+            ),
+            ended = child.lines(limits.stdout_bytes, each) => match ended {
+                Ok(ended) => return Ok(ended),
+                Err(error) => failed_to("be listened to", program, &error),
+            },
+        };
+        child.kill().await;
+        Err(problem)
+    }
+
+    /// Starts a program in the sandbox, with its limits.
+    pub(crate) async fn start(&self, call: Call) -> Result<Child, MediaError> {
+        let Call { program, args, access, stdin } = call;
+        let command = self.sandbox.command(self.programs.path(program), &args, &access);
+        Child::start(command, stdin, self.limits.resources)
+            .await
+            .map_err(|error| failed_to("be started", program, &error))
+    }
+
+    /// What one pass over a whole input may take: the time of a run, and any number of lines.
+    pub(crate) fn pass_limits(&self) -> CallLimits {
+        CallLimits { deadline: self.limits.run_time, stdout_bytes: None }
+    }
+}
+
+fn failed_to(verb: &str, program: Program, error: &io::Error) -> MediaError {
+    MediaError::new(ErrorCode::Internal, format!("{} could not {verb}: {error}", program.name()))
+}
