@@ -19,7 +19,7 @@ use model::{Storage, StorageType, TenantId, Timestamp};
 use net::{Client, ClientOptions, Guard, IpNet};
 use product::{Product, ffmpeg, median, tempdir};
 use serde_json::json;
-use storage::{Bucket, Storages, testing::Server};
+use storage::{Bucket, Storages, testing::ObjectStoreServer};
 
 const ROUNDS: usize = 3;
 const SIZE: usize = 2 << 30;
@@ -27,7 +27,7 @@ const SIZE: usize = 2 << 30;
 #[tokio::main]
 async fn main() {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let server = Server::rclone(&["ours", "theirs", "task"]);
+    let server = ObjectStoreServer::rclone(&["ours", "theirs", "task"]);
     let folder = tempdir();
     let file = folder.path().join("large.bin");
     fill(&file);
@@ -47,7 +47,7 @@ async fn main() {
 }
 
 /// A task whose output has 2 GiB: noise, at a bit rate that nobody asks for otherwise.
-async fn task(server: &Server) {
+async fn task(server: &ObjectStoreServer) {
     let mut product = Product::start_with(&[("BOREALIS_MEDIA__X264_PRESET", "ultrafast")]).await;
     let source = product.files.path().join("source.mp4");
     let source = source.to_str().expect("a path");
@@ -85,7 +85,7 @@ fn fill(path: &Path) {
     file.flush().expect("written");
 }
 
-fn open(server: &Server, folder: &Path) -> Bucket {
+fn open(server: &ObjectStoreServer, folder: &Path) -> Bucket {
     let loopback = IpNet::new(std::net::Ipv4Addr::LOCALHOST.into(), 8).expect("a network");
     let client = Client::new(Arc::new(Guard::new(vec![loopback])), ClientOptions::default());
     let storage = server.storage(Storage::new(
@@ -106,9 +106,9 @@ async fn put(bucket: &Bucket, file: &Path) -> Duration {
 }
 
 /// rclone as it comes, the same program that serves.
-fn rclone_copy(server: &Server, file: &Path) -> Duration {
+fn rclone_copy(server: &ObjectStoreServer, file: &Path) -> Duration {
     let began = Instant::now();
-    let status = Command::new(Server::rclone_program())
+    let status = Command::new(ObjectStoreServer::rclone_program())
         .args(["copy", "--config", "/dev/null", "--ignore-times", "--s3-provider", "Rclone"])
         .args(["--s3-access-key-id", &server.access_key, "--s3-secret-access-key", &server.secret_key])
         .args(["--s3-endpoint", &server.endpoint])

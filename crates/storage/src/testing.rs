@@ -1,5 +1,5 @@
-//! Object-store servers for tests, as real programs: moto, rclone and s3s-fs for S3, with the
-//! signature of every request verified, and Azurite for Azure. `scripts/test-servers.sh` fetches them.
+//! Object-store servers for tests, as real programs: moto, rclone and s3s-fs for S3, which verify the
+//! signature of every request, and Azurite for Azure. `scripts/test-servers.sh` fetches them.
 
 use std::{
     io::{BufRead as _, BufReader, Read},
@@ -14,12 +14,12 @@ use model::{Secret, Storage, StorageType};
 use reqwest::Method;
 use sha2::Sha256;
 
-/// A server that ends with this value.
-pub struct Server {
+/// A running server, killed when dropped.
+pub struct ObjectStoreServer {
     child: Child,
-    /// Where it listens.
+    /// The URL at which it listens.
     pub endpoint: String,
-    /// Who may do everything.
+    /// An access key that may do everything.
     pub access_key: String,
     /// The secret of `access_key`.
     pub secret_key: String,
@@ -27,11 +27,12 @@ pub struct Server {
     _folder: tempfile::TempDir,
 }
 
-/// Credentials in the form that moto asks for, of nobody: while its administrator has no key yet.
-const NOBODY: &str =
+/// An `Authorization` in the form that moto requires, of no account: it accepts it while no access key
+/// exists.
+const UNSIGNED_AUTHORIZATION: &str =
     "AWS4-HMAC-SHA256 Credential=x/20260101/us-east-1/iam/aws4_request, SignedHeaders=host, Signature=x";
 
-impl Server {
+impl ObjectStoreServer {
     /// moto, with these buckets and one user who may do everything with them.
     ///
     /// # Panics
@@ -43,26 +44,26 @@ impl Server {
             .args(["-c", "from moto.server import main; main()", "-H", "127.0.0.1", "-p", "0"])
             .env("PYTHONPATH", folder)
             .env("PYTHONUNBUFFERED", "1")
-            // the calls below
+            // the calls below, which are made before there is an access key
             .env("INITIAL_NO_AUTH_ACTION_COUNT", (buckets.len() + 3).to_string());
         let mut server = Self::start(command, "Running on ", StorageType::S3);
         for bucket in buckets {
-            let nobody = [("authorization", NOBODY.replace("/iam/", "/s3/"))];
-            call(client, Method::PUT, &format!("{}/{bucket}", server.endpoint), &nobody, "").await;
+            let headers = [("authorization", UNSIGNED_AUTHORIZATION.replace("/iam/", "/s3/"))];
+            call(client, Method::PUT, &format!("{}/{bucket}", server.endpoint), &headers, "").await;
         }
-        server.ask_iam(client, "Action=CreateUser&UserName=u").await;
-        server.ask_iam(
+        server.call_iam(client, "Action=CreateUser&UserName=u").await;
+        server.call_iam(
             client,
             "Action=PutUserPolicy&UserName=u&PolicyName=p&PolicyDocument=%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%7B%22Effect%22%3A%22Allow%22%2C%22Action%22%3A%22s3%3A%2A%22%2C%22Resource%22%3A%22%2A%22%7D%5D%7D",
         )
         .await;
-        let key = server.ask_iam(client, "Action=CreateAccessKey&UserName=u").await;
+        let key = server.call_iam(client, "Action=CreateAccessKey&UserName=u").await;
         server.access_key = element(&key, "AccessKeyId");
         server.secret_key = element(&key, "SecretAccessKey");
         server
     }
 
-    /// rclone's own S3, with these buckets as folders: another program, by other people.
+    /// rclone's own S3 server, with these buckets as folders.
     ///
     /// # Panics
     /// When it is not installed or does not start.
@@ -72,7 +73,7 @@ impl Server {
         command
             .args(["serve", "s3", ".", "--addr", "127.0.0.1:0", "--no-cleanup"])
             .args(["--auth-key", &format!("{access_key},{secret_key}")])
-            // neither a configuration of this machine's nor one to be written
+            // without this it would read and write the configuration of this machine's user
             .args(["--config", "/dev/null"]);
         let mut server = Self::start_in(command, "Starting s3 server on [", StorageType::S3, buckets);
         server.endpoint = server.endpoint.trim_end_matches("/]").to_owned();
@@ -80,7 +81,7 @@ impl Server {
         server
     }
 
-    /// s3s-fs, with these buckets as folders: a third program, by others again.
+    /// s3s-fs, with these buckets as folders.
     ///
     /// # Panics
     /// When it is not installed or does not start.
@@ -94,7 +95,7 @@ impl Server {
         server
     }
 
-    /// The program of [`Server::rclone`], which is a client too.
+    /// The program of [`ObjectStoreServer::rclone`]; it is a client of object stores too.
     ///
     /// # Panics
     /// When it is not installed.
@@ -102,17 +103,17 @@ impl Server {
         installed("rclone-").join("bin/rclone")
     }
 
-    /// Lets moto take every request from now on: with its check of signatures on, it does not
-    /// understand signed URLs.
+    /// Makes moto accept every request from now on, signed or not: with its check of signatures on, it does
+    /// not understand presigned URLs.
     ///
     /// # Panics
     /// When it is not moto.
-    pub async fn trust_everybody(&self, client: &net::Client) {
+    pub async fn disable_authentication(&self, client: &net::Client) {
         let url = format!("{}/moto-api/reset-auth", self.endpoint);
         call(client, Method::POST, &url, &[], "1000000").await;
     }
 
-    /// The signature that botocore, which comes with moto, gives a signed URL of S3's.
+    /// The signature of a presigned URL as botocore calculates it, which comes with moto.
     ///
     /// # Panics
     /// When Python does not run.
@@ -141,7 +142,7 @@ print(auth.signature(auth.string_to_sign(request, auth.canonical_request(request
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
-    /// Azurite, with these containers, and with the account that it always has.
+    /// Azurite, with these containers and its built-in account.
     ///
     /// # Panics
     /// When it is not installed or does not start.
@@ -162,14 +163,17 @@ print(auth.signature(auth.string_to_sign(request, auth.canonical_request(request
                 .to_owned();
         server.endpoint = format!("{}/{}", server.endpoint, server.access_key);
         for container in containers {
-            server.make_container(client, container).await;
+            server.create_container(client, container).await;
         }
         server
     }
 
-    /// Signs as <https://learn.microsoft.com/rest/api/storageservices/authorize-with-shared-key>.
-    #[expect(clippy::disallowed_methods, reason = "the server compares the time with its own")]
-    async fn make_container(&self, client: &net::Client, name: &str) {
+    /// Signed as in <https://learn.microsoft.com/rest/api/storageservices/authorize-with-shared-key>.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the server compares times with its own clock, not a test's"
+    )]
+    async fn create_container(&self, client: &net::Client, name: &str) {
         let account = &self.access_key;
         let now = chrono::DateTime::<chrono::Utc>::from(std::time::SystemTime::now());
         let date = now.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
@@ -190,15 +194,15 @@ print(auth.signature(auth.string_to_sign(request, auth.canonical_request(request
         call(client, Method::PUT, &url, &headers, "").await;
     }
 
-    async fn ask_iam(&self, client: &net::Client, form: &str) -> String {
+    async fn call_iam(&self, client: &net::Client, form: &str) -> String {
         let headers = [
-            ("authorization", NOBODY.to_owned()),
+            ("authorization", UNSIGNED_AUTHORIZATION.to_owned()),
             ("content-type", "application/x-www-form-urlencoded".to_owned()),
         ];
         call(client, Method::POST, &self.endpoint, &headers, &format!("{form}&Version=2010-05-08")).await
     }
 
-    /// A storage as it was, but in a bucket of this server.
+    /// The same storage, but on this server.
     pub fn storage(&self, storage: Storage) -> Storage {
         Storage {
             kind: self.kind,
@@ -209,12 +213,13 @@ print(auth.signature(auth.string_to_sign(request, auth.canonical_request(request
         }
     }
 
-    fn start(command: Command, announces: &str, kind: StorageType) -> Self {
-        Self::start_in(command, announces, kind, &[])
+    fn start(command: Command, announcement: &str, kind: StorageType) -> Self {
+        Self::start_in(command, announcement, kind, &[])
     }
 
-    /// In a folder of its own, with these folders in it.
-    fn start_in(mut command: Command, announces: &str, kind: StorageType, folders: &[&str]) -> Self {
+    /// Starts a server in a folder of its own, with these folders in it. `announcement` is what stands
+    /// before its URL in its output.
+    fn start_in(mut command: Command, announcement: &str, kind: StorageType, folders: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         for name in folders {
             std::fs::create_dir(folder.path().join(name)).expect("a folder");
@@ -226,47 +231,48 @@ print(auth.signature(auth.string_to_sign(request, auth.canonical_request(request
             .stdout(writer.try_clone().expect("a pipe"))
             .stderr(writer);
         let child = command.spawn().expect("the server starts");
-        // what holds the pipe's other end goes with it
+        // the command holds the pipe's other end open, and the output would never end
         drop(command);
-        let endpoint = announced(reader, announces);
+        let endpoint = read_endpoint(reader, announcement);
         Self { child, endpoint, access_key: String::new(), secret_key: String::new(), kind, _folder: folder }
     }
 }
 
-impl Drop for Server {
+impl Drop for ObjectStoreServer {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The folder of an installed server whose name begins like this.
-fn installed(name: &str) -> PathBuf {
+/// The folder of an installed server whose name begins with `prefix`.
+fn installed(prefix: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/test-servers");
     let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
     entries
         .map(|entry| entry.path())
         .find(|path| {
             let file = path.file_name().unwrap_or_default().to_string_lossy();
-            file.starts_with(name) && !file.ends_with(".part")
+            file.starts_with(prefix) && !file.ends_with(".part")
         })
-        .unwrap_or_else(|| panic!("no {name}… in {}: run scripts/test-servers.sh", folder.display()))
+        .unwrap_or_else(|| panic!("no {prefix}… in {}: run scripts/test-servers.sh", folder.display()))
 }
 
-/// The URL that a server tells on its output, which is read to its end from then on.
-fn announced(output: impl Read + Send + 'static, announces: &str) -> String {
+/// The URL in a server's output. The rest of the output is read too, so that the server never waits to
+/// write it.
+fn read_endpoint(output: impl Read + Send + 'static, announcement: &str) -> String {
     let mut lines = BufReader::new(output).lines();
-    let mut told = String::new();
+    let mut text = String::new();
     for line in lines.by_ref() {
         let line = line.expect("text");
-        if let Some((_, url)) = line.split_once(announces) {
+        if let Some((_, url)) = line.split_once(announcement) {
             thread::spawn(move || lines.for_each(drop));
             return url.trim().trim_end_matches('/').to_owned();
         }
-        told.push_str(&line);
-        told.push('\n');
+        text.push_str(&line);
+        text.push('\n');
     }
-    panic!("the server ended before it listened:\n{told}")
+    panic!("the server ended before it listened:\n{text}")
 }
 
 async fn call(

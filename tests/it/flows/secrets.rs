@@ -12,7 +12,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use storage::testing::Server;
+use storage::testing::ObjectStoreServer;
 
 use super::{media_files::clip, receiver::Receiver, session::Session};
 use crate::program::SECRET_KEY;
@@ -79,7 +79,7 @@ fn watch(stop: &Arc<AtomicBool>, secrets: Vec<String>) -> std::thread::JoinHandl
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn planted_secrets_are_nowhere() {
     let folder = tempfile::tempdir().expect("a folder");
-    let store = Server::rclone(&["videos"]);
+    let store = ObjectStoreServer::rclone(&["videos"]);
     let input = fs::read(clip(folder.path(), 2)).expect("readable");
     let session = Session::start(&["--set", "log.level=trace"], HashMap::from([("clip.mp4", input)])).await;
     let mut receiver = Receiver::start(200).await;

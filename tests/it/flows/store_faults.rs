@@ -20,7 +20,7 @@ use axum::{
 use futures::{StreamExt as _, stream};
 use rstest::rstest;
 use serde_json::{Value, json};
-use storage::testing::Server;
+use storage::testing::ObjectStoreServer;
 use tokio::net::TcpListener;
 
 use super::{media_files::clip, receiver::Receiver, session::Session};
@@ -51,7 +51,7 @@ struct Front {
 impl Front {
     /// Gives its address too.
     #[expect(clippy::disallowed_methods, reason = "it stands for a store, which has no guard")]
-    async fn of(store: &Server, fault: Fault, takes: usize) -> (Self, String) {
+    async fn of(store: &ObjectStoreServer, fault: Fault, takes: usize) -> (Self, String) {
         // each test process installs it once
         let _ = rustls::crypto::ring::default_provider().install_default();
         let front = Self {
@@ -118,7 +118,7 @@ async fn answer(State(front): State<Front>, request: Request) -> Response {
     }
 }
 
-fn storage_at(endpoint: &str, store: &Server, notify: &str) -> Value {
+fn storage_at(endpoint: &str, store: &ObjectStoreServer, notify: &str) -> Value {
     json!({
         "type": "s3", "bucket": "videos", "endpoint": endpoint, "notify": notify,
         "storage_ak": store.access_key, "storage_sk": store.secret_key,
@@ -139,7 +139,7 @@ async fn session_with_clip(flags: &[&str]) -> Session {
 #[case(Fault::Drops, "waiting for s3://videos/: ")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_task_waits_for_its_store_and_says_why(#[case] fault: Fault, #[case] why: &str) {
-    let store = Server::rclone(&["videos"]);
+    let store = ObjectStoreServer::rclone(&["videos"]);
     let (front, endpoint) = Front::of(&store, fault, 0).await;
     let session = session_with_clip(&[]).await;
     let mut receiver = Receiver::start(200).await;
@@ -167,7 +167,7 @@ async fn a_task_waits_for_its_store_and_says_why(#[case] fault: Fault, #[case] w
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_store_is_not_a_dead_one() {
-    let store = Server::rclone(&["videos"]);
+    let store = ObjectStoreServer::rclone(&["videos"]);
     let (_front, endpoint) = Front::of(&store, Fault::Slow, 0).await;
     let session = session_with_clip(&["--set", "storage.idle=2s"]).await;
     let mut receiver = Receiver::start(200).await;
@@ -181,7 +181,7 @@ async fn a_slow_store_is_not_a_dead_one() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn at_the_end_of_patience_a_task_fails_and_leaves_nothing() {
-    let store = Server::rclone(&["videos"]);
+    let store = ObjectStoreServer::rclone(&["videos"]);
     let (_front, endpoint) = Front::of(&store, Fault::Busy, 3).await;
     let session = session_with_clip(&["--set", "storage.patience=1s", "--set", "worker.tries=1"]).await;
     let mut receiver = Receiver::start(200).await;

@@ -7,7 +7,7 @@ use net::{Client, ClientOptions, Guard, IpNet};
 use reqwest::{Method, StatusCode, header};
 use rstest::rstest;
 use serde_json::{Value, json};
-use storage::{Storages, testing::Server};
+use storage::{Storages, testing::ObjectStoreServer};
 
 use super::{media_files::clip, receiver::Receiver, session::Session};
 
@@ -19,16 +19,16 @@ pub(super) fn net_client() -> Client {
     Client::new(Arc::new(Guard::new(vec![loopback])), ClientOptions::default()).expect("a client")
 }
 
-async fn start(kind: StorageType) -> Server {
+async fn start(kind: StorageType) -> ObjectStoreServer {
     match kind {
-        StorageType::S3 => Server::s3(&net_client(), &[BUCKET]).await,
-        StorageType::Azblob => Server::azblob(&net_client(), &[BUCKET]).await,
+        StorageType::S3 => ObjectStoreServer::s3(&net_client(), &[BUCKET]).await,
+        StorageType::Azblob => ObjectStoreServer::azblob(&net_client(), &[BUCKET]).await,
         other => panic!("there is no server for {other}"),
     }
 }
 
 /// The bucket, as the test itself sees it.
-pub(super) fn storage_of(server: &Server, kind: StorageType) -> Storage {
+pub(super) fn storage_of(server: &ObjectStoreServer, kind: StorageType) -> Storage {
     server.storage(Storage::new(
         "0123456789abcdef".parse().expect("an id"),
         TenantId::main(),
@@ -38,7 +38,7 @@ pub(super) fn storage_of(server: &Server, kind: StorageType) -> Storage {
     ))
 }
 
-pub(super) fn fields(server: &Server, kind: StorageType, notify: &str) -> Value {
+pub(super) fn fields(server: &ObjectStoreServer, kind: StorageType, notify: &str) -> Value {
     json!({
         "type": kind, "bucket": BUCKET, "prefix": "out", "endpoint": server.endpoint, "notify": notify,
         "storage_ak": server.access_key, "storage_sk": server.secret_key,
@@ -78,7 +78,7 @@ async fn an_object_becomes_objects(#[case] kind: StorageType) {
     assert_eq!(listed["num"], keys.len(), "{listed}");
 
     if kind == StorageType::S3 {
-        server.trust_everybody(&net_client()).await;
+        server.disable_authentication(&net_client()).await;
     }
     let to = folder.path().join("down");
     let downloaded =

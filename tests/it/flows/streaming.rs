@@ -15,7 +15,7 @@ use std::{
 use model::StorageType;
 use rstest::rstest;
 use serde_json::{Value, json};
-use storage::{Storages, testing::Server};
+use storage::{Storages, testing::ObjectStoreServer};
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt as _;
 
@@ -445,7 +445,7 @@ async fn an_earlier_output_stays_as_it_is_when_the_next_task_fails() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_is_the_same_in_an_object_store() {
     let (folder, net) = (tempfile::tempdir().expect("a folder"), stores::net_client());
-    let server = Server::s3(&net, &[stores::BUCKET]).await;
+    let server = ObjectStoreServer::s3(&net, &[stores::BUCKET]).await;
     let storage = stores::storage_of(&server, StorageType::S3);
     let bucket = Storages::new(folder.path().join("storage"), net).open(&storage).expect("the bucket opens");
     let mut halved = Halved::start(stores::fields(&server, StorageType::S3, "")).await;

@@ -1,4 +1,4 @@
-//! What every kind of storage must do, the same for all of them: a new kind is one line at the end.
+//! The contract of every kind of storage: a new kind is one test at the end.
 
 use std::{
     path::Path,
@@ -6,12 +6,13 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use borealis_storage::{
     Bucket, Storages,
     fetch::{FetchLimits, fetch_object},
-    testing::Server,
+    testing::ObjectStoreServer,
 };
 use bytes::Bytes;
 use model::{ErrorCode, ObjectSettings, Secret, Storage, StorageType};
@@ -23,21 +24,21 @@ use super::{
     vendors::{KINDS, Vendor},
 };
 
-/// A bucket, and what must live as long as it.
+/// An empty bucket.
 #[derive(Clone)]
-struct Store {
+struct TestBucket {
     storages: Storages,
     storage: Storage,
     folder: Arc<TempDir>,
-    /// Bytes of a key that the server can keep, where that is less than the store's own limit.
-    longest_key: usize,
+    /// The longest key, where the test's server takes less than the vendor does.
+    max_key_bytes: usize,
 }
 
-impl Store {
+impl TestBucket {
     fn of(storage: Storage) -> Self {
         let folder = Arc::new(tempfile::tempdir().expect("a folder"));
         let storages = Storages::new(folder.path().join("storage"), client());
-        Self { storages, storage, folder, longest_key: usize::MAX }
+        Self { storages, storage, folder, max_key_bytes: usize::MAX }
     }
 
     fn file() -> Self {
@@ -48,8 +49,8 @@ impl Store {
         self.storages.open(&self.storage).expect("the bucket opens")
     }
 
-    /// As somebody else would open it; none where nobody is asked who he is.
-    fn opened_by(&self, change: impl Fn(&mut Storage)) -> Option<Bucket> {
+    /// Opens it as a changed storage; none for a folder, which has no credentials.
+    fn open_as(&self, change: impl Fn(&mut Storage)) -> Option<Bucket> {
         if self.storage.kind == StorageType::File {
             return None;
         }
@@ -65,8 +66,8 @@ impl Store {
         path
     }
 
-    /// Whether a key can be one in this kind: opendal cuts white space off the front of a path,
-    /// Azure makes slashes of backslashes.
+    /// Whether this kind can have a key: opendal cuts white space off the front of a path, Azure makes
+    /// slashes of backslashes.
     fn can_have(&self, key: &str) -> bool {
         match self.storage.kind {
             StorageType::File => true,
@@ -76,7 +77,7 @@ impl Store {
     }
 }
 
-/// Keys that trip over encoding, normalising or temporary names somewhere.
+/// Keys that break encoding, Unicode normalisation or temporary names in some implementation.
 fn odd_keys() -> Vec<String> {
     let mut keys: Vec<String> = [
         "plain.mp4",
@@ -103,30 +104,30 @@ fn odd_keys() -> Vec<String> {
     keys
 }
 
-async fn keeps_what_was_put(store: Store) {
-    let bucket = store.open();
+async fn reads_what_was_put(test: TestBucket) {
+    let bucket = test.open();
     let content: Vec<u8> = (0..3_000_000_u32).map(|i| (i % 251) as u8).collect();
-    let told = AtomicU64::new(0);
-    let tell = |bytes| assert!(told.swap(bytes, Ordering::Relaxed) < bytes, "progress grows");
-    let size = bucket.put_file("a/b.mp4", &store.local(&content), &tell).await.expect("put");
+    let sent = AtomicU64::new(0);
+    let progress = |bytes| assert!(sent.swap(bytes, Ordering::Relaxed) < bytes, "progress grows");
+    let size = bucket.put_file("a/b.mp4", &test.local(&content), &progress).await.expect("put");
     assert_eq!(size, 3_000_000);
-    assert_eq!(told.into_inner(), 3_000_000);
+    assert_eq!(sent.into_inner(), 3_000_000);
     assert_eq!(bucket.size("a/b.mp4").await, Ok(Some(3_000_000)));
     assert_eq!(bucket.read("a/b.mp4").await.expect("read"), content);
 
     bucket.put_bytes("a/b.mp4", Bytes::from_static(b"other")).await.expect("overwritten");
     assert_eq!(bucket.read("a/b.mp4").await.expect("read"), "other");
-    assert_eq!(bucket.put_file("empty", &store.local(b""), &|_| ()).await, Ok(0));
+    assert_eq!(bucket.put_file("empty", &test.local(b""), &|_| ()).await, Ok(0));
     assert_eq!(bucket.size("empty").await, Ok(Some(0)));
     assert_eq!(bucket.list("").await.expect("listed"), ["a/b.mp4", "empty"]);
 }
 
-async fn keys_are_taken_to_the_letter(store: Store) {
-    let bucket = store.open();
+async fn keys_are_taken_to_the_letter(test: TestBucket) {
+    let bucket = test.open();
     let (mut keys, others): (Vec<_>, Vec<_>) = odd_keys()
         .into_iter()
-        .filter(|key| key.len() <= store.longest_key)
-        .partition(|key| store.can_have(key));
+        .filter(|key| key.len() <= test.max_key_bytes)
+        .partition(|key| test.can_have(key));
     for key in others {
         let error = bucket.put_bytes(&key, Bytes::new()).await.expect_err("refused");
         assert_eq!((error.code, error.retry), (ErrorCode::OutputRefused, false), "{error}");
@@ -146,8 +147,8 @@ async fn keys_are_taken_to_the_letter(store: Store) {
     assert!(bucket.list("").await.expect("listed").is_empty());
 }
 
-async fn lists_by_what_keys_begin_with(store: Store) {
-    let bucket = store.open();
+async fn lists_by_prefix(test: TestBucket) {
+    let bucket = test.open();
     for key in ["cat.m3u8", "cat.hls/1.ts", "cat.hls/720p/2.ts", "cat.hlsx/3.ts", "dog.mp4"] {
         bucket.put_bytes(key, Bytes::from_static(b"x")).await.expect(key);
     }
@@ -163,8 +164,8 @@ async fn lists_by_what_keys_begin_with(store: Store) {
     }
 }
 
-async fn what_is_missing_is_said_to_be(store: Store) {
-    let bucket = store.open();
+async fn a_missing_object_is_not_found(test: TestBucket) {
+    let bucket = test.open();
     bucket.put_bytes("folder/a", Bytes::from_static(b"x")).await.expect("put");
     for key in ["no", "no/such/thing.mp4"] {
         assert_eq!(bucket.size(key).await, Ok(None));
@@ -182,67 +183,64 @@ async fn what_is_missing_is_said_to_be(store: Store) {
     assert!(bucket.list("").await.expect("listed").is_empty());
 }
 
-/// Longer than a part of an upload, and not a whole number of them.
-const PARTS: usize = (20 << 20) + 123;
+/// The size of an object of several parts, the last of them shorter.
+const MULTIPART_BYTES: usize = (20 << 20) + 123;
 
-/// A text in which no two parts are the same.
-fn long_content() -> Vec<u8> {
-    let mut content: Vec<u8> = (0..PARTS.div_ceil(8) as u64).flat_map(u64::to_le_bytes).collect();
-    content.truncate(PARTS);
+/// Bytes of which no two parts are the same.
+fn multipart_content() -> Vec<u8> {
+    let mut content: Vec<u8> = (0..MULTIPART_BYTES.div_ceil(8) as u64).flat_map(u64::to_le_bytes).collect();
+    content.truncate(MULTIPART_BYTES);
     content
 }
 
-async fn parts_make_the_object_they_came_from(store: Store) {
-    let bucket = store.open();
-    let content = long_content();
-    assert_eq!(bucket.put_file("é a.mp4", &store.local(&content), &|_| ()).await, Ok(PARTS as u64));
+async fn parts_make_the_whole_object(test: TestBucket) {
+    let bucket = test.open();
+    let content = multipart_content();
+    assert_eq!(bucket.put_file("é a.mp4", &test.local(&content), &|_| ()).await, Ok(MULTIPART_BYTES as u64));
     assert!(bucket.read("é a.mp4").await.expect("read") == content, "what was put is not what is read");
     assert_eq!(bucket.list("").await.expect("listed"), ["é a.mp4"]);
 }
 
-async fn objects_are_inputs(store: Store) {
-    let bucket = store.open();
+async fn objects_can_be_inputs(test: TestBucket) {
+    let bucket = test.open();
     let content: Vec<u8> = (0..3_000_000_u32).map(|i| (i % 251) as u8).collect();
     bucket.put_bytes("a b+é.mp4", Bytes::from(content.clone())).await.expect("put");
-    let to = store.folder.path().join("input");
-    let limits = FetchLimits {
-        max_bytes: 3_000_000,
-        idle_timeout: std::time::Duration::from_secs(20),
-        max_redirects: 0,
-    };
+    let to = test.folder.path().join("input");
+    let limits =
+        FetchLimits { max_bytes: 3_000_000, idle_timeout: Duration::from_secs(20), max_redirects: 0 };
     assert_eq!(fetch_object(&bucket, "a b+é.mp4", &to, &limits, &|_, _| ()).await, Ok(3_000_000));
     assert!(std::fs::read(&to).expect("a file") == content);
     let missing = fetch_object(&bucket, "no.mp4", &to, &limits, &|_, _| ()).await.expect_err("missing");
     assert_eq!((missing.code, missing.retry), (ErrorCode::InputUnreachable, false), "{missing}");
 }
 
-async fn strangers_are_refused(store: Store) {
-    store.open().put_bytes("a.mp4", Bytes::from_static(b"film")).await.expect("put");
-    // the same number of bytes, which is base64 for Azure
-    let other = |storage: &mut Storage| {
+async fn wrong_credentials_are_refused(test: TestBucket) {
+    test.open().put_bytes("a.mp4", Bytes::from_static(b"film")).await.expect("put");
+    // of the same length, so that it is still base64, which Azure needs
+    let with_other_secret = |storage: &mut Storage| {
         let secret = storage.storage_sk.expose();
         let first = if secret.starts_with('A') { "B" } else { "A" };
         storage.storage_sk = Secret::new(format!("{first}{}", &secret[1..]));
     };
-    let Some(bucket) = store.opened_by(other) else { return };
+    let Some(bucket) = test.open_as(with_other_secret) else { return };
     let put = bucket.put_bytes("b.mp4", Bytes::from_static(b"x")).await.expect_err("refused");
     assert_eq!((put.code, put.retry), (ErrorCode::OutputRefused, false), "{put}");
-    assert!(!put.detail.contains(store.storage.storage_sk.expose()), "{put}");
+    assert!(!put.detail.contains(test.storage.storage_sk.expose()), "{put}");
     assert_eq!(bucket.read("a.mp4").await.expect_err("refused").code, ErrorCode::OutputRefused);
     assert_eq!(bucket.list("").await.expect_err("refused").code, ErrorCode::OutputRefused);
     assert_eq!(bucket.delete("a.mp4").await.expect_err("refused").code, ErrorCode::OutputRefused);
-    assert_eq!(store.open().list("").await.expect("listed"), ["a.mp4"]);
+    assert_eq!(test.open().list("").await.expect("listed"), ["a.mp4"]);
 }
 
-async fn a_bucket_that_is_not_there_is_told(store: Store) {
-    let Some(bucket) = store.opened_by(|storage| "nowhere".clone_into(&mut storage.bucket)) else { return };
+async fn a_missing_bucket_is_an_error(test: TestBucket) {
+    let Some(bucket) = test.open_as(|storage| "nowhere".clone_into(&mut storage.bucket)) else { return };
     let put = bucket.put_bytes("b.mp4", Bytes::from_static(b"x")).await.expect_err("no bucket");
     assert_eq!((put.code, put.retry), (ErrorCode::OutputMissing, false), "{put}");
     assert_eq!(bucket.list("").await.expect_err("no bucket").code, ErrorCode::OutputMissing);
 }
 
-async fn keys_that_lead_elsewhere_are_refused(store: Store) {
-    let bucket = store.open();
+async fn keys_that_lead_elsewhere_are_refused(test: TestBucket) {
+    let bucket = test.open();
     for key in ["", "/a", "a/", "a//b", "../a", "a/../../b", "a/./b", "a\0b", "a\n"] {
         let put = bucket.put_bytes(key, Bytes::from_static(b"x")).await.expect_err(key);
         assert_eq!((put.code, put.retry), (ErrorCode::OutputRefused, false), "{key}");
@@ -254,8 +252,8 @@ async fn keys_that_lead_elsewhere_are_refused(store: Store) {
     assert!(bucket.list("").await.expect("listed").is_empty());
 }
 
-async fn many_at_once_do_not_mix(store: Store) {
-    let bucket = store.open();
+async fn concurrent_puts_do_not_mix(test: TestBucket) {
+    let bucket = test.open();
     let put = |number: u32| {
         let bucket = bucket.clone();
         async move {
@@ -274,13 +272,13 @@ async fn many_at_once_do_not_mix(store: Store) {
     }
 }
 
-async fn the_last_of_rivals_wins_whole(store: Store) {
-    let bucket = store.open();
-    let rivals = (0..20_u8).map(|rival| {
+async fn the_last_of_concurrent_puts_wins_whole(test: TestBucket) {
+    let bucket = test.open();
+    let puts = (0..20_u8).map(|writer| {
         let bucket = bucket.clone();
-        async move { bucket.put_bytes("same.mp4", Bytes::from(vec![rival; 100_000])).await }
+        async move { bucket.put_bytes("same.mp4", Bytes::from(vec![writer; 100_000])).await }
     });
-    for done in futures::future::join_all(rivals).await {
+    for done in futures::future::join_all(puts).await {
         done.expect("put");
     }
     let content = bucket.read("same.mp4").await.expect("read");
@@ -288,7 +286,7 @@ async fn the_last_of_rivals_wins_whole(store: Store) {
     assert!(content.iter().all(|byte| *byte == content[0]), "two writers are mixed");
 }
 
-/// Every rule, each in a bucket of its own, over one server.
+/// Makes a test of every rule for folders, and functions that check every rule, each in a bucket of its own.
 macro_rules! contract {
     ($($rule:ident),+ $(,)?) => {
         const RULES: &[&str] = &[$(stringify!($rule)),+];
@@ -298,15 +296,15 @@ macro_rules! contract {
             rule.replace('_', "-")
         }
 
-        async fn every_rule(store: impl Fn(&str) -> Store) {
-            every_rule_but(&[], store).await;
+        async fn check_every_rule(new_bucket: impl Fn(&str) -> TestBucket) {
+            check_rules_except(&[], new_bucket).await;
         }
 
-        async fn every_rule_but(others: &[&str], store: impl Fn(&str) -> Store) {
+        async fn check_rules_except(exceptions: &[&str], new_bucket: impl Fn(&str) -> TestBucket) {
             $(
-                if !others.contains(&stringify!($rule)) {
+                if !exceptions.contains(&stringify!($rule)) {
                     println!("{}", stringify!($rule));
-                    $rule(store(&bucket_of(stringify!($rule)))).await;
+                    $rule(new_bucket(&bucket_of(stringify!($rule)))).await;
                 }
             )+
         }
@@ -316,24 +314,24 @@ macro_rules! contract {
 
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $rule() {
-                super::$rule(Store::file()).await;
+                super::$rule(TestBucket::file()).await;
             })+
         }
     };
 }
 
 contract! {
-    keeps_what_was_put,
+    reads_what_was_put,
     keys_are_taken_to_the_letter,
-    lists_by_what_keys_begin_with,
-    what_is_missing_is_said_to_be,
-    parts_make_the_object_they_came_from,
-    objects_are_inputs,
-    strangers_are_refused,
-    a_bucket_that_is_not_there_is_told,
+    lists_by_prefix,
+    a_missing_object_is_not_found,
+    parts_make_the_whole_object,
+    objects_can_be_inputs,
+    wrong_credentials_are_refused,
+    a_missing_bucket_is_an_error,
     keys_that_lead_elsewhere_are_refused,
-    many_at_once_do_not_mix,
-    the_last_of_rivals_wins_whole,
+    concurrent_puts_do_not_mix,
+    the_last_of_concurrent_puts_wins_whole,
 }
 
 fn buckets() -> Vec<String> {
@@ -341,36 +339,36 @@ fn buckets() -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s3_keeps_every_rule() {
+async fn moto_keeps_every_rule() {
     let buckets = buckets();
     let buckets: Vec<&str> = buckets.iter().map(String::as_str).collect();
-    let server = Server::s3(&client(), &buckets).await;
-    every_rule(|bucket| Store::of(server.storage(storage(StorageType::S3, bucket)))).await;
+    let server = ObjectStoreServer::s3(&client(), &buckets).await;
+    check_every_rule(|bucket| TestBucket::of(server.storage(storage(StorageType::S3, bucket)))).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn another_s3_keeps_every_rule() {
+async fn rclone_keeps_every_rule() {
     let buckets = buckets();
     let buckets: Vec<&str> = buckets.iter().map(String::as_str).collect();
-    let server = Server::rclone(&buckets);
-    every_rule(|bucket| Store::of(server.storage(storage(StorageType::S3, bucket)))).await;
+    let server = ObjectStoreServer::rclone(&buckets);
+    check_every_rule(|bucket| TestBucket::of(server.storage(storage(StorageType::S3, bucket)))).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_third_s3_keeps_every_rule() {
+async fn s3s_keeps_every_rule() {
     let buckets = buckets();
     let buckets: Vec<&str> = buckets.iter().map(String::as_str).collect();
-    let server = Server::s3s(&buckets);
-    // it keeps a file beside each object, which has the whole key in its name
-    let store = |bucket: &str| Store {
-        longest_key: 100,
-        ..Store::of(server.storage(storage(StorageType::S3, bucket)))
+    let server = ObjectStoreServer::s3s(&buckets);
+    // s3s keeps a file beside each object that has the whole key in its name
+    let new_bucket = |bucket: &str| TestBucket {
+        max_key_bytes: 100,
+        ..TestBucket::of(server.storage(storage(StorageType::S3, bucket)))
     };
-    // it answers 500 where a folder is asked for as an object, and makes buckets that are not there
-    every_rule_but(&["what_is_missing_is_said_to_be", "a_bucket_that_is_not_there_is_told"], store).await;
+    // s3s answers 500 when a folder is requested as an object, and creates missing buckets
+    check_rules_except(&["a_missing_object_is_not_found", "a_missing_bucket_is_an_error"], new_bucket).await;
 }
 
-/// The vendors' own rules of signing are checked by these.
+/// These servers check the vendors' own signatures.
 #[rstest]
 #[case::oss(KINDS[0])]
 #[case::cos(KINDS[1])]
@@ -378,13 +376,13 @@ async fn a_third_s3_keeps_every_rule() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn vendors_keep_every_rule(#[case] kind: StorageType) {
     let vendor = Vendor::start(kind).await;
-    every_rule(|bucket| Store::of(vendor.storage(bucket, ObjectSettings::default()))).await;
+    check_every_rule(|bucket| TestBucket::of(vendor.storage(bucket, ObjectSettings::default()))).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn azblob_keeps_every_rule() {
     let buckets = buckets();
     let buckets: Vec<&str> = buckets.iter().map(String::as_str).collect();
-    let server = Server::azblob(&client(), &buckets).await;
-    every_rule(|bucket| Store::of(server.storage(storage(StorageType::Azblob, bucket)))).await;
+    let server = ObjectStoreServer::azblob(&client(), &buckets).await;
+    check_every_rule(|bucket| TestBucket::of(server.storage(storage(StorageType::Azblob, bucket)))).await;
 }

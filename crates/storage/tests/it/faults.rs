@@ -1,4 +1,4 @@
-//! Stores that are busy, break off, are silent or lie: what is tried again and what is told.
+//! Object stores that are busy, break off, are silent or lie: what is retried, and what the error says.
 
 use std::time::{Duration, Instant};
 
@@ -12,11 +12,11 @@ use wiremock::{
 
 use super::{
     client,
-    scripted::{Answer, Scripted},
+    scripted::{Answer, ScriptedServer},
     storage,
 };
 
-/// Long enough for a few tries.
+/// Enough for a few retries.
 const RETRY_BUDGET: RetryBudget =
     RetryBudget { total: Duration::from_secs(20), idle: Duration::from_secs(20) };
 
@@ -31,7 +31,7 @@ fn bucket_at(endpoint: &str, retry_budget: RetryBudget) -> Bucket {
     storages.open(&storage).expect("the bucket opens")
 }
 
-fn refusal(status: u16, code: &str) -> ResponseTemplate {
+fn error_response(status: u16, code: &str) -> ResponseTemplate {
     let text = format!("<Error><Code>{code}</Code><Message>words</Message><RequestId>4F</RequestId></Error>");
     ResponseTemplate::new(status).set_body_string(text)
 }
@@ -50,8 +50,8 @@ async fn answering(first: ResponseTemplate, times: u64) -> MockServer {
 #[case(400, "RequestTimeout")]
 #[case(409, "OperationAborted")]
 #[tokio::test]
-async fn what_may_pass_is_tried_again(#[case] status: u16, #[case] code: &str) {
-    let server = answering(refusal(status, code), 3).await;
+async fn a_transient_error_is_retried(#[case] status: u16, #[case] code: &str) {
+    let server = answering(error_response(status, code), 3).await;
     bucket_at(&server.uri(), RETRY_BUDGET).put_bytes("a.mp4", "film".into()).await.expect("put at last");
     let requests = server.received_requests().await.expect("recorded");
     assert_eq!(requests.len(), 4);
@@ -65,11 +65,15 @@ async fn what_may_pass_is_tried_again(#[case] status: u16, #[case] code: &str) {
 #[case(400, "InvalidRequest", ErrorCode::OutputRefused)]
 #[case(301, "PermanentRedirect", ErrorCode::OutputRefused)]
 #[tokio::test]
-async fn what_stays_is_told_at_once(#[case] status: u16, #[case] code: &str, #[case] ours: ErrorCode) {
-    let server = answering(refusal(status, code), 9).await;
+async fn a_permanent_error_is_not_retried(
+    #[case] status: u16,
+    #[case] code: &str,
+    #[case] task_code: ErrorCode,
+) {
+    let server = answering(error_response(status, code), 9).await;
     let error =
         bucket_at(&server.uri(), RETRY_BUDGET).put_bytes("a.mp4", "film".into()).await.expect_err("refused");
-    assert_eq!((error.code, error.retry), (ours, false), "{error}");
+    assert_eq!((error.code, error.retry), (task_code, false), "{error}");
     assert!(error.detail.contains(&format!("the object store answered {status} {code}: words")), "{error}");
     assert!(error.detail.ends_with("(request 4F)") && !error.detail.contains("planted"), "{error}");
     assert_eq!(server.received_requests().await.expect("recorded").len(), 1);
@@ -77,34 +81,34 @@ async fn what_stays_is_told_at_once(#[case] status: u16, #[case] code: &str, #[c
 
 #[tokio::test]
 async fn the_retry_budget_ends() {
-    let server = answering(refusal(503, "SlowDown"), 1000).await;
+    let server = answering(error_response(503, "SlowDown"), 1000).await;
     let retry_budget = RetryBudget { total: Duration::from_secs(2), ..RETRY_BUDGET };
-    let began = Instant::now();
+    let started = Instant::now();
     let error =
         bucket_at(&server.uri(), retry_budget).put_bytes("a.mp4", "film".into()).await.expect_err("busy");
     assert_eq!((error.code, error.retry), (ErrorCode::OutputUnreachable, true), "{error}");
-    assert!(began.elapsed() < Duration::from_secs(15));
+    assert!(started.elapsed() < Duration::from_secs(15));
     assert!(server.received_requests().await.expect("recorded").len() > 2);
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_in_the_middle_is_tried_again() {
+async fn a_connection_that_breaks_in_the_middle_is_retried() {
     let cut = Answer::new("200 OK", &["content-length: 10"], b"half");
     let whole = Answer::new("200 OK", &["content-length: 0", "connection: close"], b"");
-    let server = Scripted::start(vec![cut, whole]).await;
+    let server = ScriptedServer::start(vec![cut, whole]).await;
     let endpoint = format!("http://{}", server.url.authority());
     bucket_at(&endpoint, RETRY_BUDGET).put_bytes("a.mp4", "film".into()).await.expect("put at last");
     assert_eq!(server.heads().len(), 2);
 }
 
 #[tokio::test]
-async fn silence_is_told() {
-    let mute = Answer::new("", &[], b"").then_silence();
-    let server = Scripted::start(vec![mute]).await;
+async fn silence_is_an_error() {
+    let silent_answer = Answer::new("", &[], b"").then_silence();
+    let server = ScriptedServer::start(vec![silent_answer]).await;
     let endpoint = format!("http://{}", server.url.authority());
     let retry_budget = RetryBudget { total: Duration::ZERO, idle: Duration::from_millis(200) };
-    let mock = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let silent = format!("http://{}", mock.local_addr().expect("an address"));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let silent = format!("http://{}", listener.local_addr().expect("an address"));
     for endpoint in [endpoint, silent] {
         let error = bucket_at(&endpoint, retry_budget)
             .put_bytes("a.mp4", "film".into())
@@ -115,12 +119,12 @@ async fn silence_is_told() {
 }
 
 #[tokio::test]
-async fn a_part_that_is_refused_ends_the_upload_and_takes_it_back() {
+async fn a_part_that_is_refused_aborts_the_upload() {
     let server = MockServer::start().await;
-    let begun = "<InitiateMultipartUploadResult><UploadId>up</UploadId></InitiateMultipartUploadResult>";
-    let begun = ResponseTemplate::new(200).set_body_string(begun);
-    Mock::given(method("POST")).and(query_param("uploads", "")).respond_with(begun).mount(&server).await;
-    Mock::given(method("PUT")).respond_with(refusal(403, "AccessDenied")).mount(&server).await;
+    let created = "<InitiateMultipartUploadResult><UploadId>up</UploadId></InitiateMultipartUploadResult>";
+    let created = ResponseTemplate::new(200).set_body_string(created);
+    Mock::given(method("POST")).and(query_param("uploads", "")).respond_with(created).mount(&server).await;
+    Mock::given(method("PUT")).respond_with(error_response(403, "AccessDenied")).mount(&server).await;
     Mock::given(method("DELETE"))
         .and(path("/bkt/a.mp4"))
         .and(query_param("uploadId", "up"))
@@ -137,17 +141,17 @@ async fn a_part_that_is_refused_ends_the_upload_and_takes_it_back() {
 }
 
 #[tokio::test]
-async fn an_upload_whose_end_was_not_heard_of_has_ended() {
+async fn an_upload_whose_completion_was_not_answered_is_complete() {
     let server = MockServer::start().await;
-    let begun = "<InitiateMultipartUploadResult><UploadId>up</UploadId></InitiateMultipartUploadResult>";
-    let begun = ResponseTemplate::new(200).set_body_string(begun);
-    Mock::given(method("POST")).and(query_param("uploads", "")).respond_with(begun).mount(&server).await;
+    let created = "<InitiateMultipartUploadResult><UploadId>up</UploadId></InitiateMultipartUploadResult>";
+    let created = ResponseTemplate::new(200).set_body_string(created);
+    Mock::given(method("POST")).and(query_param("uploads", "")).respond_with(created).mount(&server).await;
     let part = ResponseTemplate::new(200).insert_header("etag", "\"part\"");
     Mock::given(method("PUT")).respond_with(part).mount(&server).await;
-    let unknown = refusal(404, "NoSuchUpload");
+    let unknown = error_response(404, "NoSuchUpload");
     Mock::given(method("POST")).and(query_param("uploadId", "up")).respond_with(unknown).mount(&server).await;
-    let there = ResponseTemplate::new(200).insert_header("content-length", "20971520");
-    Mock::given(method("HEAD")).respond_with(there).mount(&server).await;
+    let found = ResponseTemplate::new(200).insert_header("content-length", "20971520");
+    Mock::given(method("HEAD")).respond_with(found).mount(&server).await;
     let folder = tempfile::tempdir().expect("a folder");
     let local = folder.path().join("local");
     std::fs::write(&local, vec![7; 20 << 20]).expect("a file");
@@ -162,7 +166,7 @@ async fn an_upload_whose_end_was_not_heard_of_has_ended() {
 #[case("http://user:pass@127.0.0.1:9")]
 #[case("ftp://127.0.0.1")]
 #[case("http://127.0.0.1/?x")]
-fn an_endpoint_is_judged_before_anything_connects(#[case] endpoint: &str) {
+fn an_endpoint_is_checked_before_anything_connects(#[case] endpoint: &str) {
     let storage = Storage {
         endpoint: endpoint.to_owned(),
         storage_ak: Secret::new("ak"),

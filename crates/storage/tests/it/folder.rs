@@ -1,4 +1,4 @@
-//! What only buckets that are folders must hold: where objects lie, and that nothing leads out.
+//! What holds of buckets that are folders alone: where objects lie, and that no key leads out of the bucket.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -32,7 +32,7 @@ impl Folder {
         self.dir.path().join("storage").join(path)
     }
 
-    fn unfinished(&self) -> usize {
+    fn staged_files(&self) -> usize {
         fs::read_dir(self.path("bkt/.writing")).map_or(0, Iterator::count)
     }
 }
@@ -44,7 +44,7 @@ async fn objects_are_plain_files_below_the_root(folder: Folder) {
     assert_eq!(fs::read(folder.path("bkt/media/é a.mp4")).expect("a file"), b"film");
     let local = folder.storages.local_path(&folder.storage, "media/é a.mp4").expect("a path");
     assert_eq!(fs::read(local).expect("a file"), b"film");
-    assert_eq!(folder.unfinished(), 0);
+    assert_eq!(folder.staged_files(), 0);
 }
 
 #[rstest]
@@ -59,7 +59,7 @@ async fn a_removed_bucket_is_made_again(folder: Folder) {
 
 #[rstest]
 #[tokio::test]
-async fn what_is_deleted_takes_its_empty_folders_along(folder: Folder) {
+async fn a_delete_removes_the_folders_that_it_leaves_empty(folder: Folder) {
     let bucket = folder.bucket();
     for key in ["a/b/c/1.ts", "a/b/2.ts"] {
         bucket.put_bytes(key, Bytes::from_static(b"film")).await.expect("put");
@@ -72,8 +72,8 @@ async fn what_is_deleted_takes_its_empty_folders_along(folder: Folder) {
 
 #[rstest]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_folder_that_is_taken_along_is_made_again_for_others(folder: Folder) {
-    let comes_and_goes = |key: &'static str| {
+async fn a_folder_that_a_delete_removes_is_made_again_for_a_concurrent_put(folder: Folder) {
+    let put_and_delete = |key: &'static str| {
         let bucket = folder.bucket();
         tokio::spawn(async move {
             for _ in 0..100 {
@@ -82,7 +82,7 @@ async fn a_folder_that_is_taken_along_is_made_again_for_others(folder: Folder) {
             }
         })
     };
-    let (one, other) = (comes_and_goes("a/b/1.ts"), comes_and_goes("a/b/2.ts"));
+    let (one, other) = (put_and_delete("a/b/1.ts"), put_and_delete("a/b/2.ts"));
     one.await.expect("no panic");
     other.await.expect("no panic");
     assert!(!folder.path("bkt/a").exists());
@@ -94,7 +94,7 @@ async fn a_folder_that_is_taken_along_is_made_again_for_others(folder: Folder) {
 #[case::a_link_to_nothing("nothing")]
 #[case::a_link_to_nothing_as_a_folder("nothing/a.mp4")]
 #[tokio::test]
-async fn no_link_leads_out(folder: Folder, #[case] key: &str) {
+async fn no_symbolic_link_leads_out_of_the_bucket(folder: Folder, #[case] key: &str) {
     let bucket = folder.bucket();
     let outside = folder.dir.path().join("outside");
     fs::create_dir(&outside).expect("a folder");
@@ -120,7 +120,7 @@ async fn no_link_leads_out(folder: Folder, #[case] key: &str) {
 
 #[rstest]
 #[tokio::test]
-async fn a_link_inside_of_the_bucket_is_followed(folder: Folder) {
+async fn a_symbolic_link_within_the_bucket_is_followed(folder: Folder) {
     let bucket = folder.bucket();
     bucket.put_bytes("real/a.mp4", Bytes::from_static(b"film")).await.expect("put");
     std::os::unix::fs::symlink(folder.path("bkt/real"), folder.path("bkt/link")).expect("a link");
@@ -129,23 +129,23 @@ async fn a_link_inside_of_the_bucket_is_followed(folder: Folder) {
 
 #[rstest]
 #[tokio::test]
-async fn the_folder_of_unfinished_objects_is_not_the_customers(folder: Folder) {
+async fn the_staging_folder_is_not_the_customers(folder: Folder) {
     let bucket = folder.bucket();
     let error = bucket.put_bytes(".writing/a", Bytes::from_static(b"x")).await.expect_err("refused");
     assert_eq!(error.code, ErrorCode::OutputRefused);
     assert_eq!(folder.storages.local_path(&folder.storage, ".writing/a"), None);
     fs::create_dir_all(folder.path("bkt/.writing")).expect("a folder");
-    fs::write(folder.path("bkt/.writing/left"), b"x").expect("a file");
+    fs::write(folder.path("bkt/.writing/leftover"), b"x").expect("a file");
     assert_eq!(bucket.list("").await.expect("listed"), [""; 0]);
 
     assert_eq!(folder.storages.sweep_unfinished(Duration::from_secs(3600)).expect("swept"), 0);
     assert_eq!(folder.storages.sweep_unfinished(Duration::ZERO).expect("swept"), 1);
-    assert_eq!(folder.unfinished(), 0);
+    assert_eq!(folder.staged_files(), 0);
 }
 
 #[rstest]
 #[tokio::test]
-async fn what_cannot_be_put_leaves_nothing(folder: Folder) {
+async fn a_put_that_fails_leaves_nothing(folder: Folder) {
     let bucket = folder.bucket();
     bucket.put_bytes("a.mp4", Bytes::from_static(b"film")).await.expect("put");
     for key in ["a.mp4/b.mp4", &"n".repeat(256)] {
@@ -157,26 +157,26 @@ async fn what_cannot_be_put_leaves_nothing(folder: Folder) {
     assert_eq!((error.code, error.retry), (ErrorCode::OutputRefused, false), "{error}");
     assert_eq!(error.detail, "file://bkt/folder: is a directory");
     assert_eq!(bucket.list("").await.expect("listed"), ["a.mp4", "folder/b.mp4"]);
-    assert_eq!(folder.unfinished(), 0);
+    assert_eq!(folder.staged_files(), 0);
 }
 
 #[rstest]
 #[tokio::test]
-async fn a_put_that_is_given_up_leaves_nothing(folder: Folder) {
+async fn a_put_that_is_dropped_leaves_nothing(folder: Folder) {
     let bucket = folder.bucket();
     let source = folder.dir.path().join("source");
     fs::write(&source, vec![7; 8 << 20]).expect("a file");
-    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
-    let progress = |bytes| tell.send(bytes).expect("heard");
+    let (sender, mut sent) = tokio::sync::mpsc::unbounded_channel();
+    let progress = |bytes| sender.send(bytes).expect("received");
     {
         let mut put = std::pin::pin!(bucket.put_file("a.mp4", &source, &progress));
         tokio::select! {
-            done = &mut put => panic!("it was to be given up: {done:?}"),
-            _ = told.recv() => {}
+            done = &mut put => panic!("it was to be dropped half-way: {done:?}"),
+            _ = sent.recv() => {}
         }
     }
     assert_eq!(bucket.list("").await.expect("listed"), [""; 0]);
-    assert_eq!(folder.unfinished(), 0);
+    assert_eq!(folder.staged_files(), 0);
 }
 
 #[rstest]

@@ -1,4 +1,4 @@
-//! Objects as inputs: whole, resumed, limited, and never of two versions.
+//! Objects as inputs: whole, resumed, limited, and never mixed of two versions.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -13,30 +13,30 @@ use tempfile::TempDir;
 
 use super::{
     client,
-    scripted::{Answer, Scripted},
+    scripted::{Answer, ScriptedServer},
     storage,
 };
 
 const LIMITS: FetchLimits =
     FetchLimits { max_bytes: 10_000_000, idle_timeout: Duration::from_secs(20), max_redirects: 5 };
 
-fn film() -> Vec<u8> {
+fn content() -> Vec<u8> {
     (0..300_000_u32).map(|i| (i % 249) as u8).collect()
 }
 
-struct Fetched {
+struct FetchedInput {
     result: Result<u64, StorageError>,
     content: Vec<u8>,
 }
 
-async fn fetched(bucket: &Bucket, limits: &FetchLimits) -> Fetched {
+async fn fetched(bucket: &Bucket, limits: &FetchLimits) -> FetchedInput {
     let folder = TempDir::new().expect("a folder");
     let to: PathBuf = folder.path().join("input");
     let result = fetch_object(bucket, "film.mp4", &to, limits, &|_, _| ()).await;
-    Fetched { result, content: std::fs::read(&to).unwrap_or_default() }
+    FetchedInput { result, content: std::fs::read(&to).unwrap_or_default() }
 }
 
-fn scripted(server: &Scripted) -> Bucket {
+fn bucket_on(server: &ScriptedServer) -> Bucket {
     let storage = Storage {
         endpoint: format!("http://{}", server.url.authority()),
         storage_ak: Secret::new("ak"),
@@ -48,27 +48,27 @@ fn scripted(server: &Scripted) -> Bucket {
     storages.open(&storage).expect("the bucket opens")
 }
 
-/// The answer to HEAD.
-fn about(tag: &str) -> Answer {
-    let length = format!("content-length: {}", film().len());
+/// The answer to HEAD, with an ETag.
+fn head_answer(tag: &str) -> Answer {
+    let length = format!("content-length: {}", content().len());
     Answer::new("200 OK", &[&length, &format!("etag: \"{tag}\""), "connection: close"], b"")
 }
 
-/// The answer to a ranged GET, of which only the first bytes come.
-fn part(from: usize, comes: usize) -> Answer {
-    let (film, total) = (film(), film().len());
+/// The answer to a GET of a range, of which only the first `sent` bytes are sent.
+fn range_answer(from: usize, sent: usize) -> Answer {
+    let (content, total) = (content(), content().len());
     let range = format!("content-range: bytes {from}-{}/{total}", total - 1);
     let length = format!("content-length: {}", total - from);
     let headers = [&*range, &length, "etag: \"one\"", "connection: close"];
-    Answer::new("206 Partial Content", &headers, &film[from..from + comes])
+    Answer::new("206 Partial Content", &headers, &content[from..from + sent])
 }
 
 #[tokio::test]
-async fn an_object_comes_whole() {
+async fn an_object_is_fetched_whole() {
     let folder = TempDir::new().expect("a folder");
     let storages = Storages::new(folder.path().join("storage"), client());
     let bucket = storages.open(&storage(StorageType::File, "bkt")).expect("the bucket opens");
-    for content in [film(), Vec::new()] {
+    for content in [content(), Vec::new()] {
         bucket.put_bytes("film.mp4", Bytes::from(content.clone())).await.expect("put");
         let fetched = fetched(&bucket, &LIMITS).await;
         assert_eq!(fetched.result, Ok(content.len() as u64));
@@ -77,19 +77,19 @@ async fn an_object_comes_whole() {
 }
 
 #[tokio::test]
-async fn what_broke_off_is_resumed() {
-    let rest = film().len() - 100_000;
-    let server = Scripted::start(vec![
-        about("one"),
-        part(0, 100_000),
-        about("one"),
-        part(100_000, rest),
-        about("one"),
+async fn a_broken_connection_is_resumed() {
+    let rest = content().len() - 100_000;
+    let server = ScriptedServer::start(vec![
+        head_answer("one"),
+        range_answer(0, 100_000),
+        head_answer("one"),
+        range_answer(100_000, rest),
+        head_answer("one"),
     ])
     .await;
-    let fetched = fetched(&scripted(&server), &LIMITS).await;
+    let fetched = fetched(&bucket_on(&server), &LIMITS).await;
     assert_eq!(fetched.result, Ok(300_000));
-    assert!(fetched.content == film());
+    assert!(fetched.content == content());
     let heads = server.heads();
     assert!(
         heads[1].contains("if-match: \"one\"") && heads[1].contains("range: bytes=0-299999"),
@@ -100,25 +100,25 @@ async fn what_broke_off_is_resumed() {
 }
 
 #[rstest]
-#[case::told_by_the_store(vec![
-    about("one"),
+#[case::if_match_fails(vec![
+    head_answer("one"),
     Answer::new("412 Precondition Failed", &["content-length: 0", "connection: close"], b""),
 ])]
-#[case::seen_before_going_on(vec![about("one"), part(0, 100_000), about("two")])]
-#[case::seen_at_the_end(vec![about("one"), part(0, 300_000), about("two")])]
+#[case::seen_before_it_is_resumed(vec![head_answer("one"), range_answer(0, 100_000), head_answer("two")])]
+#[case::seen_at_the_end(vec![head_answer("one"), range_answer(0, 300_000), head_answer("two")])]
 #[tokio::test]
 async fn an_object_that_changes_is_an_error(#[case] script: Vec<Answer>) {
-    let server = Scripted::start(script).await;
-    let error = fetched(&scripted(&server), &LIMITS).await.result.expect_err("changed");
+    let server = ScriptedServer::start(script).await;
+    let error = fetched(&bucket_on(&server), &LIMITS).await.result.expect_err("changed");
     assert_eq!((error.code, error.retry), (ErrorCode::InputUnreachable, true), "{error}");
     assert_eq!(error.detail, "s3://bkt/film.mp4: changed while it was being fetched");
 }
 
 #[tokio::test]
 async fn an_object_over_the_limit_is_not_read() {
-    let server = Scripted::start(vec![about("one")]).await;
+    let server = ScriptedServer::start(vec![head_answer("one")]).await;
     let limits = FetchLimits { max_bytes: 299_999, ..LIMITS };
-    let error = fetched(&scripted(&server), &limits).await.result.expect_err("too large");
+    let error = fetched(&bucket_on(&server), &limits).await.result.expect_err("too large");
     assert_eq!((error.code, error.retry), (ErrorCode::InputOverLimit, false), "{error}");
 }
 
@@ -127,7 +127,7 @@ async fn an_object_over_the_limit_is_not_read() {
 #[case("403 Forbidden", false)]
 #[tokio::test]
 async fn an_object_that_cannot_be_read_is_unreachable(#[case] status: &str, #[case] retry: bool) {
-    let server = Scripted::start(vec![Answer::new(status, &["content-length: 0"], b"")]).await;
-    let error = fetched(&scripted(&server), &LIMITS).await.result.expect_err("refused");
+    let server = ScriptedServer::start(vec![Answer::new(status, &["content-length: 0"], b"")]).await;
+    let error = fetched(&bucket_on(&server), &LIMITS).await.result.expect_err("refused");
     assert_eq!((error.code, error.retry), (ErrorCode::InputUnreachable, retry), "{error}");
 }

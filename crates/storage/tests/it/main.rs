@@ -1,4 +1,4 @@
-//! The storage crate from outside: one binary, a module for each subject.
+//! The storage crate from outside: one binary, a module for each topic.
 
 mod contract;
 mod faults;
@@ -37,10 +37,10 @@ fn storage(kind: StorageType, bucket: &str) -> Storage {
     )
 }
 
-/// What a worker does with them: everything can move between threads while it waits.
+/// Every future that a worker awaits is `Send`.
 #[expect(dead_code, reason = "it only has to compile")]
 #[expect(clippy::manual_async_fn, reason = "an `async fn` does not say that it is `Send`")]
-fn futures_move_between_threads(
+fn futures_are_send(
     bucket: borealis_storage::Bucket,
     client: Client,
     url: url::Url,

@@ -1,5 +1,5 @@
-//! A server of raw bytes, for answers that no honest server gives: each connection gets the next
-//! answer of a script, whatever was asked.
+//! A server of raw bytes, for answers that break HTTP: each connection gets the next answer of a script,
+//! whatever was requested.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,14 +10,15 @@ use tokio::{
 };
 use url::Url;
 
-/// What one connection sees.
+/// What is sent on one connection.
 pub(crate) struct Answer {
     bytes: Vec<u8>,
+    /// Whether the connection stays open afterwards, and silent.
     stays_open: bool,
 }
 
 impl Answer {
-    /// A head of these lines, this body, and the end of the connection.
+    /// A head of these lines, this body, and the connection is closed.
     pub(crate) fn new(status: &str, headers: &[&str], body: &[u8]) -> Self {
         let mut bytes = format!("HTTP/1.1 {status}\r\n").into_bytes();
         for header in headers {
@@ -29,37 +30,37 @@ impl Answer {
         Self { bytes, stays_open: false }
     }
 
-    /// The connection stays open afterwards, and nothing more comes.
+    /// The connection stays open afterwards, and nothing more is sent.
     pub(crate) fn then_silence(mut self) -> Self {
         self.stays_open = true;
         self
     }
 }
 
-pub(crate) struct Scripted {
+pub(crate) struct ScriptedServer {
     pub(crate) url: Url,
     heads: Arc<Mutex<Vec<String>>>,
     server: JoinHandle<()>,
 }
 
-impl Scripted {
+impl ScriptedServer {
     pub(crate) async fn start(script: Vec<Answer>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}/film.mp4?sign=secret", listener.local_addr().expect("an address"));
         let heads = Arc::new(Mutex::new(Vec::new()));
-        let told = Arc::clone(&heads);
+        let received = Arc::clone(&heads);
         let server = tokio::spawn(async move {
             let mut open = Vec::new();
             for answer in script {
                 let (mut connection, _) = listener.accept().await.expect("a connection");
                 let head = read_head(&mut connection).await;
-                told.lock().expect("no reader panicked").push(head);
+                received.lock().expect("no reader panicked").push(head);
                 connection.write_all(&answer.bytes).await.expect("sent");
                 if answer.stays_open {
                     open.push(connection);
                 }
             }
-            // from here on connections are refused, those that stay open stay so
+            // from here on connections are refused; those in `open` live as long as this task
             drop(listener);
             std::future::pending::<()>().await;
         });
@@ -72,7 +73,7 @@ impl Scripted {
     }
 }
 
-impl Drop for Scripted {
+impl Drop for ScriptedServer {
     fn drop(&mut self) {
         self.server.abort();
     }

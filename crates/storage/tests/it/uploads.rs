@@ -1,4 +1,4 @@
-//! Large objects to real servers: in parts, in bounded memory, and nothing left of what was given up.
+//! Large objects to real servers: in parts, in bounded memory, and no parts left of an aborted upload.
 
 use std::{
     fs,
@@ -14,7 +14,7 @@ use std::{
 use borealis_storage::{
     Bucket, Storages,
     fetch::{FetchLimits, fetch_object},
-    testing::Server,
+    testing::ObjectStoreServer,
 };
 use model::{ObjectSettings, Storage, StorageType};
 use reqwest::{Method, Request};
@@ -23,23 +23,24 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::{client, storage};
 
-struct Bound {
-    server: Server,
+/// An empty bucket on a server.
+struct ServerBucket {
+    server: ObjectStoreServer,
     storages: Storages,
     bucket: Bucket,
     folder: TempDir,
 }
 
-impl Bound {
-    async fn to(kind: StorageType) -> Self {
+impl ServerBucket {
+    async fn start(kind: StorageType) -> Self {
         let server = match kind {
-            StorageType::S3 => Server::s3(&client(), &["bkt"]).await,
-            _ => Server::azblob(&client(), &["bkt"]).await,
+            StorageType::S3 => ObjectStoreServer::s3(&client(), &["bkt"]).await,
+            _ => ObjectStoreServer::azblob(&client(), &["bkt"]).await,
         };
-        Self::of(server, kind)
+        Self::on(server, kind)
     }
 
-    fn of(server: Server, kind: StorageType) -> Self {
+    fn on(server: ObjectStoreServer, kind: StorageType) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let storages = Storages::new(folder.path().join("storage"), client());
         let bucket = storages.open(&server.storage(storage(kind, "bkt"))).expect("the bucket opens");
@@ -58,27 +59,27 @@ impl Bound {
     }
 }
 
-/// The greatest resident memory of this process so far, in bytes.
-fn peak() -> usize {
+/// The peak resident memory of this process so far, in bytes.
+fn peak_memory() -> usize {
     let status = fs::read_to_string("/proc/self/status").expect("a process");
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
     line.trim().trim_end_matches(" kB").parse::<usize>().expect("a number") << 10
 }
 
-/// Against a server in a process of its own, so that the memory seen is ours.
+/// The server is a process of its own, so that the memory measured is the client's.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_large_object_is_sent_and_fetched_in_bounded_memory() {
     const SIZE: usize = 300 << 20;
-    let server = Server::rclone(&["bkt"]);
-    let bound = Bound::of(server, StorageType::S3);
-    let local = bound.local(SIZE);
-    let before = peak();
-    assert_eq!(bound.bucket.put_file("large.mp4", &local, &|_| ()).await, Ok(SIZE as u64));
-    let to = bound.folder.path().join("fetched");
+    let server = ObjectStoreServer::rclone(&["bkt"]);
+    let target = ServerBucket::on(server, StorageType::S3);
+    let local = target.local(SIZE);
+    let before = peak_memory();
+    assert_eq!(target.bucket.put_file("large.mp4", &local, &|_| ()).await, Ok(SIZE as u64));
+    let to = target.folder.path().join("fetched");
     let limits =
         FetchLimits { max_bytes: SIZE as u64, idle_timeout: Duration::from_secs(20), max_redirects: 0 };
-    assert_eq!(fetch_object(&bound.bucket, "large.mp4", &to, &limits, &|_, _| ()).await, Ok(SIZE as u64));
-    let grown = peak() - before;
+    assert_eq!(fetch_object(&target.bucket, "large.mp4", &to, &limits, &|_, _| ()).await, Ok(SIZE as u64));
+    let grown = peak_memory() - before;
     assert!(grown < 120 << 20, "memory grew by {} MiB", grown >> 20);
     assert!(same(&local, &to), "what was put is not what was fetched");
 }
@@ -100,141 +101,141 @@ fn same(one: &Path, other: &Path) -> bool {
     }
 }
 
-/// Passes bytes on to a server, but breaks the first connection in the middle of a large body.
-async fn cutting(to: &str) -> String {
+/// A proxy that passes bytes on to a server, but closes the first connection in the middle of a large body.
+async fn start_cutting_proxy(to: &str) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let here = format!("http://{}", listener.local_addr().expect("an address"));
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
     let to = to.trim_start_matches("http://").to_owned();
     tokio::spawn(async move {
-        let cut = Arc::new(AtomicBool::new(false));
-        while let Ok((mut near, _)) = listener.accept().await {
-            let (to, cut) = (to.clone(), Arc::clone(&cut));
+        let is_cut = Arc::new(AtomicBool::new(false));
+        while let Ok((mut client, _)) = listener.accept().await {
+            let (to, is_cut) = (to.clone(), Arc::clone(&is_cut));
             tokio::spawn(async move {
-                let mut far = tokio::net::TcpStream::connect(to).await.expect("connected");
-                let (mut down, mut up) = far.split();
-                let (mut from, mut back) = near.split();
+                let mut server = tokio::net::TcpStream::connect(to).await.expect("connected");
+                let (mut from_server, mut to_server) = server.split();
+                let (mut from_client, mut to_client) = client.split();
                 let sending = async {
-                    let (mut passed, mut piece) = (0, vec![0; 64 << 10]);
+                    let (mut passed, mut buffer) = (0, vec![0; 64 << 10]);
                     loop {
-                        let read = from.read(&mut piece).await.unwrap_or(0);
+                        let read = from_client.read(&mut buffer).await.unwrap_or(0);
                         passed += read;
-                        if read == 0 || (passed > 3 << 20 && !cut.swap(true, Ordering::Relaxed)) {
+                        if read == 0 || (passed > 3 << 20 && !is_cut.swap(true, Ordering::Relaxed)) {
                             return;
                         }
-                        if up.write_all(&piece[..read]).await.is_err() {
+                        if to_server.write_all(&buffer[..read]).await.is_err() {
                             return;
                         }
                     }
                 };
                 tokio::select! {
                     () = sending => {}
-                    _ = tokio::io::copy(&mut down, &mut back) => {}
+                    _ = tokio::io::copy(&mut from_server, &mut to_client) => {}
                 }
             });
         }
     });
-    here
+    url
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_connection_cut_in_the_middle_of_a_part_costs_that_part_alone() {
-    let mut server = Server::rclone(&["bkt"]);
-    server.endpoint = cutting(&server.endpoint).await;
-    let bound = Bound::of(server, StorageType::S3);
-    let local = bound.local(40 << 20);
-    let waited = Arc::new(Mutex::new(Vec::new()));
-    let said = Arc::clone(&waited);
-    let bucket = bound
-        .storages
-        .with_wait_reporter(Arc::new(move |why| said.lock().expect("no panic").push(why.to_owned())));
-    let bucket =
-        bucket.open(&bound.server.storage(storage(StorageType::S3, "bkt"))).expect("the bucket opens");
+async fn of_a_connection_closed_in_the_middle_of_a_part_only_that_part_is_sent_again() {
+    let mut server = ObjectStoreServer::rclone(&["bkt"]);
+    server.endpoint = start_cutting_proxy(&server.endpoint).await;
+    let target = ServerBucket::on(server, StorageType::S3);
+    let local = target.local(40 << 20);
+    let reports = Arc::new(Mutex::new(Vec::new()));
+    let reported = Arc::clone(&reports);
+    let storages = target.storages.with_wait_reporter(Arc::new(move |reason| {
+        reported.lock().expect("no panic").push(reason.to_owned())
+    }));
+    let storage = target.server.storage(storage(StorageType::S3, "bkt"));
+    let bucket = storages.open(&storage).expect("the bucket opens");
     assert_eq!(bucket.put_file("cut.mp4", &local, &|_| ()).await, Ok(40 << 20));
     assert!(bucket.read("cut.mp4").await.expect("read") == fs::read(&local).expect("a file"));
-    let waited = waited.lock().expect("no panic");
-    // one that was open before is replaced without waiting
-    let is_told = |why: &String| why.is_empty() || why.starts_with("waiting for s3://bkt/: ");
-    assert!(waited.iter().all(is_told), "{waited:?}");
-    assert_eq!(waited.last().map(String::as_str), Some(""), "{waited:?}");
+    let reports = reports.lock().expect("no panic");
+    // there is no waiting, only the report of its end, when the closed connection came from the pool
+    let is_expected = |reason: &String| reason.is_empty() || reason.starts_with("waiting for s3://bkt/: ");
+    assert!(reports.iter().all(is_expected), "{reports:?}");
+    assert_eq!(reports.last().map(String::as_str), Some(""), "{reports:?}");
 }
 
 /// The server checks every request's signature, those that are signed a second time too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_object_that_the_store_encrypts_is_sent_in_parts() {
-    let bound = Bound::to(StorageType::S3).await;
+async fn an_object_with_server_side_encryption_is_sent_in_parts() {
+    let target = ServerBucket::start(StorageType::S3).await;
     let encrypted = Storage {
         objects: ObjectSettings { encryption: "AES256".to_owned(), ..ObjectSettings::default() },
-        ..bound.server.storage(storage(StorageType::S3, "bkt"))
+        ..target.server.storage(storage(StorageType::S3, "bkt"))
     };
-    let bucket = bound.storages.open(&encrypted).expect("the bucket opens");
-    let local = bound.local(20 << 20);
+    let bucket = target.storages.open(&encrypted).expect("the bucket opens");
+    let local = target.local(20 << 20);
     assert_eq!(bucket.put_file("a b+é.mp4", &local, &|_| ()).await, Ok(20 << 20));
     assert!(bucket.read("a b+é.mp4").await.expect("read") == fs::read(&local).expect("a file"));
     let url = bucket.presign("a b+é.mp4", Duration::from_secs(60)).await.expect("signed").expect("a URL");
-    bound.server.trust_everybody(&client()).await;
+    target.server.disable_authentication(&client()).await;
     let answer = client().send(Request::new(Method::HEAD, url.parse().expect("a URL"))).await;
     assert_eq!(answer.expect("an answer").response.headers()["x-amz-server-side-encryption"], "AES256");
 }
 
-/// Keys of the uploads that S3 has begun and not ended.
-async fn unfinished_uploads(server: &Server) -> String {
-    server.trust_everybody(&client()).await;
+/// S3's list of multipart uploads that are neither complete nor aborted.
+async fn unfinished_uploads(server: &ObjectStoreServer) -> String {
+    server.disable_authentication(&client()).await;
     let url = format!("{}/bkt?uploads", server.endpoint).parse().expect("a URL");
     let answer = client().send(Request::new(Method::GET, url)).await.expect("an answer").response;
     answer.text().await.expect("text")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_upload_that_is_given_up_leaves_no_parts() {
-    let bound = Bound::to(StorageType::S3).await;
-    let local = bound.local(64 << 20);
-    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
-    let progress = |bytes: u64| tell.send(bytes).expect("heard");
+async fn an_upload_that_is_dropped_leaves_no_parts() {
+    let target = ServerBucket::start(StorageType::S3).await;
+    let local = target.local(64 << 20);
+    let (sender, mut sent) = tokio::sync::mpsc::unbounded_channel();
+    let progress = |bytes: u64| sender.send(bytes).expect("received");
     {
-        let mut put = std::pin::pin!(bound.bucket.put_file("a.mp4", &local, &progress));
+        let mut put = std::pin::pin!(target.bucket.put_file("a.mp4", &local, &progress));
         loop {
             tokio::select! {
-                done = &mut put => panic!("it was to be given up: {done:?}"),
+                done = &mut put => panic!("it was to be dropped half-way: {done:?}"),
                 // by then a first part was sent, so there is an upload
-                bytes = told.recv() => if bytes.expect("told") > 40 << 20 { break },
+                bytes = sent.recv() => if bytes.expect("progress") > 40 << 20 { break },
             }
         }
     }
-    // taking back goes on in the background
+    // the upload is aborted in the background
     loop {
-        let uploads = unfinished_uploads(&bound.server).await;
+        let uploads = unfinished_uploads(&target.server).await;
         assert!(uploads.contains("ListMultipartUploadsResult"), "{uploads}");
         if !uploads.contains("a.mp4") {
             break;
         }
         tokio::task::yield_now().await;
     }
-    assert_eq!(bound.bucket.list("").await.expect("listed"), [""; 0]);
+    assert_eq!(target.bucket.list("").await.expect("listed"), [""; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_signed_url_is_signed_as_s3_wants_it_and_opens_the_object() {
-    let bound = Bound::to(StorageType::S3).await;
+    let target = ServerBucket::start(StorageType::S3).await;
     let key = "a b/é+%!'()*.mp4";
-    bound.bucket.put_bytes(key, "film".into()).await.expect("put");
-    let url = bound.bucket.presign(key, std::time::Duration::from_secs(60)).await.expect("signed");
+    target.bucket.put_bytes(key, "film".into()).await.expect("put");
+    let url = target.bucket.presign(key, Duration::from_secs(60)).await.expect("signed");
     let url = url.expect("a URL");
-    let (_, ours) = url.split_once("&X-Amz-Signature=").expect("a signature");
-    assert_eq!(ours, bound.server.signature_by_botocore(&url));
-    bound.server.trust_everybody(&client()).await;
+    let (_, signature) = url.split_once("&X-Amz-Signature=").expect("a signature");
+    assert_eq!(signature, target.server.signature_by_botocore(&url));
+    target.server.disable_authentication(&client()).await;
     let answer = client().send(Request::new(Method::GET, url.parse().expect("a URL"))).await;
     assert_eq!(answer.expect("an answer").response.text().await.expect("text"), "film");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_signed_url_of_azure_opens_its_object_alone_and_only_to_read() {
-    let bound = Bound::to(StorageType::Azblob).await;
+    let target = ServerBucket::start(StorageType::Azblob).await;
     let key = "a b/é+%!'()*.mp4";
     for key in [key, "other.mp4"] {
-        bound.bucket.put_bytes(key, "film".into()).await.expect("put");
+        target.bucket.put_bytes(key, "film".into()).await.expect("put");
     }
     let sign = async |valid| {
-        let signed = bound.bucket.presign(key, std::time::Duration::from_secs(valid)).await.expect("signed");
+        let signed = target.bucket.presign(key, Duration::from_secs(valid)).await.expect("signed");
         signed.expect("a URL")
     };
     let status = async |method: Method, url: &str| {
@@ -247,5 +248,5 @@ async fn a_signed_url_of_azure_opens_its_object_alone_and_only_to_read() {
     let (head, query) = url.split_once('?').expect("a query");
     let (container, _) = head.split_once("/a%20b/").expect("a key");
     assert_eq!(status(Method::GET, &format!("{container}/other.mp4?{query}")).await, 403);
-    assert_eq!(status(Method::GET, &sign(0).await).await, 403, "its time is over");
+    assert_eq!(status(Method::GET, &sign(0).await).await, 403, "it has expired");
 }

@@ -1,6 +1,5 @@
-//! What goes over the wire to vendors whose stores cannot be had here, held by snapshots. What
-//! differs from run to run is blanked: ports, times, signatures. The signatures themselves are
-//! checked by [`super::vendors`].
+//! Requests to vendors whose object stores no program here emulates, as snapshots. What differs from run to
+//! run is blanked: ports, times, signatures. The signatures themselves are checked by [`super::vendors`].
 
 use std::{collections::BTreeMap, fs, time::Duration};
 
@@ -21,12 +20,12 @@ use super::{
     vendors::{KINDS, Vendor},
 };
 
-/// Headers that say what is wished for; the others are how HTTP is spoken.
-const SHOWN: &[&str] =
+/// The headers in the snapshots, beside all that begin with `x-`; the others are HTTP's own.
+const SNAPSHOT_HEADERS: &[&str] =
     &["authorization", "cache-control", "content-md5", "content-type", "host", "if-match", "range"];
 
 /// Everything a task does with a bucket, in this order.
-async fn everything(bucket: &Bucket) {
+async fn use_bucket(bucket: &Bucket) {
     let folder = tempfile::tempdir().expect("a folder");
     let local = folder.path().join("local");
     fs::write(&local, vec![7; 17 << 20]).expect("a file");
@@ -40,7 +39,7 @@ async fn everything(bucket: &Bucket) {
 }
 
 /// A request in a few lines.
-fn shown(request: &Request, port: u16) -> String {
+fn format_request(request: &Request, port: u16) -> String {
     let url = &request.url;
     let query: Vec<_> =
         url.query_pairs().map(|(name, value)| format!("{name}={}", blanked(&name, &value))).collect();
@@ -52,7 +51,7 @@ fn shown(request: &Request, port: u16) -> String {
         .map(|(name, value)| (name.as_str(), value.to_str().unwrap_or_default()))
         .collect();
     for (name, value) in
-        headers.into_iter().filter(|(name, _)| SHOWN.contains(name) || name.starts_with("x-"))
+        headers.into_iter().filter(|(name, _)| SNAPSHOT_HEADERS.contains(name) || name.starts_with("x-"))
     {
         let value = value.replace(&port.to_string(), "PORT");
         text += &format!("    {name}: {}\n", blanked(name, &value));
@@ -62,7 +61,7 @@ fn shown(request: &Request, port: u16) -> String {
         0 => {}
         _ if body.starts_with('<') => text += &format!("    {body}\n"),
         _ if url.path() == "/token" => text += "    (a signed claim)\n",
-        // opendal makes up the boundary
+        // opendal chooses a random boundary
         size if size < 2000 && body.contains("multipart") => text += "    (a form)\n",
         size => text += &format!("    ({size} bytes)\n"),
     }
@@ -93,11 +92,11 @@ fn blanked(name: &str, value: &str) -> String {
     }
 }
 
-/// All requests; parts in flight at once come in any order.
-async fn recorded(server: &MockServer) -> String {
+/// All requests; those for parts are sorted, since they are sent concurrently.
+async fn received_requests(server: &MockServer) -> String {
     let port = server.address().port();
     let requests = server.received_requests().await.expect("recorded");
-    let mut texts: Vec<_> = requests.iter().map(|request| shown(request, port)).collect();
+    let mut texts: Vec<_> = requests.iter().map(|request| format_request(request, port)).collect();
     let is_part = |text: &String| text.contains("partNumber=");
     let first = texts.iter().position(is_part).unwrap_or(0);
     let last = texts.iter().rposition(is_part).map_or(0, |last| last + 1);
@@ -110,7 +109,7 @@ async fn recorded(server: &MockServer) -> String {
 #[case::cos(KINDS[1])]
 #[case::obs(KINDS[2])]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn vendors_are_asked_as_they_document_it(#[case] kind: StorageType) {
+async fn requests_are_as_the_vendors_document_them(#[case] kind: StorageType) {
     let vendor = Vendor::start(kind).await;
     let objects = match kind {
         StorageType::Oss => ObjectSettings {
@@ -123,48 +122,48 @@ async fn vendors_are_asked_as_they_document_it(#[case] kind: StorageType) {
     let folder = tempfile::tempdir().expect("a folder");
     let storages = Storages::new(folder.path().to_owned(), client());
     let bucket = storages.open(&vendor.storage("bkt", objects)).expect("the bucket opens");
-    everything(&bucket).await;
-    // a signed URL opens the object: the server checks its signature as well
+    use_bucket(&bucket).await;
+    // a presigned URL opens the object: the server checks its signature as well
     bucket.put_bytes("out/a b+é.mp4", Bytes::from_static(b"film")).await.expect("put");
     let url = bucket.presign("out/a b+é.mp4", Duration::from_secs(60)).await.expect("signed").expect("a URL");
     let get = reqwest::Request::new(reqwest::Method::GET, url.parse().expect("a URL"));
     let answer = client().send(get).await.expect("an answer").response;
     assert_eq!(answer.text().await.expect("text"), "film");
-    insta::assert_snapshot!(format!("{kind}"), recorded(&vendor.server).await);
+    insta::assert_snapshot!(format!("{kind}"), received_requests(&vendor.server).await);
 }
 
-/// Google's JSON interface as far as it is used, with a token for a signed claim.
-async fn google() -> MockServer {
+/// Google's JSON interface as far as it is used, and its token endpoint.
+async fn start_google() -> MockServer {
     let server = MockServer::start().await;
     let token = r#"{"access_token":"token-of-theirs","expires_in":3600,"token_type":"Bearer"}"#;
-    let about = r#"{"name":"out/a b+é/1.ts","size":"7","etag":"one","updated":"2026-11-25T08:00:00Z","contentType":"video/mp2t"}"#;
+    let metadata = r#"{"name":"out/a b+é/1.ts","size":"7","etag":"one","updated":"2026-11-25T08:00:00Z","contentType":"video/mp2t"}"#;
     let list = r#"{"items":[{"name":"out/cat.mp4","size":"7","updated":"2026-11-25T08:00:00Z"}]}"#;
-    let begun =
+    let created =
         "<InitiateMultipartUploadResult><UploadId>upload-1</UploadId></InitiateMultipartUploadResult>";
     let part = ResponseTemplate::new(200).insert_header("etag", "\"part\"");
     let text = |text: &str| ResponseTemplate::new(200).set_body_string(text);
     let media = ResponseTemplate::new(206)
         .set_body_bytes(&b"segment"[..])
         .insert_header("content-range", "bytes 0-6/7");
-    for (one, answer) in [
+    for (mock, answer) in [
         (Mock::given(method("POST")).and(path("/token")), text(token)),
-        (Mock::given(method("POST")).and(path_regex("^/upload/")), text(about)),
-        (Mock::given(method("POST")).and(wiremock::matchers::query_param("uploads", "")), text(begun)),
+        (Mock::given(method("POST")).and(path_regex("^/upload/")), text(metadata)),
+        (Mock::given(method("POST")).and(wiremock::matchers::query_param("uploads", "")), text(created)),
         (Mock::given(method("POST")), text("<CompleteMultipartUploadResult/>")),
         (Mock::given(method("PUT")), part),
         (Mock::given(method("GET")).and(wiremock::matchers::query_param("alt", "media")), media),
         (Mock::given(method("GET")).and(path_regex("/o$")), text(list)),
-        (Mock::given(method("GET")), text(about)),
+        (Mock::given(method("GET")), text(metadata)),
         (Mock::given(method("DELETE")), ResponseTemplate::new(204)),
     ] {
-        one.respond_with(answer).mount(&server).await;
+        mock.respond_with(answer).mount(&server).await;
     }
     server
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn google_is_asked_as_it_documents_it() {
-    let server = google().await;
+async fn requests_are_as_google_documents_them() {
+    let server = start_google().await;
     let file = serde_json::json!({
         "type": "service_account",
         "client_email": "borealis@project.iam.gserviceaccount.com",
@@ -184,24 +183,24 @@ async fn google_is_asked_as_it_documents_it() {
     };
     let folder = tempfile::tempdir().expect("a folder");
     let bucket = Storages::new(folder.path().to_owned(), client()).open(&storage).expect("the bucket opens");
-    everything(&bucket).await;
+    use_bucket(&bucket).await;
     let url = bucket.presign("out/a b+é.mp4", Duration::from_secs(60)).await.expect("signed").expect("a URL");
     let url: url::Url = url.parse().expect("a URL");
     let signed: Vec<_> =
         url.query_pairs().map(|(name, value)| format!("{name}={}", blanked(&name, &value))).collect();
-    let text = format!("{}\nsigned: {}?{}\n", recorded(&server).await, url.path(), signed.join("&"));
+    let text = format!("{}\nsigned: {}?{}\n", received_requests(&server).await, url.path(), signed.join("&"));
     insta::assert_snapshot!("gcs", text);
 }
 
-/// What is wished for each object is asked for with it, in one piece and in parts.
+/// The object settings of a storage are in the request that creates an object, whole and in parts.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s3_is_told_what_is_wished_for_each_object() {
+async fn s3_is_sent_the_settings_of_each_object() {
     let server = MockServer::start().await;
-    let begun = "<InitiateMultipartUploadResult><UploadId>up</UploadId></InitiateMultipartUploadResult>";
-    let begun = ResponseTemplate::new(200).set_body_string(begun);
+    let created = "<InitiateMultipartUploadResult><UploadId>up</UploadId></InitiateMultipartUploadResult>";
+    let created = ResponseTemplate::new(200).set_body_string(created);
     Mock::given(method("POST"))
         .and(wiremock::matchers::query_param("uploads", ""))
-        .respond_with(begun)
+        .respond_with(created)
         .mount(&server)
         .await;
     let done = ResponseTemplate::new(200).set_body_string("<CompleteMultipartUploadResult/>");
@@ -227,11 +226,11 @@ async fn s3_is_told_what_is_wished_for_each_object() {
     bucket.put_bytes("1.ts", Bytes::from_static(b"segment")).await.expect("put");
     bucket.put_file("cat.mp4", &local, &|_| ()).await.expect("put in parts");
     let requests = server.received_requests().await.expect("recorded");
-    let puts_whole = |request: &&Request| request.method.as_str() == "PUT" && request.url.query().is_none();
-    let begins = |request: &&Request| request.url.query().unwrap_or_default().starts_with("uploads");
-    let whole = requests.iter().find(puts_whole).expect("an object in one piece");
-    let begun = requests.iter().find(begins).expect("an upload is begun");
-    for request in [whole, begun] {
+    let is_whole_put = |request: &&Request| request.method.as_str() == "PUT" && request.url.query().is_none();
+    let creates_upload = |request: &&Request| request.url.query().unwrap_or_default().starts_with("uploads");
+    let whole = requests.iter().find(is_whole_put).expect("an object that is put whole");
+    let created = requests.iter().find(creates_upload).expect("an upload is created");
+    for request in [whole, created] {
         for (name, value) in [
             ("x-amz-storage-class", "STANDARD_IA"),
             ("x-amz-acl", "public-read"),
@@ -241,11 +240,11 @@ async fn s3_is_told_what_is_wished_for_each_object() {
             assert_eq!(request.headers[name], value, "{}", request.url);
         }
     }
-    // of these Amazon refuses it
+    // Amazon refuses encryption headers in the requests that belong to an upload
     let later =
         requests.iter().filter(|request| request.url.query().unwrap_or_default().contains("uploadId="));
     let later: Vec<_> = later.collect();
-    assert_eq!(later.len(), 3, "two parts and the end");
+    assert_eq!(later.len(), 3, "two parts and the completion");
     for request in later {
         let encrypts = |name: &str| name.contains("server-side-encryption");
         assert!(!request.headers.keys().any(|name| encrypts(name.as_str())), "{request:?}");

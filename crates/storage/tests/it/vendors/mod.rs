@@ -1,8 +1,8 @@
-//! Small object stores in the manner of OSS, COS and OBS, for which there is no program to be had:
-//! objects in memory, and the signature of every request checked as the vendor documents it.
+//! Emulators of OSS, COS and OBS, for which no program exists: objects in memory, and the signature of
+//! every request checked as the vendor documents it.
 //!
-//! The bucket is the first label of the host, as with the vendors; names below `localhost` need no
-//! name server. A request that is not signed well gets 403, and what it should have been.
+//! The bucket is the first label of the host, as with the vendors; names below `localhost` need no name
+//! server. A request with a wrong signature gets 403, with the text that should have been signed.
 
 mod signature;
 
@@ -22,13 +22,13 @@ use super::storage;
 pub(crate) const ACCESS_KEY: &str = "LTAI-test";
 pub(crate) const SECRET_KEY: &str = "planted-vendor-secret";
 
-/// A bucket that no vendor has.
-pub(crate) const NOWHERE: &str = "nowhere";
+/// The name of a bucket that does not exist.
+pub(crate) const MISSING_BUCKET: &str = "nowhere";
 
-/// The vendors' kinds that are played here.
+/// The kinds that are emulated here.
 pub(crate) const KINDS: [StorageType; 3] = [StorageType::Oss, StorageType::Cos, StorageType::Obs];
 
-/// A running store.
+/// A running emulator.
 pub(crate) struct Vendor {
     pub(crate) server: MockServer,
     kind: StorageType,
@@ -37,12 +37,12 @@ pub(crate) struct Vendor {
 impl Vendor {
     pub(crate) async fn start(kind: StorageType) -> Self {
         let server = MockServer::start().await;
-        let store = Store { kind, state: Arc::default() };
-        Mock::given(any()).respond_with(store).mount(&server).await;
+        let emulator = Emulator { kind, state: Arc::default() };
+        Mock::given(any()).respond_with(emulator).mount(&server).await;
         Self { server, kind }
     }
 
-    /// A storage in a bucket of this store.
+    /// A storage in a bucket of this emulator.
     pub(crate) fn storage(&self, bucket: &str, objects: ObjectSettings) -> Storage {
         Storage {
             endpoint: format!("http://localhost:{}", self.server.address().port()),
@@ -54,28 +54,29 @@ impl Vendor {
     }
 }
 
-/// What is in the store, by bucket and key.
+/// The objects by bucket and key, and the uploads by id.
 #[derive(Default)]
 struct State {
     objects: BTreeMap<(String, String), Vec<u8>>,
     /// The parts of uploads, by number.
     uploads: BTreeMap<String, BTreeMap<u32, Vec<u8>>>,
-    begun: u32,
+    /// How many uploads were created.
+    upload_count: u32,
 }
 
-struct Store {
+struct Emulator {
     kind: StorageType,
     state: Arc<Mutex<State>>,
 }
 
-impl Respond for Store {
+impl Respond for Emulator {
     fn respond(&self, request: &Request) -> ResponseTemplate {
         let host = request.headers.get("host").and_then(|host| host.to_str().ok()).unwrap_or_default();
         let bucket = host.split('.').next().unwrap_or_default().to_owned();
         if let Err(problem) = signature::check(self.kind, request, &bucket) {
             return refused(403, "SignatureDoesNotMatch", &problem);
         }
-        if bucket == NOWHERE {
+        if bucket == MISSING_BUCKET {
             return refused(404, "NoSuchBucket", "there is no such bucket");
         }
         let key = percent_decode_str(request.url.path().trim_start_matches('/')).decode_utf8_lossy();
@@ -104,10 +105,10 @@ impl State {
                     let number = query["partNumber"].parse().expect("a number");
                     let Some(parts) = self.uploads.get_mut(upload) else { return no_upload() };
                     parts.insert(number, request.body.clone());
-                    tagged(&request.body)
+                    with_checksums(&request.body)
                 }
             },
-            "POST" if query.contains_key("uploads") => self.begin(),
+            "POST" if query.contains_key("uploads") => self.create_upload(),
             "POST" => match upload.and_then(|upload| self.uploads.remove(upload)) {
                 None => no_upload(),
                 Some(parts) => {
@@ -128,9 +129,9 @@ impl State {
         }
     }
 
-    fn begin(&mut self) -> ResponseTemplate {
-        self.begun += 1;
-        let id = format!("upload-{}", self.begun);
+    fn create_upload(&mut self) -> ResponseTemplate {
+        self.upload_count += 1;
+        let id = format!("upload-{}", self.upload_count);
         let text = format!(
             "<InitiateMultipartUploadResult><UploadId>{id}</UploadId></InitiateMultipartUploadResult>"
         );
@@ -140,7 +141,7 @@ impl State {
 
     fn put(&mut self, at: (String, String), content: &[u8]) -> ResponseTemplate {
         self.objects.insert(at, content.to_vec());
-        tagged(content)
+        with_checksums(content)
     }
 
     fn read(&self, request: &Request, at: &(String, String)) -> ResponseTemplate {
@@ -148,7 +149,7 @@ impl State {
             return refused(404, "NoSuchKey", "there is no such object");
         };
         let range = request.headers.get("range").and_then(|range| range.to_str().ok());
-        let answer = match range.and_then(|range| bounds(range, content.len())) {
+        let answer = match range.and_then(|range| parse_range(range, content.len())) {
             Some((from, to)) => ResponseTemplate::new(206)
                 .set_body_bytes(&content[from..to])
                 .insert_header("content-range", format!("bytes {from}-{}/{}", to - 1, content.len())),
@@ -184,7 +185,7 @@ impl State {
 }
 
 /// The first byte and the one after the last of `bytes=from-to`.
-fn bounds(range: &str, size: usize) -> Option<(usize, usize)> {
+fn parse_range(range: &str, size: usize) -> Option<(usize, usize)> {
     let (from, to) = range.strip_prefix("bytes=")?.split_once('-')?;
     let to = to.parse::<usize>().map_or(size, |last| (last + 1).min(size));
     Some((from.parse().ok()?, to)).filter(|(from, to)| from < to)
@@ -199,7 +200,7 @@ fn ok(text: &str) -> ResponseTemplate {
     ResponseTemplate::new(200).set_body_string(text)
 }
 
-fn tagged(content: &[u8]) -> ResponseTemplate {
+fn with_checksums(content: &[u8]) -> ResponseTemplate {
     ResponseTemplate::new(200)
         .insert_header("etag", format!("\"{}\"", etag_of(content)))
         .insert_header("content-md5", BASE64_STANDARD.encode(Md5::digest(content)))

@@ -1,5 +1,5 @@
-//! The signatures of OSS, OBS and COS, written from the vendors' documents and held to the examples
-//! in them.
+//! The signatures of OSS, OBS and COS, written after the vendors' documents and tested with the examples in
+//! them.
 
 use std::collections::BTreeMap;
 
@@ -12,13 +12,14 @@ use wiremock::Request;
 
 use super::{ACCESS_KEY, SECRET_KEY};
 
-/// What of a query is signed by OSS and OBS, as far as it is used here.
-const SUBRESOURCES: &[&str] = &["acl", "continuation-token", "delete", "partNumber", "uploadId", "uploads"];
+/// The query parameters that OSS and OBS sign, as far as they are used here.
+const SIGNED_PARAMETERS: &[&str] =
+    &["acl", "continuation-token", "delete", "partNumber", "uploadId", "uploads"];
 
-/// RFC 3986, 2.3.
+/// What is percent-encoded: all but unreserved characters (RFC 3986, 2.3).
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Whether a request is signed by who may do everything; else what is wrong.
+/// Whether a request is signed with the one access key; else what is wrong.
 pub(super) fn check(kind: StorageType, request: &Request, bucket: &str) -> Result<(), String> {
     match kind {
         StorageType::Cos => check_cos(request),
@@ -46,7 +47,7 @@ fn check_header_or_query(kind: StorageType, request: &Request, bucket: &str) -> 
         StorageType::Oss => ("OSS ", "x-oss-", "OSSAccessKeyId"),
         _ => ("OBS ", "x-obs-", "AccessKeyId"),
     };
-    let (access_key, signature, moment) = match query.get("Signature") {
+    let (access_key, signature, date) = match query.get("Signature") {
         Some(signature) => (query.get(id).cloned(), signature.clone(), query["Expires"].clone()),
         None => {
             let given = header(request, "authorization").strip_prefix(scheme).unwrap_or_default();
@@ -54,14 +55,14 @@ fn check_header_or_query(kind: StorageType, request: &Request, bucket: &str) -> 
             (Some(access_key.to_owned()), signature.to_owned(), header(request, "date").to_owned())
         }
     };
-    if access_key.as_deref() != Some(ACCESS_KEY) || moment.is_empty() {
-        return Err("there is no signature of anybody who is known".to_owned());
+    if access_key.as_deref() != Some(ACCESS_KEY) || date.is_empty() {
+        return Err("there is no signature with a known access key".to_owned());
     }
     let object = match kind {
         StorageType::Oss => percent_decode_str(request.url.path()).decode_utf8_lossy().into_owned(),
         _ => request.url.path().to_owned(),
     };
-    let text = text_of(request, prefix, &moment, &format!("/{bucket}{object}"), &query);
+    let text = text_to_sign(request, prefix, &date, &format!("/{bucket}{object}"), &query);
     if signature == BASE64_STANDARD.encode(hmac_sha1(SECRET_KEY, &text)) {
         Ok(())
     } else {
@@ -69,10 +70,10 @@ fn check_header_or_query(kind: StorageType, request: &Request, bucket: &str) -> 
     }
 }
 
-fn text_of(
+fn text_to_sign(
     request: &Request,
     prefix: &str,
-    moment: &str,
+    date: &str,
     object: &str,
     query: &BTreeMap<String, String>,
 ) -> String {
@@ -86,12 +87,12 @@ fn text_of(
         headers.into_iter().map(|(name, value)| format!("{name}:{}\n", value.trim())).collect();
     let signed: Vec<_> = query
         .iter()
-        .filter(|(name, _)| SUBRESOURCES.contains(&name.as_str()))
+        .filter(|(name, _)| SIGNED_PARAMETERS.contains(&name.as_str()))
         .map(|(name, value)| if value.is_empty() { name.clone() } else { format!("{name}={value}") })
         .collect();
     let signed = if signed.is_empty() { String::new() } else { format!("?{}", signed.join("&")) };
-    let [md5, kind] = ["content-md5", "content-type"].map(|name| header(request, name));
-    format!("{}\n{md5}\n{kind}\n{moment}\n{headers}{object}{signed}", request.method)
+    let [md5, content_type] = ["content-md5", "content-type"].map(|name| header(request, name));
+    format!("{}\n{md5}\n{content_type}\n{date}\n{headers}{object}{signed}", request.method)
 }
 
 /// COS (<https://www.tencentcloud.com/document/product/436/7778>): what is signed is listed in the
@@ -104,7 +105,7 @@ fn check_cos(request: &Request) -> Result<(), String> {
     let given: BTreeMap<_, _> = given.split('&').filter_map(|pair| pair.split_once('=')).collect();
     let part = |name: &str| given.get(name).copied().unwrap_or_default();
     if part("q-sign-algorithm") != "sha1" || part("q-ak") != ACCESS_KEY {
-        return Err("there is no signature of anybody who is known".to_owned());
+        return Err("there is no signature with a known access key".to_owned());
     }
     let encoded = |text: &str| utf8_percent_encode(text, UNRESERVED).to_string();
     let query: BTreeMap<_, _> = request
