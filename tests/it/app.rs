@@ -1,7 +1,7 @@
 //! An application of the tests' own, which speaks the product's language.
 //!
-//! It lives in this process over SQLite in a folder that goes away with it. Its clock moves by a
-//! millisecond at every look, so that whatever is made later is newer.
+//! It runs in this process, over SQLite in a folder that is removed with it. Its clock moves on by a
+//! millisecond whenever it is read, so that whatever is made later is newer.
 
 use std::{
     sync::{
@@ -28,12 +28,12 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 
-/// An application with one administrator, whose calls the methods make.
+/// An application with one administrator; its methods make calls with the administrator's key.
 pub(crate) struct TestApp {
     pub(crate) app: Arc<App>,
     pub(crate) admin: Key,
     router: Router,
-    /// Goes away with everything that is kept.
+    /// The data directory, which is removed with it.
     _data: TempDir,
 }
 
@@ -52,7 +52,7 @@ impl Key {
 }
 
 impl TestApp {
-    /// With the usual settings.
+    /// With the default settings.
     pub(crate) async fn start() -> Self {
         Self::with(&[]).await
     }
@@ -76,7 +76,7 @@ impl TestApp {
         add_key(&self.app, tenant, role).await
     }
 
-    /// Sends a request as it is; gives the answer as it begins.
+    /// Sends a request as it is; gives the response before its body is read.
     pub(crate) async fn open(&self, request: Request<Body>) -> Response {
         self.router.clone().oneshot(request).await.expect("always an answer")
     }
@@ -128,13 +128,13 @@ impl TestApp {
         self.call_as(&self.admin, Method::DELETE, call, Value::Null).await
     }
 
-    /// Adds a `file` storage that tells nobody; gives its id.
+    /// Adds a `file` storage without a callback URL; gives its id.
     pub(crate) async fn add_storage(&self, bucket: &str) -> String {
         let reply = self.post("add_storage", json!({"type": "file", "bucket": bucket})).await;
         reply.data()["storage_id"].as_str().expect("an id").to_owned()
     }
 
-    /// Adds a `file` storage whose receiver is told; gives its id.
+    /// Adds a `file` storage with a callback URL; gives its id.
     pub(crate) async fn add_storage_with_notify(&self, bucket: &str, notify: &str) -> String {
         let reply =
             self.post("add_storage", json!({"type": "file", "bucket": bucket, "notify": notify})).await;
@@ -147,7 +147,7 @@ impl TestApp {
         reply.data()["task_id"].as_str().expect("an id").to_owned()
     }
 
-    /// What is known of a task.
+    /// The answer to `query_task`.
     pub(crate) async fn task(&self, task_id: &str) -> Value {
         self.get(&format!("query_task?task_id={task_id}")).await.data().clone()
     }
@@ -174,7 +174,7 @@ async fn add_key(app: &App, tenant: &str, role: Role) -> Key {
     key
 }
 
-/// What came back.
+/// The response to a call.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
@@ -226,7 +226,7 @@ impl Reply {
     }
 }
 
-/// Moves by a millisecond at every look.
+/// A clock that moves on by a millisecond whenever it is read.
 struct TestClock(AtomicI64);
 
 impl TestClock {

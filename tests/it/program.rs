@@ -1,4 +1,4 @@
-//! Runs the program, and reads what it says.
+//! Runs the program `borealis` as a child process, and reads its output.
 
 use std::{
     env,
@@ -19,13 +19,13 @@ use tokio::{
 pub(crate) const ACCESS_KEY: &str = "tester";
 pub(crate) const SECRET_KEY: &str = "a secret of the tests";
 
-/// The program with these arguments, and nothing of this shell's settings but where the tools are.
+/// The program with these arguments, without this shell's settings but for the folder of the tools.
 pub(crate) fn borealis(args: &[&str]) -> Command {
-    started_by(&[], args)
+    borealis_started_by(&[], args)
 }
 
-/// As [`borealis`], by another program that becomes it.
-pub(crate) fn started_by(starter: &[&str], args: &[&str]) -> Command {
+/// As [`borealis`], started by another program that ends in `exec "$@"`.
+pub(crate) fn borealis_started_by(starter: &[&str], args: &[&str]) -> Command {
     let mut words = starter.iter().chain([&env!("CARGO_BIN_EXE_borealis")]).chain(args);
     let mut command = Command::new(words.next().expect("the program itself"));
     command.args(words).stdin(Stdio::null()).kill_on_drop(true);
@@ -38,62 +38,62 @@ pub(crate) fn started_by(starter: &[&str], args: &[&str]) -> Command {
 }
 
 /// Runs it to its end.
-pub(crate) async fn run(mut command: Command) -> Said {
-    Said::from(command.output().await.expect("the program runs"))
+pub(crate) async fn run(mut command: Command) -> ProgramOutput {
+    ProgramOutput::from(command.output().await.expect("the program runs"))
 }
 
-/// What a run came to.
+/// How a run ended, and what it wrote.
 #[derive(Debug)]
-pub(crate) struct Said {
+pub(crate) struct ProgramOutput {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
 
-impl From<Output> for Said {
+impl From<Output> for ProgramOutput {
     fn from(output: Output) -> Self {
-        let text = |bytes| String::from_utf8(bytes).expect("what it says is text");
+        let text = |bytes| String::from_utf8(bytes).expect("its output is text");
         Self { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
     }
 }
 
-impl Said {
-    /// What a successful run printed.
-    pub(crate) fn printed(self) -> String {
+impl ProgramOutput {
+    /// The standard output of a run that succeeded; fails when it did not.
+    pub(crate) fn expect_success(self) -> String {
         assert_eq!(self.code, Some(0), "{self:?}");
         self.stdout
     }
 
-    /// What a failed run said.
-    pub(crate) fn failed(self) -> String {
+    /// The standard error of a run that ended with 1; fails when it did not.
+    pub(crate) fn expect_failure(self) -> String {
         assert_eq!(self.code, Some(1), "{self:?}");
         self.stderr
     }
 }
 
-/// A part of the program that stays until it is stopped.
-pub(crate) struct Staying {
+/// A run that goes on until it is stopped.
+pub(crate) struct RunningProgram {
     child: Child,
     stdout: Option<Lines<BufReader<ChildStdout>>>,
     stderr: Option<Lines<BufReader<ChildStderr>>>,
 }
 
-impl Staying {
+impl RunningProgram {
     pub(crate) fn start(command: Command) -> Self {
-        let mut this = Self::printing_to(command, Stdio::piped());
+        let mut this = Self::start_with_stdout(command, Stdio::piped());
         this.stdout = this.child.stdout.take().map(|stdout| BufReader::new(stdout).lines());
         this
     }
 
-    /// What it prints goes there.
-    pub(crate) fn printing_to(mut command: Command, stdout: Stdio) -> Self {
+    /// As [`RunningProgram::start`], with its standard output going elsewhere.
+    pub(crate) fn start_with_stdout(mut command: Command, stdout: Stdio) -> Self {
         let mut child = command.stdout(stdout).stderr(Stdio::piped()).spawn().expect("the program starts");
         let stderr = BufReader::new(child.stderr.take().expect("it is piped")).lines();
         Self { child, stdout: None, stderr: Some(stderr) }
     }
 
-    /// Reads standard error up to the first line that holds `word`.
-    pub(crate) async fn says(&mut self, word: &str) -> String {
+    /// Reads standard error up to the first line with `word`; gives that line.
+    pub(crate) async fn wait_for_error_line(&mut self, word: &str) -> String {
         loop {
             let stderr = self.stderr.as_mut().expect("it is open");
             let line = stderr.next_line().await.expect("readable").expect("it did not end");
@@ -103,18 +103,18 @@ impl Staying {
         }
     }
 
-    /// Its standard error is at an end: nobody reads what it says any more.
+    /// Closes its standard error: nobody reads it any more.
     pub(crate) fn close_stderr(&mut self) {
         self.stderr = None;
     }
 
     /// The next line on standard output.
-    pub(crate) async fn prints(&mut self) -> String {
+    pub(crate) async fn next_line(&mut self) -> String {
         let stdout = self.stdout.as_mut().expect("it is piped");
         stdout.next_line().await.expect("readable").expect("it did not end")
     }
 
-    /// Stops it as an operator would; gives the exit code and what it printed since.
+    /// Stops it with SIGTERM; gives the exit code, and what was left on standard output.
     pub(crate) async fn stop(mut self) -> (Option<i32>, String) {
         terminate(&self.child);
         let mut rest = String::new();
@@ -132,16 +132,16 @@ pub(crate) struct Server {
     pub(crate) url: String,
     pub(crate) data: TempDir,
     process: Child,
-    /// Its lines as they come.
+    /// The lines of its log, as they come.
     lines: mpsc::UnboundedReceiver<String>,
     log: Log,
 }
 
-/// What a server logged so far.
+/// The log of a server so far.
 type Log = Arc<Mutex<String>>;
 
-/// Credentials of this machine, which no storage may ever be opened with.
-const OF_THE_HOST: &[(&str, &str)] = &[
+/// Credentials of the host, with which no storage may ever be opened.
+const HOST_CREDENTIALS: &[(&str, &str)] = &[
     ("AWS_ACCESS_KEY_ID", "AKIAOFTHEHOST"),
     ("AWS_SECRET_ACCESS_KEY", "secret-of-the-host"),
     ("AWS_SESSION_TOKEN", "token-of-the-host"),
@@ -157,15 +157,15 @@ impl Server {
         Self::start_in(data, &[], flags).await
     }
 
-    /// As [`Server::start`], but one whose writes fail beyond the limit of a file's size, where others
-    /// are killed.
+    /// As [`Server::start`], but SIGXFSZ is ignored: writes beyond a limit of the size of files fail with an
+    /// error and do not kill the server.
     pub(crate) async fn start_under_limits(flags: &[&str]) -> Self {
         let starter = ["sh", "-c", "trap '' XFSZ; exec \"$@\"", "sh"];
         Self::start_in(tempfile::tempdir().expect("a folder"), &starter, flags).await
     }
 
-    /// As [`Server::start`], with a disk of this size, such as `64m`, for work in progress: it is there for
-    /// the server alone, and goes with it. Root alone may do so.
+    /// As [`Server::start`], with a disk (tmpfs) of this size, such as `64m`, for its work folders. Only the
+    /// server sees the disk, which ends with it. It takes root.
     pub(crate) async fn start_on_a_small_disk(size: &str, flags: &[&str]) -> Self {
         let data = tempfile::tempdir().expect("a folder");
         let work = data.path().join("work");
@@ -180,12 +180,12 @@ impl Server {
         Self { url, data, process, lines, log }
     }
 
-    /// What it logged so far.
+    /// Its log so far.
     pub(crate) fn log(&self) -> String {
         self.log.lock().expect("no panic").clone()
     }
 
-    /// Kills it as nothing can prevent.
+    /// Kills it (SIGKILL).
     pub(crate) async fn kill(&mut self) {
         self.process.kill().await.expect("it runs");
     }
@@ -201,8 +201,8 @@ impl Server {
         Pid::from_raw(i32::try_from(id).expect("a process id")).expect("not zero")
     }
 
-    /// Waits until it logs a line with `words`; gives it.
-    pub(crate) async fn logs(&mut self, words: &str) -> String {
+    /// Waits until it logs a line with `words`; gives that line.
+    pub(crate) async fn wait_for_log(&mut self, words: &str) -> String {
         loop {
             let line = self.lines.recv().await.expect("it did not end");
             if line.contains(words) {
@@ -211,7 +211,7 @@ impl Server {
         }
     }
 
-    /// A subcommand that asks this server.
+    /// A subcommand that calls this server, with the administrator's key.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = borealis(args);
         command
@@ -221,41 +221,42 @@ impl Server {
         command
     }
 
-    /// What a subcommand that asks this server comes to.
-    pub(crate) async fn ask(&self, args: &[&str]) -> Said {
+    /// Runs a subcommand that calls this server.
+    pub(crate) async fn run_command(&self, args: &[&str]) -> ProgramOutput {
         run(self.command(args)).await
     }
 
-    /// The data that a subcommand prints as JSON.
-    pub(crate) async fn data(&self, args: &[&str]) -> Value {
-        let printed = self.ask(&[args, &["--output", "json"]].concat()).await.printed();
+    /// Runs a subcommand that calls this server; gives the JSON that it prints.
+    pub(crate) async fn run_json_command(&self, args: &[&str]) -> Value {
+        let printed = self.run_command(&[args, &["--output", "json"]].concat()).await.expect_success();
         serde_json::from_str(&printed).expect("JSON")
     }
 
     /// Adds a `file` storage; gives its id and the secret that was made for it.
     pub(crate) async fn add_storage(&self, bucket: &str, notify: &str) -> (String, String) {
         let add = ["storage", "add", "--bucket", bucket, "--notify", notify, "--notify-interval", "1"];
-        let added = self.data(&add).await;
+        let added = self.run_json_command(&add).await;
         let text = |field: &str| added[field].as_str().expect("a text").to_owned();
         (text("storage_id"), text("notify_secret"))
     }
 
-    /// Stops it as an operator would.
+    /// Stops it with SIGTERM; fails unless it ends with 0.
     pub(crate) async fn stop(mut self) {
         terminate(&self.process);
         assert_eq!(self.process.wait().await.expect("it ends").code(), Some(0));
     }
 }
 
-/// Starts a server, and gives it with its URL and its lines. What it logs is kept, and goes on to the
-/// test's own output.
+/// Starts a server; gives its process, its URL and the lines of its log. They are kept in `kept`, too, and
+/// go on to the test's own output.
 async fn serve(
     starter: &[&str],
     data: &Path,
     flags: &[&str],
     kept: &Log,
 ) -> (Child, String, mpsc::UnboundedReceiver<String>) {
-    let mut command = started_by(starter, &["serve", "--listen", "127.0.0.1:0", "--log-format", "json"]);
+    let mut command =
+        borealis_started_by(starter, &["serve", "--listen", "127.0.0.1:0", "--log-format", "json"]);
     command
         .arg("--data-dir")
         .arg(data)
@@ -263,7 +264,7 @@ async fn serve(
         .env("BOREALIS_ALLOW_NETWORKS", "127.0.0.0/8")
         .env("BOREALIS_ACCESS_KEY", ACCESS_KEY)
         .env("BOREALIS_SECRET_KEY", SECRET_KEY)
-        .envs(OF_THE_HOST.iter().copied())
+        .envs(HOST_CREDENTIALS.iter().copied())
         .stderr(Stdio::piped());
     let keep = |log: &Log, line: &str| {
         println!("{line}");
@@ -288,7 +289,7 @@ async fn serve(
     tokio::spawn(async move {
         while let Ok(Some(line)) = log.next_line().await {
             keep(&kept, &line);
-            // not every test reads it
+            // it fails when the test does not read them any more
             let _ = lines.send(line);
         }
     });

@@ -1,5 +1,5 @@
 //! A thousand quick tasks, a server that is killed again and again, and receivers that fail, hang,
-//! reset and trickle: every task is told of, and nothing again whose 200 was recorded.
+//! reset and trickle: every task's callback is delivered, and none is sent again once its 200 is recorded.
 
 mod receiver;
 
@@ -13,14 +13,14 @@ use rand::RngExt as _;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::mpsc};
 
-use self::receiver::{Manner, Seen};
+use self::receiver::{Behaviour, ReceivedRequest};
 use crate::program::{ACCESS_KEY, SECRET_KEY, Server};
 
 const TASKS: usize = 1000;
 const KILLS: usize = 10;
 
-/// Attempts are cut short, so that those that hang do not take the test's time.
-const FLAGS: &[&str] = &[
+/// A short deadline, so that attempts that hang do not take the test's time.
+const SERVER_FLAGS: &[&str] = &[
     "--set",
     "worker.capacity=8",
     "--set",
@@ -29,28 +29,28 @@ const FLAGS: &[&str] = &[
     "warn,borealis::cli=info",
 ];
 
-/// From an answer to its record a busy machine takes this long at most.
-const RECORDED: Duration = Duration::from_secs(5);
+/// How long a busy machine takes from an answer to its record, at most.
+const MAX_RECORD_DELAY: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_at_random_every_task_is_told_and_none_again_once_that_is_recorded() {
-    // nothing is done before all is asked for
+    // no task runs before all are created
     let mut server = Server::start(&["--no-worker"]).await;
     let client = Client::new();
-    let (told, mut seen) = mpsc::unbounded_channel();
+    let (sender, mut requests) = mpsc::unbounded_channel();
     let mut secrets = HashMap::new();
     let mut storages = Vec::new();
-    for manner in Manner::ALL {
-        let url = receiver::start(manner, told.clone()).await;
+    for behaviour in Behaviour::ALL {
+        let url = receiver::start(behaviour, sender.clone()).await;
         let body = json!({
             "type": "file", "bucket": "b", "notify": url, "notify_interval": 1, "notify_attempts": 20,
         });
         let added = client.post(&server, "add_storage", body).await;
-        secrets.insert(format!("{manner:?}"), text(&added["notify_secret"]));
+        secrets.insert(format!("{behaviour:?}"), text(&added["notify_secret"]));
         storages.push(text(&added["storage_id"]));
     }
     // an input that is not there ends a task at once
-    let input = nothing_there().await;
+    let input = url_of_missing_file().await;
     for number in 0..TASKS {
         let storage = &storages[number % storages.len()];
         let body = json!({
@@ -60,25 +60,25 @@ async fn killed_at_random_every_task_is_told_and_none_again_once_that_is_recorde
     }
 
     server.kill().await;
-    server.restart(FLAGS).await;
+    server.restart(SERVER_FLAGS).await;
 
-    let mut all: Vec<Seen> = Vec::new();
+    let mut all: Vec<ReceivedRequest> = Vec::new();
     let mut tasks: BTreeMap<String, usize> = BTreeMap::new();
     let mut kills: Vec<Instant> = Vec::new();
     let mut kill_at = 1;
     while tasks.len() < TASKS {
-        let (manner, one) = seen.recv().await.expect("the receivers live");
-        one.verify(&secrets[&format!("{manner:?}")]);
-        if one.accepted {
-            let body: Value = serde_json::from_slice(&one.body).expect("JSON");
+        let (behaviour, request) = requests.recv().await.expect("the receivers live");
+        request.verify(&secrets[&format!("{behaviour:?}")]);
+        if request.accepted {
+            let body: Value = serde_json::from_slice(&request.body).expect("JSON");
             assert_eq!(body["data"][0]["error_code"], 1101, "{body}");
             *tasks.entry(text(&body["data"][0]["task_id"])).or_default() += 1;
         }
-        all.push(one);
+        all.push(request);
         if all.len() >= kill_at && kills.len() < KILLS {
             server.kill().await;
             kills.push(Instant::now());
-            server.restart(FLAGS).await;
+            server.restart(SERVER_FLAGS).await;
             kill_at = all.len() + rand::rng().random_range(1..2 * TASKS / KILLS);
         }
     }
@@ -88,37 +88,38 @@ async fn killed_at_random_every_task_is_told_and_none_again_once_that_is_recorde
     let delivered = client.get(&server, "list_callback?status=delivered").await;
     assert_eq!(delivered["total"], TASKS, "each task owed one callback, and each was recorded");
     server.stop().await;
-    while let Ok((_, one)) = seen.try_recv() {
-        all.push(one);
+    while let Ok((_, request)) = requests.try_recv() {
+        all.push(request);
     }
-    nothing_after_its_record(&all, &kills);
+    assert_none_after_its_record(&all, &kills);
 }
 
-/// Whatever came again after a 200 had been answered shortly before a kill.
-fn nothing_after_its_record(all: &[Seen], kills: &[Instant]) {
+/// Fails when a callback came again after its 200, unless a kill came between the answer and its record.
+fn assert_none_after_its_record(all: &[ReceivedRequest], kills: &[Instant]) {
     let mut accepted: HashMap<&str, Instant> = HashMap::new();
-    let mut again = 0;
-    for one in all {
-        if let Some(first) = accepted.get(one.id.as_str()) {
-            again += 1;
-            let excused =
-                kills.iter().any(|kill| *first <= *kill && *kill <= one.at && *kill - *first < RECORDED);
-            assert!(excused, "{} came again {:?} after its 200", one.id, one.at - *first);
+    let mut repeated = 0;
+    for request in all {
+        if let Some(first) = accepted.get(request.id.as_str()) {
+            repeated += 1;
+            let excused = kills
+                .iter()
+                .any(|kill| *first <= *kill && *kill <= request.at && *kill - *first < MAX_RECORD_DELAY);
+            assert!(excused, "{} came again {:?} after its 200", request.id, request.at - *first);
         }
-        if one.accepted {
-            accepted.insert(&one.id, one.at);
+        if request.accepted {
+            accepted.insert(&request.id, request.at);
         }
-        let body = all.iter().find(|other| other.id == one.id).map(|other| &other.body);
-        assert_eq!(Some(&one.body), body, "the same bytes on every attempt");
+        let body = all.iter().find(|other| other.id == request.id).map(|other| &other.body);
+        assert_eq!(Some(&request.body), body, "the same bytes on every attempt");
     }
     println!(
-        "{} requests, {} kills, {again} came again after a 200 that was not recorded",
+        "{} requests, {} kills, {repeated} came again after a 200 that was not recorded",
         all.len(),
         kills.len()
     );
 }
 
-/// Makes calls as the administrator.
+/// Makes calls with the administrator's key.
 struct Client(reqwest::Client);
 
 impl Client {
@@ -152,7 +153,7 @@ fn text(value: &Value) -> String {
 }
 
 /// The URL of an input that a server answers with 404.
-async fn nothing_there() -> String {
+async fn url_of_missing_file() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}/none.mp4", listener.local_addr().expect("bound"));
     let router = Router::new().fallback(|| async { StatusCode::NOT_FOUND });

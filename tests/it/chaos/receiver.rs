@@ -1,4 +1,4 @@
-//! Receivers that misbehave at the first sight of a callback, and say 200 from then on.
+//! Receivers that misbehave when a callback comes for the first time, and answer 200 from then on.
 
 use std::{
     collections::HashSet,
@@ -15,9 +15,9 @@ use tokio::{
     sync::mpsc,
 };
 
-/// What a receiver does with a callback that it sees for the first time.
+/// What a receiver does with a callback that comes for the first time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Manner {
+pub(super) enum Behaviour {
     Accepts,
     Fails,
     Hangs,
@@ -25,23 +25,23 @@ pub(super) enum Manner {
     Trickles,
 }
 
-impl Manner {
+impl Behaviour {
     pub(super) const ALL: [Self; 5] = [Self::Accepts, Self::Fails, Self::Hangs, Self::Resets, Self::Trickles];
 }
 
-/// A request that came in whole.
+/// A request that came in completely.
 #[derive(Debug)]
-pub(super) struct Seen {
+pub(super) struct ReceivedRequest {
     pub(super) at: Instant,
     pub(super) id: String,
     pub(super) body: Vec<u8>,
-    /// Whether 200 was the answer.
+    /// Whether it was answered with 200.
     pub(super) accepted: bool,
     timestamp: String,
     signature: String,
 }
 
-impl Seen {
+impl ReceivedRequest {
     /// Fails unless the signature is that of `secret`.
     pub(super) fn verify(&self, secret: &str) {
         let sent = self.timestamp.parse::<i64>().expect("a number");
@@ -52,42 +52,46 @@ impl Seen {
     }
 }
 
-/// Starts one on loopback; gives its URL. It tells of every request before it answers.
-pub(super) async fn start(manner: Manner, told: mpsc::UnboundedSender<(Manner, Seen)>) -> String {
+/// Starts a receiver on the loopback address; gives its URL. It sends every request to the test before it
+/// answers.
+pub(super) async fn start(
+    behaviour: Behaviour,
+    sender: mpsc::UnboundedSender<(Behaviour, ReceivedRequest)>,
+) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}/hook", listener.local_addr().expect("bound"));
-    let known = Arc::new(Mutex::new(HashSet::new()));
+    let known_ids = Arc::new(Mutex::new(HashSet::new()));
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(converse(stream, manner, Arc::clone(&known), told.clone()));
+            tokio::spawn(serve_connection(stream, behaviour, Arc::clone(&known_ids), sender.clone()));
         }
     });
     url
 }
 
-async fn converse(
+async fn serve_connection(
     mut stream: TcpStream,
-    manner: Manner,
-    known: Arc<Mutex<HashSet<String>>>,
-    told: mpsc::UnboundedSender<(Manner, Seen)>,
+    behaviour: Behaviour,
+    known_ids: Arc<Mutex<HashSet<String>>>,
+    sender: mpsc::UnboundedSender<(Behaviour, ReceivedRequest)>,
 ) -> io::Result<()> {
-    while let Some(mut seen) = request(&mut stream).await? {
-        let first = known.lock().expect("nobody panicked").insert(seen.id.clone());
-        let manner_now = if first { manner } else { Manner::Accepts };
-        seen.accepted = manner_now == Manner::Accepts;
-        // a test that is over does not listen any more
-        let _ = told.send((manner, seen));
+    while let Some(mut request) = read_request(&mut stream).await? {
+        let is_first = known_ids.lock().expect("nobody panicked").insert(request.id.clone());
+        let manner_now = if is_first { behaviour } else { Behaviour::Accepts };
+        request.accepted = manner_now == Behaviour::Accepts;
+        // it fails when the test is over
+        let _ = sender.send((behaviour, request));
         match manner_now {
-            Manner::Accepts => stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await?,
-            Manner::Fails => {
+            Behaviour::Accepts => stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await?,
+            Behaviour::Fails => {
                 stream.write_all(b"HTTP/1.1 500 Oh\r\ncontent-length: 2\r\n\r\nno").await?;
             }
-            Manner::Hangs => std::future::pending().await,
-            Manner::Resets => {
+            Behaviour::Hangs => std::future::pending().await,
+            Behaviour::Resets => {
                 stream.set_zero_linger()?;
                 return Ok(());
             }
-            Manner::Trickles => {
+            Behaviour::Trickles => {
                 stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n").await?;
                 loop {
                     stream.write_all(b".").await?;
@@ -99,21 +103,21 @@ async fn converse(
     Ok(())
 }
 
-/// The next request of a connection; none when it was closed, or cut within a request.
-async fn request(stream: &mut TcpStream) -> io::Result<Option<Seen>> {
-    let (mut bytes, mut piece) = (Vec::new(), [0; 4096]);
+/// The next request of a connection; none when it was closed, also within a request.
+async fn read_request(stream: &mut TcpStream) -> io::Result<Option<ReceivedRequest>> {
+    let (mut bytes, mut chunk) = (Vec::new(), [0; 4096]);
     loop {
-        if let Some(seen) = whole(&bytes) {
-            return Ok(Some(seen));
+        if let Some(request) = parse_request(&bytes) {
+            return Ok(Some(request));
         }
-        match stream.read(&mut piece).await? {
+        match stream.read(&mut chunk).await? {
             0 => return Ok(None),
-            count => bytes.extend_from_slice(&piece[..count]),
+            count => bytes.extend_from_slice(&chunk[..count]),
         }
     }
 }
 
-fn whole(bytes: &[u8]) -> Option<Seen> {
+fn parse_request(bytes: &[u8]) -> Option<ReceivedRequest> {
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
     let head = std::str::from_utf8(&bytes[..end]).expect("a head is ASCII").to_ascii_lowercase();
     let original = std::str::from_utf8(&bytes[..end]).expect("a head is ASCII");
@@ -123,7 +127,7 @@ fn whole(bytes: &[u8]) -> Option<Seen> {
     };
     let length: usize = header("content-length").parse().expect("a number");
     let body = bytes.get(end..end + length)?.to_vec();
-    Some(Seen {
+    Some(ReceivedRequest {
         at: Instant::now(),
         id: header(sign::ID_HEADER),
         body,

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, TcpListener};
 
 use serde_json::Value;
 
-use crate::program::{Server, Staying, borealis, run};
+use crate::program::{RunningProgram, Server, borealis, run};
 
 /// A port that is free now.
 fn free_port() -> u16 {
@@ -20,8 +20,8 @@ async fn a_callback_is_verified_printed_and_failed_as_asked() {
     let mut command =
         borealis(&["listen", "--port", &port, "--fail-first", "1", "--status", "503", "--body"]);
     command.env("BOREALIS_NOTIFY_SECRET", secret);
-    let mut listener = Staying::start(command);
-    listener.says("listening on").await;
+    let mut listener = RunningProgram::start(command);
+    listener.wait_for_error_line("listening on").await;
 
     let create = [
         "task",
@@ -34,34 +34,34 @@ async fn a_callback_is_verified_printed_and_failed_as_asked() {
         "--to",
         "a.mp4",
     ];
-    let task = server.ask(&create).await.printed().trim_end().to_owned();
-    server.ask(&["task", "cancel", &task]).await.printed();
+    let task = server.run_command(&create).await.expect_success().trim_end().to_owned();
+    server.run_command(&["task", "cancel", &task]).await.expect_success();
 
     for (attempt, answer) in [(1, 503), (2, 200)] {
-        let head = listener.prints().await;
+        let head = listener.next_line().await;
         assert!(
             head.ends_with(&format!("attempt {attempt}, signature verified, answered {answer}")),
             "{head}"
         );
-        let summary = listener.prints().await;
+        let summary = listener.next_line().await;
         assert!(summary.starts_with(&format!("  {task} failed 1401 Cancelled")), "{summary}");
         let mut body = String::new();
         while serde_json::from_str::<Value>(&body).is_err() {
-            body += &listener.prints().await;
+            body += &listener.next_line().await;
         }
     }
     assert_eq!(listener.stop().await, (Some(0), String::new()));
 
-    let callbacks = server.data(&["callback", "list", "--task", &task]).await;
+    let callbacks = server.run_json_command(&["callback", "list", "--task", &task]).await;
     let id = callbacks["list"][0]["callback_id"].as_str().expect("an id");
-    let shown = server.ask(&["callback", "show", id]).await.printed();
+    let shown = server.run_command(&["callback", "show", id]).await.expect_success();
     assert!(shown.contains("127.0.0.1") && shown.contains("503"), "{shown}");
     server.stop().await;
 }
 
 #[tokio::test]
 async fn a_secret_that_cannot_sign_is_a_wrong_command_line() {
-    let said = run(borealis(&["listen", "--secret", "secret"])).await;
-    assert_eq!(said.code, Some(2), "{said:?}");
-    assert!(said.stderr.contains("whsec_"), "{said:?}");
+    let output = run(borealis(&["listen", "--secret", "secret"])).await;
+    assert_eq!(output.code, Some(2), "{output:?}");
+    assert!(output.stderr.contains("whsec_"), "{output:?}");
 }

@@ -5,15 +5,15 @@ use std::process::Stdio;
 use rstest::rstest;
 use serde_json::Value;
 
-use crate::program::{Staying, borealis, run, started_by};
+use crate::program::{RunningProgram, borealis, borealis_started_by, run};
 
 #[tokio::test]
 async fn a_wrong_setting_is_named_with_its_value_and_what_would_do() {
     let mut command = borealis(&["config", "check"]);
     command.env("BOREALIS_LISTEN", "everywhere");
-    let said = run(command).await.failed();
+    let output = run(command).await.expect_failure();
     for part in ["server.listen", "everywhere", "BOREALIS_LISTEN", "127.0.0.1:8080"] {
-        assert!(said.contains(part), "{part} is not in: {said}");
+        assert!(output.contains(part), "{part} is not in: {output}");
     }
 }
 
@@ -24,20 +24,23 @@ async fn what_config_shows_is_right_and_without_secrets() {
     show.current_dir(folder.path())
         .env("BOREALIS_ACCESS_KEY", "me")
         .env("BOREALIS_SECRET_KEY", "hidden-word");
-    let shown = run(show).await.printed();
+    let shown = run(show).await.expect_success();
     assert!(shown.contains("[server]") && !shown.contains("hidden-word"), "{shown}");
-    run(borealis(&["config", "check"])).await.printed();
+    run(borealis(&["config", "check"])).await.expect_success();
 }
 
 #[tokio::test]
 async fn the_doctor_finds_this_machine_well() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().to_str().expect("a text");
-    let said = run(borealis(&["doctor", "--data-dir", data])).await.printed();
+    let output = run(borealis(&["doctor", "--data-dir", data])).await.expect_success();
     for about in ["settings", "ffmpeg", "ffprobe", "packager", "codecs", "sandbox", "disk", "database"] {
-        assert!(said.lines().any(|line| line.split_whitespace().nth(1) == Some(about)), "{about}: {said}");
+        assert!(
+            output.lines().any(|line| line.split_whitespace().nth(1) == Some(about)),
+            "{about}: {output}"
+        );
     }
-    assert!(!said.contains("FAIL"), "{said}");
+    assert!(!output.contains("FAIL"), "{output}");
     assert_eq!(std::fs::read_dir(folder.path()).expect("there").count(), 0, "a doctor leaves nothing behind");
 }
 
@@ -45,10 +48,10 @@ async fn the_doctor_finds_this_machine_well() {
 async fn the_doctor_says_what_keeps_a_server_from_working() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().to_str().expect("a text");
-    let said = run(borealis(&["doctor", "--data-dir", data, "--tools", data])).await;
-    assert_eq!(said.code, Some(1), "{said:?}");
-    assert!(said.stdout.contains("FAIL  tools     ffmpeg"), "{said:?}");
-    assert_eq!(said.stderr, "error: one thing keeps the server from working\n");
+    let output = run(borealis(&["doctor", "--data-dir", data, "--tools", data])).await;
+    assert_eq!(output.code, Some(1), "{output:?}");
+    assert!(output.stdout.contains("FAIL  tools     ffmpeg"), "{output:?}");
+    assert_eq!(output.stderr, "error: one thing keeps the server from working\n");
 }
 
 #[tokio::test]
@@ -56,8 +59,8 @@ async fn a_server_whose_log_nobody_reads_goes_on() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().to_str().expect("a text");
     let serve = ["serve", "--listen", "127.0.0.1:0", "--data-dir", data, "--log-format", "json"];
-    let mut server = Staying::start(borealis(&serve));
-    let line: Value = serde_json::from_str(&server.says("listening").await).expect("JSON");
+    let mut server = RunningProgram::start(borealis(&serve));
+    let line: Value = serde_json::from_str(&server.wait_for_error_line("listening").await).expect("JSON");
     server.close_stderr();
     let mut add = borealis(&[
         "storage",
@@ -66,8 +69,8 @@ async fn a_server_whose_log_nobody_reads_goes_on() {
         &format!("http://{}", line["address"].as_str().expect("an address")),
     ]);
     add.env("BOREALIS_ACCESS_KEY", "nobody").env("BOREALIS_SECRET_KEY", "nobody");
-    let said = run(add).await.failed();
-    assert!(said.contains("key"), "{said}");
+    let output = run(add).await.expect_failure();
+    assert!(output.contains("key"), "{output}");
     assert_eq!(server.stop().await.0, Some(0));
 }
 
@@ -75,10 +78,18 @@ async fn a_server_whose_log_nobody_reads_goes_on() {
 async fn the_first_key_is_printed_once() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().to_str().expect("a text");
-    let start =
-        || Staying::start(borealis(&["serve", "--no-worker", "--listen", "127.0.0.1:0", "--data-dir", data]));
+    let start = || {
+        RunningProgram::start(borealis(&[
+            "serve",
+            "--no-worker",
+            "--listen",
+            "127.0.0.1:0",
+            "--data-dir",
+            data,
+        ]))
+    };
     let mut first = start();
-    first.says("listening").await;
+    first.wait_for_error_line("listening").await;
     let (code, printed) = first.stop().await;
     assert_eq!(code, Some(0));
     assert!(
@@ -87,7 +98,7 @@ async fn the_first_key_is_printed_once() {
     );
 
     let mut second = start();
-    second.says("listening").await;
+    second.wait_for_error_line("listening").await;
     assert_eq!(second.stop().await, (Some(0), String::new()));
 }
 
@@ -105,21 +116,21 @@ async fn where_the_first_key_cannot_be_printed_one_is_made_by_hand(
     let data = folder.path().to_str().expect("a text");
     let serve =
         ["serve", "--no-worker", "--listen", "127.0.0.1:0", "--data-dir", data, "--log-format", "json"];
-    let mut server = Staying::printing_to(started_by(starter, &serve), stdout());
-    let said = server.says("could not be printed").await;
-    assert!(said.contains("borealis key create --role admin"), "{said}");
-    let line: Value = serde_json::from_str(&server.says("listening").await).expect("JSON");
+    let mut server = RunningProgram::start_with_stdout(borealis_started_by(starter, &serve), stdout());
+    let output = server.wait_for_error_line("could not be printed").await;
+    assert!(output.contains("borealis key create --role admin"), "{output}");
+    let line: Value = serde_json::from_str(&server.wait_for_error_line("listening").await).expect("JSON");
     let url = format!("http://{}", line["address"].as_str().expect("an address"));
 
     let create = ["key", "create", "--role", "admin", "--output", "json", "--data-dir", data];
-    let made: Value = serde_json::from_str(&run(borealis(&create)).await.printed()).expect("JSON");
+    let made: Value = serde_json::from_str(&run(borealis(&create)).await.expect_success()).expect("JSON");
     let mut list = borealis(&["key", "list", "--output", "json", "--data-dir", data]);
-    let listed: Value = serde_json::from_str(&run(list).await.printed()).expect("JSON");
+    let listed: Value = serde_json::from_str(&run(list).await.expect_success()).expect("JSON");
     assert_eq!(listed["num"], 1, "a key that nobody saw: {listed}");
     list = borealis(&["storage", "list", "--server", &url]);
     for (name, field) in [("BOREALIS_ACCESS_KEY", "access_key"), ("BOREALIS_SECRET_KEY", "secret_key")] {
         list.env(name, made[field].as_str().expect("a text"));
     }
-    run(list).await.printed();
+    run(list).await.expect_success();
     assert_eq!(server.stop().await.0, Some(0));
 }

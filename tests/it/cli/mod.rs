@@ -1,4 +1,4 @@
-//! The program as people run it: its words, its exit codes, and what it leaves behind.
+//! The program as people run it: its output, its exit codes, and what it leaves behind.
 
 mod api;
 mod listen;

@@ -1,8 +1,8 @@
-//! Subcommands that wait until something was transcoded.
+//! Subcommands that wait for the end of tasks.
 
 use std::path::Path;
 
-use crate::program::{Server, Staying, borealis, run};
+use crate::program::{RunningProgram, Server, borealis, run};
 
 /// A clip of a second that FFmpeg makes.
 fn clip(folder: &Path) -> String {
@@ -34,7 +34,7 @@ async fn the_demo_shows_the_whole_way() {
     let clip = clip(folder.path());
     let mut demo = borealis(&["demo", &clip]);
     demo.env("TMPDIR", folder.path());
-    let shown = run(demo).await.printed();
+    let shown = run(demo).await.expect_success();
 
     let outputs: Vec<&Path> =
         shown.lines().filter_map(|line| line.strip_prefix("output: ")).map(Path::new).collect();
@@ -60,8 +60,8 @@ async fn the_demo_says_why_it_cannot() {
     std::fs::write(&text, "this is no video").expect("written");
     let mut demo = borealis(&["demo", text.to_str().expect("a text")]);
     demo.env("TMPDIR", folder.path());
-    let said = run(demo).await.failed();
-    assert!(said.contains("failed: Invalid input file"), "{said}");
+    let output = run(demo).await.expect_failure();
+    assert!(output.contains("failed: Invalid input file"), "{output}");
 }
 
 #[tokio::test]
@@ -69,8 +69,8 @@ async fn an_interrupted_demo_leaves_nothing_behind() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut demo = borealis(&["demo"]);
     demo.env("TMPDIR", folder.path());
-    let mut running = Staying::start(demo);
-    while !running.prints().await.starts_with("input ") {}
+    let mut running = RunningProgram::start(demo);
+    while !running.next_line().await.starts_with("input ") {}
     assert_eq!(running.stop().await.0, Some(1));
     assert_eq!(std::fs::read_dir(folder.path()).expect("there").count(), 0);
 }
@@ -108,11 +108,11 @@ async fn waiting_ends_with_the_tasks_outcome() {
 
     let good = run(create("/clip.mp4", "clip.mp4")).await;
     assert!(good.stderr.contains("100 %  succeeded"), "{good:?}");
-    assert_eq!(good.printed(), "file://media/clip.mp4\n");
+    assert_eq!(good.expect_success(), "file://media/clip.mp4\n");
 
     let bad = run(create("/text.mp4", "text.mp4")).await;
     assert_eq!(bad.stdout, "");
-    let said = bad.failed();
-    assert!(said.contains("failed: Invalid input file") && said.contains("(code 1003)"), "{said}");
+    let output = bad.expect_failure();
+    assert!(output.contains("failed: Invalid input file") && output.contains("(code 1003)"), "{output}");
     server.stop().await;
 }

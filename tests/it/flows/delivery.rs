@@ -1,4 +1,4 @@
-//! What a receiver gets that does not say 200, and one that does.
+//! What a receiver gets that does not answer 200, and one that does.
 
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ async fn anything_but_200_is_tried_three_times_five_seconds_apart(#[case] status
         );
     }
     session.server.stop().await;
-    assert!(receiver.extra().is_none(), "three attempts, no more");
+    assert!(receiver.take_unexpected().is_none(), "three attempts, no more");
 }
 
 #[tokio::test]
@@ -73,5 +73,5 @@ async fn a_receiver_that_says_200_is_told_once() {
         tokio::task::yield_now().await;
     }
     session.server.stop().await;
-    assert!(receiver.extra().is_none());
+    assert!(receiver.take_unexpected().is_none());
 }

@@ -39,8 +39,8 @@ async fn run(server: &Server, language: &str, command: &[&str]) -> String {
 async fn the_examples_of_the_documents_work() {
     let server = Server::start(&["--no-worker"]).await;
     for (language, command) in [("sh", vec!["bash"]), ("python", vec!["python3"]), ("js", vec!["node"])] {
-        let said = run(&server, language, &command).await;
-        assert!(said.ends_with("pending\n"), "{language}: {said}");
+        let output = run(&server, language, &command).await;
+        assert!(output.ends_with("pending\n"), "{language}: {output}");
     }
     // Go is no part of what tests install
     match Command::new("go").arg("version").output().await {

@@ -1,4 +1,4 @@
-//! Inputs that come to nothing: the task and the callback say the same, with the right code.
+//! Inputs that make a task fail: the task and its callback have the same code and message.
 
 use std::collections::HashMap;
 

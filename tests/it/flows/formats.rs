@@ -1,12 +1,12 @@
-//! Both generations of the Go SDK, all four formats, both databases: what comes out is what the
-//! template says, and one callback tells all of it.
+//! Both generations of the Go SDK, all four formats, both databases: the output is what the template
+//! says, and one callback describes all of it.
 
 use rstest::rstest;
 use serde_json::{Value, json};
 use store::testing::{DatabaseKind, database};
 
 use super::{
-    media_files::{clip, decodes, stream},
+    media_files::{assert_decodes, clip, probe_stream},
     receiver::{Received, Receiver},
     session::Session,
 };
@@ -79,25 +79,27 @@ async fn every_format_comes_out_as_its_template_says_and_is_told_once(#[case] ki
         ));
     }
 
-    let mut told = Vec::new();
+    let mut callbacks = Vec::new();
     for _ in &tasks {
         let received = receiver.next().await;
         received.verify(&storage.secret);
-        told.push(received);
+        callbacks.push(received);
     }
     for (id, name) in &tasks {
-        let received =
-            told.iter().find(|received| received.body()["data"][0]["task_id"] == *id).expect("told");
-        let entry = is_complete(received, &receiver.url);
-        is_the_same(&session.task(id).await, &entry);
-        is_as_asked(&session, name, &entry);
+        let received = callbacks
+            .iter()
+            .find(|received| received.body()["data"][0]["task_id"] == *id)
+            .expect("its callback");
+        let entry = assert_complete(received, &receiver.url);
+        assert_same(&session.task(id).await, &entry);
+        assert_as_template(&session, name, &entry);
     }
     session.server.stop().await;
-    assert!(receiver.extra().is_none(), "one callback for each task");
+    assert!(receiver.take_unexpected().is_none(), "one callback for each task");
 }
 
-/// Every documented field of a succeeded task's callback.
-fn is_complete(received: &Received, url: &str) -> Value {
+/// Fails unless a succeeded task's callback has every documented field; gives the task's entry.
+fn assert_complete(received: &Received, url: &str) -> Value {
     let body = received.body();
     assert_eq!(
         (&body["code"], &body["msg"], &body["callback_url"]),
@@ -142,17 +144,17 @@ fn is_complete(received: &Received, url: &str) -> Value {
     entry
 }
 
-/// The API answers what the callback said.
-fn is_the_same(task: &Value, entry: &Value) {
+/// Fails unless `query_task` answers what the callback says.
+fn assert_same(task: &Value, entry: &Value) {
     for (field, value) in entry.as_object().expect("fields") {
         assert_eq!(&task[field], value, "{field}");
     }
     assert_eq!((&task["progress"], &task["code"]), (&json!(100), &json!(0)), "{task}");
 }
 
-fn is_as_asked(session: &Session, name: &str, entry: &Value) {
+fn assert_as_template(session: &Session, name: &str, entry: &Value) {
     let uri = entry["output"].as_str().expect("a URI");
-    let (path, size, rate, sound) = match name {
+    let (path, size, rate, audio_format) = match name {
         "new-mp4" => ("new-mp4.mp4", (1280, 720), "25/1", ("44100", 1)),
         "old-flv" => ("old-flv.flv", (640, 360), "25/1", ("48000", 1)),
         "new-hls" => ("new-hls/master.m3u8", (1280, 720), "50/1", ("48000", 1)),
@@ -167,13 +169,17 @@ fn is_as_asked(session: &Session, name: &str, entry: &Value) {
     assert!((duration - 5.0).abs() < 0.1, "{duration}");
 
     let file = session.object(uri);
-    decodes(&file);
+    assert_decodes(&file);
     if name != "old-dash" {
-        // its ffprobe reads no manifests
-        let (video, audio) = (stream(&file, "v"), stream(&file, "a"));
+        // the ffprobe of these tools does not read DASH manifests
+        let (video, audio) = (probe_stream(&file, "v"), probe_stream(&file, "a"));
         assert_eq!((&video["codec_name"], &audio["codec_name"]), (&json!("h264"), &json!("aac")), "{name}");
         assert_eq!((&video["width"], &video["height"]), (&json!(size.0), &json!(size.1)), "{name}");
         assert_eq!(video["avg_frame_rate"], rate, "{name}: {video}");
-        assert_eq!((&audio["sample_rate"], &audio["channels"]), (&json!(sound.0), &json!(sound.1)), "{name}");
+        assert_eq!(
+            (&audio["sample_rate"], &audio["channels"]),
+            (&json!(audio_format.0), &json!(audio_format.1)),
+            "{name}"
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! A disk that gets full in the midst of a task: the task says so, nothing of it stays, and the next one
-//! is worked on.
+//! A disk that gets full while a task runs: the task's error says so, nothing of the task stays, and the
+//! next one succeeds.
 
 use std::{
     collections::HashMap,
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::program::Server;
 
-/// Noise, of which no encoder makes much less, in a file of exactly this many MiB.
+/// Noise, which no encoder makes much smaller, in a file of exactly this many MiB.
 fn noise(folder: &Path, mebibytes: usize) -> Vec<u8> {
     let file = folder.join("noise.mp4");
     let source = "nullsrc=s=640x360:r=25:d=4,noise=alls=100:allf=t";
@@ -46,7 +46,7 @@ fn noise(folder: &Path, mebibytes: usize) -> Vec<u8> {
 async fn a_task_that_fills_the_disk_fails_alone(
     #[case] format: &str,
     #[case] mebibytes: usize,
-    #[case] least: &str,
+    #[case] min_free: &str,
     #[case] words: &str,
 ) {
     if !rustix::process::geteuid().is_root() {
@@ -58,16 +58,17 @@ async fn a_task_that_fills_the_disk_fails_alone(
         ("large.mp4", noise(folder.path(), mebibytes)),
         ("small.mp4", fs::read(clip(folder.path(), 1)).expect("a file")),
     ]);
-    let least = format!("media.min_free_disk={least}");
-    let session = Session::with(Server::start_on_a_small_disk("64m", &["--set", &least]).await, files).await;
+    let min_free = format!("media.min_free_disk={min_free}");
+    let session =
+        Session::with(Server::start_on_a_small_disk("64m", &["--set", &min_free]).await, files).await;
     let mut receiver = Receiver::start(200).await;
     let storage = session.add_storage(json!({"notify": receiver.url})).await;
     session.post("add_template", json!({"template_name": "large", "format": format, "quality": 10})).await;
     let large = session.create_task(&storage.id, "large", &session.url("large.mp4"), "large").await;
     let body = receiver.next().await.body();
-    let told = &body["data"][0];
-    assert_eq!((&told["task_id"], &told["error_code"]), (&json!(large), &json!(1302)), "{body}");
-    assert_eq!(told["error_msg"], format!("Encoding over the limit: {words}"));
+    let entry = &body["data"][0];
+    assert_eq!((&entry["task_id"], &entry["error_code"]), (&json!(large), &json!(1302)), "{body}");
+    assert_eq!(entry["error_msg"], format!("Encoding over the limit: {words}"));
 
     let small = session.create_task(&storage.id, "large", &session.url("small.mp4"), "small").await;
     let body = receiver.next().await.body();
@@ -80,7 +81,7 @@ async fn a_task_that_fills_the_disk_fails_alone(
     let objects = files_below(&stored);
     let large = stored.join("large").display().to_string();
     assert!(!objects.iter().any(|object| object.display().to_string().starts_with(&large)), "{objects:?}");
-    // the disk is there for the server alone
+    // only the server sees the disk
     let root = format!("/proc/{}/root", session.server.pid().as_raw_nonzero());
     let work = format!("{root}{}", session.server.data.path().join("work").display());
     let workers = names(Path::new(&work));
@@ -89,7 +90,7 @@ async fn a_task_that_fills_the_disk_fails_alone(
     session.server.stop().await;
 }
 
-/// The objects: an empty folder is none.
+/// The files below a folder; empty folders do not count.
 fn files_below(folder: &Path) -> Vec<PathBuf> {
     let below = |name| {
         let path = folder.join(name);

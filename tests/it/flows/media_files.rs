@@ -1,4 +1,4 @@
-//! Inputs that FFmpeg makes, and what ffprobe says of outputs.
+//! Inputs that FFmpeg makes, and outputs that FFmpeg decodes and ffprobe describes.
 
 use std::{
     path::{Path, PathBuf},
@@ -12,21 +12,21 @@ pub(super) fn tools() -> Programs {
     Programs::find(std::env::var_os("BOREALIS_TOOLS").as_deref().map(Path::new)).expect("the media tools")
 }
 
-/// A clip of a moving picture and a tone, `seconds` long, at 1280x720 and 50 frames a second.
+/// A clip of a moving test pattern and a tone, `seconds` long, at 1280x720 and 50 frames a second.
 pub(super) fn clip(folder: &Path, seconds: u32) -> PathBuf {
     let file = folder.join("clip.mp4");
-    let picture = format!("testsrc2=size=1280x720:rate=50:duration={seconds}");
-    let tone = format!("sine=frequency=440:duration={seconds}");
+    let video = format!("testsrc2=size=1280x720:rate=50:duration={seconds}");
+    let audio = format!("sine=frequency=440:duration={seconds}");
     ffmpeg(
         &[
             "-f",
             "lavfi",
             "-i",
-            &picture,
+            &video,
             "-f",
             "lavfi",
             "-i",
-            &tone,
+            &audio,
             "-c:v",
             "libx264",
             "-preset",
@@ -41,19 +41,19 @@ pub(super) fn clip(folder: &Path, seconds: u32) -> PathBuf {
     file
 }
 
-/// 24 s of noise, of which much comes out: the packager reads 64 KiB at once. The index is in front.
+/// 24 s of noise, which gives large outputs: the packager reads 64 KiB at a time. The `moov` is in front.
 pub(super) fn noise(folder: &Path) -> Vec<u8> {
-    made(
+    make_with_ffmpeg(
         &folder.join("clip.mp4"),
         "-f lavfi -i testsrc2=s=128x72:r=25:d=24,noise=alls=60:allf=t -f lavfi -i anoisesrc=d=24:a=0.5 \
          -c:v libx264 -preset ultrafast -pix_fmt yuv420p -c:a aac -b:a 192k -movflags +faststart",
     )
 }
 
-/// What FFmpeg writes into a file when it is told these words.
-pub(super) fn made(file: &Path, words: &str) -> Vec<u8> {
-    let words = words.split_whitespace().map(String::from).chain([file.display().to_string()]);
-    ffmpeg(&words.collect::<Vec<_>>());
+/// Makes a file with FFmpeg, from arguments separated by spaces; gives its bytes.
+pub(super) fn make_with_ffmpeg(file: &Path, args: &str) -> Vec<u8> {
+    let args = args.split_whitespace().map(String::from).chain([file.display().to_string()]);
+    ffmpeg(&args.collect::<Vec<_>>());
     std::fs::read(file).expect("readable")
 }
 
@@ -65,32 +65,32 @@ pub(super) fn logo(folder: &Path) -> PathBuf {
     file
 }
 
-/// Decodes an output to its end, quietly: it plays. Of a master playlist every rendition is decoded by
-/// itself: FFmpeg's own reader, given all of them, complains about those that it leaves out half-way.
-pub(super) fn decodes(main: &Path) {
+/// Fails unless FFmpeg decodes an output to its end without a warning. Of a master playlist every rendition is
+/// decoded by itself: given all of them, FFmpeg's reader complains about those that it stops reading.
+pub(super) fn assert_decodes(main: &Path) {
     if !is_playlist(main) {
-        return decodes_file(main, &[]);
+        return assert_file_decodes(main, &[]);
     }
     let folder = main.with_extension("hls");
     for rendition in std::fs::read_dir(folder).expect("a folder") {
-        decodes_file(&rendition.expect("readable").path().join("playlist.m3u8"), READS_ANY_NAME);
+        assert_file_decodes(&rendition.expect("readable").path().join("playlist.m3u8"), READS_ANY_NAME);
     }
 }
 
-/// FFmpeg refuses segments of unusual names unless it is told otherwise.
+/// FFmpeg refuses segments of unusual names unless this allows them.
 const READS_ANY_NAME: &[&str] = &["-allowed_extensions", "ALL"];
 
 fn is_playlist(file: &Path) -> bool {
     file.extension().is_some_and(|extension| extension == "m3u8")
 }
 
-fn decodes_file(file: &Path, reading: &[&str]) {
+fn assert_file_decodes(file: &Path, reading: &[&str]) {
     let file = file.to_str().expect("a text");
     let args = [&["-xerror"], reading, &["-i", file, "-f", "null", "-"]].concat();
     ffmpeg(&args.into_iter().map(String::from).collect::<Vec<_>>());
 }
 
-/// Runs FFmpeg, which has nothing to say.
+/// Runs FFmpeg; fails when it warns about anything.
 pub(super) fn ffmpeg(args: &[String]) {
     let output = Command::new(tools().ffmpeg)
         .args(["-nostdin", "-y", "-v", "error"])
@@ -104,8 +104,8 @@ pub(super) fn ffmpeg(args: &[String]) {
     );
 }
 
-/// What ffprobe says of the first stream of a kind (`v` or `a`).
-pub(super) fn stream(file: &Path, kind: &str) -> Value {
+/// The first stream of a kind (`v` or `a`), as ffprobe describes it.
+pub(super) fn probe_stream(file: &Path, kind: &str) -> Value {
     let output = Command::new(tools().ffprobe)
         .args(["-v", "error", "-of", "json", "-show_streams", "-select_streams"])
         .arg(format!("{kind}:0"))

@@ -1,22 +1,22 @@
 //! The main job from end to end: the real program, a real input over HTTP, a real receiver.
 
-mod arriving;
-mod changes;
-mod chaos;
+mod changed_storage;
+mod database_outage;
 mod delivery;
+mod early_segments;
 mod examples;
+mod extended_policy;
 mod failures;
 mod formats;
 mod full_disk;
+mod growing_input;
+mod killed_server;
 mod media_files;
-mod misbehaving;
-mod outage;
-mod pictures;
-mod policies;
+mod misbehaving_receivers;
+mod object_store_faults;
+mod object_stores;
 mod receiver;
 mod secrets;
 mod session;
-mod store_faults;
-mod stores;
-mod streaming;
+mod thumbnails;
 mod uploads;

@@ -1,4 +1,4 @@
-//! A receiver of callbacks that answers as it is told, and keeps what it got.
+//! A receiver of callbacks that answers as the test says, and keeps what it received.
 
 use std::{
     sync::{
@@ -52,27 +52,27 @@ impl Received {
             .expect("a good signature");
     }
 
-    /// The task it tells of.
+    /// The id of the task that it reports.
     pub(super) fn task(&self) -> String {
         self.body()["data"][0]["task_id"].as_str().expect("an id").to_owned()
     }
 }
 
-/// What a receiver says to one request.
+/// How a receiver answers one request.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Says {
+pub(super) struct ReceiverAnswer {
     pub(super) status: u16,
-    /// Seconds that it asks to be left alone.
+    /// Its `Retry-After`, in seconds.
     pub(super) retry_after: Option<u32>,
 }
 
-impl From<u16> for Says {
+impl From<u16> for ReceiverAnswer {
     fn from(status: u16) -> Self {
         Self { status, retry_after: None }
     }
 }
 
-impl IntoResponse for Says {
+impl IntoResponse for ReceiverAnswer {
     fn into_response(self) -> Response {
         let mut response = StatusCode::from_u16(self.status).expect("a status").into_response();
         if let Some(seconds) = self.retry_after {
@@ -92,20 +92,20 @@ pub(super) struct Receiver {
 impl Receiver {
     /// Starts one that answers every request with `status`.
     pub(super) async fn start(status: u16) -> Self {
-        Self::saying(vec![status.into()]).await
+        Self::start_with(vec![status.into()]).await
     }
 
     /// Starts one that answers the first request with the first of these and so on, the last one for
     /// ever.
-    pub(super) async fn saying(says: Vec<Says>) -> Self {
+    pub(super) async fn start_with(answers: Vec<ReceiverAnswer>) -> Self {
         let (sender, received) = mpsc::unbounded_channel();
         let (open, opened) = watch::channel(true);
         let count = Arc::new(AtomicUsize::new(0));
         let post = move |headers: HeaderMap, bytes: Bytes| {
             let (sender, mut opened) = (sender.clone(), opened.clone());
-            let answer = says[count.fetch_add(1, Ordering::Relaxed).min(says.len() - 1)];
+            let answer = answers[count.fetch_add(1, Ordering::Relaxed).min(answers.len() - 1)];
             async move {
-                // a test that is over does not listen any more
+                // it fails when the test is over
                 let _ = sender.send(Received { at: Instant::now(), headers, bytes });
                 let _ = opened.wait_for(|open| *open).await;
                 answer
@@ -118,12 +118,12 @@ impl Receiver {
         Self { url, received, open }
     }
 
-    /// From now on it takes requests and does not answer them.
+    /// Holds answers back: from now on requests come in and are not answered.
     pub(super) fn hold(&self) {
         self.open.send_replace(false);
     }
 
-    /// It answers what it held, and goes on.
+    /// Answers the requests that were held, and all later ones.
     pub(super) fn release(&self) {
         self.open.send_replace(true);
     }
@@ -133,8 +133,8 @@ impl Receiver {
         self.received.recv().await.expect("the receiver lives as long as the test")
     }
 
-    /// A request that arrived already and was not asked for.
-    pub(super) fn extra(&mut self) -> Option<Received> {
+    /// A request that has come in and was not taken with [`Receiver::next`].
+    pub(super) fn take_unexpected(&mut self) -> Option<Received> {
         self.received.try_recv().ok()
     }
 }

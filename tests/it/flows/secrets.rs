@@ -1,5 +1,5 @@
-//! Planted secrets are nowhere after a full run: not in answers, logs, callbacks, the list of
-//! processes, the database with its write-ahead log, work folders or outputs.
+//! Planted secrets are nowhere to be found after tasks have run: not in answers, logs, callbacks, the list
+//! of processes, the database with its write-ahead log, work folders or outputs.
 
 use std::{
     collections::HashMap,
@@ -19,10 +19,10 @@ use crate::program::SECRET_KEY;
 
 const NOTIFY_SECRET: &str = "whsec_UExBTlRFRC1OT1RJRlktU0VDUkVULW9mLWEtY3VzdG9tZXI=";
 
-/// Signed parts of URLs: their owner sees them again, logs and the list of processes never.
-const QUERY: &str = "planted-signature-of-a-url";
+/// The signature in a URL's query: answers to its owner show it, logs and the list of processes never do.
+const URL_SIGNATURE: &str = "planted-signature-of-a-url";
 
-/// Where a secret may be seen, and what is there.
+/// Where a secret could be seen, each with its content.
 type Places = Vec<(String, Vec<u8>)>;
 
 /// The command lines of all processes.
@@ -30,9 +30,9 @@ fn processes() -> Places {
     let entries = fs::read_dir("/proc").expect("a folder").flatten();
     let command_line = |path: PathBuf| {
         let text = fs::read(path.join("cmdline")).ok()?;
-        // the store's own program, which has its key there
-        let is_store = text.windows(10).any(|part| part == b"--auth-key");
-        (!is_store).then(|| (path.display().to_string(), text))
+        // the object store's server has its key among its arguments
+        let is_object_store = text.windows(10).any(|part| part == b"--auth-key");
+        (!is_object_store).then(|| (path.display().to_string(), text))
     };
     entries.filter_map(|entry| command_line(entry.path())).collect()
 }
@@ -60,8 +60,11 @@ fn find(places: &Places, secrets: &[&str]) -> Vec<String> {
     found.collect()
 }
 
-/// Looks at the list of processes, again and again until it is told to stop.
-fn watch(stop: &Arc<AtomicBool>, secrets: Vec<String>) -> std::thread::JoinHandle<(usize, Vec<String>)> {
+/// Looks at the list of processes, again and again until `stop` is set.
+fn watch_processes(
+    stop: &Arc<AtomicBool>,
+    secrets: Vec<String>,
+) -> std::thread::JoinHandle<(usize, Vec<String>)> {
     let stop = Arc::clone(stop);
     std::thread::spawn(move || {
         let secrets: Vec<&str> = secrets.iter().map(String::as_str).collect();
@@ -79,25 +82,26 @@ fn watch(stop: &Arc<AtomicBool>, secrets: Vec<String>) -> std::thread::JoinHandl
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn planted_secrets_are_nowhere() {
     let folder = tempfile::tempdir().expect("a folder");
-    let store = ObjectStoreServer::rclone(&["videos"]);
+    let object_store = ObjectStoreServer::rclone(&["videos"]);
     let input = fs::read(clip(folder.path(), 2)).expect("readable");
     let session = Session::start(&["--set", "log.level=trace"], HashMap::from([("clip.mp4", input)])).await;
     let mut receiver = Receiver::start(200).await;
-    let notify = format!("{}?sign={QUERY}", receiver.url);
+    let notify = format!("{}?sign={URL_SIGNATURE}", receiver.url);
     let storage = |secret: &str| {
         json!({
-            "type": "s3", "bucket": "videos", "endpoint": store.endpoint, "notify": notify,
-            "notify_secret": NOTIFY_SECRET, "storage_ak": store.access_key, "storage_sk": secret,
+            "type": "s3", "bucket": "videos", "endpoint": object_store.endpoint, "notify": notify,
+            "notify_secret": NOTIFY_SECRET, "storage_ak": object_store.access_key, "storage_sk": secret,
         })
     };
     let wrong = "planted-secret-that-is-wrong";
-    let secrets = [store.secret_key.as_str(), wrong, NOTIFY_SECRET, SECRET_KEY];
+    let secrets = [object_store.secret_key.as_str(), wrong, NOTIFY_SECRET, SECRET_KEY];
     let stop = Arc::new(AtomicBool::new(false));
-    let watching = watch(&stop, secrets.iter().chain(&[QUERY]).map(ToString::to_string).collect());
+    let watching =
+        watch_processes(&stop, secrets.iter().chain(&[URL_SIGNATURE]).map(ToString::to_string).collect());
 
-    // one that succeeds, one whose store refuses, one whose input is not there
+    // one that succeeds, one whose object store refuses the key, one whose input does not exist
     let mut answers = Vec::new();
-    let (good, bad) = (storage(&store.secret_key), storage(wrong));
+    let (good, bad) = (storage(&object_store.secret_key), storage(wrong));
     let good = session.post("add_storage", good).await;
     let bad = session.post("add_storage", bad).await;
     let id = |added: &Value| added["storage_id"].as_str().expect("an id").to_owned();
@@ -106,7 +110,7 @@ async fn planted_secrets_are_nowhere() {
     for call in [&good_id, &bad_id].map(|id| format!("check_storage?storage_id={id}")) {
         answers.push(session.post(&call, Value::Null).await);
     }
-    let url = |file: &str| format!("{}?sign={QUERY}", session.url(file));
+    let url = |file: &str| format!("{}?sign={URL_SIGNATURE}", session.url(file));
     let tasks = [
         session.create_task(&good_id, "hls-h264", &url("clip.mp4"), "cat").await,
         session.create_task(&bad_id, "mp4-720p", &url("clip.mp4"), "dog.mp4").await,
@@ -133,7 +137,7 @@ async fn planted_secrets_are_nowhere() {
     let log = session.server.log();
     assert!(log.len() > 10_000, "the log was looked at");
     let logged = vec![("the log".to_owned(), log.into_bytes())];
-    assert_eq!(find(&logged, &[QUERY]), [""; 0]);
+    assert_eq!(find(&logged, &[URL_SIGNATURE]), [""; 0]);
     places.extend(logged);
     places.push(("the answers".to_owned(), json!(answers).to_string().into_bytes()));
     assert_eq!(find(&places, &secrets), [""; 0]);

@@ -16,8 +16,8 @@ pub(super) struct Session {
     files: String,
 }
 
-/// A storage, as `add_storage` answered it.
-pub(super) struct Bound {
+/// The answer to `add_storage`.
+pub(super) struct AddedStorage {
     pub(super) id: String,
     pub(super) secret: String,
 }
@@ -28,7 +28,7 @@ impl Session {
         Self::with(Server::start(flags).await, files).await
     }
 
-    /// With a server that was started in a way of its own.
+    /// With a server that the test has started itself.
     #[expect(clippy::disallowed_methods, reason = "the customer's client, which has no guard")]
     pub(super) async fn with(server: Server, files: HashMap<&'static str, Vec<u8>>) -> Self {
         // each test process installs it once
@@ -68,21 +68,21 @@ impl Session {
         self.call(Method::GET, call, Value::Null).await
     }
 
-    /// What `/metrics` says.
-    pub(super) async fn figures(&self) -> String {
+    /// The answer to `/metrics`.
+    pub(super) async fn metrics(&self) -> String {
         let answer = self.client.get(format!("{}/metrics", self.server.url)).send().await.expect("an answer");
         String::from_utf8(answer.bytes().await.expect("a body").into()).expect("a text")
     }
 
-    /// Binds a bucket and a callback URL.
-    pub(super) async fn add_storage(&self, fields: Value) -> Bound {
+    /// Adds a storage: `file` and the bucket `media`, unless `fields` say otherwise.
+    pub(super) async fn add_storage(&self, fields: Value) -> AddedStorage {
         let mut body = json!({"type": "file", "region": "", "bucket": "media", "prefix": "", "storage_ak": "", "storage_sk": ""});
         for (name, value) in fields.as_object().expect("fields") {
             body[name] = value.clone();
         }
         let added = self.post("add_storage", body).await;
         let text = |name: &str| added[name].as_str().expect("a text").to_owned();
-        Bound { id: text("storage_id"), secret: text("notify_secret") }
+        AddedStorage { id: text("storage_id"), secret: text("notify_secret") }
     }
 
     /// Creates a task; gives its id.

@@ -12,7 +12,7 @@
 //! | [`files`] | cut and headless MP4; strange names; the same task twice; a timecode track |
 //!
 //! The halves that need a server are tested where it is: an object whose server knows no ranges in
-//! `crates/storage/tests/it/fetch.rs`, keys with strange names in `tests/it/flows/stores.rs`.
+//! `crates/storage/tests/it/fetch.rs`, keys with strange names in `tests/it/flows/object_stores.rs`.
 
 mod audio;
 mod colour;

@@ -1,5 +1,5 @@
-//! A store that is busy, drops connections or is slow while a task writes to it: the task waits, says
-//! for whom and why, and ends well; when patience is at its end it fails and leaves nothing.
+//! An object store that is busy, drops connections or is slow while a task writes to it: the task waits,
+//! says for whom and why, and succeeds; when the retry budget is used up it fails and leaves nothing.
 
 use std::{
     collections::HashMap,
@@ -38,46 +38,46 @@ enum Fault {
     Slow,
 }
 
-/// In front of a store: passes requests on, or does not.
+/// A proxy in front of an object store, which forwards requests or fails them.
 #[derive(Clone)]
-struct Front {
+struct FaultyProxy {
     store: String,
     client: reqwest::Client,
     fault: Arc<Mutex<Fault>>,
-    /// So many objects are taken before.
-    takes: Arc<AtomicUsize>,
+    /// How many objects it stores before the fault begins.
+    before_fault: Arc<AtomicUsize>,
 }
 
-impl Front {
-    /// Gives its address too.
-    #[expect(clippy::disallowed_methods, reason = "it stands for a store, which has no guard")]
-    async fn of(store: &ObjectStoreServer, fault: Fault, takes: usize) -> (Self, String) {
+impl FaultyProxy {
+    /// Starts it; gives its URL, too.
+    #[expect(clippy::disallowed_methods, reason = "it stands for an object store, which has no guard")]
+    async fn start(store: &ObjectStoreServer, fault: Fault, before_fault: usize) -> (Self, String) {
         // each test process installs it once
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let front = Self {
+        let proxy = Self {
             store: store.endpoint.clone(),
             client: reqwest::Client::builder().no_proxy().build().expect("a client"),
             fault: Arc::new(Mutex::new(fault)),
-            takes: Arc::new(AtomicUsize::new(takes)),
+            before_fault: Arc::new(AtomicUsize::new(before_fault)),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("bound"));
-        let router = Router::new().fallback(answer).with_state(front.clone());
+        let router = Router::new().fallback(answer).with_state(proxy.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
-        (front, url)
+        (proxy, url)
     }
 
-    fn becomes(&self, fault: Fault) {
+    fn set_fault(&self, fault: Fault) {
         *self.fault.lock().expect("no panic") = fault;
     }
 
-    async fn pass_on(&self, request: Request, slowly: bool) -> Response {
+    async fn forward(&self, request: Request, slowly: bool) -> Response {
         let (parts, body) = request.into_parts();
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
         let mut content = Vec::new();
-        let mut pieces = body.into_data_stream();
-        while let Some(Ok(piece)) = pieces.next().await {
-            content.extend_from_slice(&piece);
+        let mut chunks = body.into_data_stream();
+        while let Some(Ok(chunk)) = chunks.next().await {
+            content.extend_from_slice(&chunk);
             if slowly {
                 // this is what makes it slow; nothing waits for it
                 tokio::time::sleep(Duration::from_millis(30)).await;
@@ -85,7 +85,7 @@ impl Front {
         }
         let request =
             self.client.request(parts.method, format!("{}{path}", self.store)).headers(parts.headers);
-        let answer = request.body(content).send().await.expect("the store answers");
+        let answer = request.body(content).send().await.expect("the object store answers");
         let mut response = Response::new(Body::empty());
         *response.status_mut() = answer.status();
         *response.headers_mut() = answer.headers().clone();
@@ -94,27 +94,27 @@ impl Front {
     }
 }
 
-async fn answer(State(front): State<Front>, request: Request) -> Response {
-    let writes = request.method() == Method::PUT;
-    let takes = writes
-        && front
-            .takes
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |takes| takes.checked_sub(1))
+async fn answer(State(proxy): State<FaultyProxy>, request: Request) -> Response {
+    let is_write = request.method() == Method::PUT;
+    let is_before_fault = is_write
+        && proxy
+            .before_fault
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| count.checked_sub(1))
             .is_ok();
-    let fault = *front.fault.lock().expect("no panic");
+    let fault = *proxy.fault.lock().expect("no panic");
     match fault {
-        Fault::Busy if writes && !takes => {
+        Fault::Busy if is_write && !is_before_fault => {
             // read to its end, or the connection is reset, which is another fault
             request.into_body().into_data_stream().for_each(|_| async {}).await;
             let text = "<Error><Code>SlowDown</Code><Message>Reduce your rate.</Message><RequestId>4F</RequestId></Error>";
             (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
         }
-        Fault::Drops if writes && !takes => {
+        Fault::Drops if is_write && !is_before_fault => {
             // fewer bytes than announced: the connection ends
             let body = Body::from_stream(stream::iter([Err::<Bytes, _>(std::io::Error::other("cut"))]));
             Response::builder().header("content-length", "10").body(body).expect("a response")
         }
-        fault => front.pass_on(request, fault == Fault::Slow).await,
+        fault => proxy.forward(request, fault == Fault::Slow).await,
     }
 }
 
@@ -140,7 +140,7 @@ async fn session_with_clip(flags: &[&str]) -> Session {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_task_waits_for_its_store_and_says_why(#[case] fault: Fault, #[case] why: &str) {
     let store = ObjectStoreServer::rclone(&["videos"]);
-    let (front, endpoint) = Front::of(&store, fault, 0).await;
+    let (proxy, endpoint) = FaultyProxy::start(&store, fault, 0).await;
     let session = session_with_clip(&[]).await;
     let mut receiver = Receiver::start(200).await;
     let storage = session.add_storage(storage_at(&endpoint, &store, &receiver.url)).await;
@@ -154,9 +154,9 @@ async fn a_task_waits_for_its_store_and_says_why(#[case] fault: Fault, #[case] w
     };
     assert!(seen["message"].as_str().expect("text").starts_with(why), "{seen}");
     assert_eq!((&seen["status"], &seen["code"]), (&json!("uploading"), &json!(0)), "{seen}");
-    front.becomes(Fault::None);
-    let told = receiver.next().await.body();
-    assert_eq!(told["msg"], "succeeded", "{told}");
+    proxy.set_fault(Fault::None);
+    let callback = receiver.next().await.body();
+    assert_eq!(callback["msg"], "succeeded", "{callback}");
     let task = session.task(&id).await;
     assert_eq!((&task["status"], &task["message"]), (&json!("succeeded"), &json!("")), "{task}");
     let log = session.server.log();
@@ -168,13 +168,13 @@ async fn a_task_waits_for_its_store_and_says_why(#[case] fault: Fault, #[case] w
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_store_is_not_a_dead_one() {
     let store = ObjectStoreServer::rclone(&["videos"]);
-    let (_front, endpoint) = Front::of(&store, Fault::Slow, 0).await;
+    let (_proxy, endpoint) = FaultyProxy::start(&store, Fault::Slow, 0).await;
     let session = session_with_clip(&["--set", "storage.idle=2s"]).await;
     let mut receiver = Receiver::start(200).await;
     let storage = session.add_storage(storage_at(&endpoint, &store, &receiver.url)).await;
     session.create_task(&storage.id, "mp4-720p", &session.url("clip.mp4"), "cat.mp4").await;
-    let told = receiver.next().await.body();
-    assert_eq!(told["msg"], "succeeded", "{told}");
+    let callback = receiver.next().await.body();
+    assert_eq!(callback["msg"], "succeeded", "{callback}");
     assert!(!session.server.log().contains("a request to the object store failed"));
     session.server.stop().await;
 }
@@ -182,14 +182,14 @@ async fn a_slow_store_is_not_a_dead_one() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn at_the_end_of_patience_a_task_fails_and_leaves_nothing() {
     let store = ObjectStoreServer::rclone(&["videos"]);
-    let (_front, endpoint) = Front::of(&store, Fault::Busy, 3).await;
+    let (_proxy, endpoint) = FaultyProxy::start(&store, Fault::Busy, 3).await;
     let session = session_with_clip(&["--set", "storage.patience=1s", "--set", "worker.tries=1"]).await;
     let mut receiver = Receiver::start(200).await;
     let storage = session.add_storage(storage_at(&endpoint, &store, &receiver.url)).await;
     let id = session.create_task(&storage.id, "hls-h264", &session.url("clip.mp4"), "cat").await;
-    let told = receiver.next().await.body();
-    assert_eq!(told["data"][0]["error_code"], 1201, "{told}");
-    let message = told["data"][0]["error_msg"].as_str().expect("text");
+    let callback = receiver.next().await.body();
+    assert_eq!(callback["data"][0]["error_code"], 1201, "{callback}");
+    let message = callback["data"][0]["error_msg"].as_str().expect("text");
     assert!(
         message.contains("the object store answered 503 SlowDown: Reduce your rate (request 4F)"),
         "{message}"

@@ -1,4 +1,4 @@
-//! Inputs from and outputs to the stores that customers have, as real programs.
+//! Inputs from and outputs to the object stores that customers have, each as a real server.
 
 use std::{collections::HashMap, net::Ipv4Addr, sync::Arc};
 
@@ -28,7 +28,7 @@ async fn start(kind: StorageType) -> ObjectStoreServer {
 }
 
 /// The bucket, as the test itself sees it.
-pub(super) fn storage_of(server: &ObjectStoreServer, kind: StorageType) -> Storage {
+pub(super) fn test_storage(server: &ObjectStoreServer, kind: StorageType) -> Storage {
     server.storage(Storage::new(
         "0123456789abcdef".parse().expect("an id"),
         TenantId::main(),
@@ -38,7 +38,7 @@ pub(super) fn storage_of(server: &ObjectStoreServer, kind: StorageType) -> Stora
     ))
 }
 
-pub(super) fn fields(server: &ObjectStoreServer, kind: StorageType, notify: &str) -> Value {
+pub(super) fn storage_fields(server: &ObjectStoreServer, kind: StorageType, notify: &str) -> Value {
     json!({
         "type": kind, "bucket": BUCKET, "prefix": "out", "endpoint": server.endpoint, "notify": notify,
         "storage_ak": server.access_key, "storage_sk": server.secret_key,
@@ -53,24 +53,24 @@ async fn an_object_becomes_objects(#[case] kind: StorageType) {
     let folder = tempfile::tempdir().expect("a folder");
     let server = start(kind).await;
     let bucket = Storages::new(folder.path().join("storage"), net_client())
-        .open(&storage_of(&server, kind))
+        .open(&test_storage(&server, kind))
         .expect("the bucket opens");
     bucket.put_file("in/a b+é.mp4", &clip(folder.path(), 2), &|_| ()).await.expect("put");
 
     let session = Session::start(&[], HashMap::new()).await;
     let mut receiver = Receiver::start(200).await;
-    let storage = session.add_storage(fields(&server, kind, &receiver.url)).await;
+    let storage = session.add_storage(storage_fields(&server, kind, &receiver.url)).await;
     let checked = session.post(&format!("check_storage?storage_id={}", storage.id), Value::Null).await;
     assert_eq!(checked["ok"], true, "{checked}");
     let input = format!("{kind}://{BUCKET}/in/a b+é.mp4");
     let id = session.create_task(&storage.id, "hls-h264", &input, "cat").await;
-    let told = receiver.next().await.body();
+    let callback = receiver.next().await.body();
     assert_eq!(
-        (&told["data"][0]["status"], &told["data"][0]["task_id"]),
+        (&callback["data"][0]["status"], &callback["data"][0]["task_id"]),
         (&json!("succeeded"), &json!(id)),
-        "{told}"
+        "{callback}"
     );
-    assert_eq!(told["data"][0]["output"], format!("{kind}://{BUCKET}/out/cat/master.m3u8"));
+    assert_eq!(callback["data"][0]["output"], format!("{kind}://{BUCKET}/out/cat/master.m3u8"));
 
     let keys = bucket.list("out/").await.expect("listed");
     assert!(keys.iter().any(|key| key == "out/cat/master.m3u8") && keys.len() > 10, "{keys:?}");
@@ -81,10 +81,13 @@ async fn an_object_becomes_objects(#[case] kind: StorageType) {
         server.disable_authentication(&net_client()).await;
     }
     let to = folder.path().join("down");
-    let downloaded =
-        session.server.ask(&["task", "download", &id, "--to", to.to_str().expect("text")]).await.printed();
+    let downloaded = session
+        .server
+        .run_command(&["task", "download", &id, "--to", to.to_str().expect("text")])
+        .await
+        .expect_success();
     assert_eq!(downloaded.lines().count(), keys.len());
-    super::media_files::decodes(&to.join("master.m3u8"));
+    super::media_files::assert_decodes(&to.join("master.m3u8"));
 
     session.server.stop().await;
 }
@@ -94,7 +97,7 @@ async fn what_is_wrong_with_a_bucket_is_said_in_the_stores_own_words() {
     let server = start(StorageType::S3).await;
     let session = Session::start(&[], HashMap::new()).await;
     let check = async |changes: Value| {
-        let mut fields = fields(&server, StorageType::S3, "");
+        let mut fields = storage_fields(&server, StorageType::S3, "");
         for (name, value) in changes.as_object().expect("fields") {
             fields[name] = value.clone();
         }

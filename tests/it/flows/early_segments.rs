@@ -1,8 +1,8 @@
-//! Segments go into the storage while others are still being made, and nothing of them stays when the
-//! task comes to nothing.
+//! Segments go into the storage while others are still being made, and none of them stays when the task
+//! fails.
 //!
-//! FFmpeg is given the first part of the input, and more when the test says so: what is seen in
-//! between is seen half-way, whatever the machine is at.
+//! FFmpeg is given the first part of the input, and the rest when the test says so: what the test sees in
+//! between is the state half-way, however fast the machine is.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,13 +20,13 @@ use tempfile::TempDir;
 use tokio::io::AsyncWriteExt as _;
 
 use super::{
-    media_files::{decodes, made, noise, tools},
+    media_files::{assert_decodes, make_with_ffmpeg, noise, tools},
+    object_stores,
     receiver::Receiver,
     session::Session,
-    stores,
 };
 
-/// Short, so that what a cancelled task left is soon nobody's.
+/// Short, so that the draft of a cancelled task is soon removed.
 const LEASE: &str = "worker.lease=6s";
 
 /// The main object of every task here, and the folder of all others.
@@ -40,7 +40,7 @@ struct Halved {
     storage: String,
     flags: [String; 4],
     gate: Gate,
-    /// What it is given after the first part.
+    /// The part of the input that FFmpeg is given after the first one.
     rest: Vec<u8>,
     _folder: TempDir,
 }
@@ -50,7 +50,7 @@ impl Halved {
         Self::with(storage, noise).await
     }
 
-    /// With what this makes in a folder.
+    /// With an input that `clip` makes in a folder.
     async fn with(storage: Value, clip: fn(&Path) -> Vec<u8>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let clip = clip(folder.path());
@@ -93,33 +93,34 @@ impl Halved {
         self.session.post("create_task", body).await["task_id"].as_str().expect("an id").to_owned()
     }
 
-    /// What FFmpeg reads next, as soon as it waits for it.
+    /// The pipe that FFmpeg reads next, as soon as it has opened it.
     async fn open_gate(&self) -> tokio::fs::File {
         tokio::fs::OpenOptions::new().write(true).open(&self.gate.0).await.expect("it is a pipe")
     }
 
-    /// Gives FFmpeg all of the rest.
-    async fn go_on(&self) {
+    /// Gives FFmpeg the rest of the input.
+    async fn send_rest(&self) {
         self.open_gate().await.write_all(&self.rest).await.expect("it reads on");
     }
 
-    /// The same, although it ends on the way; whoever comes after it finds all of the rest there.
-    async fn go_on_and_again(&self) {
+    /// As [`Halved::send_rest`], for an FFmpeg that ends before it has read all of it, and for the next one,
+    /// which finds the rest in a file.
+    async fn send_rest_twice(&self) {
         let mut gate = self.open_gate().await;
         let rest = self.gate.0.with_extension("rest");
         fs::write(&rest, &self.rest).expect("written");
         fs::rename(rest, &self.gate.0).expect("moved");
-        // who has ended reads nothing more
+        // it fails when FFmpeg has ended
         let _ = gate.write_all(&self.rest).await;
     }
 
-    /// Lets the input end here.
+    /// Lets the input end after its first part.
     async fn cut_off(&self) {
         drop(self.open_gate().await);
     }
 
-    /// Waits for the callback of the next task that ended; gives what it says.
-    async fn told(&mut self) -> Value {
+    /// The task's entry in the next callback.
+    async fn next_callback(&mut self) -> Value {
         self.receiver.next().await.body()["data"][0].take()
     }
 
@@ -144,20 +145,20 @@ impl Halved {
         self.session.server.data.path().join("storage/media").join(key).is_file()
     }
 
-    /// Waits until the objects are such.
-    async fn until(&self, are: impl Fn(&BTreeSet<String>) -> bool) -> BTreeSet<String> {
+    /// Waits until the keys of the objects are as `is_so` says; gives them.
+    async fn wait_until(&self, is_so: impl Fn(&BTreeSet<String>) -> bool) -> BTreeSet<String> {
         loop {
             let keys = self.keys();
-            if are(&keys) {
+            if is_so(&keys) {
                 return keys;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
-    /// Waits until it is half-way: segments of every stream are there.
-    async fn is_half_way(&self) -> BTreeSet<String> {
-        self.until(has_segments).await
+    /// Waits until the task is half-way: segments of every stream are in the storage. Gives all keys.
+    async fn wait_until_half_way(&self) -> BTreeSet<String> {
+        self.wait_until(has_segments).await
     }
 
     /// Kills the server, and starts another with real tools and these flags.
@@ -168,12 +169,12 @@ impl Halved {
     }
 }
 
-/// The pipe through which FFmpeg gets the rest.
+/// The named pipe through which FFmpeg gets the rest of the input.
 struct Gate(PathBuf);
 
 impl Drop for Gate {
     fn drop(&mut self) {
-        // what a killed server left may still wait at it
+        // an FFmpeg of a killed server may still wait for a writer
         let _ = fs::OpenOptions::new().read(true).write(true).open(&self.0);
     }
 }
@@ -182,25 +183,25 @@ fn has_segments(keys: &BTreeSet<String>) -> bool {
     ["72p", "36p", "audio"].iter().all(|stream| keys.contains(&format!("{FOLDER}/{stream}/seg_00002.ts")))
 }
 
-/// As `noise`, with a sound that has two channels for 20 s, and six for the rest.
+/// As `noise`, with AC-3 audio that has two channels for 20 s, and six for the rest.
 fn broadcast(folder: &Path) -> Vec<u8> {
-    let make = |words: &str, name: &str| made(&folder.join(name), words);
-    let sounds = [("stereo", 20), ("5.1", 12)].map(|(layout, seconds)| {
+    let make = |args: &str, name: &str| make_with_ffmpeg(&folder.join(name), args);
+    let audios = [("stereo", 20), ("5.1", 12)].map(|(layout, seconds)| {
         let noise = format!("-f lavfi -i anoisesrc=d={seconds}:a=0.1 -af aformat=channel_layouts={layout}");
         make(&format!("{noise} -c:a ac3 -b:a 384k"), &format!("{layout}.ac3"))
     });
-    let sound = folder.join("sound.ac3");
-    fs::write(&sound, sounds.concat()).expect("written");
+    let audio = folder.join("audio.ac3");
+    fs::write(&audio, audios.concat()).expect("written");
     let words = format!(
         "-f lavfi -i testsrc2=s=128x72:r=25:d=32,noise=alls=60:allf=t -i {} -c:v libx264 -preset ultrafast \
          -pix_fmt yuv420p -c:a copy",
-        sound.display()
+        audio.display()
     );
     make(&words, "broadcast.mkv")
 }
 
-/// The media tools, but an FFmpeg that encodes reads so many bytes of its input, be it a file or one that is
-/// still arriving, and then the gate.
+/// A folder with the media tools, but for FFmpeg: where it encodes, it reads `first` bytes of its input (a
+/// file, or a pipe with an input that is still being fetched), and then the gate.
 fn stopping_tools(folder: &Path, first: usize, gate: &Path) -> PathBuf {
     let (tools, real) = (folder.join("tools"), tools());
     fs::create_dir(&tools).expect("made");
@@ -222,7 +223,7 @@ fn stopping_tools(folder: &Path, first: usize, gate: &Path) -> PathBuf {
     tools
 }
 
-/// Every file below a folder, by its key; what is still being written is no object.
+/// Every object below a folder, by its key. Files that are still being written are not objects.
 fn collect(bucket: &Path, folder: &Path, objects: &mut BTreeMap<String, Vec<u8>>) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
@@ -243,7 +244,7 @@ fn playlists(keys: &BTreeSet<String>) -> Vec<&String> {
     keys.iter().filter(|key| key.ends_with(".m3u8")).collect()
 }
 
-/// What a playlist names.
+/// The URIs in a playlist.
 fn uris(text: &str) -> impl Iterator<Item = &str> {
     text.lines().filter_map(|line| match line.split_once("URI=\"") {
         Some((_, uri)) => uri.split('"').next(),
@@ -251,64 +252,64 @@ fn uris(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The main playlist and all that it and those that it names name.
-fn named(halved: &Halved) -> BTreeSet<String> {
-    let mut named = BTreeSet::from([MAIN.to_owned()]);
+/// The keys of the main playlist, of the playlists in it, and of all that these name.
+fn reachable_keys(halved: &Halved) -> BTreeSet<String> {
+    let mut keys = BTreeSet::from([MAIN.to_owned()]);
     let mut left = vec![MAIN.to_owned()];
     while let Some(playlist) = left.pop() {
         let folder = playlist.rsplit_once('/').expect("a folder").0;
         for uri in uris(&halved.text(&playlist).expect("a playlist")) {
             let key = format!("{folder}/{uri}");
-            if named.insert(key.clone()) && key.ends_with(".m3u8") {
+            if keys.insert(key.clone()) && key.ends_with(".m3u8") {
                 left.push(key);
             }
         }
     }
-    named
+    keys
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn segments_are_there_before_the_encoder_is_done() {
     let mut halved = Halved::start(json!({})).await;
     let id = halved.create_task(false).await;
-    let half = halved.is_half_way().await;
-    // which is written once a second
+    let half = halved.wait_until_half_way().await;
+    // progress is written once a second
     while halved.session.task(&id).await["status"] == "downloading" {}
     assert_eq!(halved.session.task(&id).await["status"], "running");
     assert_eq!(playlists(&half), Vec::<&String>::new());
     assert!(!half.contains(&format!("{FOLDER}/72p/seg_00024.ts")), "{half:?}");
 
-    halved.go_on().await;
-    let told = halved.told().await;
-    assert_eq!(told["status"], "succeeded", "{told}");
+    halved.send_rest().await;
+    let entry = halved.next_callback().await;
+    assert_eq!(entry["status"], "succeeded", "{entry}");
     let objects = halved.objects();
-    decodes(&halved.session.object(told["output"].as_str().expect("a URI")));
+    assert_decodes(&halved.session.object(entry["output"].as_str().expect("a URI")));
     let bytes: usize = objects.values().map(Vec::len).sum();
-    assert_eq!(told["output_size"], bytes, "{told}");
+    assert_eq!(entry["output_size"], bytes, "{entry}");
     halved.session.server.stop().await;
 }
 
-/// The sound changes after segments were put, so that all of it is made once more.
+/// The audio's parameters change after segments were stored, so that the run begins again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_stays_of_a_run_that_begins_again() {
     let mut halved = Halved::with(json!({}), broadcast).await;
     halved.create_task(false).await;
-    let half = halved.is_half_way().await;
+    let half = halved.wait_until_half_way().await;
     for key in &half {
         fs::write(halved.session.object(&format!("file://media/{key}")), "of the first run")
             .expect("written");
     }
-    halved.go_on_and_again().await;
-    let told = halved.told().await;
-    assert_eq!(told["status"], "succeeded", "{told}");
-    assert!((told["duration"].as_f64().expect("seconds") - 32.0).abs() < 0.1, "{told}");
+    halved.send_rest_twice().await;
+    let entry = halved.next_callback().await;
+    assert_eq!(entry["status"], "succeeded", "{entry}");
+    assert!((entry["duration"].as_f64().expect("seconds") - 32.0).abs() < 0.1, "{entry}");
     let objects = halved.objects();
     let stale = objects.iter().filter(|(_, bytes)| bytes.starts_with(b"of the first run"));
     assert_eq!(stale.map(|(key, _)| key).collect::<Vec<_>>(), Vec::<&String>::new());
-    assert_eq!(named(&halved), halved.keys());
+    assert_eq!(reachable_keys(&halved), halved.keys());
     let bytes: usize = objects.values().map(Vec::len).sum();
-    assert_eq!(told["output_size"], bytes, "{told}");
-    decodes(&halved.session.object(told["output"].as_str().expect("a URI")));
+    assert_eq!(entry["output_size"], bytes, "{entry}");
+    assert_decodes(&halved.session.object(entry["output"].as_str().expect("a URI")));
     halved.session.server.stop().await;
 }
 
@@ -316,7 +317,7 @@ async fn nothing_stays_of_a_run_that_begins_again() {
 async fn early_playlists_grow_and_name_only_what_is_there() {
     let mut halved = Halved::start(json!({})).await;
     halved.create_task(true).await;
-    halved.until(|keys| keys.contains(MAIN)).await;
+    halved.wait_until(|keys| keys.contains(MAIN)).await;
     let main = halved.text(MAIN).expect("there");
     let renditions: Vec<String> = uris(&main).map(|uri| format!("cat/{uri}")).collect();
     assert_eq!(renditions.iter().collect::<BTreeSet<_>>().len(), 3, "{main}");
@@ -347,14 +348,14 @@ async fn early_playlists_grow_and_name_only_what_is_there() {
     };
     gate.write_all(&halved.rest[more..]).await.expect("it reads on");
     drop(gate);
-    let told = halved.told().await;
-    assert_eq!(told["status"], "succeeded", "{told}");
+    let entry = halved.next_callback().await;
+    assert_eq!(entry["status"], "succeeded", "{entry}");
     for (playlist, grown) in renditions.iter().zip(grown) {
         let whole = halved.text(playlist).expect("there");
         assert!(whole.starts_with(&grown.replace("EVENT", "VOD")), "{whole}");
         assert!(whole.ends_with("#EXT-X-ENDLIST\n"), "{whole}");
     }
-    decodes(&halved.session.object(told["output"].as_str().expect("a URI")));
+    assert_decodes(&halved.session.object(entry["output"].as_str().expect("a URI")));
     halved.session.server.stop().await;
 }
 
@@ -365,13 +366,13 @@ async fn early_playlists_grow_and_name_only_what_is_there() {
 async fn nothing_stays_of_what_failed_half_way(#[case] early: bool) {
     let mut halved = Halved::start(json!({})).await;
     halved.create_task(early).await;
-    halved.is_half_way().await;
+    halved.wait_until_half_way().await;
     if early {
-        halved.until(|keys| keys.contains(MAIN)).await;
+        halved.wait_until(|keys| keys.contains(MAIN)).await;
     }
     halved.cut_off().await;
-    let told = halved.told().await;
-    assert_eq!((&told["status"], &told["error_code"]), (&json!("failed"), &json!(1003)), "{told}");
+    let entry = halved.next_callback().await;
+    assert_eq!((&entry["status"], &entry["error_code"]), (&json!("failed"), &json!(1003)), "{entry}");
     assert_eq!(halved.keys(), BTreeSet::new());
     halved.session.server.stop().await;
 }
@@ -383,11 +384,11 @@ async fn nothing_stays_of_what_failed_half_way(#[case] early: bool) {
 async fn nothing_stays_of_what_was_cancelled_half_way(#[case] early: bool) {
     let mut halved = Halved::start(json!({})).await;
     let id = halved.create_task(early).await;
-    halved.is_half_way().await;
+    halved.wait_until_half_way().await;
     halved.session.post(&format!("cancel_task?task_id={id}"), Value::Null).await;
-    assert_eq!(halved.told().await["error_code"], 1401);
+    assert_eq!(halved.next_callback().await["error_code"], 1401);
     halved.session.call(reqwest::Method::DELETE, &format!("del_task?task_id={id}"), Value::Null).await;
-    halved.until(BTreeSet::is_empty).await;
+    halved.wait_until(BTreeSet::is_empty).await;
     halved.session.server.stop().await;
 }
 
@@ -395,17 +396,17 @@ async fn nothing_stays_of_what_was_cancelled_half_way(#[case] early: bool) {
 async fn killed_half_way_it_ends_well_and_nothing_stray_stays() {
     let mut halved = Halved::start(json!({})).await;
     halved.create_task(true).await;
-    halved.is_half_way().await;
+    halved.wait_until_half_way().await;
     // as if the first try had come farther than the output is long
     let stray = halved.session.object(&format!("file://media/{FOLDER}/72p/seg_99999.ts"));
     fs::write(&stray, "left").expect("written");
     halved.kill_and_restart(&[]).await;
-    let told = halved.told().await;
-    assert_eq!(told["status"], "succeeded", "{told}");
+    let entry = halved.next_callback().await;
+    assert_eq!(entry["status"], "succeeded", "{entry}");
     assert!(!stray.exists());
     let bytes: usize = halved.objects().values().map(Vec::len).sum();
-    assert_eq!(told["output_size"], bytes, "{told}");
-    decodes(&halved.session.object(told["output"].as_str().expect("a URI")));
+    assert_eq!(entry["output_size"], bytes, "{entry}");
+    assert_decodes(&halved.session.object(entry["output"].as_str().expect("a URI")));
     halved.session.server.stop().await;
 }
 
@@ -413,11 +414,11 @@ async fn killed_half_way_it_ends_well_and_nothing_stray_stays() {
 async fn killed_half_way_and_cancelled_nothing_stays() {
     let mut halved = Halved::start(json!({})).await;
     let id = halved.create_task(true).await;
-    halved.until(|keys| keys.contains(MAIN)).await;
+    halved.wait_until(|keys| keys.contains(MAIN)).await;
     halved.kill_and_restart(&["--no-worker"]).await;
     assert!(halved.keys().contains(MAIN), "a task that is tried again keeps what it has");
     halved.session.post(&format!("cancel_task?task_id={id}"), Value::Null).await;
-    halved.until(BTreeSet::is_empty).await;
+    halved.wait_until(BTreeSet::is_empty).await;
     halved.session.server.stop().await;
 }
 
@@ -425,43 +426,43 @@ async fn killed_half_way_and_cancelled_nothing_stays() {
 async fn an_earlier_output_stays_as_it_is_when_the_next_task_fails() {
     let mut halved = Halved::start(json!({})).await;
     halved.create_task(false).await;
-    halved.go_on().await;
-    assert_eq!(halved.told().await["status"], "succeeded");
+    halved.send_rest().await;
+    assert_eq!(halved.next_callback().await["status"], "succeeded");
     let before = halved.objects();
 
     halved.create_task(true).await;
     halved.cut_off().await;
-    assert_eq!(halved.told().await["status"], "failed");
+    assert_eq!(halved.next_callback().await["status"], "failed");
     assert!(halved.objects() == before, "{:?}", halved.keys());
 
     // and is replaced when it succeeds
     halved.create_task(true).await;
-    halved.go_on().await;
-    assert_eq!(halved.told().await["status"], "succeeded");
+    halved.send_rest().await;
+    assert_eq!(halved.next_callback().await["status"], "succeeded");
     assert_eq!(halved.keys(), before.into_keys().collect());
     halved.session.server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_is_the_same_in_an_object_store() {
-    let (folder, net) = (tempfile::tempdir().expect("a folder"), stores::net_client());
-    let server = ObjectStoreServer::s3(&net, &[stores::BUCKET]).await;
-    let storage = stores::storage_of(&server, StorageType::S3);
+    let (folder, net) = (tempfile::tempdir().expect("a folder"), object_stores::net_client());
+    let server = ObjectStoreServer::s3(&net, &[object_stores::BUCKET]).await;
+    let storage = object_stores::test_storage(&server, StorageType::S3);
     let bucket = Storages::new(folder.path().join("storage"), net).open(&storage).expect("the bucket opens");
-    let mut halved = Halved::start(stores::fields(&server, StorageType::S3, "")).await;
+    let mut halved = Halved::start(object_stores::storage_fields(&server, StorageType::S3, "")).await;
     halved.create_task(true).await;
     let listed = async || bucket.list("out/").await.expect("listed").into_iter().collect::<BTreeSet<_>>();
     while !listed().await.contains(&format!("out/{MAIN}")) {}
     let half = listed().await;
     assert!(half.iter().any(|key| key.ends_with("/seg_00001.ts")), "{half:?}");
     halved.cut_off().await;
-    assert_eq!(halved.told().await["status"], "failed");
+    assert_eq!(halved.next_callback().await["status"], "failed");
     assert_eq!(listed().await, BTreeSet::new());
 
     halved.create_task(true).await;
-    halved.go_on().await;
-    let told = halved.told().await;
-    assert_eq!(told["status"], "succeeded", "{told}");
+    halved.send_rest().await;
+    let entry = halved.next_callback().await;
+    assert_eq!(entry["status"], "succeeded", "{entry}");
     let main = bucket.read(&format!("out/{MAIN}")).await.expect("there");
     assert!(!media::is_unfinished(&String::from_utf8_lossy(&main)));
     halved.session.server.stop().await;

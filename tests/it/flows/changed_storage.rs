@@ -1,15 +1,16 @@
-//! A storage's receiver or its secret is changed while callbacks are owed.
+//! A storage's callback URL or its secret is changed while callbacks are owed.
 
 use model::Secret;
 use serde_json::{Value, json};
 
 use super::{
-    receiver::{Received, Receiver, Says},
-    session::{Bound, Session},
+    receiver::{Received, Receiver, ReceiverAnswer},
+    session::{AddedStorage, Session},
 };
 
-/// A storage whose receiver does not accept the first attempt, and that attempt of one callback.
-async fn refused_once(session: &Session, receiver: &mut Receiver) -> (Bound, Received) {
+/// Adds a storage and ends a task, whose callback's first attempt the receiver refuses; gives the storage
+/// and that attempt.
+async fn refused_once(session: &Session, receiver: &mut Receiver) -> (AddedStorage, Received) {
     let storage = session.add_storage(json!({"notify": receiver.url, "notify_interval": 1})).await;
     end_a_task(session, &storage.id, "a.mp4").await;
     let first = receiver.next().await;
@@ -22,15 +23,15 @@ async fn end_a_task(session: &Session, storage: &str, output: &str) {
     session.post(&format!("cancel_task?task_id={task}"), Value::Null).await;
 }
 
-async fn point_at(session: &Session, storage: &Bound, notify: &str) {
+async fn change_notify(session: &Session, storage: &AddedStorage, notify: &str) {
     let body = json!({
         "storage_id": storage.id, "type": "file", "bucket": "media", "notify": notify, "notify_interval": 1,
     });
     session.call(reqwest::Method::PUT, "update_storage", body).await;
 }
 
-/// What became of the only callback.
-async fn ended(session: &Session) -> Value {
+/// Waits until the only callback is owed no more; gives it.
+async fn ended_callback(session: &Session) -> Value {
     loop {
         let listed = session.get("list_callback").await;
         assert_eq!(listed["total"], 1, "{listed}");
@@ -47,7 +48,7 @@ async fn start() -> Session {
 #[tokio::test]
 async fn a_rotated_secret_signs_what_is_owed_already_and_the_old_one_too() {
     let session = start().await;
-    let mut receiver = Receiver::saying(vec![500.into(), 200.into()]).await;
+    let mut receiver = Receiver::start_with(vec![500.into(), 200.into()]).await;
     let (storage, first) = refused_once(&session, &mut receiver).await;
     let rotated = session.post(&format!("rotate_notify_secret?storage_id={}", storage.id), Value::Null).await;
     let new = rotated["notify_secret"].as_str().expect("a secret");
@@ -58,7 +59,7 @@ async fn a_rotated_secret_signs_what_is_owed_already_and_the_old_one_too() {
     assert!(!Secret::new(new).expose().is_empty() && new != storage.secret);
     assert_eq!(second.header("webhook-signature").split(' ').count(), 2);
     assert_eq!(second.header("webhook-id"), first.header("webhook-id"));
-    assert_eq!(ended(&session).await["status"], "delivered");
+    assert_eq!(ended_callback(&session).await["status"], "delivered");
     session.server.stop().await;
 }
 
@@ -67,17 +68,17 @@ async fn what_is_owed_goes_to_the_new_address_from_its_next_attempt_on() {
     let session = start().await;
     let (mut old, mut new) = (Receiver::start(500).await, Receiver::start(200).await);
     let (storage, first) = refused_once(&session, &mut old).await;
-    point_at(&session, &storage, &new.url).await;
+    change_notify(&session, &storage, &new.url).await;
 
     let second = new.next().await;
     second.verify(&storage.secret);
     assert_eq!(second.bytes, first.bytes, "the body still names the old address");
     assert_eq!(second.body()["callback_url"], old.url);
-    let callback = ended(&session).await;
+    let callback = ended_callback(&session).await;
     assert_eq!((&callback["status"], &callback["attempts"]), (&json!("delivered"), &json!(2)));
     assert_eq!(callback["url"], new.url);
     session.server.stop().await;
-    assert!(old.extra().is_none());
+    assert!(old.take_unexpected().is_none());
 }
 
 #[tokio::test]
@@ -88,23 +89,23 @@ async fn an_attempt_in_flight_ends_where_it_began() {
     old.hold();
     end_a_task(&session, &storage.id, "a.mp4").await;
     old.next().await;
-    point_at(&session, &storage, &new.url).await;
+    change_notify(&session, &storage, &new.url).await;
     old.release();
-    let callback = ended(&session).await;
+    let callback = ended_callback(&session).await;
     assert_eq!((&callback["status"], &callback["attempts"]), (&json!("delivered"), &json!(1)));
     session.server.stop().await;
-    assert!(new.extra().is_none());
+    assert!(new.take_unexpected().is_none());
 }
 
 #[tokio::test]
 async fn with_nobody_to_tell_any_more_what_is_owed_is_refused() {
     let session = start().await;
-    let mut receiver = Receiver::saying(vec![Says::from(500)]).await;
+    let mut receiver = Receiver::start_with(vec![ReceiverAnswer::from(500)]).await;
     let (storage, _) = refused_once(&session, &mut receiver).await;
-    point_at(&session, &storage, "").await;
+    change_notify(&session, &storage, "").await;
     end_a_task(&session, &storage.id, "b.mp4").await;
-    let callback = ended(&session).await;
+    let callback = ended_callback(&session).await;
     assert_eq!((&callback["status"], &callback["attempts"]), (&json!("refused"), &json!(2)), "{callback}");
     session.server.stop().await;
-    assert!(receiver.extra().is_none());
+    assert!(receiver.take_unexpected().is_none());
 }

@@ -1,5 +1,5 @@
-//! Where a player waits, the first segments are made of an input that is still on its way; and whatever
-//! becomes of the rest, nothing stays that is not whole.
+//! With `early_playlist`, the first segments are made of an input that is still being fetched; and whatever
+//! becomes of the rest of it, no incomplete output stays.
 
 use std::{
     collections::VecDeque,
@@ -18,60 +18,61 @@ use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::Semaphore};
 
 use super::{
-    media_files::{decodes, noise},
+    media_files::{assert_decodes, noise},
     receiver::Receiver,
     session::Session,
 };
 
 const MAIN: &str = "file://media/dog/master.m3u8";
 
-/// What is answered to a request for the input.
+/// How a request for the input is answered.
 #[derive(Clone, Copy, Debug)]
 enum Answer {
     /// The first half, and the second when the test says so.
     Halves,
     /// The first half; the connection breaks when the test says so.
     Breaks,
-    /// What is asked for, at once.
-    Rest,
-    /// All of it, whatever is asked for.
-    All,
-    Gone,
+    /// The range that is asked for, at once.
+    Range,
+    /// The whole file, whatever range is asked for.
+    WholeFile,
+    NotFound,
 }
 
-/// A server of one file, which answers each request as it is told to.
-struct Source {
+/// A server of one file, which answers each request as the test says.
+struct FileServer {
     url: String,
-    /// Lets one answer go on after its first half.
-    go_on: Arc<Semaphore>,
+    /// A permit lets one answer go on after its first half.
+    second_halves: Arc<Semaphore>,
     /// The ranges that were asked for.
-    asked: Arc<Mutex<Vec<Option<String>>>>,
+    ranges: Arc<Mutex<Vec<Option<String>>>>,
 }
 
-impl Source {
+impl FileServer {
     async fn start(file: Vec<u8>, answers: &[Answer]) -> Self {
-        let (go_on, asked) = (Arc::new(Semaphore::new(0)), Arc::<Mutex<Vec<Option<String>>>>::default());
+        let (second_halves, ranges) =
+            (Arc::new(Semaphore::new(0)), Arc::<Mutex<Vec<Option<String>>>>::default());
         let answers = Arc::new(Mutex::new(answers.iter().copied().collect::<VecDeque<_>>()));
-        let (file, gate, told) = (Bytes::from(file), Arc::clone(&go_on), Arc::clone(&asked));
+        let (file, gate, asked) = (Bytes::from(file), Arc::clone(&second_halves), Arc::clone(&ranges));
         let get = move |headers: HeaderMap| {
             let range = headers.get(header::RANGE).map(|range| range.to_str().expect("text").to_owned());
-            told.lock().expect("whole").push(range.clone());
-            let answer = answers.lock().expect("whole").pop_front().expect("as many as are asked for");
-            let answer = answered(&file, answer, range, Arc::clone(&gate));
+            asked.lock().expect("no panic").push(range.clone());
+            let answer = answers.lock().expect("no panic").pop_front().expect("as many as are asked for");
+            let answer = response(&file, answer, range, Arc::clone(&gate));
             async move { answer }
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}/input", listener.local_addr().expect("bound"));
         let router = Router::new().route("/input", routing::get(get));
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { url, go_on, asked }
+        Self { url, second_halves, ranges }
     }
 }
 
-fn answered(file: &Bytes, answer: Answer, range: Option<String>, gate: Arc<Semaphore>) -> Response<Body> {
+fn response(file: &Bytes, answer: Answer, range: Option<String>, gate: Arc<Semaphore>) -> Response<Body> {
     let (whole, half) = (file.len(), file.len() / 2);
     let head = Response::builder();
-    let head = if matches!(answer, Answer::All) { head } else { head.header(header::ETAG, "\"one\"") };
+    let head = if matches!(answer, Answer::WholeFile) { head } else { head.header(header::ETAG, "\"one\"") };
     let later = |rest: Result<Bytes, std::io::Error>| {
         stream::once(async move {
             gate.acquire().await.expect("open").forget();
@@ -86,15 +87,15 @@ fn answered(file: &Bytes, answer: Answer, range: Option<String>, gate: Arc<Semap
         Answer::Breaks => head
             .header(header::CONTENT_LENGTH, whole)
             .body(Body::from_stream(first.chain(later(Err(std::io::Error::other("it breaks")))))),
-        Answer::Rest => {
+        Answer::Range => {
             let from = range.as_deref().and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-'));
             let from: usize = from.expect("a range").parse().expect("a number");
             head.status(StatusCode::PARTIAL_CONTENT)
                 .header(header::CONTENT_RANGE, format!("bytes {from}-{}/{whole}", whole - 1))
                 .body(Body::from(file.slice(from..)))
         }
-        Answer::All => head.body(Body::from(file.clone())),
-        Answer::Gone => head.status(StatusCode::NOT_FOUND).body(Body::empty()),
+        Answer::WholeFile => head.body(Body::from(file.clone())),
+        Answer::NotFound => head.status(StatusCode::NOT_FOUND).body(Body::empty()),
     }
     .expect("an answer")
 }
@@ -103,15 +104,15 @@ fn answered(file: &Bytes, answer: Answer, range: Option<String>, gate: Arc<Semap
 struct Task {
     session: Session,
     receiver: Receiver,
-    source: Source,
+    source: FileServer,
     id: String,
 }
 
 impl Task {
-    /// Creates it, and waits until its main playlist can be fetched.
-    async fn shown_half_way(answers: &[Answer]) -> Self {
+    /// Creates the task, and waits until its main playlist is in the storage.
+    async fn start_half_way(answers: &[Answer]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let source = Source::start(noise(folder.path()), answers).await;
+        let source = FileServer::start(noise(folder.path()), answers).await;
         let session = Session::start(&["--set", "worker.lease=6s"], [].into()).await;
         let receiver = Receiver::start(200).await;
         let storage = session.add_storage(json!({"notify": receiver.url})).await.id;
@@ -132,21 +133,21 @@ impl Task {
     }
 
     /// Lets the answer go on after its first half.
-    fn go_on(&self) {
-        self.source.go_on.add_permits(1);
+    fn send_second_half(&self) {
+        self.source.second_halves.add_permits(1);
     }
 
-    fn asked(&self) -> Vec<Option<String>> {
-        self.source.asked.lock().expect("whole").clone()
+    fn ranges(&self) -> Vec<Option<String>> {
+        self.source.ranges.lock().expect("no panic").clone()
     }
 
-    /// What the next callback says.
-    async fn told(&mut self) -> Value {
+    /// The task's entry in the next callback.
+    async fn next_callback(&mut self) -> Value {
         self.receiver.next().await.body()["data"][0].take()
     }
 
     /// Waits until the storage is empty.
-    async fn until_nothing_stays(&self) {
+    async fn wait_until_empty(&self) {
         let bucket = self.session.object("file://media");
         while files_below(&bucket) > 0 {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
@@ -161,53 +162,54 @@ fn files_below(folder: &std::path::Path) -> usize {
 
 #[rstest]
 #[case::all_in_one(&[Answer::Halves])]
-#[case::taken_up_again(&[Answer::Breaks, Answer::Rest])]
+#[case::taken_up_again(&[Answer::Breaks, Answer::Range])]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn segments_can_be_fetched_before_the_input_is_there(#[case] answers: &[Answer]) {
-    let mut task = Task::shown_half_way(answers).await;
-    // which is written once a second
+    let mut task = Task::start_half_way(answers).await;
+    // progress is written once a second
     while task.session.task(&task.id).await["status"] == "downloading" {}
     assert_eq!(task.session.task(&task.id).await["status"], "running");
-    task.go_on();
-    let told = task.told().await;
-    assert_eq!(told["status"], "succeeded", "{told}");
-    let duration = told["duration"].as_f64().expect("a number");
-    assert!((duration - 24.0).abs() < 0.1, "{told}");
-    decodes(&task.session.object(MAIN));
-    assert_eq!(task.asked().len(), answers.len());
+    task.send_second_half();
+    let entry = task.next_callback().await;
+    assert_eq!(entry["status"], "succeeded", "{entry}");
+    let duration = entry["duration"].as_f64().expect("a number");
+    assert!((duration - 24.0).abs() < 0.1, "{entry}");
+    assert_decodes(&task.session.object(MAIN));
+    assert_eq!(task.ranges().len(), answers.len());
     task.session.server.stop().await;
 }
 
-/// Another try fetches it whole before it reads, however often that takes.
+/// The next try fetches all of the input before it reads it, however many connections that takes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_comes_from_its_start_again_is_not_mixed_with_what_came_before() {
-    let mut task = Task::shown_half_way(&[Answer::Breaks, Answer::All, Answer::Breaks, Answer::All]).await;
-    task.go_on();
-    task.go_on();
-    let told = task.told().await;
-    assert_eq!(told["status"], "succeeded", "{told}");
-    decodes(&task.session.object(MAIN));
-    assert_eq!(task.asked().len(), 4);
-    assert_eq!(task.asked()[2], None, "another try");
+    let mut task =
+        Task::start_half_way(&[Answer::Breaks, Answer::WholeFile, Answer::Breaks, Answer::WholeFile]).await;
+    task.send_second_half();
+    task.send_second_half();
+    let entry = task.next_callback().await;
+    assert_eq!(entry["status"], "succeeded", "{entry}");
+    assert_decodes(&task.session.object(MAIN));
+    assert_eq!(task.ranges().len(), 4);
+    assert_eq!(task.ranges()[2], None, "another try");
     task.session.server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_stays_of_what_did_not_come_whole() {
-    let mut task = Task::shown_half_way(&[Answer::Breaks, Answer::Gone]).await;
-    task.go_on();
-    let told = task.told().await;
-    assert_eq!((&told["status"], &told["error_code"]), (&json!("failed"), &json!(1101)), "{told}");
-    assert!(told["error_msg"].as_str().is_some_and(|message| message.contains("404")), "{told}");
-    task.until_nothing_stays().await;
+    let mut task = Task::start_half_way(&[Answer::Breaks, Answer::NotFound]).await;
+    task.send_second_half();
+    let entry = task.next_callback().await;
+    assert_eq!((&entry["status"], &entry["error_code"]), (&json!("failed"), &json!(1101)), "{entry}");
+    assert!(entry["error_msg"].as_str().is_some_and(|message| message.contains("404")), "{entry}");
+    task.wait_until_empty().await;
     task.session.server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_waits_for_its_input_can_be_cancelled() {
-    let mut task = Task::shown_half_way(&[Answer::Halves]).await;
+    let mut task = Task::start_half_way(&[Answer::Halves]).await;
     task.session.post(&format!("cancel_task?task_id={}", task.id), Value::Null).await;
-    assert_eq!(task.told().await["error_code"], 1401);
-    task.until_nothing_stays().await;
+    assert_eq!(task.next_callback().await["error_code"], 1401);
+    task.wait_until_empty().await;
     task.session.server.stop().await;
 }

@@ -1,4 +1,4 @@
-//! What comes beside an output: pictures taken out of the video.
+//! Thumbnails beside an output, and a logo over its video.
 
 use model::Format;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use super::{
     session::Session,
 };
 
-/// The objects of a bucket, without the folders' names.
+/// The names of the objects in a folder, sorted.
 fn objects(session: &Session, folder: &str) -> Vec<String> {
     let mut names = Vec::new();
     for entry in std::fs::read_dir(session.object(folder)).expect("a folder").flatten() {
@@ -26,7 +26,7 @@ async fn pictures_are_found_by_the_callback() {
     let session = Session::start(&[], [("clip.mp4", input)].into()).await;
     let mut receiver = Receiver::start(200).await;
     let storage = session.add_storage(json!({"notify": receiver.url})).await;
-    let mut told = async |format: Format, thumbnail: Value| {
+    let mut transcode = async |format: Format, thumbnail: Value| {
         let template = json!({
             "template_name": format!("{format}-{}", thumbnail["interval"]), "format": format, "seg_time": 2,
             "resolution": "180p", "thumbnail": thumbnail,
@@ -37,7 +37,7 @@ async fn pictures_are_found_by_the_callback() {
         receiver.next().await.body()["data"][0]["output_groups"].clone()
     };
     for (format, beside) in [(Format::Mp4, "out/mp4.mp4.files"), (Format::Hls, "out/hls/master.hls")] {
-        let groups = told(format, json!({"interval": 1, "width": 160, "height": 90})).await;
+        let groups = transcode(format, json!({"interval": 1, "width": 160, "height": 90})).await;
         let folder = format!("file://media/{beside}/thumbnails");
         assert_eq!(groups[0]["format"], json!(format), "{groups}");
         assert_eq!(groups[1]["output"], format!("{folder}/thumb_00001.jpg"), "{groups}");
@@ -49,7 +49,7 @@ async fn pictures_are_found_by_the_callback() {
         assert_eq!(objects(&session, &folder), all);
 
         // fewer of them leave none of the earlier ones behind
-        told(format, json!({"interval": 2, "width": 160, "height": 90})).await;
+        transcode(format, json!({"interval": 2, "width": 160, "height": 90})).await;
         assert_eq!(objects(&session, &folder), [all[0], all[1], all[2], all[3]]);
     }
     session.server.stop().await;
@@ -74,9 +74,9 @@ async fn a_logo_is_fetched_like_an_input() {
         });
         session.post("add_template", logo).await;
         session.create_task(&storage.id, file, &session.url("clip.mp4"), file).await;
-        let told = receiver.next().await.body()["data"][0].clone();
-        assert_eq!(told["error_code"], code, "{told}");
-        assert!(told["error_msg"].as_str().unwrap_or_default().contains(words), "{told}");
+        let entry = receiver.next().await.body()["data"][0].clone();
+        assert_eq!(entry["error_code"], code, "{entry}");
+        assert!(entry["error_msg"].as_str().unwrap_or_default().contains(words), "{entry}");
     }
     session.server.stop().await;
 }

@@ -15,8 +15,8 @@ use crate::program::Server;
 
 const CALLBACKS: usize = 40;
 
-/// What happens to the database.
-enum Trouble {
+/// Why the database fails.
+enum Outage {
     /// Another process holds its lock.
     Locked(SqliteConnection),
     /// Its files cannot grow.
@@ -29,7 +29,7 @@ enum Trouble {
     },
 }
 
-impl Trouble {
+impl Outage {
     async fn begin(&mut self, session: &Session) {
         match self {
             Self::Locked(holder) => {
@@ -51,7 +51,7 @@ impl Trouble {
     }
 }
 
-/// Every write of the server's beyond so many bytes of a file fails.
+/// Limits the size of the server's files: every write beyond it fails.
 fn limit_files(session: &Session, bytes: Option<u64>) {
     let limit = Rlimit { current: bytes, maximum: None };
     prlimit(Some(session.server.pid()), Resource::Fsize, limit).expect("it is ours");
@@ -63,7 +63,7 @@ fn limit_files(session: &Session, bytes: Option<u64>) {
 #[case::stopped("stopped")]
 #[tokio::test]
 async fn what_cannot_be_recorded_is_not_sent_again(#[case] what: &str) {
-    let (mut session, mut trouble) = start(what).await;
+    let (mut session, mut outage) = start(what).await;
     let mut receiver = Receiver::start(200).await;
     receiver.hold();
     let storage = session.add_storage(json!({"notify": receiver.url})).await;
@@ -74,36 +74,36 @@ async fn what_cannot_be_recorded_is_not_sent_again(#[case] what: &str) {
         session.post(&format!("cancel_task?task_id={task}"), json!(null)).await;
         tasks.insert(task);
     }
-    // the attempts in flight were accepted, but that cannot be written
-    let mut told = vec![receiver.next().await.task()];
-    trouble.begin(&session).await;
+    // the receiver accepts the attempts in flight, and their records cannot be written
+    let mut callbacks = vec![receiver.next().await.task()];
+    outage.begin(&session).await;
     receiver.release();
-    session.server.logs("could not record attempts").await;
-    trouble.end(&session).await;
+    session.server.wait_for_log("could not record attempts").await;
+    outage.end(&session).await;
 
     while session.get("list_callback?status=delivered").await["total"] != CALLBACKS {}
-    while let Some(more) = receiver.extra() {
+    while let Some(more) = receiver.take_unexpected() {
         more.verify(&storage.secret);
-        told.push(more.task());
+        callbacks.push(more.task());
     }
-    assert_eq!(told.len(), CALLBACKS, "each was sent once");
-    assert_eq!(told.into_iter().collect::<HashSet<_>>(), tasks);
+    assert_eq!(callbacks.len(), CALLBACKS, "each was sent once");
+    assert_eq!(callbacks.into_iter().collect::<HashSet<_>>(), tasks);
     session.server.stop().await;
 }
 
-/// A server over a database that is about to get into trouble.
-async fn start(what: &str) -> (Session, Trouble) {
+/// A server over a database that is about to fail.
+async fn start(what: &str) -> (Session, Outage) {
     let flags = ["--no-worker"];
     match what {
         "locked" => {
             let session = Session::start(&flags, [].into()).await;
             let file = session.server.data.path().join("borealis.db");
             let url = format!("sqlite://{}", file.display());
-            (session, Trouble::Locked(SqliteConnection::connect(&url).await.expect("a database")))
+            (session, Outage::Locked(SqliteConnection::connect(&url).await.expect("a database")))
         }
         "full" => {
             let server = Server::start_under_limits(&flags).await;
-            (Session::with(server, [].into()).await, Trouble::Full)
+            (Session::with(server, [].into()).await, Outage::Full)
         }
         _ => {
             let (cluster, keys) = (OwnCluster::start(), tempfile::tempdir().expect("a folder"));
@@ -111,7 +111,7 @@ async fn start(what: &str) -> (Session, Trouble) {
             Cipher::load_or_create(&key).expect("a key");
             let (url, key) = (cluster.url(), format!("keys.master_key_file={}", key.display()));
             let flags = [flags[0], "--database-url", &url, "--set", &key];
-            (Session::start(&flags, [].into()).await, Trouble::Stopped { cluster, keys })
+            (Session::start(&flags, [].into()).await, Outage::Stopped { cluster, keys })
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Receivers that break every rule of an answer: the attempt ends within its deadline, memory stays
-//! flat, and the record says what happened.
+//! Receivers whose answers break every rule: the attempt ends within its deadline, memory does not grow,
+//! and the record says what happened.
 
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -11,26 +11,26 @@ use tokio::{
 
 use super::session::Session;
 
-/// Of an attempt, in milliseconds.
-const DEADLINE: u64 = 2000;
+/// The deadline of an attempt, in milliseconds.
+const DEADLINE_MS: u64 = 2000;
 
-/// What an attempt may use beyond what the server has, in KiB. A whole answer of those that are
-/// endless is a thousand times as much.
-const MEMORY: u64 = 32 * 1024;
+/// Memory that an attempt may take beyond what the server had, in KiB. The endless answers would take a
+/// thousand times as much.
+const MAX_GROWTH_KIB: u64 = 32 * 1024;
 
 /// What is written after the head, for as long as the other side takes it.
 #[derive(Clone, Copy)]
 enum Then {
     Nothing,
-    /// The same piece, so many times.
-    Pieces(&'static [u8], usize),
-    /// 100 kB that unpack to 100 MB.
-    Bomb,
+    /// The same bytes, so many times.
+    Repeat(&'static [u8], usize),
+    /// 100 kB of gzip that unpack to 100 MB.
+    GzipBomb,
     /// A byte now and then.
     Trickle(Duration),
 }
 
-const GIGABYTE: Then = Then::Pieces(&[b'x'; 64 * 1024], 16 * 1024);
+const GIGABYTE: Then = Then::Repeat(&[b'x'; 64 * 1024], 16 * 1024);
 
 #[rstest]
 #[case::trickle(
@@ -60,7 +60,7 @@ const GIGABYTE: Then = Then::Pieces(&[b'x'; 64 * 1024], 16 * 1024);
 )]
 #[case::gzip_bomb(
     "HTTP/1.1 500 Oh\r\ncontent-encoding: gzip\r\n\r\n",
-    Then::Bomb,
+    Then::GzipBomb,
     json!({"http_status": 500, "error": "status 500"})
 )]
 #[case::nuls(
@@ -79,7 +79,7 @@ async fn an_attempt_ends_in_time_and_says_how(
     #[case] then: Then,
     #[case] expected: Value,
 ) {
-    let url = receiver(head, then).await;
+    let url = start_receiver(head, then).await;
     let session = start().await;
     let before = peak_memory(&session);
     let attempt = attempt(&session, &url).await;
@@ -89,8 +89,12 @@ async fn an_attempt_ends_in_time_and_says_how(
     assert!(!attempt["error"].is_null(), "{attempt}");
     let took = attempt["total_ms"].as_u64().expect("a number");
     // it is cut at its deadline; a busy machine takes a while to say so
-    assert!(took < 5 * DEADLINE, "{attempt}");
-    assert!(peak_memory(&session) < before + MEMORY, "{before} KiB grew to {}", peak_memory(&session));
+    assert!(took < 5 * DEADLINE_MS, "{attempt}");
+    assert!(
+        peak_memory(&session) < before + MAX_GROWTH_KIB,
+        "{before} KiB grew to {}",
+        peak_memory(&session)
+    );
     session.server.stop().await;
 }
 
@@ -100,7 +104,7 @@ async fn a_redirect_to_loopback_is_not_followed() {
     let place = inside.local_addr().expect("bound");
     let head =
         format!("HTTP/1.1 307 Go\r\nlocation: http://{place}/secrets?token=1\r\ncontent-length: 0\r\n\r\n");
-    let url = receiver(head.leak(), Then::Nothing).await;
+    let url = start_receiver(head.leak(), Then::Nothing).await;
     let session = start().await;
     let attempt = attempt(&session, &url).await;
     assert_eq!(attempt["http_status"], 307);
@@ -114,7 +118,7 @@ async fn start() -> Session {
     Session::start(&["--no-worker", "--set", "callback.deadline=2s"], [].into()).await
 }
 
-/// The one attempt of a callback to this receiver.
+/// Makes one attempt of a callback to this receiver; gives its record.
 async fn attempt(session: &Session, url: &str) -> Value {
     let storage = session.add_storage(json!({"notify": url, "notify_attempts": 1})).await;
     let task = session.create_task(&storage.id, "mp4-720p", &session.url("none.mp4"), "a.mp4").await;
@@ -129,7 +133,7 @@ async fn attempt(session: &Session, url: &str) -> Value {
     session.get(&format!("query_callback?callback_id={id}")).await["attempt_list"][0].clone()
 }
 
-/// The greatest memory that the server had so far, in KiB.
+/// The peak of the server's memory so far, in KiB.
 fn peak_memory(session: &Session) -> u64 {
     let path = format!("/proc/{}/status", session.server.pid().as_raw_nonzero());
     let status = std::fs::read_to_string(path).expect("it runs");
@@ -137,8 +141,8 @@ fn peak_memory(session: &Session) -> u64 {
     line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
-/// Starts one that answers every request with this; gives its URL.
-async fn receiver(head: &'static str, then: Then) -> String {
+/// Starts a receiver that answers every request with `head` and then `then`; gives its URL.
+async fn start_receiver(head: &'static str, then: Then) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}/hook", listener.local_addr().expect("bound"));
     tokio::spawn(async move {
@@ -149,7 +153,7 @@ async fn receiver(head: &'static str, then: Then) -> String {
     url
 }
 
-fn bomb() -> Vec<u8> {
+fn gzip_bomb() -> Vec<u8> {
     const PACK: &str = "import gzip, sys; sys.stdout.buffer.write(gzip.compress(bytes(100_000_000), 9))";
     let packed = std::process::Command::new("python3").args(["-c", PACK]).output().expect("Python is there");
     assert!((64 * 1024..1_000_000).contains(&packed.stdout.len()), "{packed:?}");
@@ -158,7 +162,7 @@ fn bomb() -> Vec<u8> {
 
 async fn answer(mut stream: TcpStream, head: &str, then: Then) -> std::io::Result<()> {
     let mut request = Vec::new();
-    // the payload is an object in an object
+    // the end of a callback's body
     while !request.ends_with(b"}]}") {
         if stream.read_buf(&mut request).await? == 0 {
             return Ok(());
@@ -167,18 +171,18 @@ async fn answer(mut stream: TcpStream, head: &str, then: Then) -> std::io::Resul
     stream.write_all(head.as_bytes()).await?;
     match then {
         Then::Nothing => {}
-        Then::Pieces(piece, count) => {
+        Then::Repeat(bytes, count) => {
             for _ in 0..count {
-                stream.write_all(piece).await?;
+                stream.write_all(bytes).await?;
             }
         }
-        Then::Bomb => stream.write_all(&bomb()).await?,
+        Then::GzipBomb => stream.write_all(&gzip_bomb()).await?,
         Then::Trickle(pause) => loop {
             stream.write_all(b".").await?;
             sleep(pause).await;
         },
     }
-    // until the other side has had enough
+    // until the other side closes the connection
     stream.read_buf(&mut request).await?;
     Ok(())
 }

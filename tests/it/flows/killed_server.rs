@@ -1,5 +1,5 @@
-//! The server is killed again and again while tasks run: each ends once and is told, and nothing
-//! that it started is left.
+//! The server is killed again and again while tasks run: each task ends once and has one callback, and no
+//! process that a server started is left.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -31,25 +31,25 @@ async fn killed_again_and_again_each_task_ends_once_and_is_told() {
         tasks.insert(session.create_task(&storage.id, template, &session.url("clip.mp4"), &output).await);
     }
 
-    let mut told: BTreeMap<String, usize> = BTreeMap::new();
+    let mut received: BTreeMap<String, usize> = BTreeMap::new();
     for _ in 0..KILLS {
-        // a kill falls into whatever the server is at when the next task was told
+        // the kill comes at whatever the server does when the next callback has come
         let id = receiver.next().await.body()["data"][0]["task_id"].as_str().expect("an id").to_owned();
-        *told.entry(id).or_default() += 1;
+        *received.entry(id).or_default() += 1;
         session.server.kill().await;
-        no_tool_runs_in(session.server.data.path()).await;
+        wait_until_no_tool_runs_in(session.server.data.path()).await;
         session.server.restart(&["--set", "worker.capacity=4"]).await;
     }
-    while told.len() < TASKS {
+    while received.len() < TASKS {
         let body = receiver.next().await.body();
         let entry = &body["data"][0];
         assert_eq!(entry["status"], "succeeded", "{body}");
-        *told.entry(entry["task_id"].as_str().expect("an id").to_owned()).or_default() += 1;
+        *received.entry(entry["task_id"].as_str().expect("an id").to_owned()).or_default() += 1;
     }
 
-    assert_eq!(told.keys().cloned().collect::<BTreeSet<_>>(), tasks);
+    assert_eq!(received.keys().cloned().collect::<BTreeSet<_>>(), tasks);
     // only an attempt that was in flight at a kill may be made again
-    assert!(told.values().sum::<usize>() <= TASKS + KILLS, "{told:?}");
+    assert!(received.values().sum::<usize>() <= TASKS + KILLS, "{received:?}");
     let owed = session.get("list_callback?limit=1000").await;
     assert_eq!(owed["total"], TASKS, "each task owed one callback");
     for id in &tasks {
@@ -57,22 +57,22 @@ async fn killed_again_and_again_each_task_ends_once_and_is_told() {
     }
     let data = session.server.data.path().to_owned();
     session.server.stop().await;
-    nothing_runs_in(&data).await;
+    wait_until_nothing_runs_in(&data).await;
 }
 
-/// Waits until no tool works in a data directory: the kernel ends the children of a killed server, but
-/// not in the same moment. A sandbox that was just being set up and has no tool in it is left to the
-/// next server.
-async fn no_tool_runs_in(data: &Path) {
-    while let Some(command) = running_in(data, &|process| !children(process).is_empty()) {
+/// Waits until no media tool works in a data directory: the kernel kills the children of a killed server, but
+/// not at the same moment. A sandbox that was just being set up, with no tool in it, is left to the next
+/// server.
+async fn wait_until_no_tool_runs_in(data: &Path) {
+    while let Some(command) = process_in(data, &|process| !children(process).is_empty()) {
         println!("still there: {command}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
 /// Waits until no process works in a data directory.
-async fn nothing_runs_in(data: &Path) {
-    while let Some(command) = running_in(data, &|_| true) {
+async fn wait_until_nothing_runs_in(data: &Path) {
+    while let Some(command) = process_in(data, &|_| true) {
         println!("still there: {command}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -84,8 +84,8 @@ fn children(process: &Path) -> String {
     std::fs::read_to_string(process.join(format!("task/{id}/children"))).unwrap_or_default()
 }
 
-/// A process that counts and has the directory among its arguments.
-fn running_in(data: &Path, counts: &dyn Fn(&Path) -> bool) -> Option<String> {
+/// The command line of a process that `counts` and has the directory among its arguments.
+fn process_in(data: &Path, counts: &dyn Fn(&Path) -> bool) -> Option<String> {
     let data = data.to_str().expect("a text");
     std::fs::read_dir("/proc").expect("there").flatten().find_map(|process| {
         let command = std::fs::read(process.path().join("cmdline")).ok()?;
