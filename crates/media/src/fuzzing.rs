@@ -13,14 +13,14 @@ use crate::{
 
 /// The first bytes of an input.
 pub fn sniff(data: &[u8]) {
-    let _ = sniff::judge(&data[..data.len().min(sniff::HEAD)]);
+    let _ = sniff::check_head(&data[..data.len().min(sniff::HEAD_BYTES)]);
 }
 
 /// The boxes of an MP4.
 pub fn boxes(data: &[u8]) {
     let found = index::read(&mut Cursor::new(data)).expect("memory can always be read");
     if let Some(found) = found {
-        assert!(found.indexed || found.reach == 0, "only an index can reach anywhere");
+        assert!(found.has_moov || found.last_indexed_byte == 0, "only an index names data");
     }
 }
 
@@ -28,7 +28,7 @@ pub fn boxes(data: &[u8]) {
 pub fn playlists(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     for line in text.lines() {
-        let _ = (hls::uri(line), hls::extinf(line), hls::byte_range(line));
+        let _ = (hls::parse_uri(line), hls::parse_extinf(line), hls::parse_byte_range(line));
         if let Some(tag) = hls::Tag::parse(line) {
             let again = tag.to_string();
             assert_eq!(hls::Tag::parse(&again), Some(tag), "what is written is read as it was");
@@ -41,8 +41,8 @@ pub fn playlists(data: &[u8]) {
         let _ = package::mpd::put_right(&manifest, Path::new("/nowhere"), &[]);
     }
     if let Ok(document) = roxmltree::Document::parse(&text) {
-        let _ = dash::entries(document.root_element());
-        let _ = document.root_element().attribute("media").map(|media| dash::numbered(media, u64::MAX));
+        let _ = dash::timeline_segments(document.root_element());
+        let _ = document.root_element().attribute("media").map(|media| dash::segment_uri(media, u64::MAX));
     }
 }
 

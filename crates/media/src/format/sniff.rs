@@ -1,24 +1,25 @@
-//! What the first bytes say, before any tool sees the file. A playlist under a video's name makes
-//! FFmpeg open other files and the network, so it is refused here; so is plain text, which is never
-//! media. Anything else is left to the prober.
+//! What the first bytes of a file say, before any tool sees it.
+//!
+//! A playlist under a video's name makes FFmpeg open other files and the network, so it is refused here; so is plain
+//! text, which is never media. Anything else is left to ffprobe.
 
 use model::ErrorCode;
 
-use crate::MediaError;
+use crate::error::MediaError;
 
-/// How much of a file is looked at, in bytes.
-pub(crate) const HEAD: usize = 4096;
+/// Bytes from the start of a file that are read.
+pub(crate) const HEAD_BYTES: usize = 4096;
 
-/// Judges the first [`HEAD`] bytes of a file, or all of a shorter one.
+/// Checks the first [`HEAD_BYTES`] of a file, or all of a shorter one.
 ///
 /// # Errors
 /// [`ErrorCode::InputForbidden`] for whatever names other files; [`ErrorCode::InvalidInput`] for an
 /// empty file and for other text.
-pub(crate) fn judge(head: &[u8]) -> Result<(), MediaError> {
+pub(crate) fn check_head(head: &[u8]) -> Result<(), MediaError> {
     if head.is_empty() {
         return Err(MediaError::new(ErrorCode::InvalidInput, "the file is empty"));
     }
-    if let Some(kind) = playlist(head) {
+    if let Some(kind) = kind_of_playlist(head) {
         let detail = format!("the file is {kind}, which refers to other files; give the media itself");
         return Err(MediaError::new(ErrorCode::InputForbidden, detail));
     }
@@ -28,8 +29,8 @@ pub(crate) fn judge(head: &[u8]) -> Result<(), MediaError> {
     Ok(())
 }
 
-/// Beginnings of files that name other files.
-const BEGINNINGS: &[(&str, &str)] = &[
+/// How files begin that name other files, in lower case.
+const PLAYLIST_PREFIXES: &[(&str, &str)] = &[
     ("#extm3u", "an HLS or M3U playlist"),
     ("#extinf", "an M3U playlist"),
     ("ffconcat", "a concat script"),
@@ -41,8 +42,8 @@ const BEGINNINGS: &[(&str, &str)] = &[
     ("rtsptext", "an RTSP redirection"),
 ];
 
-/// Words that say so anywhere in the head: FFmpeg looks for them anywhere, too.
-const ANYWHERE: &[(&str, &str)] = &[
+/// Words of files that name other files, in lower case. They are looked for anywhere in the head, as FFmpeg does.
+const PLAYLIST_WORDS: &[(&str, &str)] = &[
     ("<mpd", "a DASH manifest"),
     ("<smoothstreamingmedia", "a Smooth Streaming manifest"),
     ("<compositionplaylist", "an IMF playlist"),
@@ -52,24 +53,25 @@ const ANYWHERE: &[(&str, &str)] = &[
     ("\nffconcat version", "a concat script"),
 ];
 
-fn playlist(head: &[u8]) -> Option<&'static str> {
-    let lower: Vec<u8> = trimmed(head).to_ascii_lowercase();
-    let begins = BEGINNINGS.iter().find(|(word, _)| lower.starts_with(word.as_bytes()));
-    let holds = || ANYWHERE.iter().find(|(word, _)| contains(&lower, word.as_bytes()));
-    match begins.or_else(holds) {
+fn kind_of_playlist(head: &[u8]) -> Option<&'static str> {
+    let lower: Vec<u8> = skip_blank_start(head).to_ascii_lowercase();
+    let prefix = PLAYLIST_PREFIXES.iter().find(|(prefix, _)| lower.starts_with(prefix.as_bytes()));
+    let found = prefix.or_else(|| PLAYLIST_WORDS.iter().find(|(word, _)| contains(&lower, word.as_bytes())));
+    match found {
         Some((_, kind)) => Some(kind),
-        None => is_sdp(&lower).then_some("a session description (SDP)"),
+        None if is_sdp(&lower) => Some("a session description (SDP)"),
+        None => None,
     }
 }
 
-/// FFmpeg takes anything with such a line for SDP.
+/// FFmpeg takes anything with a line `c=IN IP…` for SDP.
 fn is_sdp(lower: &[u8]) -> bool {
     let begins = lower.starts_with(b"v=0\n") || lower.starts_with(b"v=0\r");
     begins || lower.split(|byte| matches!(byte, b'\n' | b'\r')).any(|line| line.starts_with(b"c=in ip"))
 }
 
-/// Without a byte order mark and what is blank before the first word.
-fn trimmed(head: &[u8]) -> &[u8] {
+/// Without a byte order mark, white space and zeros before the first word.
+fn skip_blank_start(head: &[u8]) -> &[u8] {
     let blank = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0;
     let rest = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
     &rest[rest.iter().take_while(|byte| blank(byte)).count()..]
@@ -79,19 +81,20 @@ fn contains(bytes: &[u8], word: &[u8]) -> bool {
     bytes.windows(word.len()).any(|window| window == word)
 }
 
-/// UTF-8 without control characters, apart from one that is cut at the end of the head.
+/// Whether it is UTF-8 without control characters; the last character may be cut off. The header of YUV4MPEG2 is text,
+/// and media follows it.
 fn is_text(head: &[u8]) -> bool {
     if head.starts_with(b"YUV4MPEG2") {
         return false;
     }
-    let whole = match std::str::from_utf8(head) {
+    let text = match std::str::from_utf8(head) {
         Ok(text) => text,
         Err(error) if error.error_len().is_none() => {
             std::str::from_utf8(&head[..error.valid_up_to()]).unwrap_or_default()
         }
         Err(_) => return false,
     };
-    !whole.chars().any(|c| c.is_control() && !c.is_whitespace() && c != '\x1b')
+    !text.chars().any(|c| c.is_control() && !c.is_whitespace() && c != '\x1b')
 }
 
 #[cfg(test)]
@@ -102,7 +105,7 @@ mod tests {
     use super::*;
 
     fn code(head: &[u8]) -> Option<ErrorCode> {
-        judge(head).err().map(|error| error.code)
+        check_head(head).err().map(|error| error.code)
     }
 
     #[rstest]
@@ -142,8 +145,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_judged(head in prop::collection::vec(any::<u8>(), 0..HEAD)) {
-            let _ = judge(&head);
+        fn any_bytes_are_judged(head in prop::collection::vec(any::<u8>(), 0..HEAD_BYTES)) {
+            let _ = check_head(&head);
         }
 
         #[test]

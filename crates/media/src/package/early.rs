@@ -6,7 +6,7 @@ use std::{fs, io, path::Path};
 use super::{Truth, master_playlist, refer_to};
 use crate::{
     Plan,
-    format::{bandwidth::measure, hls},
+    format::{bandwidth::Bandwidth, hls},
     formats,
 };
 
@@ -34,7 +34,7 @@ pub fn early_media_playlist(
     }
     let (mut lines, mut listed) = (String::new(), None);
     for line in text.lines() {
-        if let Some(uri) = hls::uri(line)
+        if let Some(uri) = hls::parse_uri(line)
             && !is_there(&format!("{folder}/{uri}"))
         {
             break;
@@ -46,7 +46,7 @@ pub fn early_media_playlist(
             line.to_owned()
         });
         lines.push('\n');
-        if hls::uri(line).is_some() {
+        if hls::parse_uri(line).is_some() {
             listed = Some(lines.len());
         }
     }
@@ -71,7 +71,7 @@ pub fn early_main_playlist(plan: &Plan, dir: &Path, folder: &str) -> io::Result<
     if named.len() < all || !named.iter().all(|uri| dir.join(uri).is_file()) {
         return Ok(None);
     }
-    let right = master_playlist(&text, &Truth::of(plan), |uri| measure(&dir.join(uri)))?;
+    let right = master_playlist(&text, &Truth::of(plan), |uri| Bandwidth::of_playlist(&dir.join(uri)))?;
     Ok(Some(format!("{}{UNFINISHED}\n", refer_to(plan.format, &right, folder))))
 }
 

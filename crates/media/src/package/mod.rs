@@ -25,7 +25,7 @@ use model::{ErrorCode, Format};
 use crate::{
     MediaError, Plan, VideoPlan,
     format::{
-        bandwidth::{Bandwidth, measure},
+        bandwidth::Bandwidth,
         hls::{self, Tag},
     },
     formats,
@@ -71,7 +71,7 @@ fn put_hls_right(plan: &Plan, dir: &Path) -> io::Result<()> {
     for (path, text) in &playlists {
         fs::write(path, media_playlist(text, target))?;
     }
-    let measure = |uri: &str| measure(&dir.join(uri));
+    let measure = |uri: &str| Bandwidth::of_playlist(&dir.join(uri));
     fs::write(&master, master_playlist(&text, &Truth::of(plan), measure)?)
 }
 
@@ -110,7 +110,7 @@ fn uris(master: &str) -> Vec<String> {
         .lines()
         .filter_map(|line| match Tag::parse(line) {
             Some(tag) => tag.get("URI").map(str::to_owned),
-            None => hls::uri(line).map(str::to_owned),
+            None => hls::parse_uri(line).map(str::to_owned),
         })
         .collect();
     uris.sort();
@@ -126,7 +126,7 @@ fn least_target(plan: &Plan) -> u64 {
 /// Whole seconds that no segment of any of these playlists lasts longer than (RFC 8216, 4.3.3.1): renditions
 /// have all the same (6.2.4).
 fn target<'a>(playlists: impl Iterator<Item = &'a str>) -> u64 {
-    let seconds = playlists.flat_map(str::lines).filter_map(hls::extinf);
+    let seconds = playlists.flat_map(str::lines).filter_map(hls::parse_extinf);
     seconds.map(|seconds| seconds.round() as u64).max().unwrap_or(1)
 }
 
@@ -143,7 +143,7 @@ fn media_playlist(text: &str, target: u64) -> String {
             None => line.to_owned(),
         }
     };
-    hls::map(text, rewrite)
+    hls::map_lines(text, rewrite)
 }
 
 /// The tag that initializes I-frames, where it is missing.
@@ -151,8 +151,8 @@ fn tables(text: &str) -> Option<String> {
     if !text.contains("#EXT-X-I-FRAMES-ONLY") || text.contains("#EXT-X-MAP:") {
         return None;
     }
-    let (_, end) = text.lines().find_map(hls::byte_range)?;
-    let uri = text.lines().find_map(hls::uri)?;
+    let (_, end) = text.lines().find_map(hls::parse_byte_range)?;
+    let uri = text.lines().find_map(hls::parse_uri)?;
     Some(format!("#EXT-X-MAP:URI=\"{uri}\",BYTERANGE=\"{end}@0\""))
 }
 
@@ -166,7 +166,7 @@ fn master_playlist(
         tags.iter().filter(|tag| tag.name == "EXT-X-MEDIA").filter_map(|tag| tag.get("URI")).collect();
     let mut loudest = Bandwidth::default();
     for uri in &sounds {
-        loudest = loudest.larger(measure(uri)?);
+        loudest = loudest.max(measure(uri)?);
     }
     let mut out = Vec::new();
     let mut incoming = text.lines().peekable();
@@ -190,9 +190,9 @@ fn master_playlist(
                     if !truth.is_default(uri) {
                         continue;
                     }
-                    loudest.write(&mut tag);
+                    loudest.write_to(&mut tag);
                 } else {
-                    measure(uri)?.plus(loudest).write(&mut tag);
+                    measure(uri)?.plus(loudest).write_to(&mut tag);
                     truth.name(&mut tag, uri);
                     if let Some(video) = truth.video(uri) {
                         tag.set("FRAME-RATE", format!("{:.3}", video.rate.as_f64()));
@@ -203,7 +203,7 @@ fn master_playlist(
             }
             "EXT-X-I-FRAME-STREAM-INF" => {
                 if let Some(uri) = tag.get("URI").map(str::to_owned) {
-                    measure(&uri)?.write(&mut tag);
+                    measure(&uri)?.write_to(&mut tag);
                     truth.name(&mut tag, &uri);
                 }
             }

@@ -13,7 +13,7 @@ use crate::{
     VideoPlan,
     format::{
         bandwidth::Bandwidth,
-        dash::{children, entries, numbered, seconds},
+        dash::{child_elements, parse_duration, segment_uri, timeline_segments},
     },
 };
 
@@ -23,7 +23,7 @@ pub(crate) fn put_right(text: &str, dir: &Path, videos: &[VideoPlan]) -> io::Res
     let document = Document::parse(text).map_err(io::Error::other)?;
     let mut changes: Vec<(Range<usize>, String)> = Vec::new();
     let mut longest = 0.0_f64;
-    let buffer = document.root_element().attribute("minBufferTime").and_then(seconds);
+    let buffer = document.root_element().attribute("minBufferTime").and_then(parse_duration);
     let buffer = buffer.ok_or_else(|| io::Error::other("the manifest has no `minBufferTime`"))?;
     for node in document.descendants().filter(|node| node.tag_name().name() == "Representation") {
         let segments = segments(node, dir)?;
@@ -37,12 +37,12 @@ pub(crate) fn put_right(text: &str, dir: &Path, videos: &[VideoPlan]) -> io::Res
         if let Some((video, attribute)) = video.filter(|video| video.copied().is_some()).zip(rate) {
             changes.push((attribute.range_value(), video.rate.to_string()));
         }
-        let template = children(node, "SegmentTemplate").next();
+        let template = child_elements(node, "SegmentTemplate").next();
         if let Some(moved) = template.and_then(|node| node.attribute_node("presentationTimeOffset")) {
             changes.push((moved.range_value(), "0".to_owned()));
         }
         if let Some(attribute) = node.attribute_node("bandwidth") {
-            let needed = Bandwidth::behind_a_buffer(&segments, buffer).ceil() as u64;
+            let needed = Bandwidth::peak_with_buffer(&segments, buffer).ceil() as u64;
             changes.push((attribute.range_value(), needed.to_string()));
         }
     }
@@ -65,16 +65,16 @@ pub(crate) fn put_right(text: &str, dir: &Path, videos: &[VideoPlan]) -> io::Res
 
 /// Whether a representation's segments lie in the folder of this name.
 fn is_of(representation: Node<'_, '_>, name: &str) -> bool {
-    let template = children(representation, "SegmentTemplate").next();
+    let template = child_elements(representation, "SegmentTemplate").next();
     let media = template.and_then(|template| template.attribute("media")).unwrap_or_default();
     media.rsplit('/').nth(1) == Some(name)
 }
 
 /// Seconds at which the first segment begins.
 fn begins(representation: Node<'_, '_>) -> f64 {
-    let template = children(representation, "SegmentTemplate").next();
+    let template = child_elements(representation, "SegmentTemplate").next();
     let first = template.and_then(|template| {
-        let (begins, _) = *entries(children(template, "SegmentTimeline").next()?).first()?;
+        let (begins, _) = *timeline_segments(child_elements(template, "SegmentTimeline").next()?).first()?;
         let scale = template.attribute("timescale")?.parse::<f64>().ok()?;
         Some(begins as f64 / scale.max(1.0))
     });
@@ -84,17 +84,17 @@ fn begins(representation: Node<'_, '_>) -> f64 {
 /// Bytes and seconds of each segment.
 fn segments(representation: Node<'_, '_>, dir: &Path) -> io::Result<Vec<(u64, f64)>> {
     let lacks = || io::Error::other("a representation lists no segments");
-    let template = children(representation, "SegmentTemplate").next().ok_or_else(lacks)?;
-    let timeline = children(template, "SegmentTimeline").next().ok_or_else(lacks)?;
+    let template = child_elements(representation, "SegmentTemplate").next().ok_or_else(lacks)?;
+    let timeline = child_elements(template, "SegmentTimeline").next().ok_or_else(lacks)?;
     let media = template.attribute("media").ok_or_else(lacks)?;
     let number = |name: &str| template.attribute(name).and_then(|value| value.parse::<u64>().ok());
     let scale = number("timescale").unwrap_or(1).max(1) as f64;
     let first = number("startNumber").unwrap_or(1);
     let segment = |(index, (_, ticks)): (usize, (u64, u64))| {
-        let uri = numbered(media, first.saturating_add(index as u64)).ok_or_else(lacks)?;
+        let uri = segment_uri(media, first.saturating_add(index as u64)).ok_or_else(lacks)?;
         Ok((fs::metadata(dir.join(uri))?.len(), ticks as f64 / scale))
     };
-    entries(timeline).into_iter().enumerate().map(segment).collect()
+    timeline_segments(timeline).into_iter().enumerate().map(segment).collect()
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ pub fn refer_to(format: Format, main_text: &str, folder: &str) -> String {
     let folder = format!("{}/", utf8_percent_encode(folder, ESCAPED));
     match format {
         Format::Mp4 | Format::Flv => main_text.to_owned(),
-        Format::Hls => hls::map(main_text, |line| match line.strip_prefix(FILES) {
+        Format::Hls => hls::map_lines(main_text, |line| match line.strip_prefix(FILES) {
             Some(rest) => format!("{folder}{rest}"),
             None => line.replace(&format!("URI=\"{FILES}"), &format!("URI=\"{folder}")),
         }),

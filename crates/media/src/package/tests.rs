@@ -84,7 +84,7 @@ fn a_short_last_segment_is_no_peak_of_its_own() {
     let longer = Bandwidth::of(&segments, Some(5.0));
     assert!((longer.peak - longer.average).abs() < 1.0, "{longer:?}");
     for (buffer, rate) in [(2.0, bandwidth.peak), (1.0, 120_000.0 * 8.0)] {
-        assert!((Bandwidth::behind_a_buffer(&segments, buffer) - rate).abs() < 1.0, "{buffer}");
+        assert!((Bandwidth::peak_with_buffer(&segments, buffer) - rate).abs() < 1.0, "{buffer}");
     }
     assert!(Bandwidth::of(&[], None).peak.abs() < f64::EPSILON);
 }

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     GrowingInput, MediaError, MediaInput, Source,
     format::{
-        mp4::index::{self, Boxes, Front},
+        mp4::index::{self, DurationMismatch, FrontIndex, Mp4Index},
         sniff,
     },
     settings::InputLimits,
@@ -63,9 +63,10 @@ pub(crate) async fn probe_growing(
     cancel: &CancellationToken,
 ) -> Result<Option<Source>, MediaError> {
     let Some(file) = examine_front(input, limits).await? else { return Ok(None) };
-    let in_one_go =
-        |boxes: &Boxes| !boxes.chapters && boxes.spread.is_some_and(|spread| spread <= MOST_APART);
-    if !file.boxes.as_ref().is_some_and(in_one_go) {
+    let in_one_go = |index: &Mp4Index| {
+        !index.has_chapter_track && index.max_interleave_gap.is_some_and(|gap| gap <= MOST_APART)
+    };
+    if !file.index.as_ref().is_some_and(in_one_go) {
         return Ok(None);
     }
     let prober = Prober { tools, limits, input: MediaInput::Growing(input), cancel };
@@ -103,13 +104,13 @@ async fn look(prober: &Prober<'_>, file: &Examined, described: &Described) -> Re
 /// What the bytes of a file say before a tool sees it.
 struct Examined {
     size: u64,
-    boxes: Option<Boxes>,
+    index: Option<Mp4Index>,
 }
 
 impl Examined {
     /// Whether an index in the file vouches for how long its streams are.
     fn vouches_for(&self, described: &Described) -> bool {
-        let whole = self.boxes.as_ref().is_some_and(|boxes| boxes.indexed && !boxes.fragmented);
+        let whole = self.index.as_ref().is_some_and(|index| index.has_moov && !index.is_fragmented);
         let media = |stream: &&Stream| matches!(stream.kind.as_str(), "video" | "audio") && !stream.is_still;
         whole && described.streams.iter().filter(media).all(|stream| stream.duration.is_some())
     }
@@ -133,12 +134,17 @@ fn examine_file(path: &Path, most: u64) -> io::Result<Result<Examined, MediaErro
         return Ok(Err(MediaError::new(ErrorCode::InputOverLimit, detail)));
     }
     let mut head = Vec::new();
-    (&mut file).take(sniff::HEAD as u64).read_to_end(&mut head)?;
-    if let Err(refused) = sniff::judge(&head) {
+    (&mut file).take(sniff::HEAD_BYTES as u64).read_to_end(&mut head)?;
+    if let Err(refused) = sniff::check_head(&head) {
         return Ok(Err(refused));
     }
-    let boxes = index::read(&mut file)?;
-    Ok(boxes.as_ref().map_or(Ok(()), |boxes| sound(boxes, size)).map(|()| Examined { size, boxes }))
+    let index = index::read(&mut file)?;
+    if let Some(index) = &index
+        && let Err(refused) = check_integrity(index, size)
+    {
+        return Ok(Err(refused));
+    }
+    Ok(Ok(Examined { size, index }))
 }
 
 /// As soon as the index is there; none where it takes the whole.
@@ -147,50 +153,52 @@ async fn examine_front(input: &GrowingInput, limits: &InputLimits) -> Result<Opt
     let mut needed = 0;
     while input.has(needed).await {
         match front(input, size).await {
-            Ok(Front::Index(boxes)) => {
-                sound(&boxes, size)?;
-                return Ok(Some(Examined { size, boxes: Some(boxes) }));
+            Ok(FrontIndex::Complete(index)) => {
+                check_integrity(&index, size)?;
+                return Ok(Some(Examined { size, index: Some(index) }));
             }
             // no byte more was asked for: the same look would find the same
-            Ok(Front::Wait(bytes)) if bytes > needed => needed = bytes,
+            Ok(FrontIndex::NeedBytes(bytes)) if bytes > needed => needed = bytes,
             _ => return Ok(None),
         }
     }
     Ok(None)
 }
 
-async fn front(input: &GrowingInput, size: u64) -> io::Result<Front> {
+async fn front(input: &GrowingInput, size: u64) -> io::Result<FrontIndex> {
     let path = input.path().to_owned();
     tokio::task::spawn_blocking(move || index::read_front(&mut File::open(path)?, size))
         .await
         .unwrap_or_else(|error| Err(io::Error::other(error)))
 }
 
-fn sound(boxes: &Boxes, size: u64) -> Result<(), MediaError> {
+/// Refuses what the index says is encrypted, damaged or cut off.
+fn check_integrity(index: &Mp4Index, size: u64) -> Result<(), MediaError> {
     let invalid = |detail: String| Err(MediaError::new(ErrorCode::InvalidInput, detail));
-    if let Some(scheme) = &boxes.encrypted {
+    if let Some(scheme) = &index.encryption_scheme {
         return invalid(format!("it is encrypted ({scheme})"));
     }
-    if let Some(ticks) = boxes.no_clock {
-        return invalid(format!("its index is damaged: the clock of a track has {ticks} ticks a second"));
+    if let Some(timescale) = index.timescale_overflow {
+        return invalid(format!("its index is damaged: a track has the timescale {timescale}"));
     }
-    if boxes.fragmented {
+    // what follows is said of samples by fragments, not by the index
+    if index.is_fragmented {
         return Ok(());
     }
-    if boxes.reach > size {
+    if index.last_indexed_byte > size {
         return invalid(format!(
             "it is truncated: its index names data up to byte {}, and the file has {size} bytes",
-            boxes.reach
+            index.last_indexed_byte
         ));
     }
-    match boxes.contradiction {
-        Some((said, summed)) => invalid(format!(
-            "its index contradicts itself: a track lasts {:.1} s by its header, and {:.1} s by its samples",
-            said as f64 / 1e3,
-            summed as f64 / 1e3
-        )),
-        None => Ok(()),
+    if let Some(DurationMismatch { by_header, by_samples }) = index.duration_mismatch {
+        return invalid(format!(
+            "its index contradicts itself: the duration of a track is {:.1} s by its header, and {:.1} s by its samples",
+            by_header as f64 / 1e3,
+            by_samples as f64 / 1e3
+        ));
     }
+    Ok(())
 }
 
 fn within_limits(described: &Described, limits: &InputLimits) -> Result<(), MediaError> {

@@ -15,36 +15,46 @@ fn described(container: &str, streams: Vec<Stream>) -> Described {
 
 #[test]
 fn an_index_that_names_more_than_there_is() {
-    let boxes = Boxes { indexed: true, reach: 2000, ..Boxes::default() };
-    let error = sound(&boxes, 1999).expect_err("truncated");
+    let index = Mp4Index { has_moov: true, last_indexed_byte: 2000, ..Mp4Index::default() };
+    let error = check_integrity(&index, 1999).expect_err("truncated");
     assert_eq!(error.code, ErrorCode::InvalidInput);
     let said = "it is truncated: its index names data up to byte 2000, and the file has 1999 bytes";
     assert_eq!(error.detail, said);
-    assert!(sound(&boxes, 2000).is_ok());
-    assert!(sound(&Boxes { fragmented: true, ..boxes }, 1999).is_ok(), "fragments vouch for nothing");
+    assert!(check_integrity(&index, 2000).is_ok());
+    assert!(
+        check_integrity(&Mp4Index { is_fragmented: true, ..index }, 1999).is_ok(),
+        "fragments vouch for nothing"
+    );
 }
 
 #[test]
 fn an_index_that_contradicts_itself() {
-    let boxes = Boxes { indexed: true, contradiction: Some((3000, 1_024_000)), ..Boxes::default() };
-    let error = sound(&boxes, 9).expect_err("contradicts itself");
-    let said = "its index contradicts itself: a track lasts 3.0 s by its header, and 1024.0 s by its samples";
+    let index = Mp4Index {
+        has_moov: true,
+        duration_mismatch: Some(DurationMismatch { by_header: 3000, by_samples: 1_024_000 }),
+        ..Mp4Index::default()
+    };
+    let error = check_integrity(&index, 9).expect_err("contradicts itself");
+    let said = "its index contradicts itself: the duration of a track is 3.0 s by its header, and 1024.0 s by its samples";
     assert_eq!((error.code, error.detail.as_str()), (ErrorCode::InvalidInput, said));
-    assert!(sound(&Boxes { fragmented: true, ..boxes }, 9).is_ok(), "fragments say it themselves");
+    assert!(
+        check_integrity(&Mp4Index { is_fragmented: true, ..index }, 9).is_ok(),
+        "fragments say it themselves"
+    );
 }
 
 #[test]
 fn a_clock_that_is_none() {
-    let boxes = Boxes { indexed: true, no_clock: Some(0), ..Boxes::default() };
-    let error = sound(&boxes, 9).expect_err("damaged");
-    let said = "its index is damaged: the clock of a track has 0 ticks a second";
+    let index = Mp4Index { has_moov: true, timescale_overflow: Some(0), ..Mp4Index::default() };
+    let error = check_integrity(&index, 9).expect_err("damaged");
+    let said = "its index is damaged: a track has the timescale 0";
     assert_eq!((error.code, error.detail.as_str()), (ErrorCode::InvalidInput, said));
 }
 
 #[test]
 fn encryption_and_dolby_vision_without_base_are_named() {
-    let boxes = Boxes { encrypted: Some("cbcs".to_owned()), ..Boxes::default() };
-    assert_eq!(sound(&boxes, 1).expect_err("encrypted").detail, "it is encrypted (cbcs)");
+    let index = Mp4Index { encryption_scheme: Some("cbcs".to_owned()), ..Mp4Index::default() };
+    assert_eq!(check_integrity(&index, 1).expect_err("encrypted").detail, "it is encrypted (cbcs)");
     let vision = |profile, has_base| Stream {
         dolby_vision: Some(DolbyVision { profile, has_base }),
         ..stream("video", 1920, 1080)
@@ -82,14 +92,14 @@ fn nothing_usable(
 #[test]
 fn only_a_whole_index_vouches() {
     let timed = |duration| Stream { duration, ..stream("audio", 0, 0) };
-    let whole = Boxes { indexed: true, ..Boxes::default() };
-    let vouches = |boxes: &Boxes, streams| {
-        let file = Examined { size: 1, boxes: Some(boxes.clone()) };
+    let whole = Mp4Index { has_moov: true, ..Mp4Index::default() };
+    let vouches = |index: &Mp4Index, streams| {
+        let file = Examined { size: 1, index: Some(index.clone()) };
         file.vouches_for(&described("mov,mp4,m4a,3gp,3g2,mj2", streams))
     };
     assert!(vouches(&whole, vec![timed(Some(1.0)), stream("data", 0, 0)]));
     assert!(!vouches(&whole, vec![timed(Some(1.0)), timed(None)]));
-    assert!(!vouches(&Boxes { fragmented: true, ..whole }, vec![timed(Some(1.0))]));
+    assert!(!vouches(&Mp4Index { is_fragmented: true, ..whole }, vec![timed(Some(1.0))]));
 }
 
 #[test]

@@ -27,7 +27,7 @@ pub(super) fn check(found: &Found<'_>) -> Result<(), MediaError> {
     let sounds = each().filter(|(track, _)| matches!(track.planned[..], [Planned::Audio(_)]));
     let buffer = found.listing.buffer;
     let rate = |(track, _): (&Track, _)| bandwidth(track, buffer);
-    let loudest = sounds.map(rate).fold(Bandwidth::default(), Bandwidth::larger);
+    let loudest = sounds.map(rate).fold(Bandwidth::default(), Bandwidth::max);
     for (track, facts) in each() {
         let Some(stream) = facts.first() else { continue };
         let of_it = bandwidth(track, buffer);
@@ -128,7 +128,7 @@ fn bandwidth(track: &Track, buffer: Option<f64>) -> Bandwidth {
     let listed = |segment: &Segment| (segment.piece.bytes, segment.seconds.unwrap_or_default());
     let listed: Vec<_> = track.segments.iter().map(listed).collect();
     let found = Bandwidth::of(&listed, track.claims.target);
-    let peak = buffer.map_or(found.peak, |buffer| Bandwidth::behind_a_buffer(&listed, buffer));
+    let peak = buffer.map_or(found.peak, |buffer| Bandwidth::peak_with_buffer(&listed, buffer));
     Bandwidth { peak, ..found }
 }
 

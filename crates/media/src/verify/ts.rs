@@ -15,14 +15,14 @@ use crate::{
     PictureCodec, SoundCodec,
     format::{
         mp4::audio_entry::AudioParams,
-        ts::{PACKET, Packet, first_map, stands_alone, streams},
+        ts::{H264Start, PACKET_BYTES, Pmt, TsPacket, first_pmt_pid, h264_start},
     },
 };
 
 /// Bytes in which the tables, the clock and the start of the first picture have to be.
-const START: u64 = 1000 * PACKET as u64;
+const START: u64 = 1000 * PACKET_BYTES as u64;
 /// Bytes that are read at once.
-const READ: usize = 1000 * PACKET;
+const READ: usize = 1000 * PACKET_BYTES;
 
 /// Looks at the start of every segment of a track, and at the counters of all its packets; says what is
 /// wrong.
@@ -53,8 +53,8 @@ struct Counters(BTreeMap<u16, u8>);
 
 impl Counters {
     /// Counters grow by one with each packet that carries something, over all segments: none is lost.
-    fn advance(&mut self, packet: &Packet<'_>) -> Result<(), String> {
-        let Packet { pid, counter, .. } = *packet;
+    fn advance(&mut self, packet: &TsPacket<'_>) -> Result<(), String> {
+        let TsPacket { pid, continuity_counter: counter, .. } = *packet;
         let grows = u8::from(!packet.payload.is_empty());
         match self.0.insert(pid, counter) {
             Some(last) if counter != (last + grows) & 0x0f => {
@@ -68,44 +68,53 @@ impl Counters {
 fn continues(piece: &Piece, counters: &mut Counters) -> Result<(), String> {
     let unreadable = |error| format!("cannot be read: {error}");
     let mut file = BufReader::with_capacity(READ, File::open(&piece.path).map_err(unreadable)?);
-    let mut packet = [0; PACKET];
-    for _ in 0..piece.bytes / PACKET as u64 {
+    let mut packet = [0; PACKET_BYTES];
+    for _ in 0..piece.bytes / PACKET_BYTES as u64 {
         file.read_exact(&mut packet).map_err(unreadable)?;
-        counters.advance(&Packet::read(&packet).ok_or("loses the packets' sync byte")?)?;
+        counters.advance(&TsPacket::read(&packet).ok_or("loses the packets' sync byte")?)?;
     }
     Ok(())
 }
 
 /// Tables, clock, and a picture that stands alone come first (RFC 8216, 3.2).
 fn begins_well(piece: &Piece, wanted: Wanted) -> Result<(), String> {
-    if !piece.bytes.is_multiple_of(PACKET as u64) {
+    if !piece.bytes.is_multiple_of(PACKET_BYTES as u64) {
         return Err(format!("has {} bytes, which are not whole packets", piece.bytes));
     }
     let mut start = Vec::new();
     File::open(&piece.path)
         .and_then(|file| file.take(START).read_to_end(&mut start))
         .map_err(|error| format!("cannot be read: {error}"))?;
-    let packets: Option<Vec<_>> = start.chunks_exact(PACKET).map(Packet::read).collect();
+    let packets: Option<Vec<_>> = start.chunks_exact(PACKET_BYTES).map(TsPacket::read).collect();
     let packets = packets.ok_or("loses the packets' sync byte")?;
     let programme = packets.first().filter(|packet| packet.pid == 0).and_then(|packet| packet.section());
-    let map = programme.and_then(first_map).ok_or("does not begin with a PAT")?;
+    let map = programme.and_then(first_pmt_pid).ok_or("does not begin with a PAT")?;
     let map = packets.get(1).filter(|packet| packet.pid == map).and_then(|packet| packet.section());
     let map = map.ok_or("has no PMT after its PAT")?;
-    let (clock, streams) = streams(map).ok_or("has a PMT that cannot be read")?;
+    let Pmt { pcr_pid, streams } = Pmt::read(map).ok_or("has a PMT that cannot be read")?;
     let stream = match streams[..] {
         [(found, pid)] if Some(found) == kind(wanted) => pid,
         _ => return Err(format!("has a PMT with {streams:x?}, and {wanted:?} alone was planned")),
     };
-    if !packets.iter().any(|packet| packet.pid == clock && packet.has_clock) {
+    if !packets.iter().any(|packet| packet.pid == pcr_pid && packet.has_pcr) {
         return Err("does not have the clock (PCR) that its PMT names".to_owned());
     }
     let mut of_it = packets.iter().filter(|packet| packet.pid == stream);
-    let first = of_it.next().filter(|packet| packet.starts).ok_or("does not begin with a whole frame")?;
+    let first =
+        of_it.next().filter(|packet| packet.starts_unit).ok_or("does not begin with a whole frame")?;
     if matches!(wanted, Wanted::Picture(_)) {
-        let rest = of_it.take_while(|packet| !packet.starts);
+        let rest = of_it.take_while(|packet| !packet.starts_unit);
         let picture: Vec<u8> =
             [first].into_iter().chain(rest).flat_map(|packet| packet.payload).copied().collect();
-        stands_alone(&picture)?;
+        match h264_start(&picture) {
+            H264Start::RandomAccess => {}
+            H264Start::NoParameterSets => {
+                return Err("does not have its parameter sets before its first picture".to_owned());
+            }
+            H264Start::NotIdr => {
+                return Err("does not begin with a picture that can be decoded alone".to_owned());
+            }
+        }
     }
     Ok(())
 }
@@ -122,7 +131,7 @@ mod tests {
     fn packet(pid: u16, starts: bool, clock: bool, payload: &[u8]) -> Vec<u8> {
         let [high, low] = pid.to_be_bytes();
         // what is left over is stuffed
-        let adaptation = PACKET - 4 - payload.len();
+        let adaptation = PACKET_BYTES - 4 - payload.len();
         let mut bytes = vec![0x47, high | u8::from(starts) << 6, low, 0x30];
         let mut stuffing = vec![0xff; adaptation];
         stuffing[0] = u8::try_from(adaptation - 1).expect("small");
@@ -187,7 +196,7 @@ mod tests {
 
     #[rstest]
     #[case::part_of_a_packet(vec![programme(), vec![0x47]], "not whole packets")]
-    #[case::sync(vec![programme(), vec![0; PACKET]], "sync byte")]
+    #[case::sync(vec![programme(), vec![0; PACKET_BYTES]], "sync byte")]
     #[case::no_programme(vec![map(H264), frame(&[0x67, 0x68, 0x65])], "does not begin with a PAT")]
     #[case::no_map(vec![programme(), frame(&[0x67, 0x68, 0x65])], "no PMT after its PAT")]
     #[case::another_kind(vec![programme(), map(0x24), frame(&[0x67, 0x68, 0x65])], "has a PMT with [(24, 50)], and Picture(H264) alone was planned")]

@@ -1,24 +1,27 @@
-//! What an initialization segment tells a decoder of its sound: channels and Hz.
+//! Audio sample entries (ISO/IEC 14496-12, 12.2.3): the channels and the sample rate that a decoder is told.
 
-use super::boxes::{child, number32};
+use super::boxes::{child, read_u32};
 use crate::SoundCodec;
 
-/// Bytes of a sound's sample entry before its boxes (ISO/IEC 14496-12, 12.2.3), and where it says the rate.
-const ENTRY: usize = 28;
-const RATE: usize = 24;
+/// Bytes of an audio sample entry before its boxes.
+const ENTRY_BYTES: usize = 28;
+/// Offset of its sample rate, in 16.16 fixed point.
+const SAMPLE_RATE_OFFSET: usize = 24;
 
-/// AAC among the codecs of MPEG-4 (ISO/IEC 14496-1, 7.2.6.6), and its kind LC (ISO/IEC 14496-3, 1.5.1.1).
-const AAC: u8 = 0x40;
-const LC: u32 = 2;
+/// `objectTypeIndication` of MPEG-4 audio (ISO/IEC 14496-1, 7.2.6.6).
+const OBJECT_TYPE_MPEG4_AUDIO: u8 = 0x40;
+/// `audioObjectType` of AAC-LC (ISO/IEC 14496-3, 1.5.1.1).
+const AUDIO_OBJECT_TYPE_AAC_LC: u32 = 2;
 
-/// Hz by their numbers in AAC (ISO/IEC 14496-3, 1.6.3.4).
-const AAC_RATES: [u32; 13] =
+/// Hz by `samplingFrequencyIndex` (ISO/IEC 14496-3, 1.6.3.4).
+const AAC_SAMPLE_RATES: [u32; 13] =
     [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350];
-/// Channels by the numbers of configurations in AAC (1.6.3.5).
+/// Channels by `channelConfiguration` (ISO/IEC 14496-3, 1.6.3.5).
 const AAC_CHANNELS: [u32; 8] = [0, 1, 2, 3, 4, 5, 6, 8];
 
-/// Hz and channels by their numbers in AC-3 (ATSC A/52, 5.4.1.3 and 5.4.2.3); the low frequencies come on top.
-const AC3_RATES: [u32; 3] = [48_000, 44_100, 32_000];
+/// Hz by `fscod` (ATSC A/52, 5.4.1.3).
+const AC3_SAMPLE_RATES: [u32; 3] = [48_000, 44_100, 32_000];
+/// Full-bandwidth channels by `acmod` (ATSC A/52, 5.4.2.3); `lfeon` adds one.
 const AC3_CHANNELS: [u32; 8] = [2, 1, 2, 3, 3, 4, 4, 5];
 
 /// What a decoder is told of an audio track.
@@ -32,36 +35,46 @@ pub(crate) struct AudioParams {
     pub sample_rate: u32,
 }
 
-/// Reads a sample entry; none when it does not say what has to be said of this codec.
-pub(crate) fn read(codec: SoundCodec, entry: &[u8]) -> Option<AudioParams> {
-    let boxes = entry.get(ENTRY..)?;
-    let (channels, sample_rate) = match codec {
-        SoundCodec::Aac => aac(child(boxes, b"esds")?.get(4..)?)?,
-        // always at 48 kHz, which the entry has to say (Opus in ISO files, 4.3.1 and 4.3.2)
-        SoundCodec::Opus => ((*child(boxes, b"dOps")?.get(1)?).into(), number32(entry, RATE)? >> 16),
-        SoundCodec::Ac3 => ac3(child(boxes, b"dac3")?)?,
-        // never in fragments
-        SoundCodec::Mp3 => return None,
-    };
-    Some(AudioParams { codec, channels, sample_rate })
+impl AudioParams {
+    /// Reads a sample entry; none when it lacks what a decoder of this codec needs.
+    pub(crate) fn read(codec: SoundCodec, entry: &[u8]) -> Option<Self> {
+        let boxes = entry.get(ENTRY_BYTES..)?;
+        match codec {
+            SoundCodec::Aac => read_esds(child(boxes, b"esds")?),
+            SoundCodec::Opus => read_dops(child(boxes, b"dOps")?, entry),
+            SoundCodec::Ac3 => read_dac3(child(boxes, b"dac3")?),
+            // never planned in fragments
+            SoundCodec::Mp3 => None,
+        }
+    }
 }
 
-/// The `AudioSpecificConfig` (ISO/IEC 14496-3, 1.6.2.1) in the descriptors of a stream (ISO/IEC 14496-1, 7.2.6).
-fn aac(descriptors: &[u8]) -> Option<(u32, u32)> {
-    let stream = descriptor(descriptors, 3)?;
-    let flags = *stream.get(2)?;
-    // an address and a stream that this one depends on, which files do not have
-    let config = if flags & 0xe0 == 0 { descriptor(stream.get(3..)?, 4)? } else { return None };
-    let specific = descriptor(config.get(13..)?, 5)?;
-    let bits = u32::from_be_bytes([*specific.first()?, *specific.get(1)?, 0, 0]);
-    let (kind, rate, channels) = (bits >> 27, bits >> 23 & 0xf, bits >> 19 & 0xf);
-    if config.first() != Some(&AAC) || kind != LC {
+/// `AudioSpecificConfig` (ISO/IEC 14496-3, 1.6.2.1) within the descriptors of a stream (ISO/IEC 14496-1, 7.2.6):
+/// `ES_Descriptor`, `DecoderConfigDescriptor`, `DecoderSpecificInfo`.
+fn read_esds(esds: &[u8]) -> Option<AudioParams> {
+    let stream = descriptor(esds.get(4..)?, 3)?;
+    // streamDependenceFlag, URL_Flag and OCRstreamFlag would put more before the next descriptor
+    if *stream.get(2)? & 0xe0 != 0 {
         return None;
     }
-    Some((*AAC_CHANNELS.get(channels as usize)?, *AAC_RATES.get(rate as usize)?))
+    let decoder_config = descriptor(stream.get(3..)?, 4)?;
+    let specific_info = descriptor(decoder_config.get(13..)?, 5)?;
+    let bits = u32::from_be_bytes([*specific_info.first()?, *specific_info.get(1)?, 0, 0]);
+    let (audio_object_type, frequency_index, channel_configuration) =
+        (bits >> 27, bits >> 23 & 0xf, bits >> 19 & 0xf);
+    if decoder_config.first() != Some(&OBJECT_TYPE_MPEG4_AUDIO)
+        || audio_object_type != AUDIO_OBJECT_TYPE_AAC_LC
+    {
+        return None;
+    }
+    Some(AudioParams {
+        codec: SoundCodec::Aac,
+        channels: *AAC_CHANNELS.get(channel_configuration as usize)?,
+        sample_rate: *AAC_SAMPLE_RATES.get(frequency_index as usize)?,
+    })
 }
 
-/// The body of a descriptor, whose length is in the low bits of up to four bytes.
+/// The body of a descriptor, whose length is in the low seven bits of up to four bytes (ISO/IEC 14496-1, 8.3.3).
 fn descriptor(bytes: &[u8], tag: u8) -> Option<&[u8]> {
     let (found, mut rest) = bytes.split_first()?;
     let mut length = 0;
@@ -73,12 +86,29 @@ fn descriptor(bytes: &[u8], tag: u8) -> Option<&[u8]> {
             break;
         }
     }
-    rest.get(..length).filter(|_| *found == tag)
+    if *found != tag {
+        return None;
+    }
+    rest.get(..length)
+}
+
+/// `OutputChannelCount` of `dOps`; the rate is always 48 kHz, and the entry has to say it (Opus in ISO Base Media
+/// File Format, 4.3.1 and 4.3.2).
+fn read_dops(dops: &[u8], entry: &[u8]) -> Option<AudioParams> {
+    Some(AudioParams {
+        codec: SoundCodec::Opus,
+        channels: u32::from(*dops.get(1)?),
+        sample_rate: read_u32(entry, SAMPLE_RATE_OFFSET)? >> 16,
+    })
 }
 
 /// `AC3SpecificBox` (ETSI TS 102 366, F.4).
-fn ac3(body: &[u8]) -> Option<(u32, u32)> {
-    let bits = u32::from_be_bytes([0, *body.first()?, *body.get(1)?, *body.get(2)?]);
-    let (rate, speakers, low) = (bits >> 22, bits >> 11 & 7, bits >> 10 & 1);
-    Some((AC3_CHANNELS[speakers as usize] + low, *AC3_RATES.get(rate as usize)?))
+fn read_dac3(dac3: &[u8]) -> Option<AudioParams> {
+    let bits = u32::from_be_bytes([0, *dac3.first()?, *dac3.get(1)?, *dac3.get(2)?]);
+    let (fscod, acmod, lfeon) = (bits >> 22, bits >> 11 & 7, bits >> 10 & 1);
+    Some(AudioParams {
+        codec: SoundCodec::Ac3,
+        channels: AC3_CHANNELS[acmod as usize] + lfeon,
+        sample_rate: *AC3_SAMPLE_RATES.get(fscod as usize)?,
+    })
 }

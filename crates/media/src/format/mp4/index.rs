@@ -1,209 +1,191 @@
-//! What the boxes of an MP4 or QuickTime file say beyond what ffprobe tells (ISO/IEC 14496-12): how
-//! far into the file its index reaches, whether it is cut into fragments, whether it is encrypted.
+//! The index (`moov`) of an MP4 or QuickTime file (ISO/IEC 14496-12), as far as it tells more than ffprobe does:
+//! up to which byte of the file it names data, whether samples are in movie fragments, whether they are encrypted.
 //!
-//! Everything here comes from an untrusted file: sizes are checked against what is there, and what
-//! makes no sense ends the walk without a verdict, since ffprobe judges the file as well.
+//! Everything here comes from an untrusted file. Sizes are checked against what is there; what makes no sense ends
+//! the reading without a verdict, since ffprobe judges the file as well.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
 use super::{
-    boxes::{child, children, number32, number64},
-    interleave,
-    sample_table::{is_shown, reach, said, summed, ticks},
+    boxes::{BoxHeader, MAX_HEADER_BYTES, child, children},
+    interleave::max_interleave_gap,
+    sample_table::{
+        duration_of_samples, is_video_or_audio, last_indexed_byte, timescale, timescale_and_duration,
+    },
 };
 
-/// An index is read into memory up to this many bytes.
-const MOST_INDEX: u64 = 256 << 20;
-/// Milliseconds by which two lengths of a track differ by more than carelessness.
-const FAR: u64 = 5000;
-/// Boxes at the top that are looked at.
-const MOST_BOXES: usize = 10_000;
+/// A `moov` is read into memory up to this size.
+const MAX_MOOV_BYTES: u64 = 256 << 20;
+/// Boxes of the top level that are read.
+const MAX_TOP_LEVEL_BOXES: usize = 10_000;
+/// Milliseconds by which two durations of a track may differ by carelessness.
+const DURATION_TOLERANCE_MILLIS: u64 = 5000;
 
-/// What the boxes say.
+/// What the boxes of a file say.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Boxes {
-    /// The scheme of an encrypted track, such as `cenc`.
-    pub encrypted: Option<String>,
-    /// Whether the samples are indexed by fragments, so that the head vouches for nothing.
-    pub fragmented: bool,
-    /// Whether there is an index at all.
-    pub indexed: bool,
-    /// Up to which byte of the file the index names data.
-    pub reach: u64,
-    /// Milliseconds that a track lasts by its header, and by the times of its samples, where these are far more.
-    pub contradiction: Option<(u64, u64)>,
-    /// Ticks of a second by a track's header, where FFmpeg takes them for one: it counts them as a positive `int`.
-    pub no_clock: Option<u32>,
-    /// Seconds by which one track is ahead of another where their data lie side by side; none when that
-    /// cannot be said, or when a track's data are not in order.
-    /// Only asked of a file that is still arriving.
-    pub spread: Option<f64>,
-    /// Whether a track is another's chapters, which FFmpeg reads out of their turn.
-    pub chapters: bool,
+pub(crate) struct Mp4Index {
+    /// The scheme of an encrypted track (`schm`), such as `cenc`.
+    pub encryption_scheme: Option<String>,
+    /// Whether samples are in movie fragments (`mvex` or `moof`), so that `moov` does not vouch for them.
+    pub is_fragmented: bool,
+    /// Whether there is a `moov` at all.
+    pub has_moov: bool,
+    /// Up to which byte of the file the sample tables name data.
+    pub last_indexed_byte: u64,
+    /// A track whose samples last far longer than its header says.
+    pub duration_mismatch: Option<DurationMismatch>,
+    /// The timescale of a track (`mdhd`) that FFmpeg does not take: it reads a positive `int`, and takes all else
+    /// for 1.
+    pub timescale_overflow: Option<u32>,
+    /// Seconds by which one track is ahead of another where their data lie side by side; none when that cannot be
+    /// said, or when the data of a track are not in order. Only read of a file that is still growing.
+    pub max_interleave_gap: Option<f64>,
+    /// Whether a track is another's chapters (`chap`), for which FFmpeg seeks.
+    pub has_chapter_track: bool,
 }
 
-/// What the front of a file says that is still arriving.
+/// Two durations of a track that contradict each other, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DurationMismatch {
+    /// By its header (`mdhd`).
+    pub by_header: u64,
+    /// By its samples (`stts`).
+    pub by_samples: u64,
+}
+
+/// What is known from the front of a file that is still growing.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Front {
+pub(crate) enum FrontIndex {
     /// Nothing before so many bytes are there.
-    Wait(u64),
-    /// All of its index.
-    Index(Boxes),
-    /// That it takes the whole.
-    Whole,
+    NeedBytes(u64),
+    /// All of the index.
+    Complete(Mp4Index),
+    /// The file has to be whole before anything can be said.
+    NeedWholeFile,
 }
 
-/// Reads what is there of a file that will have `whole` bytes.
+/// Reads what is there of a file that will have `file_size` bytes. `moov` has to stand before the media data.
 ///
 /// # Errors
 /// When the file cannot be read.
-pub(crate) fn read_front(file: &mut (impl Read + Seek), whole: u64) -> io::Result<Front> {
-    let there = file.seek(SeekFrom::End(0))?;
-    let mut at = 0_u64;
-    for _ in 0..MOST_BOXES {
-        let wanted = whole.min(at.saturating_add(HEAD));
-        if there < wanted {
-            return Ok(Front::Wait(wanted));
+pub(crate) fn read_front(file: &mut (impl Read + Seek), file_size: u64) -> io::Result<FrontIndex> {
+    let available = file.seek(SeekFrom::End(0))?;
+    let mut offset = 0_u64;
+    for _ in 0..MAX_TOP_LEVEL_BOXES {
+        let needed = file_size.min(offset.saturating_add(MAX_HEADER_BYTES));
+        if available < needed {
+            return Ok(FrontIndex::NeedBytes(needed));
         }
-        let Some(head) = Head::read(file, at, whole)? else { return Ok(Front::Whole) };
-        match &head.kind {
-            b"moov" if head.body_length() > MOST_INDEX || head.end > whole => return Ok(Front::Whole),
-            b"moov" if head.end > there => return Ok(Front::Wait(head.end)),
-            b"moov" => {
-                let index = read_body(file, &head)?;
-                let mut boxes = Boxes { indexed: true, ..Boxes::default() };
-                movie(&index, &mut boxes);
-                if boxes.fragmented {
-                    return Ok(Front::Whole);
-                }
-                boxes.spread = interleave::spread(&index);
-                return Ok(Front::Index(boxes));
+        let Some(header) = BoxHeader::read(file, offset, file_size)? else {
+            return Ok(FrontIndex::NeedWholeFile);
+        };
+        match &header.kind {
+            b"moov" if header.body_bytes() > MAX_MOOV_BYTES || header.end > file_size => {
+                return Ok(FrontIndex::NeedWholeFile);
             }
-            b"mdat" | b"moof" => return Ok(Front::Whole),
-            kind if !FIRST.contains(&kind) => return Ok(Front::Whole),
-            _ => at = head.end,
+            b"moov" if header.end > available => return Ok(FrontIndex::NeedBytes(header.end)),
+            b"moov" => {
+                let moov = header.read_body(file)?;
+                let mut index = Mp4Index { has_moov: true, ..Mp4Index::default() };
+                read_moov(&moov, &mut index);
+                if index.is_fragmented {
+                    return Ok(FrontIndex::NeedWholeFile);
+                }
+                index.max_interleave_gap = max_interleave_gap(&moov);
+                return Ok(FrontIndex::Complete(index));
+            }
+            b"mdat" | b"moof" => return Ok(FrontIndex::NeedWholeFile),
+            kind if !LEADING_BOXES.contains(&kind) => return Ok(FrontIndex::NeedWholeFile),
+            _ => offset = header.end,
         }
     }
-    Ok(Front::Whole)
+    Ok(FrontIndex::NeedWholeFile)
 }
 
-/// Walks a file; none when it is of another kind.
+/// Reads a whole file; none when it is of another format.
 ///
 /// # Errors
 /// When the file cannot be read.
-pub(crate) fn read(file: &mut (impl Read + Seek)) -> io::Result<Option<Boxes>> {
-    let length = file.seek(SeekFrom::End(0))?;
-    let mut boxes = Boxes::default();
-    let mut at = 0;
-    for number in 0..MOST_BOXES {
-        let Some(head) = Head::read(file, at, length)? else {
-            return Ok((number > 0).then_some(boxes));
+pub(crate) fn read(file: &mut (impl Read + Seek)) -> io::Result<Option<Mp4Index>> {
+    let file_size = file.seek(SeekFrom::End(0))?;
+    let mut index = Mp4Index::default();
+    let mut offset = 0;
+    for number in 0..MAX_TOP_LEVEL_BOXES {
+        let Some(header) = BoxHeader::read(file, offset, file_size)? else {
+            return Ok(if number == 0 { None } else { Some(index) });
         };
-        match &head.kind {
-            b"moov" if head.body_length() <= MOST_INDEX && head.end <= length => {
-                boxes.indexed = true;
-                movie(&read_body(file, &head)?, &mut boxes);
+        match &header.kind {
+            b"moov" if header.body_bytes() <= MAX_MOOV_BYTES && header.end <= file_size => {
+                index.has_moov = true;
+                read_moov(&header.read_body(file)?, &mut index);
             }
             b"moof" => {
-                boxes.fragmented = true;
-                return Ok(Some(boxes));
+                index.is_fragmented = true;
+                return Ok(Some(index));
             }
-            kind if number == 0 && !FIRST.contains(&kind) => return Ok(None),
+            kind if number == 0 && !LEADING_BOXES.contains(&kind) => return Ok(None),
             _ => {}
         }
-        at = head.end;
+        offset = header.end;
     }
-    Ok(Some(boxes))
+    Ok(Some(index))
 }
 
-/// Boxes that such a file begins with.
-const FIRST: &[&[u8; 4]] =
+/// Boxes that an MP4 or QuickTime file begins with.
+const LEADING_BOXES: &[&[u8; 4]] =
     &[b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp", b"uuid", b"sidx", b"junk"];
 
-fn read_body(file: &mut (impl Read + Seek), head: &Head) -> io::Result<Vec<u8>> {
-    let mut body = vec![0; usize::try_from(head.body_length()).unwrap_or(0)];
-    file.seek(SeekFrom::Start(head.body))?;
-    file.read_exact(&mut body)?;
-    Ok(body)
-}
-
-/// Bytes of the longest head of a box.
-const HEAD: u64 = 16;
-
-struct Head {
-    kind: [u8; 4],
-    body: u64,
-    end: u64,
-}
-
-impl Head {
-    fn read(file: &mut (impl Read + Seek), at: u64, length: u64) -> io::Result<Option<Self>> {
-        if at.checked_add(8).is_none_or(|body| body > length) {
-            return Ok(None);
-        }
-        let mut bytes = [0; 16];
-        file.seek(SeekFrom::Start(at))?;
-        let there = usize::try_from((length - at).min(HEAD)).unwrap_or(8);
-        file.read_exact(&mut bytes[..there])?;
-        let short = u64::from(number32(&bytes, 0).unwrap_or(0));
-        let kind = [bytes[4], bytes[5], bytes[6], bytes[7]];
-        let (body, size) = match short {
-            0 if kind == [0; 4] => return Ok(None),
-            0 => (at + 8, length - at),
-            1 => (at + 16, number64(&bytes, 8).unwrap_or(0)),
-            size => (at + 8, size),
-        };
-        let end = at.saturating_add(size);
-        Ok((end >= body && kind.iter().all(|byte| (0x20..0x7f).contains(byte) || *byte == 0xa9))
-            .then_some(Self { kind, body, end }))
-    }
-
-    fn body_length(&self) -> u64 {
-        self.end - self.body
-    }
-}
-
-fn movie(index: &[u8], boxes: &mut Boxes) {
-    for (kind, body) in children(index) {
+fn read_moov(moov: &[u8], index: &mut Mp4Index) {
+    for (kind, body) in children(moov) {
         match kind {
-            b"mvex" => boxes.fragmented = true,
-            b"trak" => track(body, boxes),
+            b"mvex" => index.is_fragmented = true,
+            b"trak" => read_trak(body, index),
             _ => {}
         }
     }
 }
 
-fn track(body: &[u8], boxes: &mut Boxes) {
-    boxes.chapters |= child(body, b"tref").is_some_and(|refers| child(refers, b"chap").is_some());
-    let Some(media) = child(body, b"mdia") else { return };
-    let Some(table) = child(media, b"minf").and_then(|body| child(body, b"stbl")) else { return };
-    if !is_shown(media) {
-        return;
+fn read_trak(trak: &[u8], index: &mut Mp4Index) {
+    index.has_chapter_track |= child(trak, b"tref").is_some_and(|tref| child(tref, b"chap").is_some());
+    let Some(mdia) = child(trak, b"mdia").filter(|mdia| is_video_or_audio(mdia)) else { return };
+    let Some(stbl) = child(mdia, b"minf").and_then(|minf| child(minf, b"stbl")) else { return };
+    if let Some(scheme) = child(stbl, b"stsd").and_then(encryption_scheme) {
+        index.encryption_scheme.get_or_insert(scheme);
     }
-    if let Some(scheme) = child(table, b"stsd").and_then(scheme) {
-        boxes.encrypted.get_or_insert(scheme);
+    index.last_indexed_byte = index.last_indexed_byte.max(last_indexed_byte(stbl).unwrap_or(0));
+    let Some(mdhd) = child(mdia, b"mdhd") else { return };
+    if let Some(timescale) = timescale(mdhd)
+        && !(1..=i32::MAX as u32).contains(&timescale)
+    {
+        index.timescale_overflow.get_or_insert(timescale);
     }
-    boxes.reach = boxes.reach.max(reach(table).unwrap_or(0));
-    let header = child(media, b"mdhd");
-    let second = header.and_then(ticks).filter(|second| !(1..=i32::MAX as u32).contains(second));
-    boxes.no_clock = boxes.no_clock.or(second);
-    let lengths = header.and_then(said).zip(child(table, b"stts").and_then(summed));
-    if let Some(((second, said), summed)) = lengths {
-        let milliseconds = |ticks: u64| (u128::from(ticks) * 1000 / u128::from(second)) as u64;
-        let (said, summed) = (milliseconds(said), milliseconds(summed));
-        let is_far = said > 0 && summed.saturating_sub(said) > said.max(FAR);
-        boxes.contradiction = boxes.contradiction.or(is_far.then_some((said, summed)));
+    if let Some(mismatch) = duration_mismatch(mdhd, stbl) {
+        index.duration_mismatch.get_or_insert(mismatch);
     }
 }
 
-/// The protection scheme of encrypted samples: `encv` and `enca` carry it in `sinf/schm`.
-fn scheme(descriptions: &[u8]) -> Option<String> {
-    let (kind, entry) = children(descriptions.get(8..)?).next()?;
+/// Whether the samples of a track last more than twice as long as its header says.
+fn duration_mismatch(mdhd: &[u8], stbl: &[u8]) -> Option<DurationMismatch> {
+    let (timescale, by_header) = timescale_and_duration(mdhd)?;
+    let by_samples = duration_of_samples(child(stbl, b"stts")?)?;
+    let millis = |units: u64| (u128::from(units) * 1000 / u128::from(timescale)) as u64;
+    let (by_header, by_samples) = (millis(by_header), millis(by_samples));
+    // a header that says 0 says nothing
+    if by_header > 0 && by_samples.saturating_sub(by_header) > by_header.max(DURATION_TOLERANCE_MILLIS) {
+        return Some(DurationMismatch { by_header, by_samples });
+    }
+    None
+}
+
+/// The protection scheme of encrypted samples (ISO/IEC 14496-12, 8.12): `encv` and `enca` carry it in `sinf/schm`.
+fn encryption_scheme(stsd: &[u8]) -> Option<String> {
+    let (kind, entry) = children(stsd.get(8..)?).next()?;
     if kind != b"encv" && kind != b"enca" {
         return None;
     }
-    let at = entry.windows(4).position(|window| window == b"schm")?;
-    let name = entry.get(at + 8..at + 12).filter(|name| name.iter().all(u8::is_ascii_alphanumeric));
+    // searched for: how many bytes a sample entry has before its boxes depends on its version
+    let schm = entry.windows(4).position(|window| window == b"schm")?;
+    let name = entry.get(schm + 8..schm + 12).filter(|name| name.iter().all(u8::is_ascii_alphanumeric));
     Some(String::from_utf8_lossy(name.unwrap_or(b"unknown")).into_owned())
 }
 
@@ -219,32 +201,31 @@ mod tests {
         *,
     };
 
-    fn movie_at(offsets: [u32; 2], entry: &[u8; 4]) -> Vec<u8> {
-        movie_of(offsets, entry, 100)
+    /// The timescale of all tracks but one.
+    const TIMESCALE: u32 = 100;
+
+    fn moov_at(offsets: [u32; 2], entry: &[u8; 4]) -> Vec<u8> {
+        moov_of(TIMESCALE, offsets, entry, 100)
     }
 
-    /// Two chunks of two samples each, at these offsets. Each lasts 100 ticks, which are a second; the last one
-    /// may do so longer than the header says.
-    fn movie_of(offsets: [u32; 2], entry: &[u8; 4], lasts: u32) -> Vec<u8> {
-        movie_with(100, offsets, entry, lasts)
-    }
-
-    fn movie_with(second: u32, offsets: [u32; 2], entry: &[u8; 4], lasts: u32) -> Vec<u8> {
+    /// Two chunks of two samples each, at these offsets. The header says that each lasts 100 units; the last one
+    /// may last longer.
+    fn moov_of(timescale: u32, offsets: [u32; 2], entry: &[u8; 4], last_duration: u32) -> Vec<u8> {
         let table = [
             boxed(b"stsd", &[numbers(&[0, 1]), boxed(entry, b"....schm\0\0\0\0cenc\0\0")].concat()),
-            boxed(b"stts", &numbers(&[0, 2, 3, 100, 1, lasts])),
+            boxed(b"stts", &numbers(&[0, 2, 3, 100, 1, last_duration])),
             boxed(b"stsc", &numbers(&[0, 1, 1, 2, 1])),
             boxed(b"stsz", &numbers(&[0, 0, 4, 10, 20, 30, 40])),
             boxed(b"stco", &numbers(&[0, 2, offsets[0], offsets[1]])),
         ]
         .concat();
         let handler = boxed(b"hdlr", b"\0\0\0\0\0\0\0\0vide\0\0\0\0");
-        let header = boxed(b"mdhd", &numbers(&[0, 0, 0, second, 400, 0]));
+        let header = boxed(b"mdhd", &numbers(&[0, 0, 0, timescale, 400, 0]));
         let media = [handler, header, boxed(b"minf", &boxed(b"stbl", &table))].concat();
         boxed(b"moov", &boxed(b"trak", &boxed(b"mdia", &media)))
     }
 
-    fn read_bytes(bytes: &[u8]) -> Option<Boxes> {
+    fn read_bytes(bytes: &[u8]) -> Option<Mp4Index> {
         let mut file = tempfile::tempfile().expect("a file");
         file.write_all(bytes).expect("written");
         read(&mut file).expect("readable")
@@ -252,9 +233,9 @@ mod tests {
 
     #[test]
     fn the_index_names_its_last_byte() {
-        let file = [boxed(b"ftyp", b"isom"), movie_at([500, 100], b"avc1")].concat();
-        let boxes = read_bytes(&file).expect("boxes");
-        assert_eq!(boxes, Boxes { indexed: true, reach: 530, ..Boxes::default() });
+        let file = [boxed(b"ftyp", b"isom"), moov_at([500, 100], b"avc1")].concat();
+        let index = read_bytes(&file).expect("an index");
+        assert_eq!(index, Mp4Index { has_moov: true, last_indexed_byte: 530, ..Mp4Index::default() });
     }
 
     #[rstest]
@@ -262,9 +243,13 @@ mod tests {
     #[case(800, Some((4000, 11_000)))]
     #[case(102_400, Some((4000, 1_027_000)))]
     #[case(u32::MAX, None)]
-    fn an_index_that_contradicts_its_header(#[case] lasts: u32, #[case] contradiction: Option<(u64, u64)>) {
-        let file = [boxed(b"ftyp", b"isom"), movie_of([0, 0], b"avc1", lasts)].concat();
-        assert_eq!(read_bytes(&file).expect("boxes").contradiction, contradiction);
+    fn an_index_that_contradicts_its_header(
+        #[case] last_duration: u32,
+        #[case] durations: Option<(u64, u64)>,
+    ) {
+        let file = [boxed(b"ftyp", b"isom"), moov_of(TIMESCALE, [0, 0], b"avc1", last_duration)].concat();
+        let mismatch = durations.map(|(by_header, by_samples)| DurationMismatch { by_header, by_samples });
+        assert_eq!(read_bytes(&file).expect("an index").duration_mismatch, mismatch);
     }
 
     #[rstest]
@@ -272,23 +257,23 @@ mod tests {
     #[case(0x7fff_ffff, None)]
     #[case(0, Some(0))]
     #[case(0x8000_0000, Some(0x8000_0000))]
-    fn a_clock_that_ffmpeg_does_not_take(#[case] second: u32, #[case] no_clock: Option<u32>) {
-        let file = [boxed(b"ftyp", b"isom"), movie_with(second, [0, 0], b"avc1", 100)].concat();
-        assert_eq!(read_bytes(&file).expect("boxes").no_clock, no_clock);
+    fn a_clock_that_ffmpeg_does_not_take(#[case] timescale: u32, #[case] overflow: Option<u32>) {
+        let file = [boxed(b"ftyp", b"isom"), moov_of(timescale, [0, 0], b"avc1", 100)].concat();
+        assert_eq!(read_bytes(&file).expect("an index").timescale_overflow, overflow);
     }
 
     #[test]
     fn encryption_is_named() {
-        let file = [boxed(b"ftyp", b"isom"), movie_at([0, 0], b"encv")].concat();
-        assert_eq!(read_bytes(&file).and_then(|boxes| boxes.encrypted).as_deref(), Some("cenc"));
+        let file = [boxed(b"ftyp", b"isom"), moov_at([0, 0], b"encv")].concat();
+        assert_eq!(read_bytes(&file).and_then(|index| index.encryption_scheme).as_deref(), Some("cenc"));
     }
 
     #[test]
     fn fragments_are_seen() {
         let file = [boxed(b"ftyp", b"isom"), boxed(b"moov", b""), boxed(b"moof", b"")].concat();
-        assert!(read_bytes(&file).expect("boxes").fragmented);
+        assert!(read_bytes(&file).expect("an index").is_fragmented);
         let file = [boxed(b"ftyp", b"isom"), boxed(b"moov", &boxed(b"mvex", b""))].concat();
-        assert!(read_bytes(&file).expect("boxes").fragmented);
+        assert!(read_bytes(&file).expect("an index").is_fragmented);
     }
 
     #[test]
@@ -297,23 +282,25 @@ mod tests {
         assert_eq!(read_bytes(b""), None);
     }
 
-    fn front(there: &[u8], whole: u64) -> Front {
+    fn front(available: &[u8], file_size: u64) -> FrontIndex {
         let mut file = tempfile::tempfile().expect("a file");
-        file.write_all(there).expect("written");
-        read_front(&mut file, whole).expect("readable")
+        file.write_all(available).expect("written");
+        read_front(&mut file, file_size).expect("readable")
     }
 
     #[test]
     fn an_index_in_front_is_read_as_soon_as_it_is_there() {
         let file =
-            [boxed(b"ftyp", b"isom"), movie_at([500, 1000], b"avc1"), boxed(b"mdat", &[0; 50])].concat();
-        let (end, whole) = (file.len() as u64 - 58, file.len() as u64);
-        assert_eq!(front(b"", whole), Front::Wait(16));
-        assert_eq!(front(&file[..16], whole), Front::Wait(28));
-        assert_eq!(front(&file[..30], whole), Front::Wait(end));
-        let Front::Index(boxes) = front(&file[..end as usize], whole) else { panic!("it is there") };
-        assert_eq!(boxes.spread, Some(0.0));
-        assert_eq!(Some(Boxes { spread: None, ..boxes }), read_bytes(&file));
+            [boxed(b"ftyp", b"isom"), moov_at([500, 1000], b"avc1"), boxed(b"mdat", &[0; 50])].concat();
+        let (moov_end, file_size) = (file.len() as u64 - 58, file.len() as u64);
+        assert_eq!(front(b"", file_size), FrontIndex::NeedBytes(16));
+        assert_eq!(front(&file[..16], file_size), FrontIndex::NeedBytes(28));
+        assert_eq!(front(&file[..30], file_size), FrontIndex::NeedBytes(moov_end));
+        let FrontIndex::Complete(index) = front(&file[..moov_end as usize], file_size) else {
+            panic!("it is there")
+        };
+        assert_eq!(index.max_interleave_gap, Some(0.0));
+        assert_eq!(Some(Mp4Index { max_interleave_gap: None, ..index }), read_bytes(&file));
     }
 
     #[rstest]
@@ -325,8 +312,8 @@ mod tests {
     #[case::nothing(&[])]
     fn all_else_takes_the_whole(#[case] boxes: &[Vec<u8>]) {
         let file = [boxed(b"ftyp", b"isom"), boxes.concat()].concat();
-        assert_eq!(front(&file, file.len() as u64), Front::Whole);
-        assert_eq!(front(b"\x1a\x45\xdf\xa3\x01\0\0\0\0\0\0\0\0\0\0\0", 99), Front::Whole);
+        assert_eq!(front(&file, file.len() as u64), FrontIndex::NeedWholeFile);
+        assert_eq!(front(b"\x1a\x45\xdf\xa3\x01\0\0\0\0\0\0\0\0\0\0\0", 99), FrontIndex::NeedWholeFile);
     }
 
     proptest! {
@@ -343,7 +330,7 @@ mod tests {
 
         #[test]
         fn any_damage_is_walked(at in 0_usize..260, value in any::<u8>(), cut in 0_usize..260) {
-            let mut file = [boxed(b"ftyp", b"isom"), movie_at([500, 100], b"avc1")].concat();
+            let mut file = [boxed(b"ftyp", b"isom"), moov_at([500, 100], b"avc1")].concat();
             let at = at % file.len();
             file[at] = value;
             file.truncate(file.len() - cut % file.len());

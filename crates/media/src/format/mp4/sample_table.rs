@@ -1,92 +1,126 @@
-//! The tables of a track (ISO/IEC 14496-12, 8.6 and 8.7): its clock, how long its samples last, and where they lie.
+//! The tables of a track (`mdhd`, `stbl`; ISO/IEC 14496-12, 8.4 to 8.7): its timescale, how long its samples
+//! last, and where they lie in the file. Counts in them are not believed beyond the bytes that are there.
 
-use super::boxes::{child, number32, number64};
+use super::boxes::{child, read_u32, read_u64};
 
-/// Whether a track is of picture or sound.
-pub(super) fn is_shown(media: &[u8]) -> bool {
-    let handler = child(media, b"hdlr").and_then(|body| body.get(8..12)).unwrap_or_default();
+/// Whether the handler of a `mdia` is that of video or audio.
+pub(super) fn is_video_or_audio(mdia: &[u8]) -> bool {
+    let handler = child(mdia, b"hdlr").and_then(|body| body.get(8..12)).unwrap_or_default();
     handler == b"vide" || handler == b"soun"
 }
 
-/// Ticks of a second, by a media header.
-pub(super) fn ticks(header: &[u8]) -> Option<u32> {
-    number32(header, if *header.first()? == 1 { 20 } else { 12 })
+/// The timescale of a `mdhd`, in units a second; may be 0.
+pub(super) fn timescale(mdhd: &[u8]) -> Option<u32> {
+    read_u32(mdhd, if *mdhd.first()? == 1 { 20 } else { 12 })
 }
 
-/// Ticks of a second, and of the track, by a media header.
-pub(super) fn said(header: &[u8]) -> Option<(u32, u64)> {
-    let said = match header.first()? {
-        1 => number64(header, 24)?,
-        _ => u64::from(number32(header, 16)?),
+/// Timescale and duration of a `mdhd`; none without a timescale.
+pub(super) fn timescale_and_duration(mdhd: &[u8]) -> Option<(u32, u64)> {
+    let duration = match mdhd.first()? {
+        1 => read_u64(mdhd, 24)?,
+        _ => u64::from(read_u32(mdhd, 16)?),
     };
-    ticks(header).filter(|second| *second > 0).map(|second| (second, said))
+    match timescale(mdhd)? {
+        0 => None,
+        timescale => Some((timescale, duration)),
+    }
 }
 
-/// Ticks that all samples of a table last together; those that would be negative are not believed.
-pub(super) fn summed(times: &[u8]) -> Option<u64> {
-    let count = (number32(times, 4)? as usize).min(times.len().saturating_sub(8) / 8);
-    let entry = |at: usize| Some((number32(times, 8 + at * 8)?, number32(times, 12 + at * 8)?));
-    let entries = (0..count).map_while(entry).filter(|(_, lasts)| i32::try_from(*lasts).is_ok());
-    Some(
-        entries
-            .fold(0_u64, |sum, (samples, lasts)| sum.saturating_add(u64::from(samples) * u64::from(lasts))),
-    )
-}
-
-/// The end of the last byte that a track's tables name.
-pub(super) fn reach(table: &[u8]) -> Option<u64> {
-    let chunks = Chunks::read(table)?;
-    let sizes = child(table, b"stsz")?;
-    let (same, count) = (u64::from(number32(sizes, 4)?), u64::from(number32(sizes, 8)?));
-    let runs = child(table, b"stsc")?;
-    let in_run =
-        |run: usize| Some((u64::from(number32(runs, 8 + run * 12)?), number32(runs, 12 + run * 12)?));
-    let (mut run, mut sample, mut reach) = (0, 0_u64, 0_u64);
-    for chunk in 0..chunks.count() {
-        while in_run(run + 1).is_some_and(|(first, _)| first <= chunk as u64 + 1) {
-            run += 1;
+/// What all samples of a `stts` last together, in units of the timescale. Durations with the highest bit set are
+/// negative to FFmpeg, and are not believed.
+pub(super) fn duration_of_samples(stts: &[u8]) -> Option<u64> {
+    let entries = (read_u32(stts, 4)? as usize).min(stts.len().saturating_sub(8) / 8);
+    let mut sum = 0_u64;
+    for entry in 0..entries {
+        let (samples, duration) = (read_u32(stts, 8 + entry * 8)?, read_u32(stts, 12 + entry * 8)?);
+        if i32::try_from(duration).is_ok() {
+            sum = sum.saturating_add(u64::from(samples) * u64::from(duration));
         }
-        let last = (sample + u64::from(in_run(run)?.1)).min(count);
-        let bytes = if same > 0 {
-            same.saturating_mul(last - sample)
+    }
+    Some(sum)
+}
+
+/// The end of the last byte of the file that a `stbl` names as data: what a whole file has to have.
+pub(super) fn last_indexed_byte(stbl: &[u8]) -> Option<u64> {
+    let chunks = ChunkOffsets::read(stbl)?;
+    let stsz = child(stbl, b"stsz")?;
+    // a sample size of 0 says that a table with a size for each sample follows
+    let (common_size, sample_count) = (u64::from(read_u32(stsz, 4)?), u64::from(read_u32(stsz, 8)?));
+    let mut runs = ChunkRuns::read(stbl)?;
+    let (mut sample, mut last_byte) = (0_u64, 0_u64);
+    for chunk in 0..chunks.count() {
+        let next_sample = (sample + u64::from(runs.samples_in(chunk)?)).min(sample_count);
+        let bytes: u64 = if common_size > 0 {
+            common_size.saturating_mul(next_sample - sample)
         } else {
-            (sample..last)
-                .map_while(|at| number32(sizes, 12 + usize::try_from(at).ok()? * 4))
+            (sample..next_sample)
+                .map_while(|index| read_u32(stsz, 12 + usize::try_from(index).ok()? * 4))
                 .map(u64::from)
                 .sum()
         };
-        if last > sample {
-            reach = reach.max(chunks.offset(chunk)?.saturating_add(bytes));
+        if next_sample > sample {
+            last_byte = last_byte.max(chunks.offset(chunk)?.saturating_add(bytes));
         }
-        sample = last;
+        sample = next_sample;
     }
-    Some(reach)
+    Some(last_byte)
 }
 
-pub(super) enum Chunks<'a> {
-    Short(&'a [u8]),
-    Long(&'a [u8]),
+/// Where each chunk begins in the file, in 32 or 64 bits.
+pub(super) enum ChunkOffsets<'a> {
+    /// The body of a `stco`.
+    Stco(&'a [u8]),
+    /// The body of a `co64`.
+    Co64(&'a [u8]),
 }
 
-impl<'a> Chunks<'a> {
-    pub(super) fn read(table: &'a [u8]) -> Option<Self> {
-        child(table, b"stco").map(Self::Short).or_else(|| child(table, b"co64").map(Self::Long))
+impl<'a> ChunkOffsets<'a> {
+    pub(super) fn read(stbl: &'a [u8]) -> Option<Self> {
+        child(stbl, b"stco").map(Self::Stco).or_else(|| child(stbl, b"co64").map(Self::Co64))
     }
 
-    /// As many as there are, whatever the table says.
+    /// As many as there are, whatever the count in the table is.
     pub(super) fn count(&self) -> usize {
         let (body, width) = match self {
-            Self::Short(body) => (body, 4),
-            Self::Long(body) => (body, 8),
+            Self::Stco(body) => (body, 4),
+            Self::Co64(body) => (body, 8),
         };
-        let said = number32(body, 4).unwrap_or(0) as usize;
-        said.min(body.len().saturating_sub(8) / width)
+        let entry_count = read_u32(body, 4).unwrap_or(0) as usize;
+        entry_count.min(body.len().saturating_sub(8) / width)
     }
 
     pub(super) fn offset(&self, chunk: usize) -> Option<u64> {
         match self {
-            Self::Short(body) => number32(body, 8 + chunk * 4).map(u64::from),
-            Self::Long(body) => number64(body, 8 + chunk * 8),
+            Self::Stco(body) => read_u32(body, 8 + chunk * 4).map(u64::from),
+            Self::Co64(body) => read_u64(body, 8 + chunk * 8),
         }
+    }
+}
+
+/// How many samples each chunk has (`stsc`): an entry holds from its first chunk to that of the next entry. Chunks
+/// are asked for in ascending order.
+pub(super) struct ChunkRuns<'a> {
+    stsc: &'a [u8],
+    entry: usize,
+}
+
+impl<'a> ChunkRuns<'a> {
+    pub(super) fn read(stbl: &'a [u8]) -> Option<Self> {
+        Some(Self { stsc: child(stbl, b"stsc")?, entry: 0 })
+    }
+
+    /// Samples of a chunk, which is counted from 0.
+    pub(super) fn samples_in(&mut self, chunk: usize) -> Option<u32> {
+        // `first_chunk` is counted from 1
+        while self.first_chunk(self.entry + 1).is_some_and(|first| first as usize <= chunk + 1) {
+            self.entry += 1;
+        }
+        read_u32(self.stsc, 12 + self.entry * 12)
+    }
+
+    /// Of an entry that is whole up to its count of samples.
+    fn first_chunk(&self, entry: usize) -> Option<u32> {
+        read_u32(self.stsc, 12 + entry * 12)?;
+        read_u32(self.stsc, 8 + entry * 12)
     }
 }

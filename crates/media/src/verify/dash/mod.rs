@@ -13,7 +13,7 @@ use roxmltree::{Document, Node};
 use super::listing::{Claims, Listing, Piece, Planned, Segment, Track, Wrapping, wrong};
 use crate::{
     MediaError, Plan,
-    format::dash::{children, entries, numbered, seconds},
+    format::dash::{child_elements, parse_duration, segment_uri, timeline_segments},
 };
 
 /// Counts channels, up to six of them (ISO/IEC 23009-1, 5.8.5.4; ISO/IEC 23003-3).
@@ -39,9 +39,9 @@ pub(super) fn read(plan: &Plan, dir: &Path, file: &str) -> Result<Listing, Media
         Document::parse(&text).map_err(|error| wrong(format!("the manifest cannot be read: {error}")))?;
     let mpd = document.root_element();
     rules::manifest(mpd)?;
-    let representations: Vec<_> = children(mpd, "Period")
-        .flat_map(|period| children(period, "AdaptationSet"))
-        .flat_map(|set| children(set, "Representation").map(move |one| Representation { set, one }))
+    let representations: Vec<_> = child_elements(mpd, "Period")
+        .flat_map(|period| child_elements(period, "AdaptationSet"))
+        .flat_map(|set| child_elements(set, "Representation").map(move |one| Representation { set, one }))
         .collect();
     rules::representations(plan, &representations)?;
     let videos = plan.videos.iter().enumerate().map(|(n, video)| (&video.name, Planned::Video(n)));
@@ -53,7 +53,7 @@ pub(super) fn read(plan: &Plan, dir: &Path, file: &str) -> Result<Listing, Media
         found.track(&dir, name, planned, planned.is_copied(plan))
     };
     let tracks = videos.chain(audios).map(track).collect::<Result<Vec<_>, _>>()?;
-    let time = |name: &str| mpd.attribute(name).and_then(seconds);
+    let time = |name: &str| mpd.attribute(name).and_then(parse_duration);
     let (seconds, buffer) = (time("mediaPresentationDuration"), time("minBufferTime"));
     rules::lasts_as_long_as_its_longest(seconds, &tracks)?;
     Ok(Listing { format: Format::Dash, tracks, seconds, buffer, lists: vec![dir.join(name)] })
@@ -78,13 +78,13 @@ impl Representation<'_, '_> {
     fn property(&self, scheme: &str) -> Option<u32> {
         let kinds = ["EssentialProperty", "SupplementalProperty"];
         let nodes = [self.one, self.set].into_iter().flat_map(|node| kinds.map(|kind| (node, kind)));
-        let mut all = nodes.flat_map(|(node, kind)| children(node, kind));
+        let mut all = nodes.flat_map(|(node, kind)| child_elements(node, kind));
         let found = all.find(|node| node.attribute("schemeIdUri") == Some(scheme))?;
         found.attribute("value")?.parse().ok()
     }
 
     fn template(&self) -> Option<Node<'_, '_>> {
-        children(self.one, "SegmentTemplate").next()
+        child_elements(self.one, "SegmentTemplate").next()
     }
 
     fn is_in(&self, below: &str, name: &str) -> bool {
@@ -101,11 +101,11 @@ impl Representation<'_, '_> {
         let timescale = number("timescale").filter(|scale| *scale > 0).unwrap_or(1);
         let scale = timescale as f64;
         let first = number("startNumber").unwrap_or(1);
-        let timeline = children(template, "SegmentTimeline").next().ok_or_else(|| lacks("timeline"))?;
-        let listed = entries(timeline);
+        let timeline = child_elements(template, "SegmentTimeline").next().ok_or_else(|| lacks("timeline"))?;
+        let listed = timeline_segments(timeline);
         rules::timeline(name, template, &listed, late)?;
         let segment = |(index, (start, ticks)): (usize, (u64, u64))| {
-            let uri = numbered(media, first + index as u64).ok_or_else(|| lacks("numbered segments"))?;
+            let uri = segment_uri(media, first + index as u64).ok_or_else(|| lacks("numbered segments"))?;
             let piece = Piece::find(dir, &uri)?;
             let (start, seconds) = (start as f64 / scale, ticks as f64 / scale);
             Ok(Segment { piece, seconds: Some(seconds), start: Some(start) })
@@ -128,7 +128,7 @@ impl Representation<'_, '_> {
 
     fn claims(&self) -> Claims {
         let of_it = |node: &Node<'_, '_>| node.attribute("schemeIdUri") == Some(CHANNELS);
-        let channels = children(self.one, "AudioChannelConfiguration").find(of_it);
+        let channels = child_elements(self.one, "AudioChannelConfiguration").find(of_it);
         Claims {
             codecs: self.attribute("codecs").map(str::to_owned),
             size: self.number("width").zip(self.number("height")),

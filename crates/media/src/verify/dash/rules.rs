@@ -7,7 +7,7 @@ use roxmltree::Node;
 use super::Representation;
 use crate::{
     MediaError, Plan,
-    format::dash::{children, seconds},
+    format::dash::{child_elements, parse_duration},
     verify::listing::{Planned, Track, wrong},
 };
 
@@ -31,14 +31,14 @@ pub(super) fn manifest(mpd: Node<'_, '_>) -> Result<(), MediaError> {
             "the manifest is a `{root}` of `{namespace}`, not a `MPD` of `{NAMESPACE}`"
         )));
     }
-    if mpd.attribute("type") != Some("static") || children(mpd, "Period").count() != 1 {
+    if mpd.attribute("type") != Some("static") || child_elements(mpd, "Period").count() != 1 {
         return Err(wrong("the manifest is not static with one period"));
     }
     let profiles = mpd.attribute("profiles").unwrap_or_default();
     if !profiles.split(',').any(|profile| profile == PROFILE) {
         return Err(wrong(format!("the manifest has the profiles `{profiles}`, without `{PROFILE}`")));
     }
-    if mpd.attribute("minBufferTime").and_then(seconds).is_none_or(|seconds| seconds <= 0.0) {
+    if mpd.attribute("minBufferTime").and_then(parse_duration).is_none_or(|seconds| seconds <= 0.0) {
         return Err(wrong("the manifest has no `minBufferTime`"));
     }
     Ok(())
@@ -71,7 +71,7 @@ pub(super) fn set(
         }
         Planned::Audio(_) => 1,
     };
-    if children(one.set, "Representation").count() != together {
+    if child_elements(one.set, "Representation").count() != together {
         return Err(wrong(format!("`{name}` is in one adaptation set with others, or without them")));
     }
     says_how_it_is_switched_to(one, name, planned)?;
@@ -127,7 +127,7 @@ fn has_its_shape(one: &Representation<'_, '_>, name: &str) -> Result<(), MediaEr
 
 /// The first sound is the main one (5.8.5.5).
 fn is_marked(one: &Representation<'_, '_>, name: &str, role: &str) -> Result<(), MediaError> {
-    if children(one.set, "Role").any(|node| node.attribute("value") == Some(role)) {
+    if child_elements(one.set, "Role").any(|node| node.attribute("value") == Some(role)) {
         return Ok(());
     }
     Err(wrong(format!("`{name}` does not have the role `{role}`")))

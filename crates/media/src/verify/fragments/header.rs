@@ -3,9 +3,9 @@
 use super::Boxes;
 use crate::{
     format::mp4::{
-        audio_entry::{self, AudioParams},
-        boxes::{child, children, number32},
-        fragment::TrackHeader,
+        audio_entry::AudioParams,
+        boxes::{child, children, read_u32},
+        fragment::TrackDefaults,
         video_entry,
     },
     verify::segments::Wanted,
@@ -14,7 +14,7 @@ use crate::{
 /// The brand of CMAF headers (CMAF, 7.2).
 const BRAND: &[u8] = b"cmfc";
 /// `ftyp`, then `moov` with one track that is continued in fragments.
-pub(super) fn read(boxes: &Boxes, wanted: Wanted) -> Result<TrackHeader, String> {
+pub(super) fn read(boxes: &Boxes, wanted: Wanted) -> Result<TrackDefaults, String> {
     is_of_cmaf(boxes)?;
     if boxes.top.iter().any(|entry| matches!(&entry.kind, b"mdat" | b"moof")) {
         return Err("holds samples".to_owned());
@@ -28,13 +28,13 @@ pub(super) fn read(boxes: &Boxes, wanted: Wanted) -> Result<TrackHeader, String>
     match wanted {
         Wanted::Picture(codec) => {
             let name = codec.sample_entry();
-            if !entry(table, name).is_some_and(|entry| video_entry::has_parameters(codec, entry)) {
+            if !entry(table, name).is_some_and(|entry| video_entry::has_decoder_config(codec, entry)) {
                 return Err(lacks(name));
             }
         }
         Wanted::Sound(wanted) => {
             let name = wanted.codec.sample_entry();
-            let found = entry(table, name).and_then(|entry| audio_entry::read(wanted.codec, entry));
+            let found = entry(table, name).and_then(|entry| AudioParams::read(wanted.codec, entry));
             let found = found.ok_or_else(|| lacks(name))?;
             if found != wanted {
                 let says =
@@ -44,17 +44,22 @@ pub(super) fn read(boxes: &Boxes, wanted: Wanted) -> Result<TrackHeader, String>
         }
     }
     let clock = child(track, b"mdia").and_then(|media| child(media, b"mdhd"));
-    let timescale = clock.and_then(|clock| number32(clock, if clock.first() == Some(&1) { 20 } else { 12 }));
+    let timescale = clock.and_then(|clock| read_u32(clock, if clock.first() == Some(&1) { 20 } else { 12 }));
     let number = child(track, b"tkhd")
-        .and_then(|header| number32(header, if header.first() == Some(&1) { 20 } else { 12 }));
+        .and_then(|header| read_u32(header, if header.first() == Some(&1) { 20 } else { 12 }));
     let defaults = child(&movie, b"mvex").and_then(|body| child(body, b"trex"));
     let defaults = defaults.ok_or("does not say that fragments follow (`mvex`, `trex`)")?;
-    let default = |at| number32(defaults, at).unwrap_or_default();
+    let default = |at| read_u32(defaults, at).unwrap_or_default();
     if number != Some(default(4)) {
         return Err(format!("continues track {}, and has another", default(4)));
     }
     let timescale = timescale.filter(|ticks| *ticks > 0).ok_or("has a track without a clock (`mdhd`)")?;
-    Ok(TrackHeader { track: default(4), timescale, sample_duration: default(12), sample_size: default(16) })
+    Ok(TrackDefaults {
+        track_id: default(4),
+        timescale,
+        sample_duration: default(12),
+        sample_size: default(16),
+    })
 }
 
 /// `ftyp` comes first, and says that the rules of CMAF are kept (CMAF, 7.2).
@@ -68,7 +73,7 @@ fn is_of_cmaf(boxes: &Boxes) -> Result<(), String> {
 /// All samples are in fragments (CMAF, 7.3).
 fn has_no_samples(table: &[u8]) -> Result<(), String> {
     for (kind, count) in [(b"stts", 4), (b"stsc", 4), (b"stco", 4), (b"stsz", 8)] {
-        match child(table, kind).and_then(|body| number32(body, count)) {
+        match child(table, kind).and_then(|body| read_u32(body, count)) {
             Some(0) => {}
             _ => return Err(format!("holds samples (`{}`)", String::from_utf8_lossy(kind))),
         }

@@ -12,8 +12,8 @@ use crate::{
     PictureCodec,
     format::{
         mp4::{
-            boxes::number32,
-            fragment::{self, Fragment, TrackHeader},
+            boxes::read_u32,
+            fragment::{Fragment, TrackDefaults},
             sidx::{self, Reference},
         },
         random_access,
@@ -51,7 +51,7 @@ pub(super) fn check(track: &Track, wanted: Wanted, late: bool) -> Result<(), Str
 }
 
 /// A timeline counts as the track does (DASH-IF IOP, 3.2).
-fn has_the_listed_clock(header: &TrackHeader, listed: Option<u64>) -> Result<(), String> {
+fn has_the_listed_clock(header: &TrackDefaults, listed: Option<u64>) -> Result<(), String> {
     let found = header.timescale;
     match listed.filter(|listed| *listed != u64::from(found)) {
         Some(listed) => Err(format!("has {found} ticks a second, and {listed} are listed")),
@@ -71,7 +71,7 @@ impl Clock {
     /// Fragments are numbered upwards (ISO/IEC 14496-12, 8.8.5), and each begins at the tick at which the
     /// one before it ends, the first at 0 (8.8.12; CMAF, 7.3).
     fn advance(&mut self, fragment: &Fragment) -> Result<(), String> {
-        let Fragment { number, begins, lasts, .. } = *fragment;
+        let Fragment { sequence_number: number, decode_time: begins, duration: lasts, .. } = *fragment;
         if let Some(last) = self.number.filter(|last| number <= *last) {
             return Err(format!("has fragment {number} after {last}"));
         }
@@ -105,7 +105,7 @@ impl Boxes {
         while at < length && top.len() < MOST_BOXES {
             let mut head = [0; 8];
             file.read_exact_at(&mut head, at).map_err(unreadable)?;
-            let size = u64::from(number32(&head, 0).unwrap_or_default());
+            let size = u64::from(read_u32(&head, 0).unwrap_or_default());
             if size < 8 || at + size > length {
                 return Err(format!("has a box at byte {at} that does not end in it"));
             }
@@ -133,7 +133,7 @@ impl Boxes {
     /// one that can be decoded without any other.
     fn segment(
         &self,
-        header: &TrackHeader,
+        header: &TrackDefaults,
         clock: &mut Clock,
         picture: Option<PictureCodec>,
     ) -> Result<(), String> {
@@ -147,12 +147,12 @@ impl Boxes {
             }
             let data = self.top.get(index + 1).filter(|next| &next.kind == b"mdat");
             let data = data.ok_or("has a `moof` without its `mdat`")?;
-            let fragment = fragment::read(&self.body(entry)?, header)
+            let fragment = Fragment::read(&self.body(entry)?, header)
                 .ok_or("has a `moof` that is not one track's with its time (`traf`, `tfdt`, `trun`)")?;
             clock.advance(&fragment)?;
             fills(&fragment, entry, *data)?;
             if let Some(codec) = picture
-                && !random_access::stands_alone(&self.file, codec, entry.at + fragment.first_sample)
+                && !random_access::is_random_access(&self.file, codec, entry.at + fragment.data_offset)
             {
                 return Err("does not begin with a picture that can be decoded alone".to_owned());
             }
@@ -163,7 +163,8 @@ impl Boxes {
         }
         match self.find(b"sidx") {
             Some(entry) => {
-                let index = sidx::read(&self.body(entry)?).ok_or("has a `sidx` that cannot be read")?;
+                let index =
+                    sidx::read_references(&self.body(entry)?).ok_or("has a `sidx` that cannot be read")?;
                 let length = self.top.iter().map(|entry| entry.size).sum::<u64>();
                 is_true(&index, length - entry.at - entry.size, &fragments)
             }
@@ -174,7 +175,7 @@ impl Boxes {
 
 /// Its samples are the whole `mdat` after it (CMAF, 7.3).
 fn fills(fragment: &Fragment, moof: Entry, mdat: Entry) -> Result<(), String> {
-    let from = moof.at + fragment.first_sample;
+    let from = moof.at + fragment.data_offset;
     let to = from + fragment.bytes;
     let (begin, end) = (mdat.at + BOX, mdat.at + mdat.size);
     if (from, to) == (begin, end) {
@@ -187,13 +188,13 @@ fn fills(fragment: &Fragment, moof: Entry, mdat: Entry) -> Result<(), String> {
 fn is_true(index: &[Reference], bytes: u64, fragments: &[Fragment]) -> Result<(), String> {
     let listed_bytes = index.iter().map(|reference| reference.bytes).sum::<u64>();
     let listed_ticks = index.iter().map(|reference| reference.duration).sum::<u64>();
-    let ticks = fragments.iter().map(|fragment| fragment.lasts).sum::<u64>();
+    let ticks = fragments.iter().map(|fragment| fragment.duration).sum::<u64>();
     if (listed_bytes, listed_ticks) != (bytes, ticks) {
         return Err(format!(
             "has an index of {listed_bytes} bytes and {listed_ticks} ticks, and is {bytes} and {ticks}"
         ));
     }
-    if index.len() != fragments.len() || !index.iter().all(|reference| reference.starts_with_sap) {
+    if index.len() != fragments.len() || !index.iter().all(|reference| reference.starts_with_sap_1) {
         return Err("has an index that does not list its fragments as points to begin at".to_owned());
     }
     Ok(())
