@@ -26,7 +26,7 @@ use sha2::Sha256;
 use store::{CallerContext, IdempotentAnswer, Store};
 use tokio::sync::Semaphore;
 
-use super::{envelope::Answer, error::ApiError, once::CallName};
+use super::{envelope::Answer, error::ApiError, idempotency::CallName};
 use crate::app::App;
 
 /// A key that signed in, of any role: it may look.

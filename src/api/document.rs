@@ -16,9 +16,10 @@ use utoipa::{
 };
 
 use super::{
-    BASE, calls,
+    BASE,
     envelope::{Envelope, Nothing},
     error::{AuthFail, Forbidden, Internal, RateLimited, TooLarge, Unavailable},
+    routes,
 };
 
 /// What the routes are added to.
@@ -51,7 +52,7 @@ pub(super) fn base() -> OpenApi {
 
 /// The document of every call.
 pub fn document() -> OpenApi {
-    let mut document = calls().into_openapi();
+    let mut document = routes::documented().into_openapi();
     for (path, item) in &mut document.paths.paths {
         if path.starts_with(BASE) {
             for (operation, changes) in operations(item) {

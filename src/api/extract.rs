@@ -12,7 +12,7 @@ use model::{ErrorCode, FieldError};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use super::{error::ApiError, reading};
+use super::{error::ApiError, request};
 use crate::app::App;
 
 /// The body, a JSON object, whatever its Content-Type says; and warnings about it.
@@ -24,8 +24,8 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Body<T> {
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
         let bytes = within_limit(&parts.headers, body, app.settings.api.body_limit).await?;
-        let (request, unknown) = reading::read(object(&bytes)?)?;
-        Ok(Self(request, reading::warnings(unknown)))
+        let (request, unknown) = request::read(object(&bytes)?)?;
+        Ok(Self(request, request::warnings(unknown)))
     }
 }
 
@@ -40,8 +40,8 @@ impl<T: DeserializeOwned> FromRequestParts<Arc<App>> for Query<T> {
         let pairs: Map<String, Value> = url::form_urlencoded::parse(query)
             .map(|(name, value)| (name.into_owned(), Value::String(value.into_owned())))
             .collect();
-        let (request, unknown) = reading::read(Value::Object(pairs))?;
-        Ok(Self(request, reading::warnings(unknown)))
+        let (request, unknown) = request::read(Value::Object(pairs))?;
+        Ok(Self(request, request::warnings(unknown)))
     }
 }
 

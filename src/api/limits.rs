@@ -10,7 +10,7 @@ use axum::{
 };
 use model::ErrorCode;
 
-use super::{error::ApiError, uploads};
+use super::{BASE, error::ApiError};
 use crate::{app::App, config::ApiSettings};
 
 /// What the HTTP parser takes at most, in bytes; above what the settings can allow, so that what is
@@ -19,13 +19,18 @@ pub(super) const HEAD: usize = 160 * 1024;
 
 /// The layer that ends a call which takes too long. An upload takes as long as its bytes come.
 pub(super) async fn in_time(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    if uploads::is_upload(request.uri().path()) {
+    if is_upload(request.uri().path()) {
         return next.run(request).await;
     }
     match tokio::time::timeout(app.settings.api.request_timeout, next.run(request)).await {
         Ok(response) => response,
         Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
     }
+}
+
+/// Whether this is the path of uploads, which may take their time.
+pub(super) fn is_upload(path: &str) -> bool {
+    path.strip_prefix(BASE) == Some("/upload")
 }
 
 /// Refuses a head that is too large.

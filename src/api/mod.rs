@@ -3,61 +3,41 @@
 //! A handler parses, asks the store, answers. What always holds: every answer is in the envelope,
 //! whoever makes it; every call but those of `health` signs in; everything is the caller's tenant's.
 
-mod addresses;
 mod auth;
-mod batches;
-mod callbacks;
-mod connections;
 mod document;
 mod envelope;
 mod error;
-mod events;
 mod extract;
-mod files;
-mod health;
+mod idempotency;
 mod ids;
-mod info;
-mod keys;
 mod limits;
-mod notify;
-mod once;
-mod outputs;
 mod paging;
-mod reading;
+mod rate_limit;
+mod request;
+mod routes;
 mod server;
-mod storage_check;
-mod storages;
-mod tasks;
-mod templates;
-mod throttle;
-mod uploads;
-mod well_known;
+mod validate_url;
 
 use std::sync::Arc;
 
-use axum::{Router, middleware, routing::get};
+use axum::{Router, middleware};
 use tower_http::catch_panic::CatchPanicLayer;
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::app::App;
 
 pub(crate) use auth::SignIns;
 pub use document::document;
-pub(crate) use events::Streams;
+pub(crate) use rate_limit::Throttle;
+pub(crate) use routes::Streams;
 pub use server::serve;
-pub(crate) use throttle::Throttle;
 
 /// Where the calls of the AuroraCloud VOD API are.
 pub const BASE: &str = "/vodencoding/v1";
 
 /// Every route, in the envelope.
 pub fn router(app: Arc<App>) -> Router {
-    let routes = Router::from(calls())
-        .route("/metrics", get(health::metrics))
-        .route("/.well-known/borealis-callbacks.json", get(well_known::callbacks))
-        .route("/openapi.json", get(document::openapi))
-        .route(&format!("{}/{{storage_id}}/{{*key}}", files::PATH), get(files::serve).options(files::serve))
-        .layer(middleware::from_fn_with_state(Arc::clone(&app), once::answer_once))
+    let routes = routes::all()
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), idempotency::answer_once))
         .with_state(Arc::clone(&app));
     enclosed(routes, app)
 }
@@ -72,52 +52,12 @@ fn enclosed(routes: Router, app: Arc<App>) -> Router {
     Router::new().fallback_service(routes).layer(middleware::from_fn_with_state(app, envelope::enclose))
 }
 
-/// The documented calls.
-fn calls() -> OpenApiRouter<Arc<App>> {
-    let api = OpenApiRouter::new()
-        .routes(routes!(storages::add_storage))
-        .routes(routes!(storages::list_storage))
-        .routes(routes!(storages::query_storage))
-        .routes(routes!(storages::update_storage))
-        .routes(routes!(storages::del_storage))
-        .routes(routes!(storage_check::check_storage))
-        .routes(routes!(storage_check::list_object))
-        .routes(routes!(templates::add_template))
-        .routes(routes!(templates::update_template))
-        .routes(routes!(templates::query_template))
-        .routes(routes!(templates::list_template))
-        .routes(routes!(templates::del_template))
-        .routes(routes!(tasks::create_task))
-        .routes(routes!(batches::create_batch))
-        .routes(routes!(tasks::query_task))
-        .routes(routes!(tasks::list_task))
-        .routes(routes!(tasks::cancel_task))
-        .routes(routes!(tasks::retry_task))
-        .routes(routes!(tasks::del_task))
-        .routes(routes!(events::task_events))
-        .routes(routes!(uploads::upload))
-        .routes(routes!(outputs::sign_output))
-        .routes(routes!(callbacks::list_callback))
-        .routes(routes!(callbacks::query_callback))
-        .routes(routes!(callbacks::redeliver_callback))
-        .routes(routes!(callbacks::recover_callback))
-        .routes(routes!(notify::ping_storage))
-        .routes(routes!(notify::rotate_notify_secret))
-        .routes(routes!(keys::add_key))
-        .routes(routes!(keys::list_key))
-        .routes(routes!(keys::del_key))
-        .routes(routes!(info::info));
-    OpenApiRouter::with_openapi(document::base())
-        .nest(BASE, api)
-        .routes(routes!(health::healthz))
-        .routes(routes!(health::readyz))
-}
-
 #[cfg(test)]
 mod tests {
     use axum::{
         body::{Body, to_bytes},
         http::{Request, StatusCode},
+        routing::get,
     };
     use rstest::rstest;
     use serde_json::Value;

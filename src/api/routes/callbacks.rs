@@ -8,16 +8,18 @@ use serde::{Deserialize, Serialize};
 use store::CallbackFilter;
 use utoipa::{IntoParams, ToSchema};
 
-use super::{
-    auth::{Caller, Editor},
-    envelope::{Answer, Envelope, Nothing, Reply},
-    error::{ApiError, BadParam, Conflict, NotFound},
-    extract::{Body, Query},
-    ids::wanted,
-    paging::Paging,
-    reading::number,
+use crate::{
+    api::{
+        auth::{Caller, Editor},
+        envelope::{Answer, Envelope, Nothing, Reply},
+        error::{ApiError, BadParam, Conflict, NotFound},
+        extract::{Body, Query},
+        ids::wanted,
+        paging::Paging,
+        request::number,
+    },
+    app::App,
 };
-use crate::app::App;
 
 /// A callback, as it is listed.
 #[derive(Serialize, ToSchema)]

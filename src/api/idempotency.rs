@@ -22,7 +22,7 @@ use super::{
     auth::Caller,
     envelope::{Said, said},
     error::ApiError,
-    extract, uploads,
+    extract, limits,
 };
 use crate::app::App;
 
@@ -43,7 +43,7 @@ pub(super) async fn answer_once(State(app): State<Arc<App>>, request: Request, n
     let named = request.method() == Method::POST
         && request.headers().contains_key(HEADER)
         // a stream of bytes is nothing to compare; a file that comes twice is swept
-        && !uploads::is_upload(request.uri().path());
+        && !limits::is_upload(request.uri().path());
     if !named {
         return next.run(request).await;
     }

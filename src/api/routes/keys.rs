@@ -10,13 +10,16 @@ use model::{AccessKey, ErrorCode, Role, TenantId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{
-    auth::Admin,
-    envelope::{Answer, Envelope, Nothing, Reply},
-    error::{ApiError, BadParam, Conflict, Forbidden, NotFound},
-    extract::{Body, NoQuery, Query},
+use crate::{
+    access_keys,
+    api::{
+        auth::Admin,
+        envelope::{Answer, Envelope, Nothing, Reply},
+        error::{ApiError, BadParam, Conflict, Forbidden, NotFound},
+        extract::{Body, NoQuery, Query},
+    },
+    app::App,
 };
-use crate::{access_keys, app::App};
 
 /// A key to make.
 #[derive(Deserialize, ToSchema)]

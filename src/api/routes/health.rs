@@ -9,11 +9,14 @@ use axum::{
 };
 use model::ErrorCode;
 
-use super::{
-    envelope::{Answer, Envelope, Nothing, Reply},
-    error::{ApiError, Unavailable},
+use crate::{
+    api::{
+        envelope::{Answer, Envelope, Nothing, Reply},
+        error::{ApiError, Unavailable},
+    },
+    app::App,
+    telemetry,
 };
-use crate::{app::App, telemetry};
 
 /// Says that the process is there.
 #[utoipa::path(

@@ -13,15 +13,17 @@ use serde::{Deserialize, Serialize};
 use storage::StorageError;
 use utoipa::{IntoParams, ToSchema};
 
-use super::{
-    addresses,
-    auth::{Caller, Editor},
-    envelope::{Answer, Envelope, Nothing, Reply},
-    error::{ApiError, BadParam, Conflict, NotFound},
-    extract::{Body, NoQuery, Query},
-    ids::wanted,
+use crate::{
+    api::{
+        auth::{Caller, Editor},
+        envelope::{Answer, Envelope, Nothing, Reply},
+        error::{ApiError, BadParam, Conflict, NotFound},
+        extract::{Body, NoQuery, Query},
+        ids::wanted,
+        validate_url,
+    },
+    app::App,
 };
-use crate::app::App;
 
 /// A storage to add, or what one is to become.
 #[derive(Default, Deserialize, ToSchema)]
@@ -103,7 +105,7 @@ pub(super) async fn add_storage(
     Body(request, mut warnings): Body<AddStorage>,
 ) -> Reply<AddedStorage> {
     if !request.notify.is_empty() {
-        warnings.extend(addresses::check_notify(&app.net, &request.notify).await?);
+        warnings.extend(validate_url::check_notify(&app.net, &request.notify).await?);
     }
     if !request.storage_id.is_empty() {
         warnings.push("`storage_id` is made by the server and was ignored".to_owned());
@@ -131,7 +133,7 @@ pub(super) async fn update_storage(
 ) -> Reply<Nothing> {
     let kept = app.store.storage(&editor.tenant, &wanted("storage", &request.storage_id)?).await?;
     if !request.notify.is_empty() {
-        warnings.extend(addresses::check_notify(&app.net, &request.notify).await?);
+        warnings.extend(validate_url::check_notify(&app.net, &request.notify).await?);
     }
     let given = !request.notify_secret.is_empty();
     let storage = request.into_storage(&app, editor.tenant.clone())?;

@@ -7,16 +7,18 @@ use model::Storage;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{
-    auth::{Caller, Editor},
-    envelope::{Answer, Envelope, Reply},
-    error::{ApiError, BadParam, Conflict, NotFound},
-    extract::Query,
-    ids::wanted,
-    reading::number,
-    storages::{ByStorage, unusable},
+use super::storages::{ByStorage, unusable};
+use crate::{
+    api::{
+        auth::{Caller, Editor},
+        envelope::{Answer, Envelope, Reply},
+        error::{ApiError, BadParam, Conflict, NotFound},
+        extract::Query,
+        ids::wanted,
+        request::number,
+    },
+    app::App,
 };
-use crate::app::App;
 
 /// Objects in a list at most.
 const MOST: usize = 1000;

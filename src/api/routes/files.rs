@@ -16,8 +16,10 @@ use tokio::{
 };
 use tokio_util::io::ReaderStream;
 
-use super::{auth::Caller, error::ApiError, ids::wanted};
-use crate::app::App;
+use crate::{
+    api::{auth::Caller, error::ApiError, ids::wanted},
+    app::App,
+};
 
 /// Where they are, before the storage's id and the key.
 pub(super) const PATH: &str = "/storage";

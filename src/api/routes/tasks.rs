@@ -11,18 +11,20 @@ use serde::{Deserialize, Serialize};
 use store::TaskFilter;
 use utoipa::{IntoParams, ToSchema};
 
-use super::{
-    addresses,
-    auth::{Caller, Editor},
-    envelope::{Answer, Envelope, Nothing, Reply},
-    error::{ApiError, BadParam, Conflict, NotFound},
-    extract::{Body, Query},
-    ids::wanted,
-    paging::Paging,
-    reading::number,
-    templates,
+use super::templates;
+use crate::{
+    api::{
+        auth::{Caller, Editor},
+        envelope::{Answer, Envelope, Nothing, Reply},
+        error::{ApiError, BadParam, Conflict, NotFound},
+        extract::{Body, Query},
+        ids::wanted,
+        paging::Paging,
+        request::number,
+        validate_url,
+    },
+    app::App,
 };
-use crate::app::App;
 
 /// A task to create.
 #[derive(Deserialize, ToSchema)]
@@ -87,9 +89,9 @@ pub(super) async fn new_task(app: &App, tenant: &TenantId, request: CreateTask) 
     request.extra_options.check(&template)?;
     let storage = app.store.storage(tenant, &wanted("storage", &request.storage_id)?).await?;
     let output = OutputPath::resolve(&request.output, &storage, template.format)?;
-    addresses::check_input(app, &storage, "input", &request.input).await?;
+    validate_url::check_input(app, &storage, "input", &request.input).await?;
     if let Some(logo) = &template.logo_path {
-        addresses::check_input(app, &storage, "logo_path", logo).await?;
+        validate_url::check_input(app, &storage, "logo_path", logo).await?;
     }
     Ok(Task {
         id: app.new_task_id(),

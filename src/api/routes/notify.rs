@@ -12,16 +12,17 @@ use model::{CallbackId, ErrorCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{
-    auth::Editor,
-    callbacks::ListedAttempt,
-    envelope::{Answer, Envelope, Reply},
-    error::{ApiError, BadParam, Conflict, NotFound},
-    extract::Query,
-    ids::wanted,
-    storages::ByStorage,
+use super::{callbacks::ListedAttempt, storages::ByStorage};
+use crate::{
+    api::{
+        auth::Editor,
+        envelope::{Answer, Envelope, Reply},
+        error::{ApiError, BadParam, Conflict, NotFound},
+        extract::Query,
+        ids::wanted,
+    },
+    app::App,
 };
-use crate::app::App;
 
 /// How long the secret that was replaced signs as well.
 const OVERLAP: Duration = Duration::from_secs(24 * 60 * 60);

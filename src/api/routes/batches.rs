@@ -7,14 +7,16 @@ use model::{BatchId, FieldError, StorageId, Task};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{
-    auth::Editor,
-    envelope::{Answer, Envelope, Reply},
-    error::{ApiError, BadParam, Conflict, NotFound},
-    extract::Body,
-    tasks::{CreateTask, new_task},
+use super::tasks::{CreateTask, new_task};
+use crate::{
+    api::{
+        auth::Editor,
+        envelope::{Answer, Envelope, Reply},
+        error::{ApiError, BadParam, Conflict, NotFound},
+        extract::Body,
+    },
+    app::App,
 };
-use crate::app::App;
 
 /// Tasks of a batch, at most.
 pub(super) const MOST: usize = 1000;

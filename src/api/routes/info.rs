@@ -7,14 +7,16 @@ use model::{AudioCodec, Format, StorageType, VideoCodec};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{
-    auth::Caller,
-    batches,
-    envelope::{Answer, Envelope, Reply},
-    extract::{NoQuery, Query},
-    paging,
+use super::batches;
+use crate::{
+    api::{
+        auth::Caller,
+        envelope::{Answer, Envelope, Reply},
+        extract::{NoQuery, Query},
+        paging,
+    },
+    app::App,
 };
-use crate::app::App;
 
 /// What this server is and can do.
 #[derive(Serialize, ToSchema)]

@@ -16,22 +16,19 @@ use utoipa::{
     openapi::{KnownFormat, ObjectBuilder, RefOr, Schema, SchemaFormat, Type},
 };
 
-use super::{
-    BASE,
-    auth::Editor,
-    envelope::{Answer, Envelope, Reply},
-    error::{ApiError, BadParam},
-    extract::Query,
+use crate::{
+    api::{
+        auth::Editor,
+        envelope::{Answer, Envelope, Reply},
+        error::{ApiError, BadParam},
+        extract::Query,
+    },
+    app::App,
+    uploads::UploadWriter,
 };
-use crate::{app::App, uploads::UploadWriter};
 
 /// How long nothing may come.
 const IDLE: Duration = Duration::from_secs(60);
-
-/// Whether this is the path of uploads, which may take their time.
-pub(super) fn is_upload(path: &str) -> bool {
-    path.strip_prefix(BASE) == Some("/upload")
-}
 
 /// What the file is called.
 #[derive(Deserialize, IntoParams)]

@@ -11,17 +11,19 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{
-    auth::Caller,
-    envelope::{Answer, Envelope, Reply},
-    error::{ApiError, BadParam, Conflict, NotFound},
-    extract::Query,
-    files,
-    ids::wanted,
-    reading::number,
-    storages::unusable,
+use super::{files, storages::unusable};
+use crate::{
+    api::{
+        auth::Caller,
+        envelope::{Answer, Envelope, Reply},
+        error::{ApiError, BadParam, Conflict, NotFound},
+        extract::Query,
+        ids::wanted,
+        request::number,
+    },
+    app::App,
+    signed_links,
 };
-use crate::{app::App, signed_links};
 
 /// For how long a link is good when nothing is said, in seconds.
 const USUAL: u64 = 3600;

@@ -9,14 +9,16 @@ use serde::{Deserialize, Serialize};
 use store::StoredTemplate;
 use utoipa::{IntoParams, ToSchema};
 
-use super::{
-    auth::{Caller, Editor},
-    envelope::{Answer, Envelope, Nothing, Reply},
-    error::{ApiError, BadParam, Conflict, NotFound},
-    extract::{Body, NoQuery, Query},
-    ids::wanted,
+use crate::{
+    api::{
+        auth::{Caller, Editor},
+        envelope::{Answer, Envelope, Nothing, Reply},
+        error::{ApiError, BadParam, Conflict, NotFound},
+        extract::{Body, NoQuery, Query},
+        ids::wanted,
+    },
+    app::App,
 };
-use crate::app::App;
 
 /// A template, as it is answered. What is not set is absent.
 #[derive(Serialize, ToSchema)]

@@ -20,14 +20,16 @@ use store::{StoreError, TaskChanges};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    auth::Caller,
-    error::{ApiError, BadParam, NotFound},
-    extract::Query,
-    ids::wanted,
-    tasks::ByTask,
+use super::tasks::ByTask;
+use crate::{
+    api::{
+        auth::Caller,
+        error::{ApiError, BadParam, NotFound},
+        extract::Query,
+        ids::wanted,
+    },
+    app::App,
 };
-use crate::app::App;
 
 /// How often it is looked when nothing woke.
 const POLL: Duration = Duration::from_secs(1);
@@ -51,7 +53,7 @@ impl Streams {
     }
 
     /// Ends all of them: the process stops.
-    pub(super) fn end(&self) {
+    pub(crate) fn end(&self) {
         self.stop.cancel();
     }
 

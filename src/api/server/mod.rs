@@ -1,5 +1,7 @@
 //! Connections: accepts them, speaks HTTP/1.1 on each, and lets calls finish when it is to stop.
 
+mod connections;
+
 use std::{
     io,
     pin::Pin,
@@ -23,11 +25,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt as _;
 
-use super::{
-    connections::{Connections, Place},
-    limits, router,
+use connections::{Connections, Place};
+
+use crate::{
+    api::{limits, router},
+    app::App,
 };
-use crate::app::App;
 
 /// How long to wait when the process has no room for another connection.
 const BREATH: Duration = Duration::from_millis(100);
