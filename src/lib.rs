@@ -6,8 +6,8 @@
 //!    `Store::create_task` writes the task and its job in one transaction. The answer is the
 //!    envelope with the `task_id`.
 //! 2. `worker::Runner` claims the job with a lease and a fence, and runs `jobs::transcode`, which
-//!    reads as a list of steps: fetch, probe, plan, run, verify, put. Beside it a heartbeat renews the
-//!    lease and writes progress; a worker that lost the fence writes nothing more.
+//!    reads as a list of steps: fetch, probe, plan, run, verify, publish. Beside it a heartbeat renews
+//!    the lease and writes progress; a worker that lost the fence writes nothing more.
 //! 3. `Store::finish_task` writes the end of the task **and** the callback that is now owed, in one
 //!    transaction, only if the fence still holds.
 //! 4. `jobs::deliver_callback` claims what is due, sends it, records the attempt, and says when the

@@ -1,8 +1,8 @@
-//! Logs and figures: what an operator sees of a running process.
+//! Logs and metrics: what an operator sees of a running process.
 //!
-//! Logs are sentences with fields (`task_id`, `callback_id`, `request_id`) and go to the standard
-//! error; the standard output belongs to the commands. Every figure is named and described here
-//! once, and `/metrics` renders them for Prometheus.
+//! Logs are sentences with fields (`task_id`, `callback_id`, `request_id`) and go to standard error;
+//! standard output belongs to the commands. Every metric is named and described here once, and `/metrics`
+//! renders them for Prometheus.
 
 use std::{
     io::{self, IsTerminal as _},
@@ -20,7 +20,7 @@ use tracing_subscriber::{
 
 use crate::config::{LogFormat, LogSettings};
 
-/// The names of the figures.
+/// The names of the metrics.
 pub mod metric {
     /// Tasks that ended, by `status`: `succeeded`, `failed`, `cancelled`.
     pub const TASKS_ENDED: &str = "borealis_tasks_ended_total";
@@ -33,13 +33,13 @@ pub mod metric {
     pub const CALLBACK_WAIT_SECONDS: &str = "borealis_callback_wait_seconds";
     /// Attempts to deliver a callback that are in flight in this process.
     pub const CALLBACKS_IN_FLIGHT: &str = "borealis_callbacks_in_flight";
-    /// Receivers that this process leaves alone because they keep failing.
+    /// Circuit breakers that are open in this process: receivers that are left alone because they keep failing.
     pub const BREAKERS_OPEN: &str = "borealis_callback_breakers_open";
     /// Callbacks that are owed.
     pub const CALLBACKS_OWED: &str = "borealis_callbacks_owed";
     /// Tasks that wait for a worker.
     pub const TASKS_WAITING: &str = "borealis_tasks_waiting";
-    /// Tasks that a worker has.
+    /// Tasks that a worker is running.
     pub const TASKS_RUNNING: &str = "borealis_tasks_running";
     /// Requests that were answered, by `route`, `method` and `status`.
     pub const REQUESTS: &str = "borealis_http_requests_total";
@@ -47,11 +47,11 @@ pub mod metric {
     pub const REQUEST_SECONDS: &str = "borealis_http_request_seconds";
 }
 
-/// Bounds of the histograms' buckets, in seconds: from a callback on the same machine to an upload.
-const SECONDS: &[f64] =
+/// The upper bounds of the histograms' buckets, in seconds: from a callback on the same machine to an upload.
+const BUCKET_BOUNDS_SECS: &[f64] =
     &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0];
 
-/// Starts logging to the standard error. `RUST_LOG`, where it is set, wins over the settings' level.
+/// Starts logging to standard error. `RUST_LOG`, where it is set, wins over the settings' level.
 ///
 /// # Errors
 /// When logging was started already.
@@ -59,11 +59,11 @@ pub fn start_logs(settings: &LogSettings) -> Result<(), TryInitError> {
     use tracing_subscriber::util::SubscriberInitExt as _;
 
     let rust_log = std::env::var("RUST_LOG").ok();
-    subscriber(settings.format, &filter(&settings.level, rust_log.as_deref()), io::stderr).try_init()
+    subscriber(settings.format, &filter_of(&settings.level, rust_log.as_deref()), io::stderr).try_init()
 }
 
-/// The filter: that of `RUST_LOG` when it can be read, else the settings', which were checked.
-fn filter(level: &str, rust_log: Option<&str>) -> String {
+/// The filter of the log: `RUST_LOG` where it is a valid filter, else that of the settings, which was checked.
+fn filter_of(level: &str, rust_log: Option<&str>) -> String {
     match rust_log {
         Some(text) if !text.is_empty() && EnvFilter::builder().parse(text).is_ok() => text.to_owned(),
         _ => level.to_owned(),
@@ -78,30 +78,32 @@ where
         .with_env_filter(EnvFilter::new(filter))
         .with_writer(writer)
         .with_ansi(io::stderr().is_terminal())
-        // it would go to the standard error itself, and panic where nobody reads that
+        // it would report a closed standard error on standard error, and panic
         .log_internal_errors(false);
     match format {
-        LogFormat::Text => Box::new(lines.finish().with(filter_fn(keeps_secrets))),
-        LogFormat::Json => Box::new(lines.json().flatten_event(true).finish().with(filter_fn(keeps_secrets))),
+        LogFormat::Text => Box::new(lines.finish().with(filter_fn(has_no_secrets))),
+        LogFormat::Json => {
+            Box::new(lines.json().flatten_event(true).finish().with(filter_fn(has_no_secrets)))
+        }
     }
 }
 
-/// What signs requests to object stores tells their secret keys when it is to tell everything: no
-/// filter makes it do so.
-fn keeps_secrets(about: &tracing::Metadata<'_>) -> bool {
-    !about.target().starts_with("reqsign") || *about.level() <= tracing::Level::WARN
+/// Whether an event may be logged. `reqsign`, which signs requests to object stores, logs their secret keys at
+/// its finest level: no filter of the settings must let that through.
+fn has_no_secrets(event: &tracing::Metadata<'_>) -> bool {
+    !event.target().starts_with("reqsign") || *event.level() <= tracing::Level::WARN
 }
 
-/// The figures of this process, which are counted from the first call on; renders them as text for
-/// Prometheus.
-pub fn figures() -> &'static PrometheusHandle {
+/// The metrics of this process, which are recorded from the first call on. The handle renders them as text
+/// for Prometheus.
+pub fn metrics_handle() -> &'static PrometheusHandle {
     static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
     HANDLE.get_or_init(|| {
         let recorder = recorder();
         let handle = recorder.handle();
         // only another recorder in the same process, such as a test's, can be there already
         if metrics::set_global_recorder(recorder).is_err() {
-            tracing::warn!("figures are recorded elsewhere in this process");
+            tracing::warn!("another recorder has the metrics of this process");
         }
         describe();
         handle
@@ -110,7 +112,7 @@ pub fn figures() -> &'static PrometheusHandle {
 
 fn recorder() -> PrometheusRecorder {
     PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), BUCKET_BOUNDS_SECS)
         .expect("the buckets are not empty")
         .build_recorder()
 }
@@ -133,12 +135,12 @@ fn describe() {
 }
 
 /// Counts a task that ended.
-pub fn task_ended(status: TaskStatus) {
+pub fn count_task(status: TaskStatus) {
     counter!(metric::TASKS_ENDED, "status" => status.as_str()).increment(1);
 }
 
 /// Counts an attempt to deliver a callback.
-pub fn callback_attempted(next: CallbackNext, took: Duration) {
+pub fn count_callback_attempt(next: CallbackNext, took: Duration) {
     let outcome = match next {
         CallbackNext::Delivered => "delivered",
         CallbackNext::RetryAt(_) => "retried",
@@ -149,21 +151,21 @@ pub fn callback_attempted(next: CallbackNext, took: Duration) {
     histogram!(metric::CALLBACK_SECONDS).record(took.as_secs_f64());
 }
 
-/// Counts the first attempt of a callback, by how long it had been owed.
-pub fn callback_first_sent(waited: Duration) {
+/// Records how long a callback had been owed when its first attempt was sent.
+pub fn record_callback_wait(waited: Duration) {
     histogram!(metric::CALLBACK_WAIT_SECONDS).record(waited.as_secs_f64());
 }
 
-/// Says how many attempts are in flight, and how many receivers are left alone.
+/// Records how many attempts are in flight, and how many circuit breakers are open.
 #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; nobody has 2^53 of either")]
-pub fn callbacks_in_flight(in_flight: usize, open_breakers: usize) {
+pub fn record_callbacks_in_flight(in_flight: usize, open_breakers: usize) {
     gauge!(metric::CALLBACKS_IN_FLIGHT).set(in_flight as f64);
     gauge!(metric::BREAKERS_OPEN).set(open_breakers as f64);
 }
 
-/// Counts a request that was answered. `route` is the route's pattern, never the path, whose number
-/// has no bound.
-pub fn request_answered(route: &str, method: &str, status: u16, took: Duration) {
+/// Counts a request that was answered. `route` is the route's pattern, never the path: the number of paths
+/// has no bound, and each label value costs memory.
+pub fn count_request(route: &str, method: &str, status: u16, took: Duration) {
     let (route, method) = (route.to_owned(), method.to_owned());
     counter!(
         metric::REQUESTS,
@@ -173,14 +175,14 @@ pub fn request_answered(route: &str, method: &str, status: u16, took: Duration) 
     histogram!(metric::REQUEST_SECONDS, "route" => route, "method" => method).record(took.as_secs_f64());
 }
 
-/// Says how much there is to do; to be called every few seconds, which also folds what the
-/// histograms have gathered, so that memory does not grow while nobody asks for the figures.
+/// Records how much there is to do. To be called every few seconds: it also compacts the histograms'
+/// samples, so that memory does not grow while nobody scrapes `/metrics`.
 #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; nobody has 2^53 tasks")]
-pub fn queue_is(depth: &QueueDepth) {
+pub fn record_queue_depth(depth: &QueueDepth) {
     gauge!(metric::TASKS_WAITING).set(depth.ready as f64);
     gauge!(metric::TASKS_RUNNING).set(depth.running as f64);
     gauge!(metric::CALLBACKS_OWED).set(depth.owed as f64);
-    figures().run_upkeep();
+    metrics_handle().run_upkeep();
 }
 
 #[cfg(test)]
@@ -235,10 +237,10 @@ mod tests {
 
     #[test]
     fn rust_log_wins_when_it_can_be_read() {
-        assert_eq!(filter("info", Some("warn,borealis=trace")), "warn,borealis=trace");
-        assert_eq!(filter("info", Some("borealis=loud")), "info");
-        assert_eq!(filter("info", Some("")), "info");
-        assert_eq!(filter("info", None), "info");
+        assert_eq!(filter_of("info", Some("warn,borealis=trace")), "warn,borealis=trace");
+        assert_eq!(filter_of("info", Some("borealis=loud")), "info");
+        assert_eq!(filter_of("info", Some("")), "info");
+        assert_eq!(filter_of("info", None), "info");
     }
 
     #[test]
@@ -247,10 +249,13 @@ mod tests {
         let handle = recorder.handle();
         metrics::with_local_recorder(&recorder, || {
             describe();
-            task_ended(TaskStatus::Succeeded);
-            callback_attempted(CallbackNext::RetryAt(Timestamp::from_millis(0)), Duration::from_millis(4));
-            request_answered("/vodencoding/v1/create_task", "POST", 200, Duration::from_millis(20));
-            queue_is(&QueueDepth { ready: 3, running: 1, owed: 2 });
+            count_task(TaskStatus::Succeeded);
+            count_callback_attempt(
+                CallbackNext::RetryAt(Timestamp::from_millis(0)),
+                Duration::from_millis(4),
+            );
+            count_request("/vodencoding/v1/create_task", "POST", 200, Duration::from_millis(20));
+            record_queue_depth(&QueueDepth { ready: 3, running: 1, owed: 2 });
         });
         let text = handle.render();
         for line in [

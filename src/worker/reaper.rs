@@ -31,6 +31,6 @@ pub(crate) async fn run(app: Arc<App>, presence: Arc<Presence>, stop: Cancellati
 /// run out. Returns how many jobs and callbacks were given back.
 async fn reap(app: &App, presence: &Presence) -> Result<u64, StoreError> {
     let given_back = presence.release_dead_workers(&app.store).await? + app.store.reap_jobs().await?;
-    telemetry::queue_is(&app.store.queue_depth().await?);
+    telemetry::record_queue_depth(&app.store.queue_depth().await?);
     Ok(given_back)
 }

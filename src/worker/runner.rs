@@ -232,7 +232,7 @@ impl Runner {
         };
         let failure = end.failure();
         let task = self.finish_task(claim, end).await?;
-        telemetry::task_ended(task.state.status());
+        telemetry::count_task(task.state.status());
         match failure {
             None => tracing::info!(output = %task.output_uri, seconds = task.spend_time(), "task succeeded"),
             Some(failure) => tracing::warn!(code = failure.code.number(), %failure, "task failed"),

@@ -45,9 +45,9 @@ pub(super) async fn readyz(State(app): State<Arc<App>>) -> Reply<Nothing> {
 /// The figures, as Prometheus reads them.
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
     match app.store.queue_depth().await {
-        Ok(depth) => telemetry::queue_is(&depth),
+        Ok(depth) => telemetry::record_queue_depth(&depth),
         Err(error) => tracing::error!(%error, "the figures of the queue are old"),
     }
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
-    (kind, telemetry::figures().render()).into_response()
+    (kind, telemetry::metrics_handle().render()).into_response()
 }

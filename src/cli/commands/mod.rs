@@ -91,6 +91,6 @@ pub(super) async fn run(command: Command) -> cli::Result {
 /// Runs a server or a worker. Logs and metrics begin before everything else.
 async fn run_server(settings: Settings, parts: Parts) -> cli::Result {
     telemetry::start_logs(&settings.log)?;
-    telemetry::figures();
+    telemetry::metrics_handle();
     serve::run(settings, parts).await
 }

@@ -79,11 +79,11 @@ fn panicked(number: u32, time: Timestamp) -> (Attempt, AttemptOutcome) {
 }
 
 fn count(claim: &CallbackClaim, attempt: &Attempt, next: CallbackNext) {
-    telemetry::callback_attempted(next, Duration::from_millis(attempt.total_ms.into()));
+    telemetry::count_callback_attempt(next, Duration::from_millis(attempt.total_ms.into()));
     if !claim.retry {
         let connecting_ms = attempt.dns_ms.unwrap_or(0) + attempt.connect_ms.unwrap_or(0);
         let waited = attempt.time.since(claim.due) + Duration::from_millis(connecting_ms.into());
-        telemetry::callback_first_sent(waited);
+        telemetry::record_callback_wait(waited);
     }
 }
 

@@ -88,6 +88,7 @@ impl Deliverer {
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let app = Arc::clone(&self.app);
         loop {
+            // before the look, so that no wake-up after it is missed
             let woken = app.store.callbacks_due().notified();
             self.note_due_queues();
             self.start_query();
@@ -147,7 +148,10 @@ impl Deliverer {
         self.query = None;
         match result {
             Ok(QueryResult::Scanned(Ok(found))) => {
-                telemetry::callbacks_in_flight(self.scheduler.in_flight(), self.scheduler.open_breakers());
+                telemetry::record_callbacks_in_flight(
+                    self.scheduler.in_flight(),
+                    self.scheduler.open_breakers(),
+                );
                 self.scheduler.add_scanned(found, self.app.clock.now());
             }
             Ok(QueryResult::Claimed(requests, Ok(claims))) => {

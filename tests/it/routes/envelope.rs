@@ -180,7 +180,7 @@ async fn unknown_fields_and_parameters_are_named() {
 #[tokio::test]
 async fn health_and_figures_need_no_key() {
     // as a process does at its start: what is counted before is not kept
-    borealis::telemetry::figures();
+    borealis::telemetry::metrics_handle();
     let app = TestApp::start().await;
     for path in ["/healthz", "/readyz"] {
         app.send(Request::get(path).body(Body::empty()).expect("a request")).await.data_without_warnings();
