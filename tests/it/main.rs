@@ -6,3 +6,4 @@ mod cli;
 mod flows;
 mod program;
 mod routes;
+mod wait;

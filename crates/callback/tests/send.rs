@@ -20,6 +20,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::mpsc,
+    time::interval,
 };
 
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_123);
@@ -103,12 +104,13 @@ async fn serve(
             }
             Behaviour::NeverEnds { head, then, every } => {
                 stream.write_all(head.as_bytes()).await.ok()?;
+                let mut beat = every.map(interval);
                 loop {
+                    if let Some(beat) = &mut beat {
+                        beat.tick().await;
+                    }
                     stream.write_all(then).await.ok()?;
                     written.fetch_add(then.len() as u64, Ordering::SeqCst);
-                    if let Some(pause) = every {
-                        tokio::time::sleep(*pause).await;
-                    }
                 }
             }
             Behaviour::Resets => {

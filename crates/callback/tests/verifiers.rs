@@ -18,6 +18,7 @@ use model::{CallbackId, Clock as _, NotifySuccess, Secret, SystemClock};
 use net::{Client, ClientOptions, Guard};
 use rstest::rstest;
 use serde_json::json;
+use tokio::net::TcpStream;
 
 const PYTHON: &str = "
 import json, sys
@@ -106,12 +107,20 @@ impl Drop for Receiver {
 }
 
 impl Receiver {
-    fn start(mut program: Command, secret: &Secret) -> Self {
+    async fn start(mut program: Command, secret: &Secret) -> Self {
         let port =
             TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port").local_addr().expect("bound").port();
         program.env("SECRET", secret.expose()).env("PORT", port.to_string());
         let process = program.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it is installed");
+        until_it_listens(port).await;
         Self { process, url: format!("http://127.0.0.1:{port}/") }
+    }
+}
+
+/// A program of the documentation does not say when its port is open.
+async fn until_it_listens(port: u16) {
+    while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.is_err() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
@@ -129,7 +138,7 @@ fn documented(language: &str) -> String {
 #[tokio::test]
 async fn the_documented_receivers_work(#[case] program: Command) {
     let (secret, other) = (sign::generate_secret(), sign::generate_secret());
-    let mut receiver = Receiver::start(program, &secret);
+    let mut receiver = Receiver::start(program, &secret).await;
     let loopback = "127.0.0.0/8".parse().expect("a network");
     let client =
         Client::new(Arc::new(Guard::new(vec![loopback])), ClientOptions::default()).expect("a client");
@@ -138,14 +147,7 @@ async fn the_documented_receivers_work(#[case] program: Command) {
         let (url, secrets) = (receiver.url.clone(), [secret]);
         let message =
             Message { url: &url, id, body, number: 1, secrets: &secrets, success: NotifySuccess::Only200 };
-        loop {
-            let (attempt, outcome) = send(&client, &message, &SystemClock, &SendLimits::default()).await;
-            if attempt.connect_ms.is_some() || attempt.http_status.is_some() {
-                return outcome;
-            }
-            // the receiver does not listen yet
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        send(&client, &message, &SystemClock, &SendLimits::default()).await.1
     };
     let [first, second] = [CallbackId::generate(&mut rand::rng()), CallbackId::generate(&mut rand::rng())];
     assert!(matches!(post(&first, &other).await, AttemptOutcome::Rejected { status: 401, .. }));

@@ -13,6 +13,7 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
     sync::mpsc,
+    time::interval,
 };
 
 /// What a receiver does with a callback that comes for the first time.
@@ -93,9 +94,10 @@ async fn serve_connection(
             }
             Behaviour::Trickles => {
                 stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n").await?;
+                let mut beat = interval(Duration::from_millis(100));
                 loop {
+                    beat.tick().await;
                     stream.write_all(b".").await?;
-                    tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             }
         }

@@ -9,7 +9,6 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use model::StorageType;
@@ -25,6 +24,7 @@ use super::{
     receiver::Receiver,
     session::Session,
 };
+use crate::wait::until;
 
 /// Short, so that the draft of a cancelled task is soon removed.
 const LEASE: &str = "worker.lease=6s";
@@ -147,13 +147,13 @@ impl Halved {
 
     /// Waits until the keys of the objects are as `is_so` says; gives them.
     async fn wait_until(&self, is_so: impl Fn(&BTreeSet<String>) -> bool) -> BTreeSet<String> {
-        loop {
-            let keys = self.keys();
-            if is_so(&keys) {
-                return keys;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let mut keys = self.keys();
+        until(|| {
+            keys = self.keys();
+            is_so(&keys)
+        })
+        .await;
+        keys
     }
 
     /// Waits until the task is half-way: segments of every stream are in the storage. Gives all keys.
@@ -338,14 +338,13 @@ async fn early_playlists_grow_and_name_only_what_is_there() {
     let first = read();
     let (mut gate, more) = (halved.open_gate().await, halved.rest.len() / 2);
     gate.write_all(&halved.rest[..more]).await.expect("it reads on");
-    let grown = loop {
-        let now = read();
-        assert!(now.iter().zip(&first).all(|(now, first)| now.starts_with(first.as_str())), "{now:?}");
-        if now.iter().zip(&first).all(|(now, first)| now.len() > first.len()) {
-            break now;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    };
+    let mut grown = read();
+    until(|| {
+        grown = read();
+        assert!(grown.iter().zip(&first).all(|(now, first)| now.starts_with(first.as_str())), "{grown:?}");
+        grown.iter().zip(&first).all(|(now, first)| now.len() > first.len())
+    })
+    .await;
     gate.write_all(&halved.rest[more..]).await.expect("it reads on");
     drop(gate);
     let entry = halved.next_callback().await;

@@ -22,6 +22,7 @@ use super::{
     receiver::Receiver,
     session::Session,
 };
+use crate::wait::until;
 
 const MAIN: &str = "file://media/dog/master.m3u8";
 
@@ -126,9 +127,7 @@ impl Task {
         });
         let id = session.post("create_task", body).await["task_id"].as_str().expect("an id").to_owned();
         let task = Self { session, receiver, source, id };
-        while !task.session.object(MAIN).exists() {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
+        until(|| task.session.object(MAIN).exists()).await;
         task
     }
 
@@ -149,9 +148,7 @@ impl Task {
     /// Waits until the storage is empty.
     async fn wait_until_empty(&self) {
         let bucket = self.session.object("file://media");
-        while files_below(&bucket) > 0 {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
+        until(|| files_below(&bucket) == 0).await;
     }
 }
 

@@ -4,12 +4,12 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
-    time::Duration,
 };
 
 use serde_json::json;
 
 use super::{media_files::clip, receiver::Receiver, session::Session};
+use crate::wait::until;
 
 const TASKS: usize = 30;
 const KILLS: usize = 6;
@@ -64,18 +64,19 @@ async fn killed_again_and_again_each_task_ends_once_and_is_told() {
 /// not at the same moment. A sandbox that was just being set up, with no tool in it, is left to the next
 /// server.
 async fn wait_until_no_tool_runs_in(data: &Path) {
-    while let Some(command) = process_in(data, &|process| !children(process).is_empty()) {
-        println!("still there: {command}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    until(|| is_quiet(data, &|process| !children(process).is_empty())).await;
 }
 
 /// Waits until no process works in a data directory.
 async fn wait_until_nothing_runs_in(data: &Path) {
-    while let Some(command) = process_in(data, &|_| true) {
-        println!("still there: {command}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    until(|| is_quiet(data, &|_| true)).await;
+}
+
+/// Whether no process that counts works in a data directory; prints one that does.
+fn is_quiet(data: &Path, counts: &dyn Fn(&Path) -> bool) -> bool {
+    let Some(command) = process_in(data, counts) else { return true };
+    println!("still there: {command}");
+    false
 }
 
 /// The children of a process of `/proc`.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
-    time::{Duration, sleep},
+    time::{Duration, interval},
 };
 
 use super::session::Session;
@@ -177,10 +177,13 @@ async fn answer(mut stream: TcpStream, head: &str, then: Then) -> std::io::Resul
             }
         }
         Then::GzipBomb => stream.write_all(&gzip_bomb()).await?,
-        Then::Trickle(pause) => loop {
-            stream.write_all(b".").await?;
-            sleep(pause).await;
-        },
+        Then::Trickle(every) => {
+            let mut beat = interval(every);
+            loop {
+                beat.tick().await;
+                stream.write_all(b".").await?;
+            }
+        }
     }
     // until the other side closes the connection
     stream.read_buf(&mut request).await?;

@@ -21,7 +21,7 @@ use futures::{StreamExt as _, stream};
 use rstest::rstest;
 use serde_json::{Value, json};
 use storage::testing::ObjectStoreServer;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::interval};
 
 use super::{media_files::clip, receiver::Receiver, session::Session};
 
@@ -75,12 +75,11 @@ impl FaultyProxy {
         let (parts, body) = request.into_parts();
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
         let mut content = Vec::new();
-        let mut chunks = body.into_data_stream();
+        let (mut chunks, mut beat) = (body.into_data_stream(), interval(Duration::from_millis(30)));
         while let Some(Ok(chunk)) = chunks.next().await {
             content.extend_from_slice(&chunk);
             if slowly {
-                // this is what makes it slow; nothing waits for it
-                tokio::time::sleep(Duration::from_millis(30)).await;
+                beat.tick().await;
             }
         }
         let request =
