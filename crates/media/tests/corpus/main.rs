@@ -4,7 +4,7 @@
 //! The real files lie in `BOREALIS_TEST_MEDIA`, the made ones in `target/made-media` (`make test` fills
 //! it). Where the manifest does not hold for us, `decided_otherwise.json` says so, and why. What is
 //! absent is said, and fails when `CI` is set. `UPDATE_DOCS` writes the table in
-//! `docs/figures.md`; `BOREALIS_KEEP_OUTPUTS` names a folder for the outputs, to be looked at.
+//! `docs/figures/corpus.md`; `BOREALIS_KEEP_OUTPUTS` names a folder for the outputs, to be looked at.
 
 mod manifest;
 mod outcome;

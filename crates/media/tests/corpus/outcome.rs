@@ -153,8 +153,8 @@ impl Made {
     fn words(&self) -> String {
         let picture = self.plan.videos.first();
         let picture = picture.map(|video| format!("{}×{}, {} fps, ", video.width, video.height, video.rate));
-        let sound = if self.plan.audios.is_empty() { "" } else { ", sound" };
-        format!("{}{:.2} s{sound}", picture.unwrap_or_default(), self.duration)
+        let audio = if self.plan.audios.is_empty() { "" } else { ", audio" };
+        format!("{}{:.2} s{audio}", picture.unwrap_or_default(), self.duration)
     }
 
     /// The output beside FFmpeg's own decoding of the source: the same pictures and the same sound at

@@ -1,7 +1,7 @@
 //! Outputs in real browsers: every format with every codec, by the players that people use, plays, seeks,
 //! switches its renditions and ends, with decoded frames, a picture that is not flat, and sound. Sound
 //! that runs alone is no pass: that is how a picture looks that a browser cannot decode. What a browser
-//! says it cannot play stands in the table of `docs/figures.md` as well, which has to be what is seen.
+//! says it cannot play stands in the table of `docs/figures/players.md` as well, which has to be what is seen.
 //!
 //! Debian's Chromium and Firefox, driven by puppeteer; `scripts/test-packages.sh` installs what is needed.
 //! What is absent is said, and fails when `CI` is set. `UPDATE_DOCS` writes the table.
@@ -42,7 +42,7 @@ async fn every_format_plays() {
     assert!(wrong.is_empty(), "{} of {} rows: {wrong:#?}", wrong.len(), rows.len() * BROWSERS.len());
     let cells: Vec<Vec<&str>> =
         columns.iter().map(|column| column.iter().flatten().copied().collect()).collect();
-    table::hold(&rows, &cells);
+    table::check_or_write(&rows, &cells);
 }
 
 /// Makes one output after the other; each is played while the next is made. Gives the rows.
