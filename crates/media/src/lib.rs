@@ -24,7 +24,6 @@ mod source;
 mod tool;
 mod verify;
 
-pub use codecs::{PictureCodec, SoundCodec};
 pub use error::MediaError;
 pub use formats::SECOND_MANIFEST;
 pub use input::{GrowingInput, InputFeed, MediaInput, growing_input};

@@ -5,7 +5,9 @@
 
 use std::fmt::Display;
 
-use crate::{AudioCodec, FieldError, Format, Hdr, SampleRate, SegmentType, Template, VideoCodec};
+use crate::{
+    AudioCodec, AudioMode, FieldError, Format, Hdr, SampleRate, SegmentType, Template, VideoCodec, VideoMode,
+};
 
 /// What one kind of output can hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,45 +16,43 @@ pub struct Container {
     pub format: Format,
     /// What segments are; none for single files.
     pub segments: Option<SegmentType>,
-    /// Codecs of the picture, the usual one first.
-    pub pictures: &'static [VideoCodec],
-    /// Codecs of the sound, the usual one first.
-    pub sounds: &'static [AudioCodec],
+    /// Codecs of video, the default one first.
+    pub video_codecs: &'static [VideoCodec],
+    /// Codecs of audio, the default one first.
+    pub audio_codecs: &'static [AudioCodec],
 }
-
-const EVERY_PICTURE: &[VideoCodec] = &[VideoCodec::H264, VideoCodec::H265, VideoCodec::Av1, VideoCodec::Vp9];
 
 /// Every kind of output. MP3 is kept to single files: the packager cannot read it in fragments.
 pub const CONTAINERS: &[Container] = &[
     Container {
         format: Format::Mp4,
         segments: None,
-        pictures: EVERY_PICTURE,
-        sounds: &[AudioCodec::Aac, AudioCodec::Mp3, AudioCodec::Opus, AudioCodec::Ac3],
+        video_codecs: VideoCodec::ALL,
+        audio_codecs: &[AudioCodec::Aac, AudioCodec::Mp3, AudioCodec::Opus, AudioCodec::Ac3],
     },
     Container {
         format: Format::Hls,
         segments: Some(SegmentType::Ts),
-        pictures: &[VideoCodec::H264],
-        sounds: &[AudioCodec::Aac, AudioCodec::Ac3],
+        video_codecs: &[VideoCodec::H264],
+        audio_codecs: &[AudioCodec::Aac, AudioCodec::Ac3],
     },
     Container {
         format: Format::Hls,
         segments: Some(SegmentType::Fmp4),
-        pictures: EVERY_PICTURE,
-        sounds: &[AudioCodec::Aac, AudioCodec::Opus, AudioCodec::Ac3],
+        video_codecs: VideoCodec::ALL,
+        audio_codecs: &[AudioCodec::Aac, AudioCodec::Opus, AudioCodec::Ac3],
     },
     Container {
         format: Format::Dash,
         segments: Some(SegmentType::Fmp4),
-        pictures: EVERY_PICTURE,
-        sounds: &[AudioCodec::Aac, AudioCodec::Opus, AudioCodec::Ac3],
+        video_codecs: VideoCodec::ALL,
+        audio_codecs: &[AudioCodec::Aac, AudioCodec::Opus, AudioCodec::Ac3],
     },
     Container {
         format: Format::Flv,
         segments: None,
-        pictures: &[VideoCodec::H264],
-        sounds: &[AudioCodec::Aac],
+        video_codecs: &[VideoCodec::H264],
+        audio_codecs: &[AudioCodec::Aac],
     },
 ];
 
@@ -65,14 +65,14 @@ impl Container {
         found.unwrap_or(&CONTAINERS[0])
     }
 
-    /// Whether it holds this picture.
-    pub fn holds_picture(&self, codec: VideoCodec) -> bool {
-        matches!(codec, VideoCodec::Copy | VideoCodec::None) || self.pictures.contains(&codec)
+    /// Whether it holds video of this mode.
+    pub fn holds_video(&self, mode: VideoMode) -> bool {
+        mode.codec().is_none_or(|codec| self.video_codecs.contains(&codec))
     }
 
-    /// Whether it holds this sound.
-    pub fn holds_sound(&self, codec: AudioCodec) -> bool {
-        matches!(codec, AudioCodec::Copy | AudioCodec::None) || self.sounds.contains(&codec)
+    /// Whether it holds audio of this mode.
+    pub fn holds_audio(&self, mode: AudioMode) -> bool {
+        mode.codec().is_none_or(|codec| self.audio_codecs.contains(&codec))
     }
 
     /// Such as `hls with seg_type ts`, for messages.
@@ -84,64 +84,29 @@ impl Container {
     }
 }
 
-impl VideoCodec {
-    /// Whether HDR stays HDR in it.
-    pub const fn keeps_hdr(self) -> bool {
-        match self {
-            Self::H265 | Self::Av1 => true,
-            Self::H264 | Self::Vp9 | Self::Copy | Self::None => false,
-        }
-    }
-}
-
-impl AudioCodec {
-    /// Samples a second that its encoder takes and its players know, in Hz; every one that a template
-    /// may ask for where there is no encoder.
-    pub const fn sample_rates(self) -> &'static [u32] {
-        match self {
-            // ISO/IEC 14496-3, table 1.16, as far as MP4, HLS, DASH and FLV players know it; and
-            // MPEG-1, 2 and 2.5 have the same
-            Self::Aac | Self::Mp3 | Self::Copy | Self::None => {
-                &[8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000]
-            }
-            // whatever goes in, it is decoded at 48 kHz (RFC 7845, 5.1)
-            Self::Opus => &[48000],
-            // ATSC A/52, 5.3
-            Self::Ac3 => &[32000, 44100, 48000],
-        }
-    }
-
-    /// The most channels that it holds here.
-    pub const fn most_channels(self) -> u32 {
-        match self {
-            Self::Mp3 => 2,
-            Self::Aac | Self::Opus | Self::Ac3 | Self::Copy | Self::None => 6,
-        }
-    }
-}
-
-/// Holds the codecs of a template to the table, and its sound to what its codec can do.
+/// Holds the codecs of a template to the table, and its audio to what its codec can do.
 pub(crate) fn check(template: &Template) -> Result<(), FieldError> {
     let container = Container::of(template);
-    for (field, codec) in template.video_codecs() {
-        if !container.holds_picture(codec) {
-            return Err(misplaced(container, &field, &codec, container.pictures));
+    for (field, mode) in template.video_modes() {
+        if !container.holds_video(mode) {
+            return Err(misplaced(container, &field, &mode, container.video_codecs));
         }
     }
-    let codec = template.audio_codec();
-    if !container.holds_sound(codec) {
-        return Err(misplaced(container, "acodec", &codec, container.sounds));
+    let mode = template.audio_mode();
+    if !container.holds_audio(mode) {
+        return Err(misplaced(container, "acodec", &mode, container.audio_codecs));
     }
     check_hdr(template)?;
-    check_sound(template, codec)
+    check_audio(template, mode)
 }
 
 /// One of the renditions at least has to be able to keep it.
 fn check_hdr(template: &Template) -> Result<(), FieldError> {
-    let codecs = template.video_codecs();
-    if template.hdr == Some(Hdr::Keep) && !codecs.iter().any(|(_, codec)| codec.keeps_hdr()) {
-        let (field, codec) = &codecs[0];
-        let problem = format!("`keep` cannot be had with {field} `{codec}`; give vcodec `h265` or `av1`");
+    let modes = template.video_modes();
+    let keeps_hdr = |mode: VideoMode| mode.codec().is_some_and(VideoCodec::keeps_hdr);
+    if template.hdr == Some(Hdr::Keep) && !modes.iter().any(|(_, mode)| keeps_hdr(*mode)) {
+        let (field, mode) = &modes[0];
+        let problem = format!("`keep` cannot be had with {field} `{mode}`; give vcodec `h265` or `av1`");
         return Err(FieldError::new("hdr", problem));
     }
     if template.hdr == Some(Hdr::Keep) && template.logo_path.is_some() {
@@ -150,20 +115,20 @@ fn check_hdr(template: &Template) -> Result<(), FieldError> {
     Ok(())
 }
 
-fn misplaced<T: Display>(container: &Container, field: &str, codec: &T, holds: &[T]) -> FieldError {
+fn misplaced(container: &Container, field: &str, mode: &dyn Display, codecs: &[impl Display]) -> FieldError {
     if container.segments == Some(SegmentType::Ts) {
         // the segments are what the template can easily change
-        return FieldError::new("seg_type", format!("`ts` cannot hold {field} `{codec}`; give `fmp4`"));
+        return FieldError::new("seg_type", format!("`ts` cannot hold {field} `{mode}`; give `fmp4`"));
     }
-    let problem = format!("`{codec}` cannot be put into {}; give {}", container.name(), listed(holds));
+    let problem = format!("`{mode}` cannot be put into {}; give {}", container.name(), listed(codecs));
     FieldError::new(field, problem)
 }
 
-fn check_sound(template: &Template, codec: AudioCodec) -> Result<(), FieldError> {
+fn check_audio(template: &Template, mode: AudioMode) -> Result<(), FieldError> {
     if let Some(SampleRate(rate)) = template.audio_sample_rate
-        && !codec.sample_rates().contains(&rate)
+        && !mode.sample_rates().contains(&rate)
     {
-        let problem = format!("{rate} Hz cannot be had as `{codec}`; give one of {:?}", codec.sample_rates());
+        let problem = format!("{rate} Hz cannot be had as `{mode}`; give one of {:?}", mode.sample_rates());
         return Err(FieldError::new("audio_sample_rate", problem));
     }
     match template.audio_channels {
@@ -172,9 +137,9 @@ fn check_sound(template: &Template, codec: AudioCodec) -> Result<(), FieldError>
             "audio_channels",
             format!("{channels} cannot be had in flv; give 1 or 2, or another format"),
         )),
-        Some(channels) if channels > codec.most_channels() => Err(FieldError::new(
+        Some(channels) if channels > mode.max_channels() => Err(FieldError::new(
             "audio_channels",
-            format!("{channels} cannot be had as `{codec}`; give 1 or 2, or acodec `aac`, `opus` or `ac3`"),
+            format!("{channels} cannot be had as `{mode}`; give 1 or 2, or acodec `aac`, `opus` or `ac3`"),
         )),
         _ => Ok(()),
     }
@@ -254,15 +219,11 @@ mod tests {
                 }
                 refusal(fields) == "none"
             };
-            for codec in VideoCodec::ALL {
-                assert_eq!(
-                    with("vcodec", codec),
-                    container.holds_picture(*codec),
-                    "{codec} in {container:?}"
-                );
+            for mode in VideoMode::ALL {
+                assert_eq!(with("vcodec", mode), container.holds_video(*mode), "{mode} in {container:?}");
             }
-            for codec in AudioCodec::ALL {
-                assert_eq!(with("acodec", codec), container.holds_sound(*codec), "{codec} in {container:?}");
+            for mode in AudioMode::ALL {
+                assert_eq!(with("acodec", mode), container.holds_audio(*mode), "{mode} in {container:?}");
             }
         }
     }
@@ -292,18 +253,15 @@ mod tests {
         let mut text = String::from("\n| `format` | `seg_type` | `vcodec` | `acodec` |\n|---|---|---|---|\n");
         for one in CONTAINERS {
             let segments = one.segments.map_or_else(String::new, |segments| format!("`{segments}`"));
-            let pictures: Vec<_> = one.pictures.iter().map(|codec| codec as &dyn Display).collect();
-            let sounds: Vec<_> = one.sounds.iter().map(|codec| codec as &dyn Display).collect();
-            let (pictures, sounds) = (words(&pictures), words(&sounds));
-            writeln!(text, "| `{}` | {segments} | {pictures} | {sounds} |", one.format).expect("written");
+            let video: Vec<_> = one.video_codecs.iter().map(|codec| codec as &dyn Display).collect();
+            let audio: Vec<_> = one.audio_codecs.iter().map(|codec| codec as &dyn Display).collect();
+            let (video, audio) = (words(&video), words(&audio));
+            writeln!(text, "| `{}` | {segments} | {video} | {audio} |", one.format).expect("written");
         }
         text.push_str("\n| `acodec` | `audio_sample_rate` | `audio_channels` |\n|---|---|---|\n");
         for codec in AudioCodec::ALL {
-            if matches!(codec, AudioCodec::Copy | AudioCodec::None) {
-                continue;
-            }
             let rates: Vec<_> = codec.sample_rates().iter().map(ToString::to_string).collect();
-            let channels = if codec.most_channels() < 6 { "1, 2" } else { "1, 2, 6" };
+            let channels = if codec.max_channels() < 6 { "1, 2" } else { "1, 2, 6" };
             writeln!(text, "| `{codec}` | {} | {channels} |", rates.join(", ")).expect("written");
         }
         text

@@ -6,6 +6,7 @@
 mod callback;
 mod clock;
 mod code;
+mod codec;
 mod container;
 mod field;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -26,6 +27,7 @@ mod upload;
 pub use callback::{Attempt, Callback, CallbackNext, CallbackStatus};
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use code::{ErrorCode, Failure};
+pub use codec::{AudioCodec, AudioMode, VideoCodec, VideoMode};
 pub use container::{CONTAINERS, Container};
 pub use field::{FieldError, without_unset};
 pub use id::{BatchId, CallbackId, JobId, ParseIdError, StorageId, TaskId, TenantId, UploadId, WorkerId};
@@ -42,7 +44,7 @@ pub use task::{
     TaskSpec, TaskState, TaskStatus, WrongState,
 };
 pub use template::{
-    AudioCodec, Box2d, Encryption, Format, Hdr, Loudness, Rendition, Resolution, SampleRate, SegmentType,
-    Template, TemplateName, Thumbnail, TransMode, VideoCodec, predefined,
+    Box2d, Encryption, Format, Hdr, Loudness, Rendition, Resolution, SampleRate, SegmentType, Template,
+    TemplateName, Thumbnail, TransMode, predefined,
 };
 pub use upload::Upload;

@@ -491,7 +491,7 @@ mod tests {
     #[test]
     fn what_is_copied_is_copied_whole() {
         let mut copied = template(Format::Hls);
-        copied.acodec = Some(crate::AudioCodec::Copy);
+        copied.acodec = Some(crate::AudioMode::Copy);
         for wish in [r#"{"start": 1}"#, r#"{"duration": 1}"#, r#"{"early_playlist": true}"#] {
             let wishes: ExtraOptions = serde_json::from_str(wish).expect("wishes");
             assert_eq!(wishes.check(&template(Format::Hls)), Ok(()), "{wish}");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use model::{AudioCodec, Format, StorageType, VideoCodec};
+use model::{AudioMode, Format, StorageType, VideoMode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -26,9 +26,9 @@ pub(super) struct Info {
     /// What `format` may be.
     formats: &'static [Format],
     /// What `vcodec` may be; which goes into which format, `add_template` says.
-    video_codecs: &'static [VideoCodec],
+    video_codecs: &'static [VideoMode],
     /// What `acodec` may be.
-    audio_codecs: &'static [AudioCodec],
+    audio_codecs: &'static [AudioMode],
     /// What `type` of a storage may be.
     storage_types: &'static [StorageType],
     /// How much may be asked for.
@@ -78,8 +78,8 @@ pub(super) async fn info(
     let info = Info {
         version: env!("CARGO_PKG_VERSION"),
         formats: Format::ALL,
-        video_codecs: VideoCodec::ALL,
-        audio_codecs: AudioCodec::ALL,
+        video_codecs: VideoMode::ALL,
+        audio_codecs: AudioMode::ALL,
         storage_types: StorageType::ALL,
         limits: InfoLimits::of(&app),
         workers: workers.len(),

@@ -1,24 +1,28 @@
-//! H.264 by x264: profile High, 8 bits, 4:2:0, at the lowest level that holds the stream.
+//! H.264 by x264: profile High, 8 bits, 4:2:0, at the lowest level that allows the stream.
 
 use model::{Box2d, Rational};
 
-use super::{Named, options};
-use crate::{Encoding, RateControl, VideoPlan};
+use super::{CodedStream, VideoCodecSpec, options, tenths, threads_option};
+use crate::{Encoding, PlanSettings, RateControl, VideoPlan};
 
 /// One row of the limits of levels (ITU-T H.264, table A-1).
 struct Level {
     name: &'static str,
-    /// Macroblocks a second.
-    rate: u64,
-    /// Macroblocks of a frame.
-    frame: u64,
+    max_macroblocks_per_sec: u64,
+    max_frame_macroblocks: u64,
     /// kbit/s, and kbit of the buffer; High allows 1.25 times as much.
-    bitrate: u64,
-    buffer: u64,
+    max_bitrate: u64,
+    max_buffer: u64,
 }
 
-const fn level_of(name: &'static str, rate: u64, frame: u64, bitrate: u64, buffer: u64) -> Level {
-    Level { name, rate, frame, bitrate, buffer }
+const fn level_of(
+    name: &'static str,
+    max_macroblocks_per_sec: u64,
+    max_frame_macroblocks: u64,
+    max_bitrate: u64,
+    max_buffer: u64,
+) -> Level {
+    Level { name, max_macroblocks_per_sec, max_frame_macroblocks, max_bitrate, max_buffer }
 }
 
 const LEVELS: &[Level] = &[
@@ -43,86 +47,138 @@ const LEVELS: &[Level] = &[
     level_of("6.2", 16_711_680, 139_264, 800_000, 800_000),
 ];
 
-/// The lowest level when no bit rate is asked for: the limits of lower ones would show.
-const LEAST_UNBOUNDED: &str = "2.0";
+/// The lowest level when no bit rate is asked for: the bit rates of lower ones would be seen.
+const MIN_UNBOUNDED_LEVEL: &str = "2.0";
 
-/// Profiles by FFmpeg's names, by what they demand of a decoder.
-pub(super) const PROFILES: [&str; 4] = ["Constrained Baseline", "Baseline", "Main", "High"];
+/// Profiles by FFmpeg's names, from the one that asks least of a decoder.
+const PROFILES: [&str; 4] = ["Constrained Baseline", "Baseline", "Main", "High"];
 
-pub(super) fn crf(quality: f64) -> f64 {
-    33.0 - 2.0 * quality
+pub(super) struct H264;
+
+impl VideoCodecSpec for H264 {
+    fn sample_entry(&self) -> &'static str {
+        "avc1"
+    }
+
+    fn max_bit_depth(&self) -> u8 {
+        8
+    }
+
+    fn min_side(&self) -> u32 {
+        2
+    }
+
+    fn allows_size(&self, width: u32, height: u32) -> bool {
+        let (across, down) = macroblocks(width, height);
+        LEVELS.iter().any(|level| level.allows_frame(across, down))
+    }
+
+    fn level(&self, size: Box2d, frame_rate: Rational, rate_control: RateControl) -> &'static str {
+        let (across, down) = macroblocks(size.width, size.height);
+        let frame = across * down;
+        let (bitrate, buffer) = rate_control.peak_and_buffer().unwrap_or_default();
+        let is_unbounded = bitrate == 0;
+        let first = LEVELS.iter().position(|level| is_unbounded && level.name == MIN_UNBOUNDED_LEVEL);
+        LEVELS[first.unwrap_or(0)..]
+            .iter()
+            .find(|level| {
+                level.allows_frame(across, down)
+                    && frame * frame_rate.num() <= level.max_macroblocks_per_sec * frame_rate.den()
+                    && u64::from(bitrate) * 4 <= level.max_bitrate * 5
+                    && u64::from(buffer) * 4 <= level.max_buffer * 5
+            })
+            .map_or("6.2", |level| level.name)
+    }
+
+    fn profile(&self, _bit_depth: u8) -> &'static str {
+        "High"
+    }
+
+    fn is_lower_profile(&self, found: &str, planned: &str) -> bool {
+        PROFILES.iter().take_while(|profile| **profile != planned).any(|profile| *profile == found)
+    }
+
+    fn header_level(&self, planned: &str, _found: i32) -> Option<i32> {
+        Some(tenths(planned))
+    }
+
+    /// IDR (ITU-T H.264, table 7-1).
+    fn idr_nal_types(&self) -> Option<&'static str> {
+        Some("5")
+    }
+
+    /// `avc1.PPCCLL`: profile, constraints, which FFmpeg does not show, and level, in hex digits.
+    fn matches_rfc6381(&self, value: &str, stream: &CodedStream<'_>) -> bool {
+        let profile = match stream.profile {
+            "High" => "64",
+            "Main" => "4d",
+            _ => "42",
+        };
+        value.len() == "avc1.640028".len()
+            && value.starts_with(&format!("avc1.{profile}"))
+            && value.ends_with(&format!("{:02x}", stream.level))
+    }
+
+    fn crf(&self, quality: f64) -> f64 {
+        33.0 - 2.0 * quality
+    }
+
+    fn preset(&self, settings: &PlanSettings) -> String {
+        settings.x264_preset.clone()
+    }
+
+    fn arguments(
+        &self,
+        video: &VideoPlan,
+        encoding: &Encoding,
+        fixed_gop: bool,
+        threads: u32,
+    ) -> Vec<String> {
+        let mut arguments = options([
+            ("-c:v", "libx264".to_owned()),
+            ("-preset", encoding.preset.clone()),
+            ("-profile:v", video.profile.to_lowercase()),
+            ("-level:v", video.level.clone()),
+        ]);
+        match encoding.rate_control {
+            RateControl::Crf { crf, .. } => arguments.extend(options([("-crf", crf.to_string())])),
+            RateControl::Average(average) => arguments.extend(options([("-b:v", format!("{average}k"))])),
+        }
+        let asked = encoding.rate_control.peak_and_buffer();
+        let (peak, buffer) =
+            asked.map_or_else(|| bounds(&video.level), |(peak, buffer)| (peak.into(), buffer.into()));
+        let key_frames = if fixed_gop {
+            format!("keyint={0}:min-keyint={0}:scenecut=0:", encoding.gop)
+        } else {
+            String::new()
+        };
+        arguments.extend(options([
+            ("-maxrate:v", format!("{peak}k")),
+            ("-bufsize:v", format!("{buffer}k")),
+            ("-g", encoding.gop.to_string()),
+            ("-x264-params", format!("{key_frames}open-gop=0")),
+        ]));
+        arguments.extend(threads_option(threads));
+        arguments
+    }
 }
 
-pub(super) fn level(size: Box2d, rate: Rational, rate_control: RateControl) -> &'static str {
-    let (across, down) = macroblocks(size.width, size.height);
-    let frame = across * down;
-    let (bitrate, buffer) = rate_control.peak().unwrap_or_default();
-    let unbounded = bitrate == 0;
-    let least = LEVELS.iter().position(|level| unbounded && level.name == LEAST_UNBOUNDED);
-    LEVELS[least.unwrap_or(0)..]
-        .iter()
-        .find(|level| {
-            fits(level, across, down)
-                && frame * rate.num() <= level.rate * rate.den()
-                && u64::from(bitrate) * 4 <= level.bitrate * 5
-                && u64::from(buffer) * 4 <= level.buffer * 5
-        })
-        .map_or("6.2", |level| level.name)
-}
-
-pub(super) fn holds(width: u32, height: u32) -> bool {
-    let (across, down) = macroblocks(width, height);
-    LEVELS.iter().any(|level| fits(level, across, down))
-}
-
-/// A side may be no longer than the root of eight times the frame (A.3.1).
-fn fits(level: &Level, across: u64, down: u64) -> bool {
-    let most = 8 * level.frame;
-    across * down <= level.frame && across * across <= most && down * down <= most
+impl Level {
+    /// A side may be no longer than the square root of eight times the frame (A.3.1).
+    fn allows_frame(&self, across: u64, down: u64) -> bool {
+        let max_square = 8 * self.max_frame_macroblocks;
+        across * down <= self.max_frame_macroblocks
+            && across * across <= max_square
+            && down * down <= max_square
+    }
 }
 
 fn macroblocks(width: u32, height: u32) -> (u64, u64) {
     (u64::from(width.div_ceil(16)), u64::from(height.div_ceil(16)))
 }
 
-/// kbit/s and kbit that a stream of a level may take.
+/// kbit/s and kbit of the buffer that a level allows.
 fn bounds(level: &str) -> (u64, u64) {
     let found = LEVELS.iter().find(|one| one.name == level);
-    found.map_or((0, 0), |level| (level.bitrate * 5 / 4, level.buffer * 5 / 4))
-}
-
-pub(super) fn arguments(video: &VideoPlan, encoding: &Encoding, fixed: bool) -> Vec<String> {
-    let mut arguments = options([
-        ("-c:v", "libx264".to_owned()),
-        ("-preset", encoding.preset.clone()),
-        ("-profile:v", video.profile.to_lowercase()),
-        ("-level:v", video.level.clone()),
-    ]);
-    match encoding.rate_control {
-        RateControl::Crf { crf, .. } => arguments.extend(options([("-crf", crf.to_string())])),
-        RateControl::Average(average) => arguments.extend(options([("-b:v", format!("{average}k"))])),
-    }
-    let asked = encoding.rate_control.peak().map(|(peak, buffer)| (peak.into(), buffer.into()));
-    let (peak, buffer) = asked.unwrap_or_else(|| bounds(&video.level));
-    let exact =
-        if fixed { format!("keyint={0}:min-keyint={0}:scenecut=0:", encoding.gop) } else { String::new() };
-    arguments.extend(options([
-        ("-maxrate:v", format!("{peak}k")),
-        ("-bufsize:v", format!("{buffer}k")),
-        ("-g", encoding.gop.to_string()),
-        ("-x264-params", format!("{exact}open-gop=0")),
-    ]));
-    arguments
-}
-
-/// `avc1.PPCCLL`: profile, constraints, which FFmpeg does not show, and level, in hex digits.
-pub(super) fn is_claimed(claim: &str, stream: &Named<'_>) -> bool {
-    let profile = match stream.profile {
-        "High" => "64",
-        "Main" => "4d",
-        _ => "42",
-    };
-    claim.len() == "avc1.640028".len()
-        && claim.starts_with(&format!("avc1.{profile}"))
-        && claim.ends_with(&format!("{:02x}", stream.level))
+    found.map_or((0, 0), |level| (level.max_bitrate * 5 / 4, level.max_buffer * 5 / 4))
 }

@@ -1,23 +1,27 @@
-//! H.265 by x265: profile Main or Main 10, 4:2:0, Main tier, at the lowest level that holds the stream.
+//! H.265 by x265: profile Main or Main 10, 4:2:0, Main tier, at the lowest level that allows the
+//! stream.
 
 use model::{Box2d, Rational};
 
-use super::{Named, options};
-use crate::{Encoding, MasteringDisplay, RateControl, VideoPlan};
+use super::{CodedStream, VideoCodecSpec, options, tenths};
+use crate::{Encoding, MasteringDisplay, PlanSettings, RateControl, VideoPlan};
 
 /// One row of the limits of levels in the Main tier (ITU-T H.265, tables A.8 and A.9).
 struct Level {
     name: &'static str,
-    /// Pixels of a frame.
-    frame: u64,
-    /// Pixels a second.
-    rate: u64,
+    max_frame_pixels: u64,
+    max_pixels_per_sec: u64,
     /// kbit/s, and kbit of the buffer.
-    bitrate: u32,
+    max_bitrate: u32,
 }
 
-const fn level_of(name: &'static str, frame: u64, rate: u64, bitrate: u32) -> Level {
-    Level { name, frame, rate, bitrate }
+const fn level_of(
+    name: &'static str,
+    max_frame_pixels: u64,
+    max_pixels_per_sec: u64,
+    max_bitrate: u32,
+) -> Level {
+    Level { name, max_frame_pixels, max_pixels_per_sec, max_bitrate }
 }
 
 const LEVELS: &[Level] = &[
@@ -36,70 +40,123 @@ const LEVELS: &[Level] = &[
     level_of("6.2", 35_651_584, 4_278_190_080, 240_000),
 ];
 
-/// The lowest level when no bit rate is asked for: the limits of lower ones would show.
-const LEAST_UNBOUNDED: &str = "3.0";
+/// The lowest level when no bit rate is asked for: the bit rates of lower ones would be seen.
+const MIN_UNBOUNDED_LEVEL: &str = "3.0";
 
-/// x265 takes no smaller pictures.
-pub(super) const LEAST_SIDE: u32 = 16;
+pub(super) struct H265;
 
-pub(super) fn crf(quality: f64) -> f64 {
-    38.0 - 2.0 * quality
+impl VideoCodecSpec for H265 {
+    /// With the parameter sets in the header alone (ISO/IEC 14496-15, 8.4.1), which Apple's players ask for.
+    fn sample_entry(&self) -> &'static str {
+        "hvc1"
+    }
+
+    fn max_bit_depth(&self) -> u8 {
+        10
+    }
+
+    /// What x265 takes at least.
+    fn min_side(&self) -> u32 {
+        16
+    }
+
+    fn allows_size(&self, width: u32, height: u32) -> bool {
+        LEVELS.iter().any(|level| level.allows_frame(width, height))
+    }
+
+    fn level(&self, size: Box2d, frame_rate: Rational, rate_control: RateControl) -> &'static str {
+        let (peak, buffer) = rate_control.peak_and_buffer().unwrap_or_default();
+        let is_unbounded = peak == 0;
+        let first = LEVELS.iter().position(|level| is_unbounded && level.name == MIN_UNBOUNDED_LEVEL);
+        let pixels = u64::from(size.width) * u64::from(size.height);
+        LEVELS[first.unwrap_or(0)..]
+            .iter()
+            .find(|level| {
+                level.allows_frame(size.width, size.height)
+                    && pixels * frame_rate.num() <= level.max_pixels_per_sec * frame_rate.den()
+                    && peak.max(buffer) <= level.max_bitrate
+            })
+            .map_or("6.2", |level| level.name)
+    }
+
+    fn profile(&self, bit_depth: u8) -> &'static str {
+        if bit_depth > 8 { "Main 10" } else { "Main" }
+    }
+
+    /// In thirtieths (ITU-T H.265, A.4.1: `general_level_idc`).
+    fn header_level(&self, planned: &str, _found: i32) -> Option<i32> {
+        Some(tenths(planned) * 3)
+    }
+
+    /// BLA and IDR (ITU-T H.265, table 7-1).
+    fn idr_nal_types(&self) -> Option<&'static str> {
+        Some("16-20")
+    }
+
+    /// `hvc1.P.C.TLL.…`: profile, compatible profiles, tier and level, constraints (ISO/IEC 14496-15, E.3).
+    fn matches_rfc6381(&self, value: &str, stream: &CodedStream<'_>) -> bool {
+        let profile = if stream.profile == "Main 10" { "2" } else { "1" };
+        let fields: Vec<&str> = value.split('.').collect();
+        matches!(fields[..], ["hvc1", found, _, tier, ..]
+            if found == profile && (tier == format!("l{}", stream.level)
+                || stream.is_copied && tier == format!("h{}", stream.level)))
+    }
+
+    fn crf(&self, quality: f64) -> f64 {
+        38.0 - 2.0 * quality
+    }
+
+    fn preset(&self, settings: &PlanSettings) -> String {
+        settings.x265_preset.clone()
+    }
+
+    fn arguments(
+        &self,
+        video: &VideoPlan,
+        encoding: &Encoding,
+        fixed_gop: bool,
+        threads: u32,
+    ) -> Vec<String> {
+        let mut arguments = options([
+            ("-c:v", "libx265".to_owned()),
+            ("-preset", encoding.preset.clone()),
+            ("-profile:v", video.profile.to_lowercase().replace(' ', "")),
+            ("-tag:v", "hvc1".to_owned()),
+        ]);
+        match encoding.rate_control {
+            RateControl::Crf { crf, .. } => arguments.extend(options([("-crf", crf.to_string())])),
+            RateControl::Average(average) => arguments.extend(options([("-b:v", format!("{average}k"))])),
+        }
+        let (peak, buffer) = encoding.rate_control.peak_and_buffer().unwrap_or_else(|| bounds(&video.level));
+        arguments.extend(options([
+            ("-maxrate:v", format!("{peak}k")),
+            ("-bufsize:v", format!("{buffer}k")),
+            ("-g", encoding.gop.to_string()),
+            ("-x265-params", parameters(video, encoding, fixed_gop, threads)),
+        ]));
+        arguments
+    }
 }
 
-pub(super) fn level(size: Box2d, rate: Rational, rate_control: RateControl) -> &'static str {
-    let (peak, buffer) = rate_control.peak().unwrap_or_default();
-    let least = LEVELS.iter().position(|level| peak == 0 && level.name == LEAST_UNBOUNDED);
-    let pixels = u64::from(size.width) * u64::from(size.height);
-    LEVELS[least.unwrap_or(0)..]
-        .iter()
-        .find(|level| {
-            fits(level, size.width, size.height)
-                && pixels * rate.num() <= level.rate * rate.den()
-                && peak.max(buffer) <= level.bitrate
-        })
-        .map_or("6.2", |level| level.name)
+impl Level {
+    /// A side may be no longer than the square root of eight times the frame (A.4.1).
+    fn allows_frame(&self, width: u32, height: u32) -> bool {
+        let (width, height, max_square) = (u64::from(width), u64::from(height), 8 * self.max_frame_pixels);
+        width * height <= self.max_frame_pixels
+            && width * width <= max_square
+            && height * height <= max_square
+    }
 }
 
-pub(super) fn holds(width: u32, height: u32) -> bool {
-    LEVELS.iter().any(|level| fits(level, width, height))
-}
-
-/// A side may be no longer than the root of eight times the frame (A.4.1).
-fn fits(level: &Level, width: u32, height: u32) -> bool {
-    let (width, height, most) = (u64::from(width), u64::from(height), 8 * level.frame);
-    width * height <= level.frame && width * width <= most && height * height <= most
-}
-
-/// kbit/s and kbit that a stream of a level may take.
+/// kbit/s and kbit of the buffer that a level allows.
 fn bounds(level: &str) -> (u32, u32) {
-    let bitrate = LEVELS.iter().find(|one| one.name == level).map_or(0, |level| level.bitrate);
+    let bitrate = LEVELS.iter().find(|one| one.name == level).map_or(0, |level| level.max_bitrate);
     (bitrate, bitrate)
 }
 
-pub(super) fn arguments(video: &VideoPlan, encoding: &Encoding, fixed: bool, threads: u32) -> Vec<String> {
-    let mut arguments = options([
-        ("-c:v", "libx265".to_owned()),
-        ("-preset", encoding.preset.clone()),
-        ("-profile:v", video.profile.to_lowercase().replace(' ', "")),
-        ("-tag:v", "hvc1".to_owned()),
-    ]);
-    match encoding.rate_control {
-        RateControl::Crf { crf, .. } => arguments.extend(options([("-crf", crf.to_string())])),
-        RateControl::Average(average) => arguments.extend(options([("-b:v", format!("{average}k"))])),
-    }
-    let (peak, buffer) = encoding.rate_control.peak().unwrap_or_else(|| bounds(&video.level));
-    arguments.extend(options([
-        ("-maxrate:v", format!("{peak}k")),
-        ("-bufsize:v", format!("{buffer}k")),
-        ("-g", encoding.gop.to_string()),
-        ("-x265-params", parameters(video, encoding, fixed, threads)),
-    ]));
-    arguments
-}
-
-fn parameters(video: &VideoPlan, encoding: &Encoding, fixed: bool, threads: u32) -> String {
+fn parameters(video: &VideoPlan, encoding: &Encoding, fixed_gop: bool, threads: u32) -> String {
     let mut parameters = format!("log-level=error:level-idc={}:high-tier=0:open-gop=0", video.level);
-    if fixed {
+    if fixed_gop {
         parameters.push_str(&format!(":keyint={0}:min-keyint={0}:scenecut=0", encoding.gop));
     }
     if let Some(MasteringDisplay { chromaticities: [r, g, b, w], luminance: (max, min) }) =
@@ -109,20 +166,11 @@ fn parameters(video: &VideoPlan, encoding: &Encoding, fixed: bool, threads: u32)
         let (r, g, b, w) = (point(r), point(g), point(b), point(w));
         parameters.push_str(&format!(":master-display=G{g}B{b}R{r}WP{w}L({max},{min})"));
     }
-    if let Some((most, average)) = video.hdr_metadata.content_light {
-        parameters.push_str(&format!(":max-cll={most},{average}"));
+    if let Some((max_cll, max_fall)) = video.hdr_metadata.content_light {
+        parameters.push_str(&format!(":max-cll={max_cll},{max_fall}"));
     }
     if threads > 0 {
         parameters.push_str(&format!(":pools={threads}"));
     }
     parameters
-}
-
-/// `hvc1.P.C.TLL.…`: profile, compatible profiles, tier and level, constraints (ISO/IEC 14496-15, E.3).
-pub(super) fn is_claimed(claim: &str, stream: &Named<'_>) -> bool {
-    let profile = if stream.profile == "Main 10" { "2" } else { "1" };
-    let fields: Vec<&str> = claim.split('.').collect();
-    matches!(fields[..], ["hvc1", found, _, tier, ..]
-        if found == profile && (tier == format!("l{}", stream.level)
-            || stream.copied && tier == format!("h{}", stream.level)))
 }

@@ -1,9 +1,10 @@
-//! One file for each codec that comes out: what its limits are, how its encoder is told, and how
-//! manifests name it. The two enums here ask each of them.
+//! One file for each codec that comes out: its limits, how its encoder is told, and how manifests name it.
+//!
+//! A codec is one `impl` of [`VideoCodecSpec`] or [`AudioCodecSpec`]; [`video`] and [`audio`] are the only lists of them.
 
 use model::{AudioCodec, Box2d, Rational, VideoCodec};
 
-use crate::{AudioPlan, Coding, PlanSettings, RateControl, VideoPlan};
+use crate::{AudioPlan, Coding, Encoding, PlanSettings, RateControl, VideoPlan};
 
 mod aac;
 mod ac3;
@@ -14,169 +15,79 @@ mod mp3;
 mod opus;
 mod vp9;
 
-/// The codec of a picture that comes out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PictureCodec {
-    /// H.264 (AVC).
-    H264,
-    /// H.265 (HEVC).
-    H265,
-    /// AV1.
-    Av1,
-    /// VP9.
-    Vp9,
+/// What this house knows of a video codec.
+pub(crate) const fn video(codec: VideoCodec) -> &'static dyn VideoCodecSpec {
+    match codec {
+        VideoCodec::H264 => &h264::H264,
+        VideoCodec::H265 => &h265::H265,
+        VideoCodec::Av1 => &av1::Av1,
+        VideoCodec::Vp9 => &vp9::Vp9,
+    }
 }
 
-impl PictureCodec {
-    /// What a template's word stands for; none for `copy` and `none`.
-    pub(crate) const fn asked(word: VideoCodec) -> Option<Self> {
-        match word {
-            VideoCodec::H264 => Some(Self::H264),
-            VideoCodec::H265 => Some(Self::H265),
-            VideoCodec::Av1 => Some(Self::Av1),
-            VideoCodec::Vp9 => Some(Self::Vp9),
-            VideoCodec::Copy | VideoCodec::None => None,
-        }
+/// What this house knows of an audio codec.
+pub(crate) const fn audio(codec: AudioCodec) -> &'static dyn AudioCodecSpec {
+    match codec {
+        AudioCodec::Aac => &aac::Aac,
+        AudioCodec::Mp3 => &mp3::Mp3,
+        AudioCodec::Opus => &opus::Opus,
+        AudioCodec::Ac3 => &ac3::Ac3,
     }
+}
 
-    /// FFmpeg's name of it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::H264 => "h264",
-            Self::H265 => "hevc",
-            Self::Av1 => "av1",
-            Self::Vp9 => "vp9",
-        }
-    }
+/// A video codec: its names, its limits, and what its encoder is told.
+pub(crate) trait VideoCodecSpec {
+    /// The sample entry in ISO files (ISO/IEC 14496-15 and the codecs' own bindings).
+    fn sample_entry(&self) -> &'static str;
 
-    /// The type of its samples in ISO files (ISO/IEC 14496-15 and the codecs' own bindings).
-    pub(crate) const fn sample_entry(self) -> &'static str {
-        match self {
-            Self::H264 => "avc1",
-            Self::H265 => "hvc1",
-            Self::Av1 => "av01",
-            Self::Vp9 => "vp09",
-        }
-    }
-
-    /// Bits of a sample, for a source that has more than 8 or not.
-    pub(crate) const fn depth(self, deep: bool) -> u8 {
-        match self {
-            Self::H265 | Self::Av1 if deep => 10,
-            _ => 8,
-        }
-    }
-
-    /// The encoder's constant for a quality from 1 to 10.
-    pub(crate) fn crf(self, quality: f64) -> f64 {
-        match self {
-            Self::H264 => h264::crf(quality),
-            Self::H265 => h265::crf(quality),
-            Self::Av1 => av1::crf(quality),
-            Self::Vp9 => vp9::crf(quality),
-        }
-    }
+    /// The most bits of a sample that are encoded: a source that has more than 8 becomes one of so many.
+    fn max_bit_depth(&self) -> u8;
 
     /// Pixels that a side has at least.
-    pub(crate) const fn least_side(self) -> u32 {
-        match self {
-            Self::H264 | Self::Vp9 => 2,
-            Self::H265 => h265::LEAST_SIDE,
-            Self::Av1 => av1::LEAST_SIDE,
-        }
-    }
+    fn min_side(&self) -> u32;
 
-    /// Whether any level holds a frame of this size.
-    pub(crate) fn holds(self, width: u32, height: u32) -> bool {
-        match self {
-            Self::H264 => h264::holds(width, height),
-            Self::H265 => h265::holds(width, height),
-            Self::Av1 => av1::holds(width, height),
-            Self::Vp9 => vp9::holds(width, height),
-        }
-    }
+    /// Whether any level allows a frame of this size.
+    fn allows_size(&self, width: u32, height: u32) -> bool;
 
-    /// The lowest level that holds a stream, such as `4.0`; the highest when none does.
-    pub(crate) fn level(self, size: Box2d, rate: Rational, rate_control: RateControl) -> &'static str {
-        match self {
-            Self::H264 => h264::level(size, rate, rate_control),
-            Self::H265 => h265::level(size, rate, rate_control),
-            Self::Av1 => av1::level(size, rate),
-            Self::Vp9 => vp9::level(size, rate),
-        }
-    }
+    /// The lowest level that allows a stream, such as `4.0`; the highest when none does.
+    fn level(&self, size: Box2d, frame_rate: Rational, rate_control: RateControl) -> &'static str;
 
     /// FFmpeg's name of the profile for samples of so many bits.
-    pub(crate) const fn profile(self, depth: u8) -> &'static str {
-        match self {
-            Self::H264 => "High",
-            Self::H265 if depth > 8 => "Main 10",
-            Self::H265 | Self::Av1 => "Main",
-            Self::Vp9 => "Profile 0",
-        }
+    fn profile(&self, bit_depth: u8) -> &'static str;
+
+    /// Whether a profile that was found asks less of a decoder than the planned one: the fastest presets use less than
+    /// they may.
+    fn is_lower_profile(&self, _found: &str, _planned: &str) -> bool {
+        false
     }
 
-    /// Whether a profile that was found asks no more of a decoder than the planned one: the fastest
-    /// presets use less than they may.
-    pub(crate) fn demands_no_more(self, found: &str, planned: &str) -> bool {
-        match self {
-            Self::H264 => h264::PROFILES
-                .iter()
-                .take_while(|profile| **profile != planned)
-                .any(|profile| *profile == found),
-            Self::H265 | Self::Av1 | Self::Vp9 => false,
-        }
+    /// The level that the header of a stream has to state, as the codec counts; none when headers state none. `found` is
+    /// what it states: an encoder that chooses the level itself may go higher.
+    fn header_level(&self, planned: &str, found: i32) -> Option<i32>;
+
+    /// NAL unit types of the pictures that decoding can begin at, whatever came before; none where every key frame is
+    /// one.
+    fn idr_nal_types(&self) -> Option<&'static str> {
+        None
     }
 
-    /// What the header of a stream has to say about its level, as the codec counts; none when nothing
-    /// is said there. `found` is what it says: an encoder that finds the level itself may go higher.
-    pub(crate) fn stream_level(self, planned: &str, found: i32) -> Option<i32> {
-        let tenths = planned.parse::<f64>().map_or(0, |level| (level * 10.0).round() as i32);
-        match self {
-            Self::H264 => Some(tenths),
-            // a third of a tenth
-            Self::H265 => Some(tenths * 3),
-            Self::Av1 => Some(av1::index(planned).max(found)),
-            Self::Vp9 => None,
-        }
-    }
+    /// Whether a `codecs` value of a manifest (RFC 6381, in lower case) says what the header of the stream does.
+    fn matches_rfc6381(&self, value: &str, stream: &CodedStream<'_>) -> bool;
 
-    /// Whether a manifest's name of it (RFC 6381, in lower case) is what the header of the stream says.
-    pub(crate) fn is_claimed(self, claim: &str, header: &Named<'_>) -> bool {
-        match self {
-            Self::H264 => h264::is_claimed(claim, header),
-            Self::H265 => h265::is_claimed(claim, header),
-            Self::Av1 => av1::is_claimed(claim, header),
-            Self::Vp9 => vp9::is_claimed(claim, header),
-        }
-    }
+    /// The encoder's constant rate factor for a quality from 1 to 10.
+    fn crf(&self, quality: f64) -> f64;
 
-    /// The units of a stream, by their numbers, that hold a picture which refers to none before it; none
-    /// where each key frame is one.
-    pub(crate) const fn units_alone(self) -> Option<&'static str> {
-        match self {
-            // IDR (ITU-T H.264, table 7-1)
-            Self::H264 => Some("5"),
-            // IDR and broken links (ITU-T H.265, table 7-1)
-            Self::H265 => Some("16-20"),
-            Self::Av1 | Self::Vp9 => None,
-        }
-    }
+    /// The operator's preset of the encoder.
+    fn preset(&self, settings: &PlanSettings) -> String;
 
-    /// The operator's preset of its encoder.
-    pub(crate) fn preset(self, settings: &PlanSettings) -> String {
-        match self {
-            Self::H264 => settings.x264_preset.clone(),
-            Self::H265 => settings.x265_preset.clone(),
-            Self::Av1 => settings.svtav1_preset.to_string(),
-            Self::Vp9 => settings.vp9_cpu_used.to_string(),
-        }
-    }
+    /// The encoder's arguments. `fixed_gop` puts a key frame exactly every `gop` frames and nowhere else.
+    fn arguments(&self, video: &VideoPlan, encoding: &Encoding, fixed_gop: bool, threads: u32)
+    -> Vec<String>;
 }
 
-/// What a stream says of itself, and a manifest repeats.
+/// What the header of a stream states, and a manifest repeats.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Named<'a> {
+pub(crate) struct CodedStream<'a> {
     /// FFmpeg's name of the profile that was found.
     pub profile: &'a str,
     /// The level that was found, as the codec counts.
@@ -184,29 +95,28 @@ pub(crate) struct Named<'a> {
     /// The level that was planned, such as `4.0`.
     pub planned_level: &'a str,
     /// Bits of a sample.
-    pub depth: u8,
-    /// Whether it was copied: its tier, which FFmpeg does not show, is then its own affair.
-    pub copied: bool,
+    pub bit_depth: u8,
+    /// Whether it was copied: its tier, which FFmpeg does not show, is then as the source has it.
+    pub is_copied: bool,
 }
 
-/// The arguments of a rendition's encoder, or of its copy. `fixed` puts a keyframe exactly every `gop`
-/// frames and nowhere else; groups are closed, so each can be decoded alone.
-pub(crate) fn picture_arguments(video: &VideoPlan, fixed: bool, threads: u32) -> Vec<String> {
-    let encoding = match &video.coding {
-        Coding::Encoded(encoding) => encoding,
-        Coding::Copied(_) => return options([("-c:v", "copy".to_owned())]),
-    };
-    let mut arguments = match video.codec {
-        PictureCodec::H264 => h264::arguments(video, encoding, fixed),
-        PictureCodec::H265 => h265::arguments(video, encoding, fixed, threads),
-        PictureCodec::Av1 => av1::arguments(video, encoding, threads),
-        PictureCodec::Vp9 => vp9::arguments(encoding, fixed),
-    };
-    let own_threads = matches!(video.codec, PictureCodec::H265 | PictureCodec::Av1);
-    if threads > 0 && !own_threads {
-        arguments.extend(["-threads:v".to_owned(), threads.to_string()]);
+/// The arguments of a rendition's encoder, or of its copy. `fixed_gop` puts a key frame exactly every `gop` frames and
+/// nowhere else; GOPs are closed, so that each can be decoded without those before it.
+pub(crate) fn video_arguments(video: &VideoPlan, fixed_gop: bool, threads: u32) -> Vec<String> {
+    match &video.coding {
+        Coding::Encoded(encoding) => self::video(video.codec).arguments(video, encoding, fixed_gop, threads),
+        Coding::Copied(_) => options([("-c:v", "copy".to_owned())]),
     }
-    arguments
+}
+
+/// Ten times a level: `4.1` is 41.
+fn tenths(level: &str) -> i32 {
+    level.parse::<f64>().map_or(0, |level| (level * 10.0).round() as i32)
+}
+
+/// Encoders that have no threads of their own in their parameters take them from FFmpeg.
+fn threads_option(threads: u32) -> Vec<String> {
+    if threads > 0 { options([("-threads:v", threads.to_string())]) } else { Vec::new() }
 }
 
 /// Options with their values as arguments.
@@ -214,128 +124,54 @@ fn options<const N: usize>(options: [(&str, String); N]) -> Vec<String> {
     options.into_iter().flat_map(|(name, value)| [name.to_owned(), value]).collect()
 }
 
-/// The codec of a sound that comes out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SoundCodec {
-    /// AAC-LC.
-    Aac,
-    /// MP3.
-    Mp3,
-    /// Opus.
-    Opus,
-    /// AC-3.
-    Ac3,
-}
+/// An audio codec: its names, its frames, and what its encoder takes.
+pub(crate) trait AudioCodecSpec {
+    /// FFmpeg's name of the encoder.
+    fn encoder(&self) -> &'static str;
 
-impl SoundCodec {
-    /// What a template's word stands for; none for `copy` and `none`.
-    pub(crate) const fn asked(word: AudioCodec) -> Option<Self> {
-        match word {
-            AudioCodec::Aac => Some(Self::Aac),
-            AudioCodec::Mp3 => Some(Self::Mp3),
-            AudioCodec::Opus => Some(Self::Opus),
-            AudioCodec::Ac3 => Some(Self::Ac3),
-            AudioCodec::Copy | AudioCodec::None => None,
-        }
-    }
+    /// The sample entry in ISO files.
+    fn sample_entry(&self) -> &'static str;
 
-    /// FFmpeg's name of it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Aac => "aac",
-            Self::Mp3 => "mp3",
-            Self::Opus => "opus",
-            Self::Ac3 => "ac3",
-        }
-    }
+    /// Its `codecs` value in playlists and manifests, in lower case (RFC 6381).
+    fn rfc6381(&self) -> &'static str;
 
-    /// The type of its samples in ISO files.
-    pub(crate) const fn sample_entry(self) -> &'static str {
-        match self {
-            Self::Aac | Self::Mp3 => "mp4a",
-            Self::Opus => "Opus",
-            Self::Ac3 => "ac-3",
-        }
-    }
-
-    /// Its name in playlists and manifests, in lower case (RFC 6381; MP3 never gets there).
-    pub(crate) const fn claim(self) -> &'static str {
-        match self {
-            Self::Aac => "mp4a.40.2",
-            Self::Mp3 => "mp4a.40.34",
-            Self::Opus => "opus",
-            Self::Ac3 => "ac-3",
-        }
+    /// FFmpeg's name of the profile that comes out; empty where there are none.
+    fn profile(&self) -> &'static str {
+        ""
     }
 
     /// Samples in a frame.
-    pub(crate) const fn frame(self, sample_rate: u32) -> u32 {
-        match self {
-            Self::Aac => aac::FRAME,
-            Self::Mp3 => mp3::frame(sample_rate),
-            Self::Opus => opus::FRAME,
-            Self::Ac3 => ac3::FRAME,
-        }
+    fn frame_samples(&self, sample_rate: u32) -> u32;
+
+    /// Priming: samples that the encoder puts before the first one.
+    fn priming_samples(&self) -> u32;
+
+    /// FFmpeg's name of the sample format that the encoder takes.
+    fn sample_format(&self) -> &'static str {
+        "fltp"
     }
 
-    /// Samples that the encoder puts before the first one.
-    const fn delay(self) -> u32 {
-        match self {
-            Self::Aac => aac::FRAME,
-            Self::Mp3 => mp3::DELAY,
-            Self::Opus => opus::DELAY,
-            Self::Ac3 => ac3::DELAY,
-        }
+    /// kbit/s: as asked, else the default for so many channels; always what the codec can do.
+    fn bitrate(&self, asked: Option<u32>, channels: u32, sample_rate: u32) -> u32;
+
+    /// FFmpeg's name of the channel layout that a decoder finds.
+    fn decoded_layout(&self, channels: u32) -> &'static str {
+        layout(channels)
     }
 
-    /// Frames that lie before 0 where a file says so.
-    pub(crate) const fn frames_before_zero(self, sample_rate: u32) -> u32 {
-        self.delay().div_ceil(self.frame(sample_rate))
+    /// Frames of priming: they lie before 0 where a file says so.
+    fn priming_frames(&self, sample_rate: u32) -> u32 {
+        self.priming_samples().div_ceil(self.frame_samples(sample_rate))
     }
 
-    /// Samples of silence to begin with, so that a frame begins exactly at 0 and what lies before it
-    /// can be dropped whole.
-    pub(crate) const fn before_zero(self, sample_rate: u32) -> u32 {
-        self.frames_before_zero(sample_rate) * self.frame(sample_rate) - self.delay()
-    }
-
-    /// FFmpeg's name of the samples that the encoder takes.
-    pub(crate) const fn sample_format(self) -> &'static str {
-        match self {
-            Self::Aac | Self::Mp3 | Self::Ac3 => "fltp",
-            Self::Opus => "flt",
-        }
-    }
-
-    /// kbit/s: as asked, else what is usual for so many channels; always what the codec can do.
-    pub(crate) fn bitrate(self, asked: Option<u32>, channels: u32, sample_rate: u32) -> u32 {
-        match self {
-            Self::Aac => aac::bitrate(asked, channels, sample_rate),
-            Self::Mp3 => mp3::bitrate(asked, channels, sample_rate),
-            Self::Opus => opus::bitrate(asked, channels),
-            Self::Ac3 => ac3::bitrate(asked, channels),
-        }
-    }
-
-    /// FFmpeg's name of the profile that comes out; empty where there are none.
-    pub(crate) const fn profile(self) -> &'static str {
-        match self {
-            Self::Aac => "LC",
-            Self::Mp3 | Self::Opus | Self::Ac3 => "",
-        }
-    }
-
-    /// FFmpeg's name of the layout that a decoder finds.
-    pub(crate) const fn decoded_layout(self, channels: u32) -> &'static str {
-        match self {
-            // A/52 has its surround channels at the side
-            Self::Ac3 if channels > 2 => "5.1(side)",
-            _ => layout(channels),
-        }
+    /// Samples of silence to begin with, so that a frame begins exactly at 0 and the frames of priming before it can be
+    /// dropped whole.
+    fn priming_padding(&self, sample_rate: u32) -> u32 {
+        self.priming_frames(sample_rate) * self.frame_samples(sample_rate) - self.priming_samples()
     }
 }
 
-/// FFmpeg's name of the layout that goes in; `5.1` has the surround channels at the back, which is the
+/// FFmpeg's name of the channel layout that goes in; `5.1` has the surround channels at the back, which is the
 /// configuration of AAC that every player knows: with `5.1(side)` the encoder writes one of its own.
 pub(crate) const fn layout(channels: u32) -> &'static str {
     match channels {
@@ -345,21 +181,20 @@ pub(crate) const fn layout(channels: u32) -> &'static str {
     }
 }
 
-/// The arguments of a sound's encoder, or of its copy.
-pub(crate) fn sound_arguments(audio: &AudioPlan) -> Vec<String> {
-    let Some(bitrate) = audio.bitrate else { return options([("-c:a", "copy".to_owned())]) };
-    let encoder = match audio.codec {
-        SoundCodec::Aac => "aac",
-        SoundCodec::Mp3 => "libmp3lame",
-        SoundCodec::Opus => "libopus",
-        SoundCodec::Ac3 => "ac3",
-    };
-    options([("-c:a", encoder.to_owned()), ("-b:a", format!("{bitrate}k"))])
+/// The arguments of an audio track's encoder, or of its copy.
+pub(crate) fn audio_arguments(audio: &AudioPlan) -> Vec<String> {
+    match audio.bitrate {
+        Some(bitrate) => options([
+            ("-c:a", self::audio(audio.codec).encoder().to_owned()),
+            ("-b:a", format!("{bitrate}k")),
+        ]),
+        None => options([("-c:a", "copy".to_owned())]),
+    }
 }
 
-/// The nearest of some rates.
-fn nearest(rates: &[u32], wanted: u32) -> u32 {
-    rates.iter().copied().min_by_key(|rate| rate.abs_diff(wanted)).unwrap_or(wanted)
+/// The bit rate that there is and that is nearest to the asked one.
+fn nearest(bitrates: &[u32], asked: u32) -> u32 {
+    bitrates.iter().copied().min_by_key(|bitrate| bitrate.abs_diff(asked)).unwrap_or(asked)
 }
 
 #[cfg(test)]
@@ -368,20 +203,27 @@ mod tests {
 
     #[test]
     fn the_tier_of_a_copy_is_its_own() {
-        let named = |copied| Named { profile: "Main", level: 120, planned_level: "4.0", depth: 8, copied };
-        for (codec, claim, level) in
-            [(PictureCodec::H265, "hvc1.1.6.h120.90", 120), (PictureCodec::Av1, "av01.0.08h.08", 8)]
+        let stream = |is_copied| CodedStream {
+            profile: "Main",
+            level: 120,
+            planned_level: "4.0",
+            bit_depth: 8,
+            is_copied,
+        };
+        for (codec, value, level) in
+            [(VideoCodec::H265, "hvc1.1.6.h120.90", 120), (VideoCodec::Av1, "av01.0.08h.08", 8)]
         {
-            assert!(codec.is_claimed(claim, &Named { level, ..named(true) }), "{claim}");
-            assert!(!codec.is_claimed(claim, &Named { level, ..named(false) }), "{claim}");
+            let matches = |stream| video(codec).matches_rfc6381(value, &CodedStream { level, ..stream });
+            assert!(matches(stream(true)), "{value}");
+            assert!(!matches(stream(false)), "{value}");
         }
     }
 
     #[test]
     fn a_frame_begins_at_zero() {
-        assert_eq!(SoundCodec::Aac.before_zero(48_000), 0);
-        assert_eq!(SoundCodec::Opus.before_zero(48_000), 648);
-        assert_eq!(SoundCodec::Ac3.before_zero(48_000), 1280);
-        assert_eq!(SoundCodec::Mp3.frames_before_zero(22_050), 2);
+        assert_eq!(audio(AudioCodec::Aac).priming_padding(48_000), 0);
+        assert_eq!(audio(AudioCodec::Opus).priming_padding(48_000), 648);
+        assert_eq!(audio(AudioCodec::Ac3).priming_padding(48_000), 1280);
+        assert_eq!(audio(AudioCodec::Mp3).priming_frames(22_050), 2);
     }
 }

@@ -1,17 +1,42 @@
 //! Opus by libopus, always at 48 kHz.
 
-/// Samples in a frame: 20 ms.
-pub(super) const FRAME: u32 = 960;
+use super::AudioCodecSpec;
 
-/// Samples that the encoder puts before the first one.
-pub(super) const DELAY: u32 = 312;
+pub(super) struct Opus;
 
-/// kbit/s: 6 at least, and 256 a channel at most.
-pub(super) fn bitrate(asked: Option<u32>, channels: u32) -> u32 {
-    let usual = match channels {
-        0 | 1 => 64,
-        2 => 128,
-        _ => 256,
-    };
-    asked.unwrap_or(usual).clamp(6, 256 * channels.max(1))
+impl AudioCodecSpec for Opus {
+    fn encoder(&self) -> &'static str {
+        "libopus"
+    }
+
+    fn sample_entry(&self) -> &'static str {
+        "Opus"
+    }
+
+    fn rfc6381(&self) -> &'static str {
+        "opus"
+    }
+
+    /// 20 ms.
+    fn frame_samples(&self, _sample_rate: u32) -> u32 {
+        960
+    }
+
+    fn priming_samples(&self) -> u32 {
+        312
+    }
+
+    fn sample_format(&self) -> &'static str {
+        "flt"
+    }
+
+    /// kbit/s: 6 at least, and 256 a channel at most.
+    fn bitrate(&self, asked: Option<u32>, channels: u32, _sample_rate: u32) -> u32 {
+        let default = match channels {
+            0 | 1 => 64,
+            2 => 128,
+            _ => 256,
+        };
+        asked.unwrap_or(default).clamp(6, 256 * channels.max(1))
+    }
 }

@@ -3,12 +3,12 @@
 
 use std::{collections::BTreeSet, ffi::OsString, path::Path};
 
-use model::Format;
+use model::{AudioCodec, Format};
 
 use super::{Gain, METER, alike, filters, logo, pipe, stills};
 use crate::{
-    AudioPlan, Plan, SoundCodec, TimestampCorrection, VideoPlan,
-    codecs::{picture_arguments, sound_arguments},
+    AudioPlan, Plan, TimestampCorrection, VideoPlan, codecs,
+    codecs::{audio_arguments, video_arguments},
     formats,
     tool::ffmpeg::{file_url, open_input, words},
 };
@@ -105,7 +105,7 @@ pub(super) fn copied(plan: &Plan, input: &Path) -> Vec<OsString> {
 /// A second time the picture that is copied, as the last stream: those of its packets that can be decoded
 /// alone, where not every key frame can.
 fn alone(video: &VideoPlan) -> Vec<OsString> {
-    match video.copied().zip(video.codec.units_alone()) {
+    match video.copied().zip(codecs::video(video.codec).idr_nal_types()) {
         Some((picture, units)) => words(&[
             "-map",
             &format!("0:{}", picture.index),
@@ -118,7 +118,7 @@ fn alone(video: &VideoPlan) -> Vec<OsString> {
 
 /// Drops what a sound has from before 0. Transport streams say in each frame of AAC what MP4 says once.
 fn from_zero(audio: &AudioPlan, option: &str) -> Vec<OsString> {
-    let before = if audio.is_copied() && audio.codec == SoundCodec::Aac { "aac_adtstoasc," } else { "" };
+    let before = if audio.is_copied() && audio.codec == AudioCodec::Aac { "aac_adtstoasc," } else { "" };
     words(&[option, &format!("{before}noise=drop='lt(pts,0)'")])
 }
 
@@ -251,9 +251,9 @@ fn picture(plan: &Plan, video: &VideoPlan, number: usize, fixed: bool) -> Vec<Os
         None => mapped('v', number),
         Some(picture) => words(&["-map", &format!("0:{}", picture.index)]),
     };
-    arguments.extend(picture_arguments(video, fixed, plan.threads).into_iter().map(OsString::from));
+    arguments.extend(video_arguments(video, fixed, plan.threads).into_iter().map(OsString::from));
     if video.copied().is_some() && plan.format != Format::Flv {
-        arguments.extend(words(&["-tag:v", video.codec.sample_entry()]));
+        arguments.extend(words(&["-tag:v", codecs::video(video.codec).sample_entry()]));
     }
     arguments
 }
@@ -264,7 +264,7 @@ fn sound(audio: &AudioPlan, number: usize) -> Vec<OsString> {
         false => mapped('a', number),
         true => words(&["-map", &format!("0:{}", audio.index)]),
     };
-    arguments.extend(sound_arguments(audio).into_iter().map(OsString::from));
+    arguments.extend(audio_arguments(audio).into_iter().map(OsString::from));
     arguments
 }
 

@@ -91,8 +91,12 @@ fn scaled_from(plan: &Plan, number: usize) -> Option<usize> {
 /// The graph of a sound, by FFmpeg's name of it, which begins at 0 whatever its time stamps say: silence until
 /// it sets in. Channels that are mixed add up to more than one of them can hold (docs/decisions/0015).
 pub(super) fn heard(plan: &Plan, audio: &AudioPlan, name: &str, gain: Option<Gain>) -> String {
-    let before = if plan.segmenting.is_some() { audio.codec.before_zero(audio.sample_rate) } else { 0 };
-    let samples = audio.codec.sample_format();
+    let before = if plan.segmenting.is_some() {
+        codecs::audio(audio.codec).priming_padding(audio.sample_rate)
+    } else {
+        0
+    };
+    let samples = codecs::audio(audio.codec).sample_format();
     let mut graph = format!(
         "[{name}]aresample=osr={}:ochl={}:osf={}:async=1:first_pts={}",
         audio.sample_rate,

@@ -3,7 +3,7 @@
 
 use std::{fmt::Write, path::Path};
 
-use model::{AudioCodec, CONTAINERS, Format, Template, VideoCodec};
+use model::{AudioMode, CONTAINERS, Format, Template, VideoMode};
 use serde_json::json;
 
 use super::commands;
@@ -41,18 +41,16 @@ fn everything_that_can_be_put_together() {
     let mut text = String::new();
     for container in CONTAINERS {
         let channels = if container.format == Format::Flv { 2 } else { 6 };
-        for picture in VideoCodec::ALL {
-            for sound in
-                [AudioCodec::Aac, AudioCodec::Mp3, AudioCodec::Opus, AudioCodec::Ac3, AudioCodec::None]
-            {
+        for video in VideoMode::ALL {
+            for audio in AudioMode::ALL.iter().filter(|mode| **mode != AudioMode::Copy) {
                 for hdr in ["", "keep"] {
-                    let mut fields = json!({"format": container.format, "vcodec": picture, "acodec": sound,
+                    let mut fields = json!({"format": container.format, "vcodec": video, "acodec": audio,
                         "resolution": "360p", "audio_channels": channels, "hdr": hdr});
                     if let Some(segments) = container.segments {
                         fields["seg_type"] = json!(segments);
                         fields["adaptive_streams"] = json!([]);
                     }
-                    let name = format!("{} {picture} {sound} {hdr}", container.name());
+                    let name = format!("{} {video} {audio} {hdr}", container.name());
                     writeln!(text, "{}\n    {}", name.trim_end(), line(&given::template(fields)))
                         .expect("written");
                 }

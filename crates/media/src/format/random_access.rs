@@ -3,7 +3,7 @@
 use std::{fs::File, os::unix::fs::FileExt as _};
 
 use super::mp4::boxes::read_u32;
-use crate::PictureCodec;
+use model::VideoCodec;
 
 /// NAL units or OBUs of a sample that are read before its first slice or frame.
 const MAX_UNITS: usize = 10_000;
@@ -11,23 +11,23 @@ const MAX_UNITS: usize = 10_000;
 /// Whether the sample at this offset in a file is one that decoding can begin with, as no later frame refers to
 /// anything before it: IDR of H.264; IDR or BLA of H.265; a shown key frame of AV1 after its sequence header; a key
 /// frame of VP9. CRA and I-frames with a recovery point are not.
-pub(crate) fn is_random_access(file: &File, codec: PictureCodec, offset: u64) -> bool {
+pub(crate) fn is_random_access(file: &File, codec: VideoCodec, offset: u64) -> bool {
     let sample = Sample { file, offset };
     match codec {
         // nal_unit_type (ITU-T H.264, table 7-1): 5 is a slice of an IDR picture, 1 to 4 are those of others
-        PictureCodec::H264 => sample.first_nal_unit(|header| match header[0] & 0x1f {
+        VideoCodec::H264 => sample.first_nal_unit(|header| match header[0] & 0x1f {
             5 => Some(true),
             1..=4 => Some(false),
             _ => None,
         }),
         // nal_unit_type (ITU-T H.265, table 7-1): 16 to 18 are BLA, 19 and 20 IDR; all below 32 are slices
-        PictureCodec::H265 => sample.first_nal_unit(|header| match (header[0] >> 1) & 0x3f {
+        VideoCodec::H265 => sample.first_nal_unit(|header| match (header[0] >> 1) & 0x3f {
             16..=20 => Some(true),
             0..=31 => Some(false),
             _ => None,
         }),
-        PictureCodec::Av1 => sample.begins_with_av1_key_frame(),
-        PictureCodec::Vp9 => sample.byte(offset).is_some_and(is_vp9_key_frame),
+        VideoCodec::Av1 => sample.begins_with_av1_key_frame(),
+        VideoCodec::Vp9 => sample.byte(offset).is_some_and(is_vp9_key_frame),
     }
 }
 

@@ -117,7 +117,7 @@ proptest! {
 fn the_level_of_vp9_is_the_plans() {
     let mut plan = plan();
     let video = &mut plan.videos[0];
-    (video.codec, video.level) = (crate::PictureCodec::Vp9, "3.1".to_owned());
+    (video.codec, video.level) = (model::VideoCodec::Vp9, "3.1".to_owned());
     assert_eq!(vp9::named("vp09.00.30.08.01.02.02.02.00,opus", video), "vp09.00.31.08.01.02.02.02.00,opus");
     assert_eq!(vp9::named("avc1.64001e", video), "avc1.64001e");
     let text = MASTER_TEXT.replace("avc1.64001e", "vp09.00.30.08");

@@ -1,13 +1,15 @@
 //! VP9's level: the stream says none, FFmpeg's muxer guesses one from the size alone, and the packager
 //! repeats it. The plan knows the frame rate too.
 
+use model::VideoCodec;
+
 use std::{
     fs::OpenOptions,
     io::{self, Read, Seek, SeekFrom, Write},
     path::Path,
 };
 
-use crate::{PictureCodec, Plan, VideoPlan, formats};
+use crate::{Plan, VideoPlan, formats};
 
 /// The box that says it (VP Codec ISO Media File Format Binding, 2.2) lies in the first track's header.
 const HEADER: u64 = 64 << 10;
@@ -17,7 +19,7 @@ const TO_LEVEL: usize = 4 + 4 + 1;
 
 /// Writes the levels of the renditions into the headers of their files in `dir`.
 pub(super) fn write(plan: &Plan, dir: &Path) -> io::Result<()> {
-    for video in plan.videos.iter().filter(|video| video.codec == PictureCodec::Vp9) {
+    for video in plan.videos.iter().filter(|video| video.codec == VideoCodec::Vp9) {
         let file = match plan.segmenting {
             Some(_) => dir.join("files").join(&video.name).join("init.mp4"),
             None => dir.join(formats::main_file(plan.format)),

@@ -1,22 +1,19 @@
 //! Copies: the source's own packets, as they are. Taken is only what an encoder here could have made, so
 //! that players are promised the same; what else would do is said in the refusal.
 
-use model::{AudioCodec, Container, ErrorCode, Format, Template, VideoCodec};
+use model::{AudioCodec, AudioMode, Container, ErrorCode, Format, Template, VideoMode};
 
 use super::{Coding, Colour, RateControl, VideoPlan};
-use crate::{
-    AudioStream, FieldOrder, HdrMetadata, MediaError, VideoStream,
-    codecs::{PictureCodec, SoundCodec},
-};
+use crate::{AudioStream, FieldOrder, HdrMetadata, MediaError, VideoStream, codecs};
 
 /// Whether a template takes the source's own picture.
 pub(super) fn takes_picture(template: &Template) -> bool {
-    template.video_codec() == VideoCodec::Copy
+    template.video_mode() == VideoMode::Copy
 }
 
 /// Whether a template takes the source's own sound.
 pub(super) fn takes_sound(template: &Template) -> bool {
-    template.audio_codec() == AudioCodec::Copy
+    template.audio_mode() == AudioMode::Copy
 }
 
 /// Seconds that a copy may begin late, and end early, in segments: nothing can be put there.
@@ -47,10 +44,10 @@ pub(super) fn picture(
 ) -> Result<VideoPlan, MediaError> {
     let container = Container::of(template);
     let refused = |is: &str, instead: &str| {
-        refused("picture", is, container, ("vcodec", &container.pictures[0]), instead)
+        refused("picture", is, container, ("vcodec", &container.video_codecs[0]), instead)
     };
-    let known = container.pictures.iter().filter_map(|word| PictureCodec::asked(*word));
-    let Some(codec) = known.into_iter().find(|codec| codec.name() == picture.codec) else {
+    let mut known = container.video_codecs.iter().copied();
+    let Some(codec) = known.find(|codec| codec.ffmpeg_name() == picture.codec) else {
         return Err(refused(&format!("is `{}`", picture.codec), ""));
     };
     let depth = match picture.pixel_format.as_str() {
@@ -58,9 +55,10 @@ pub(super) fn picture(
         "yuv420p10le" => 10,
         _ => 0,
     };
-    let usual = codec.profile(depth);
-    let is_usual = picture.profile == usual || codec.demands_no_more(&picture.profile, usual);
-    if depth == 0 || depth > codec.depth(true) || !is_usual {
+    let spec = codecs::video(codec);
+    let usual = spec.profile(depth);
+    let is_usual = picture.profile == usual || spec.is_lower_profile(&picture.profile, usual);
+    if depth == 0 || depth > spec.max_bit_depth() || !is_usual {
         let is =
             format!("is `{}` of profile `{}` in `{}`", picture.codec, picture.profile, picture.pixel_format);
         return Err(refused(&is, ""));
@@ -93,7 +91,7 @@ pub(super) fn picture(
         rate: picture.rate,
         coding: Coding::Copied(Box::new(picture.clone())),
         profile: picture.profile.clone(),
-        level: codec.level(size, picture.rate, unbounded).to_owned(),
+        level: spec.level(size, picture.rate, unbounded).to_owned(),
         depth,
         colour: Colour::given(picture),
         tone_map: false,
@@ -109,21 +107,22 @@ pub(super) fn sound(
     template: &Template,
     sound: &AudioStream,
     duration: f64,
-) -> Result<SoundCodec, MediaError> {
+) -> Result<AudioCodec, MediaError> {
     let container = Container::of(template);
-    let refused = |is: &str| refused("sound", is, container, ("acodec", &container.sounds[0]), "");
-    let known = container.sounds.iter().filter_map(|word| Some((*word, SoundCodec::asked(*word)?)));
-    let Some((word, codec)) = known.into_iter().find(|(_, codec)| codec.name() == sound.codec) else {
+    let refused = |is: &str| refused("sound", is, container, ("acodec", &container.audio_codecs[0]), "");
+    let mut known = container.audio_codecs.iter().copied();
+    let Some(codec) = known.find(|codec| codec.ffmpeg_name() == sound.codec) else {
         return Err(refused(&format!("is `{}`", sound.codec)));
     };
-    if sound.profile != codec.profile() {
+    let spec = codecs::audio(codec);
+    if sound.profile != spec.profile() {
         return Err(refused(&format!("is `{}` of profile `{}`", sound.codec, sound.profile)));
     }
-    if !word.sample_rates().contains(&sound.sample_rate) {
+    if !codec.sample_rates().contains(&sound.sample_rate) {
         return Err(refused(&format!("has {} Hz", sound.sample_rate)));
     }
-    let most = if template.format == Format::Flv { 2 } else { word.most_channels() };
-    if sound.channels > most || sound.layout != codec.decoded_layout(sound.channels) {
+    let most = if template.format == Format::Flv { 2 } else { codec.max_channels() };
+    if sound.channels > most || sound.layout != spec.decoded_layout(sound.channels) {
         return Err(refused(&format!("has {} channels (`{}`)", sound.channels, sound.layout)));
     }
     if let Some(is) = unfilled(template, (sound.start, sound.end), duration) {

@@ -4,14 +4,13 @@
 //! is what `verify` later holds the output to: sizes, rates, keyframe distance, codecs, duration.
 
 use model::{
-    AudioCodec, ErrorCode, Format, LogoOffset, LogoSize, Loudness, Rational, SegmentType, Template,
-    VideoCodec,
+    AudioCodec, AudioMode, ErrorCode, Format, LogoOffset, LogoSize, Loudness, Rational, SegmentType,
+    Template, VideoCodec, VideoMode,
 };
 
 use crate::{
     Clip, FieldOrder, HdrMetadata, MediaError, Orientation, Source, TimestampCorrection, UndecodableCodecs,
     VideoStream,
-    codecs::{PictureCodec, SoundCodec},
 };
 
 mod colour;
@@ -166,7 +165,7 @@ pub enum RateControl {
 
 impl RateControl {
     /// kbit/s that a second may peak at, and kbit of the buffer; none when only the level bounds them.
-    pub(crate) fn peak(self) -> Option<(u32, u32)> {
+    pub(crate) fn peak_and_buffer(self) -> Option<(u32, u32)> {
         match self {
             Self::Average(average) => Some((average * 3 / 2, average * 2)),
             Self::Crf { cap: Some(cap), .. } => Some((cap, cap * 2)),
@@ -181,7 +180,7 @@ pub struct VideoPlan {
     /// Its name in paths: `1080p`, by the short side; unique in the plan.
     pub name: String,
     /// What it is encoded as.
-    pub codec: PictureCodec,
+    pub codec: VideoCodec,
     /// Even, unless it is copied.
     pub width: u32,
     /// Even, unless it is copied.
@@ -249,7 +248,7 @@ pub struct AudioPlan {
     /// The stream's index in the source.
     pub index: u32,
     /// What it is encoded as.
-    pub codec: SoundCodec,
+    pub codec: AudioCodec,
     /// kbit/s; none: the source's own packets are taken as they are.
     pub bitrate: Option<u32>,
     /// Hz.
@@ -288,7 +287,7 @@ impl AudioPlan {
 /// copied;
 /// [`ErrorCode::InvalidInput`] when they are there and cannot be decoded.
 pub fn plan(template: &Template, source: &Source, settings: &PlanSettings) -> Result<Plan, MediaError> {
-    let picture = source.video.as_ref().filter(|_| template.video_codec() != VideoCodec::None);
+    let picture = source.video.as_ref().filter(|_| template.video_mode() != VideoMode::None);
     let sounds = sound::chosen(template, source);
     all_decoded(template, source)?;
     if picture.is_none() && sounds.is_empty() {
@@ -340,7 +339,7 @@ pub fn plan(template: &Template, source: &Source, settings: &PlanSettings) -> Re
 fn all_decoded(template: &Template, source: &Source) -> Result<(), MediaError> {
     let UndecodableCodecs { video: picture, audio: sound } = &source.undecodable;
     let (shows, sounds) =
-        (template.video_codec() != VideoCodec::None, template.audio_codec() != AudioCodec::None);
+        (template.video_mode() != VideoMode::None, template.audio_mode() != AudioMode::None);
     let detail = match (picture, sound) {
         (Some(codec), _) if shows => {
             format!("its picture (`{codec}`) cannot be decoded; `vcodec` `none` would make its sound alone")
@@ -359,9 +358,9 @@ fn nothing(template: &Template, source: &Source) -> MediaError {
         (Some(_), false) => "a picture and sound",
         (None, _) => "sound alone",
     };
-    let makes = match (template.video_codec(), template.audio_codec()) {
-        (VideoCodec::None, _) => "sound alone",
-        (_, AudioCodec::None) => "a picture alone",
+    let makes = match (template.video_mode(), template.audio_mode()) {
+        (VideoMode::None, _) => "sound alone",
+        (_, AudioMode::None) => "a picture alone",
         _ => "a picture and sound",
     };
     MediaError::new(

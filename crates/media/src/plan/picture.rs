@@ -1,13 +1,13 @@
 //! The picture: what is done to it once, and what each rendition is.
 
-use model::{Hdr, Rational, Template};
+use model::{Hdr, Rational, Template, VideoCodec};
 
 use super::{
     Coding, Colour, Encoding, PlanSettings, Segmenting, VideoFilter, VideoPlan,
     rate::{self},
     rungs::Rung,
 };
-use crate::{HdrMetadata, VideoStream, codecs::PictureCodec};
+use crate::{HdrMetadata, VideoStream, codecs};
 
 /// What is done once, before the picture is scaled to each rendition.
 pub(super) fn filter(picture: &VideoStream, rates: &[Rational], duration: f64) -> VideoFilter {
@@ -46,7 +46,8 @@ pub(super) fn renditions(
         .zip(gops)
         .map(|((rung, rate), gop)| {
             let codec = rung.codec;
-            let depth = codec.depth(is_deep(&picture.pixel_format));
+            let spec = codecs::video(codec);
+            let depth = if is_deep(&picture.pixel_format) { spec.max_bit_depth() } else { 8 };
             let given = Colour::given(picture);
             let kept = keeps_hdr(template, codec, depth).then(|| given.kept()).flatten();
             VideoPlan {
@@ -58,10 +59,10 @@ pub(super) fn renditions(
                 coding: Coding::Encoded(Encoding {
                     gop,
                     rate_control: rung.rate_control,
-                    preset: codec.preset(settings),
+                    preset: spec.preset(settings),
                 }),
-                profile: codec.profile(depth).to_owned(),
-                level: codec.level(rung.size, *rate, rung.rate_control).to_owned(),
+                profile: spec.profile(depth).to_owned(),
+                level: spec.level(rung.size, *rate, rung.rate_control).to_owned(),
                 depth,
                 tone_map: picture.is_hdr() && kept.is_none(),
                 hdr_metadata: if kept.is_some() { picture.hdr_metadata } else { HdrMetadata::default() },
@@ -71,9 +72,8 @@ pub(super) fn renditions(
         .collect()
 }
 
-fn keeps_hdr(template: &Template, codec: PictureCodec, depth: u8) -> bool {
-    let can = matches!(codec, PictureCodec::H265 | PictureCodec::Av1);
-    template.hdr == Some(Hdr::Keep) && can && depth > 8
+fn keeps_hdr(template: &Template, codec: VideoCodec, depth: u8) -> bool {
+    template.hdr == Some(Hdr::Keep) && codec.keeps_hdr() && depth > 8
 }
 
 /// Whether samples have more than 8 bits, by FFmpeg's name: only then does the order of bytes matter,

@@ -2,10 +2,10 @@
 
 use std::num::NonZeroU32;
 
-use model::{Box2d, Rendition, Resolution, Template};
+use model::{Box2d, Rendition, Resolution, Template, VideoCodec};
 
 use super::{RateControl, size};
-use crate::{VideoStream, codecs::PictureCodec};
+use crate::{VideoStream, codecs};
 
 /// Short sides of the usual ladder.
 const LADDER: [u32; 5] = [1080, 720, 540, 360, 234];
@@ -22,7 +22,7 @@ const LEAST_RATE: f64 = 64.0;
 /// A rendition as it is wanted.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Rung {
-    pub codec: PictureCodec,
+    pub codec: VideoCodec,
     pub size: Box2d,
     pub framerate: Option<NonZeroU32>,
     pub rate_control: RateControl,
@@ -97,8 +97,9 @@ fn scale(wish: Option<Resolution>, shown: (f64, f64)) -> f64 {
 }
 
 fn rung(template: &Template, stream: &Rendition, scale: f64, shown: (f64, f64)) -> Rung {
-    let word = stream.vcodec.unwrap_or(template.video_codec());
-    let codec = PictureCodec::asked(word).unwrap_or(PictureCodec::H264);
+    let mode = stream.vcodec.unwrap_or(template.video_mode());
+    // a template that asks for anything but a codec here is refused before
+    let codec = mode.codec().unwrap_or(VideoCodec::H264);
     Rung {
         codec,
         size: size::scaled(shown, scale, codec),
@@ -108,14 +109,16 @@ fn rung(template: &Template, stream: &Rendition, scale: f64, shown: (f64, f64)) 
 }
 
 /// A rendition that says anything about bits is taken at its word; else the template speaks.
-fn rate_control(template: &Template, stream: &Rendition, codec: PictureCodec) -> RateControl {
+fn rate_control(template: &Template, stream: &Rendition, codec: VideoCodec) -> RateControl {
     let (quality, bitrate) = match (stream.quality, stream.video_bitrate) {
         (None, None) => (template.quality, template.video_bitrate),
         (quality, bitrate) => (quality, bitrate),
     };
     match (quality, bitrate) {
         (None, Some(bitrate)) => RateControl::Average(bitrate),
-        (quality, cap) => RateControl::Crf { crf: codec.crf(quality.unwrap_or(USUAL_QUALITY)), cap },
+        (quality, cap) => {
+            RateControl::Crf { crf: codecs::video(codec).crf(quality.unwrap_or(USUAL_QUALITY)), cap }
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Sizes: the source's aspect is kept, sides are even, nothing is enlarged.
 
-use model::{Box2d, Resolution};
+use model::{Box2d, Resolution, VideoCodec};
 
-use crate::codecs::PictureCodec;
+use crate::codecs;
 
 /// What is within this of the source counts as the source's own size: 718 lines are 720p.
 const SLACK: f64 = 1.02;
@@ -28,12 +28,12 @@ pub(super) fn enlarges(scale: f64) -> bool {
 }
 
 /// The even size of a source scaled so; never enlarged, and never more than the codec can hold.
-pub(super) fn scaled((width, height): (f64, f64), scale: f64, codec: PictureCodec) -> Box2d {
+pub(super) fn scaled((width, height): (f64, f64), scale: f64, codec: VideoCodec) -> Box2d {
     let mut scale = scale.min(1.0);
     loop {
-        let side = |side: f64| even(side * scale).max(codec.least_side());
+        let side = |side: f64| even(side * scale).max(codecs::video(codec).min_side());
         let size = Box2d { width: side(width), height: side(height) };
-        if codec.holds(size.width, size.height) {
+        if codecs::video(codec).allows_size(size.width, size.height) {
             return size;
         }
         scale *= 0.98;

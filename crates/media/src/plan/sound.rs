@@ -1,9 +1,9 @@
 //! The sound: which tracks, how many channels, how many bits.
 
-use model::{AudioCodec, SampleRate, Template};
+use model::{AudioCodec, AudioMode, SampleRate, Template};
 
 use super::{AudioPlan, copy};
-use crate::{AudioStream, MediaError, Source, codecs::SoundCodec};
+use crate::{AudioStream, MediaError, Source, codecs};
 
 /// Hz unless asked.
 const USUAL_SAMPLE_RATE: u32 = 48_000;
@@ -12,8 +12,8 @@ const SLACK: f64 = 0.02;
 
 /// The tracks that are taken: all of them as alternatives in segmented formats, else the first.
 pub(super) fn chosen<'s>(template: &Template, source: &'s Source) -> Vec<&'s AudioStream> {
-    let most = match (template.audio_codec(), template.format.is_segmented()) {
-        (AudioCodec::None, _) => 0,
+    let most = match (template.audio_mode(), template.format.is_segmented()) {
+        (AudioMode::None, _) => 0,
         (_, true) => usize::MAX,
         (_, false) => 1,
     };
@@ -44,7 +44,7 @@ pub(super) fn tracks(
             let (codec, channels, sample_rate) = match copied {
                 Some(codec) => (codec, sound.channels, sound.sample_rate),
                 None => {
-                    let codec = SoundCodec::asked(template.audio_codec()).unwrap_or(SoundCodec::Aac);
+                    let codec = template.audio_mode().codec().unwrap_or(AudioCodec::Aac);
                     (codec, channels(template.audio_channels, sound.channels), wanted_rate)
                 }
             };
@@ -56,7 +56,7 @@ pub(super) fn tracks(
                 label,
                 index: sound.index,
                 codec,
-                bitrate: copied.is_none().then(|| codec.bitrate(asked, channels, sample_rate)),
+                bitrate: copied.is_none().then(|| codecs::audio(codec).bitrate(asked, channels, sample_rate)),
                 sample_rate,
                 channels,
                 is_downmixed: sound.channels > channels,

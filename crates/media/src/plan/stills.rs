@@ -1,9 +1,9 @@
 //! Pictures taken out of the video: when, how large, and how they are laid out on sheets.
 
-use model::{Box2d, Resolution, Template, Thumbnail};
+use model::{Box2d, Resolution, Template, Thumbnail, VideoCodec};
 
 use super::size;
-use crate::{VideoStream, codecs::PictureCodec, formats};
+use crate::{VideoStream, formats};
 
 /// Seconds from one picture to the next when neither that nor their number is given.
 const USUAL_INTERVAL: f64 = 10.0;
@@ -73,9 +73,9 @@ pub(super) fn stills(
     let fitting = ((last - start) / interval.max(frame) + 1e-6).floor() + 1.0;
     let asked = if wish.number == 0 { MOST } else { wish.number.into() };
     let number = fitting.min(asked).min(MOST) as u32;
-    let size = size::scaled(picture.shown(), scale(wish, picture.shown()), PictureCodec::H264);
+    let size = size::scaled(picture.shown(), scale(wish, picture.shown()), VideoCodec::H264);
     let shown = (f64::from(size.width), f64::from(size.height));
-    let cell = size::scaled(shown, size::scale(Resolution::Fit(CELL), shown), PictureCodec::H264);
+    let cell = size::scaled(shown, size::scale(Resolution::Fit(CELL), shown), VideoCodec::H264);
     let columns = number.min(ACROSS);
     Some(ThumbnailPlan {
         start,

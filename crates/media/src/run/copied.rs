@@ -8,7 +8,7 @@ use model::ErrorCode;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    MediaError, MediaInput, Plan, command,
+    MediaError, MediaInput, Plan, codecs, command,
     tool::{Call, Tools, child::Access, programs::Program},
 };
 
@@ -136,7 +136,7 @@ impl List {
         }
         let video = plan.videos.first().filter(|_| self.videos > 0);
         let Some((segmenting, video)) = plan.segmenting.zip(video) else { return Ok(()) };
-        let alone = self.streams.last().filter(|_| video.codec.units_alone().is_some());
+        let alone = self.streams.last().filter(|_| codecs::video(video.codec).idr_nal_types().is_some());
         let alone = alone.map(|alone| alone.times.as_slice());
         let (seconds, longest) = (segmenting.seconds.as_f64(), segmenting.longest_copied());
         match self.groups.problem(alone, seconds, longest) {

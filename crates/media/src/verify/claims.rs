@@ -9,7 +9,7 @@ use super::{
     judge::{Found, LISTED},
     listing::{Planned, Range, Segment, Track, Wrapping, wrong},
 };
-use crate::{AudioPlan, MediaError, VideoPlan, codecs::Named, format::bandwidth::Bandwidth};
+use crate::{AudioPlan, MediaError, VideoPlan, codecs, codecs::CodedStream, format::bandwidth::Bandwidth};
 
 /// Bit rates are told to within so much of themselves.
 const BIT_RATES: f64 = 0.01;
@@ -33,7 +33,12 @@ pub(super) fn check(found: &Found<'_>) -> Result<(), MediaError> {
         let of_it = bandwidth(track, buffer);
         match track.planned[..] {
             [Planned::Video(number)] => {
-                let sound = found.plan.audios.first().filter(|_| hls).map(|audio| audio.codec.claim());
+                let sound = found
+                    .plan
+                    .audios
+                    .first()
+                    .filter(|_| hls)
+                    .map(|audio| codecs::audio(audio.codec).rfc6381());
                 let video = &found.plan.videos[number];
                 check_codecs(track, Some((video, stream)), sound)?;
                 let size = (u64::from(video.width), u64::from(video.height));
@@ -59,7 +64,7 @@ pub(super) fn check(found: &Found<'_>) -> Result<(), MediaError> {
                 }
                 check_language(track, audio)?;
                 if track.claims.bandwidth.is_some() {
-                    check_codecs(track, None, Some(audio.codec.claim()))?;
+                    check_codecs(track, None, Some(codecs::audio(audio.codec).rfc6381()))?;
                     check_bandwidth(track, if hls { loudest } else { of_it }, hls)?;
                 }
             }
@@ -163,9 +168,15 @@ fn check_codecs(
         (Some((video, stream)), Some(found)) => {
             let header = &stream.header;
             let (profile, level) = (header.profile.as_str(), header.level);
-            let copied = video.copied().is_some();
-            let named = Named { profile, level, planned_level: &video.level, depth: video.depth, copied };
-            video.codec.is_claimed(found, &named)
+            let is_copied = video.copied().is_some();
+            let coded = CodedStream {
+                profile,
+                level,
+                planned_level: &video.level,
+                bit_depth: video.depth,
+                is_copied,
+            };
+            codecs::video(video.codec).matches_rfc6381(found, &coded)
         }
         (Some(_), None) => false,
     };
@@ -174,8 +185,11 @@ fn check_codecs(
     if is_sound(heard) && is_picture(shown) && claimed.is_empty() {
         Ok(())
     } else {
-        let found: Vec<&str> =
-            picture.map(|(video, _)| video.codec.sample_entry()).into_iter().chain(sound).collect();
+        let found: Vec<&str> = picture
+            .map(|(video, _)| codecs::video(video.codec).sample_entry())
+            .into_iter()
+            .chain(sound)
+            .collect();
         Err(untrue(track, "codec", track.claims.codecs.as_ref(), found))
     }
 }

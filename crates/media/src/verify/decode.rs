@@ -1,5 +1,7 @@
 //! Decodes the first and the last segment of a track, or the start and the end of a long file.
 
+use model::VideoCodec;
+
 use std::{ffi::OsString, path::PathBuf};
 
 use tokio_util::sync::CancellationToken;
@@ -10,7 +12,7 @@ use super::{
     scan::{Input, Reader},
 };
 use crate::{
-    MediaError, PictureCodec, Plan,
+    MediaError, Plan,
     run::{CopiedPackets, damaged_copy},
     tool::{
         Call, Tools,
@@ -44,7 +46,7 @@ pub(super) fn check_whole(track: &Track, facts: &[StreamFacts]) -> Result<(), Me
 /// Whether a track has to be decoded by FFmpeg: ffprobe's build has no decoder for AV1.
 pub(super) fn needs_ffmpeg(plan: &Plan, track: &Track) -> bool {
     let is_av1 = |planned: &Planned| match *planned {
-        Planned::Video(number) => plan.videos[number].codec == PictureCodec::Av1,
+        Planned::Video(number) => plan.videos[number].codec == VideoCodec::Av1,
         Planned::Audio(_) => false,
     };
     track.planned.iter().any(is_av1)

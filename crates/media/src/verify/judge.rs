@@ -10,7 +10,7 @@ use super::{
     listing::{Listing, Planned, Track, Wrapping, wrong},
     streams,
 };
-use crate::{Coding, MediaError, Plan, Segmenting, Source, run::nothing_decoded};
+use crate::{Coding, MediaError, Plan, Segmenting, Source, codecs, run::nothing_decoded};
 
 /// Seconds by which more may come out than packets say: what is harmed may be read in other ways.
 const FAR: f64 = 4.0;
@@ -122,7 +122,7 @@ impl Found<'_> {
             Planned::Video(_) => 1,
             Planned::Audio(number) => {
                 let audio = &self.plan.audios[number];
-                audio.codec.frames_before_zero(audio.sample_rate)
+                codecs::audio(audio.codec).priming_frames(audio.sample_rate)
             }
         }
     }

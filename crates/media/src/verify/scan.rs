@@ -10,7 +10,7 @@ use super::{
     listing::{Planned, Track, Wrapping, wrong},
 };
 use crate::{
-    MediaError, Plan,
+    MediaError, Plan, codecs,
     run::{CopiedPackets, nothing_decoded},
     tool::{
         Call, Tools,
@@ -112,8 +112,8 @@ impl Reader {
                 }
                 Planned::Audio(number) => {
                     let audio = &plan.audios[number];
-                    let frame =
-                        f64::from(audio.codec.frame(audio.sample_rate)) / f64::from(audio.sample_rate);
+                    let frame = f64::from(codecs::audio(audio.codec).frame_samples(audio.sample_rate))
+                        / f64::from(audio.sample_rate);
                     (frame, originals.audios.get(number))
                 }
             };

@@ -1,17 +1,19 @@
 //! Segments as files: each begins as players need it that join there.
 
+use model::VideoCodec;
+
 use super::{
     fragments,
     listing::{Listing, Planned, Wrapping, wrong},
     ts,
 };
-use crate::{AudioPlan, MediaError, PictureCodec, Plan, format::mp4::audio_entry::AudioParams};
+use crate::{AudioPlan, MediaError, Plan, format::mp4::audio_entry::AudioParams};
 
 /// What a track of segments should hold.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Wanted {
     /// A rendition.
-    Picture(PictureCodec),
+    Picture(VideoCodec),
     /// A sound.
     Sound(AudioParams),
 }

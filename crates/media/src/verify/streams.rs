@@ -4,7 +4,7 @@ use super::{
     facts::Header,
     listing::{Planned, wrong},
 };
-use crate::{AudioPlan, MediaError, Plan, VideoPlan, VideoStream};
+use crate::{AudioPlan, MediaError, Plan, VideoPlan, VideoStream, codecs};
 
 /// Agrees, or says what is wrong.
 pub(super) fn check(plan: &Plan, name: &str, planned: Planned, header: &Header) -> Result<(), MediaError> {
@@ -29,11 +29,11 @@ fn check_picture(plan: &Plan, video: &VideoPlan, name: &str, header: &Header) ->
     if let Some(picture) = video.copied() {
         return check_copied(plan, video, picture, name, header);
     }
-    let profile = video.codec.demands_no_more(&header.profile, &video.profile);
+    let profile = codecs::video(video.codec).is_lower_profile(&header.profile, &video.profile);
     let [_, matrix, transfer, primaries] = &header.colour;
     let mut facts = vec![
         fact("kind", &header.kind, "video"),
-        fact("codec", &header.codec, video.codec.name()),
+        fact("codec", &header.codec, video.codec.ffmpeg_name()),
         ("size", size(header.size), size((video.width, video.height))),
         fact("profile", &header.profile, if profile { &header.profile } else { &video.profile }),
         fact("pixel format", &header.pixel_format, video.pixel_format()),
@@ -42,11 +42,11 @@ fn check_picture(plan: &Plan, video: &VideoPlan, name: &str, header: &Header) ->
         fact("transfer function", transfer, &video.colour.transfer),
         fact("colour primaries", primaries, &video.colour.primaries),
     ];
-    if let Some(level) = video.codec.stream_level(&video.level, header.level) {
+    if let Some(level) = codecs::video(video.codec).header_level(&video.level, header.level) {
         facts.push(("level", header.level.to_string(), level.to_string()));
     }
     if plan.is_in_iso_files() {
-        facts.push(fact("sample entry", &header.sample_entry, video.codec.sample_entry()));
+        facts.push(fact("sample entry", &header.sample_entry, codecs::video(video.codec).sample_entry()));
     }
     if !header.sample_aspect.is_empty() {
         facts.push(fact("pixel shape", &header.sample_aspect, "1:1"));
@@ -70,7 +70,7 @@ fn check_copied(
     let turn = (-header.rotation.parse::<i32>().unwrap_or_default()).rem_euclid(360);
     let mut facts = vec![
         fact("kind", &header.kind, "video"),
-        fact("codec", &header.codec, video.codec.name()),
+        fact("codec", &header.codec, video.codec.ffmpeg_name()),
         ("size", size(header.size), size((video.width, video.height))),
         fact("profile", &header.profile, &picture.profile),
         fact("pixel format", &header.pixel_format, &picture.pixel_format),
@@ -79,7 +79,7 @@ fn check_copied(
         facts.push(("turn", turn.to_string(), (u32::from(picture.orientation.quarters) * 90).to_string()));
     }
     if plan.is_in_iso_files() {
-        facts.push(fact("sample entry", &header.sample_entry, video.codec.sample_entry()));
+        facts.push(fact("sample entry", &header.sample_entry, codecs::video(video.codec).sample_entry()));
     }
     if !header.sample_aspect.is_empty() {
         let aspect = picture.sample_aspect;
@@ -96,14 +96,14 @@ fn check_sound(plan: &Plan, audio: &AudioPlan, name: &str, header: &Header) -> R
     let fact = |what, found: &str, wanted: &str| (what, found.to_owned(), wanted.to_owned());
     let mut facts = vec![
         fact("kind", &header.kind, "audio"),
-        fact("codec", &header.codec, audio.codec.name()),
-        fact("profile", &header.profile, audio.codec.profile()),
+        fact("codec", &header.codec, audio.codec.ffmpeg_name()),
+        fact("profile", &header.profile, codecs::audio(audio.codec).profile()),
         ("sample rate", header.sample_rate.to_string(), audio.sample_rate.to_string()),
         ("number of channels", header.channels.to_string(), audio.channels.to_string()),
-        fact("channel layout", &header.layout, audio.codec.decoded_layout(audio.channels)),
+        fact("channel layout", &header.layout, codecs::audio(audio.codec).decoded_layout(audio.channels)),
     ];
     if plan.is_in_iso_files() {
-        facts.push(fact("sample entry", &header.sample_entry, audio.codec.sample_entry()));
+        facts.push(fact("sample entry", &header.sample_entry, codecs::audio(audio.codec).sample_entry()));
     }
     all_equal(name, &facts)
 }

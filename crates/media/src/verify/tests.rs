@@ -50,7 +50,7 @@ pub(super) fn plan() -> Plan {
         }),
         videos: vec![VideoPlan {
             name: "360p".to_owned(),
-            codec: crate::PictureCodec::H264,
+            codec: model::VideoCodec::H264,
             width: 640,
             height: 360,
             rate: Rational::whole(FPS),
@@ -70,7 +70,7 @@ pub(super) fn plan() -> Plan {
             name: "audio".to_owned(),
             label: "Audio".to_owned(),
             index: 1,
-            codec: crate::SoundCodec::Aac,
+            codec: model::AudioCodec::Aac,
             bitrate: Some(128),
             sample_rate: 48000,
             channels: 2,

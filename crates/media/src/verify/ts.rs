@@ -1,6 +1,8 @@
 //! The packets of transport streams (ISO/IEC 13818-1): what a player relies on that joins at any
 //! segment (RFC 8216, 3.2). Read from the bytes; flags of keyframes are not believed.
 
+use model::{AudioCodec, VideoCodec};
+
 use std::{
     collections::BTreeMap,
     fs::File,
@@ -11,12 +13,9 @@ use super::{
     listing::{Piece, Track},
     segments::Wanted,
 };
-use crate::{
-    PictureCodec, SoundCodec,
-    format::{
-        mp4::audio_entry::AudioParams,
-        ts::{H264Start, PACKET_BYTES, Pmt, TsPacket, first_pmt_pid, h264_start},
-    },
+use crate::format::{
+    mp4::audio_entry::AudioParams,
+    ts::{H264Start, PACKET_BYTES, Pmt, TsPacket, first_pmt_pid, h264_start},
 };
 
 /// Bytes in which the tables, the clock and the start of the first picture have to be.
@@ -40,9 +39,9 @@ pub(super) fn check(track: &Track, wanted: Wanted) -> Result<(), String> {
 /// in transport streams.
 fn kind(wanted: Wanted) -> Option<u8> {
     match wanted {
-        Wanted::Picture(PictureCodec::H264) => Some(0x1b),
-        Wanted::Sound(AudioParams { codec: SoundCodec::Aac, .. }) => Some(0x0f),
-        Wanted::Sound(AudioParams { codec: SoundCodec::Ac3, .. }) => Some(0x81),
+        Wanted::Picture(VideoCodec::H264) => Some(0x1b),
+        Wanted::Sound(AudioParams { codec: AudioCodec::Aac, .. }) => Some(0x0f),
+        Wanted::Sound(AudioParams { codec: AudioCodec::Ac3, .. }) => Some(0x81),
         _ => None,
     }
 }
@@ -166,7 +165,7 @@ mod tests {
         packet(STREAM, true, true, &PES.into_iter().chain(units).collect::<Vec<_>>())
     }
 
-    const PICTURE: Wanted = Wanted::Picture(PictureCodec::H264);
+    const PICTURE: Wanted = Wanted::Picture(VideoCodec::H264);
     const H264: u8 = 0x1b;
 
     fn check(packets: &[Vec<u8>], wanted: Wanted) -> Result<(), String> {
@@ -188,7 +187,7 @@ mod tests {
     fn what_is_right_is_agreed_to() {
         let picture = [programme(), map(H264), frame(&[9, 0x67, 0x68, 6, 0x65]), counted(1), counted(2)];
         assert_eq!(check(&picture, PICTURE), Ok(()));
-        for (codec, kind) in [(SoundCodec::Aac, 0x0f), (SoundCodec::Ac3, 0x81)] {
+        for (codec, kind) in [(AudioCodec::Aac, 0x0f), (AudioCodec::Ac3, 0x81)] {
             let sound = Wanted::Sound(AudioParams { codec, channels: 2, sample_rate: 48_000 });
             assert_eq!(check(&[programme(), map(kind), frame(&[])], sound), Ok(()));
         }

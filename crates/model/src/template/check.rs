@@ -2,7 +2,8 @@
 
 use std::{fmt, num::NonZeroU32};
 
-use super::{AudioCodec, Format, SegmentType, Template, TransMode, VideoCodec};
+use super::{Format, SegmentType, Template, TransMode};
+use crate::{AudioMode, VideoMode};
 use crate::{FieldError, field::within};
 
 impl Template {
@@ -63,7 +64,7 @@ impl Template {
     /// always says.
     fn check_copied(&self) -> Result<(), FieldError> {
         let always = (const { NonZeroU32::new(25).expect("not 0") }, 5.0);
-        let picture = [
+        let video = [
             ("hdr", self.hdr.is_some()),
             ("resolution", self.resolution.is_some()),
             ("framerate", self.framerate.is_some_and(|rate| rate != always.0)),
@@ -75,7 +76,7 @@ impl Template {
             ("adaptive_streams", self.adaptive_streams.is_some()),
             ("thumbnail", self.thumbnail.is_some()),
         ];
-        let sound = [
+        let audio = [
             ("audio_bitrate", self.audio_bitrate.is_some()),
             ("audio_sample_rate", self.audio_sample_rate.is_some()),
             ("audio_channels", self.audio_channels.is_some()),
@@ -89,15 +90,15 @@ impl Template {
                 format!("cannot be had with {codec}; leave it unset, or give a codec"),
             ))
         };
-        if let Some(field) = first(&picture).filter(|_| self.video_codec() == VideoCodec::Copy) {
+        if let Some(field) = first(&video).filter(|_| self.video_mode() == VideoMode::Copy) {
             return leave(field, "vcodec `copy`");
         }
-        if self.audio_codec() == AudioCodec::Copy {
-            if let Some(field) = first(&sound) {
+        if self.audio_mode() == AudioMode::Copy {
+            if let Some(field) = first(&audio) {
                 return leave(field, "acodec `copy`");
             }
-            let mut rungs = self.adaptive_streams.iter().flatten();
-            if let Some(index) = rungs.position(|rung| rung.audio_bitrate.is_some()) {
+            let mut renditions = self.adaptive_streams.iter().flatten();
+            if let Some(index) = renditions.position(|rendition| rendition.audio_bitrate.is_some()) {
                 return leave(&format!("adaptive_streams[{index}].audio_bitrate"), "acodec `copy`");
             }
         }
@@ -106,8 +107,8 @@ impl Template {
 
     fn check_combinations(&self) -> Result<(), FieldError> {
         let wrong = |field: &str, problem: String| Err(FieldError::new(field, problem));
-        if self.video_codec() == VideoCodec::None {
-            if self.audio_codec() == AudioCodec::None {
+        if self.video_mode() == VideoMode::None {
+            if self.audio_mode() == AudioMode::None {
                 return wrong("acodec", "`none` beside vcodec `none` leaves nothing to make".to_owned());
             }
             if self.adaptive_streams.is_some() {
@@ -120,7 +121,7 @@ impl Template {
                 return wrong("logo_path", "has nothing to be laid over beside vcodec `none`".to_owned());
             }
         }
-        if self.loudness.is_some() && self.audio_codec() == AudioCodec::None {
+        if self.loudness.is_some() && self.audio_mode() == AudioMode::None {
             return wrong("loudness", "cannot be set beside acodec `none`".to_owned());
         }
         for (field, set) in
@@ -136,10 +137,10 @@ impl Template {
                 format!("cannot be put into {}; give format `hls` or `dash`", self.format),
             );
         }
-        for (field, codec) in self.video_codecs() {
+        for (field, mode) in self.video_modes() {
             let in_ladder = self.adaptive_streams.is_some();
-            if in_ladder && matches!(codec, VideoCodec::Copy | VideoCodec::None) {
-                return wrong(&field, format!("`{codec}` cannot be one of the renditions; give a codec"));
+            if in_ladder && matches!(mode, VideoMode::Copy | VideoMode::None) {
+                return wrong(&field, format!("`{mode}` cannot be one of the renditions; give a codec"));
             }
         }
         match (self.format, self.also) {

@@ -9,7 +9,7 @@ use std::num::NonZeroU32;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{Input, LogoOffset, LogoSize};
+use crate::{AudioCodec, AudioMode, Input, LogoOffset, LogoSize, VideoCodec, VideoMode};
 
 mod check;
 mod predefined;
@@ -20,14 +20,14 @@ mod words;
 
 pub use predefined::predefined;
 pub use values::{Box2d, Resolution, SampleRate, TemplateName};
-pub use words::{AudioCodec, Format, Hdr, Loudness, SegmentType, TransMode, VideoCodec};
+pub use words::{Format, Hdr, Loudness, SegmentType, TransMode};
 
 /// One rendition of an adaptive output. What is not set is taken from the template.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Rendition {
-    /// The codec of the picture.
+    /// The codec of the video.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub vcodec: Option<VideoCodec>,
+    pub vcodec: Option<VideoMode>,
     /// 1 to 10; 5 is normal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quality: Option<f64>,
@@ -92,12 +92,12 @@ pub struct Template {
     pub template_name: TemplateName,
     /// What kind of output comes out.
     pub format: Format,
-    /// The codec of the picture; unset: `h264`.
+    /// The codec of the video; unset: `h264`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub vcodec: Option<VideoCodec>,
-    /// The codec of the sound; unset: `aac`.
+    pub vcodec: Option<VideoMode>,
+    /// The codec of the audio; unset: `aac`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub acodec: Option<AudioCodec>,
+    pub acodec: Option<AudioMode>,
     /// How the encoding is done; unset: `standard`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trans_mode: Option<TransMode>,
@@ -177,19 +177,19 @@ pub struct Template {
 }
 
 impl Template {
-    /// The codec of the picture.
-    pub fn video_codec(&self) -> VideoCodec {
-        self.vcodec.unwrap_or(VideoCodec::H264)
+    /// How the video comes about.
+    pub fn video_mode(&self) -> VideoMode {
+        self.vcodec.unwrap_or(VideoMode::Encode(VideoCodec::H264))
     }
 
-    /// The codec of the sound.
-    pub fn audio_codec(&self) -> AudioCodec {
-        self.acodec.unwrap_or(AudioCodec::Aac)
+    /// How the audio comes about.
+    pub fn audio_mode(&self) -> AudioMode {
+        self.acodec.unwrap_or(AudioMode::Encode(AudioCodec::Aac))
     }
 
-    /// Whether anything of the source is taken untouched.
+    /// Whether packets of the source are copied.
     pub fn copies(&self) -> bool {
-        self.video_codec() == VideoCodec::Copy || self.audio_codec() == AudioCodec::Copy
+        self.video_mode() == VideoMode::Copy || self.audio_mode() == AudioMode::Copy
     }
 
     /// What segments are, for segmented formats.
@@ -203,22 +203,22 @@ impl Template {
 
     /// TS where every player is sure to know what is in it.
     fn usual_segments(&self) -> SegmentType {
-        let plain = |codec| matches!(codec, VideoCodec::H264 | VideoCodec::None);
-        let picture = self.video_codecs().into_iter().all(|(_, codec)| plain(codec));
-        let sound = matches!(self.audio_codec(), AudioCodec::Aac | AudioCodec::None);
-        if picture && sound && self.also.is_none() { SegmentType::Ts } else { SegmentType::Fmp4 }
+        let is_plain_video = |mode| matches!(mode, VideoMode::Encode(VideoCodec::H264) | VideoMode::None);
+        let video = self.video_modes().into_iter().all(|(_, mode)| is_plain_video(mode));
+        let audio = matches!(self.audio_mode(), AudioMode::Encode(AudioCodec::Aac) | AudioMode::None);
+        if video && audio && self.also.is_none() { SegmentType::Ts } else { SegmentType::Fmp4 }
     }
 
-    /// The codecs of all pictures that are made, each with the field that asks for it.
-    pub(crate) fn video_codecs(&self) -> Vec<(String, VideoCodec)> {
+    /// The modes of all renditions, each with the field that asks for it.
+    pub(crate) fn video_modes(&self) -> Vec<(String, VideoMode)> {
         match &self.adaptive_streams {
-            None => vec![("vcodec".to_owned(), self.video_codec())],
+            None => vec![("vcodec".to_owned(), self.video_mode())],
             Some(streams) => {
-                let codec = |(index, stream): (usize, &Rendition)| match stream.vcodec {
-                    Some(codec) => (format!("adaptive_streams[{index}].vcodec"), codec),
-                    None => ("vcodec".to_owned(), self.video_codec()),
+                let mode = |(index, stream): (usize, &Rendition)| match stream.vcodec {
+                    Some(mode) => (format!("adaptive_streams[{index}].vcodec"), mode),
+                    None => ("vcodec".to_owned(), self.video_mode()),
                 };
-                streams.iter().enumerate().map(codec).collect()
+                streams.iter().enumerate().map(mode).collect()
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The templates that the server ships.
 
-use super::{Format, Resolution, Template, TemplateName, VideoCodec};
+use super::{Format, Resolution, Template, TemplateName};
+use crate::VideoMode;
 
 /// All of them, in the order they are listed.
 pub fn predefined() -> Vec<Template> {
@@ -24,7 +25,7 @@ pub fn predefined() -> Vec<Template> {
         },
         sized(720, base("flv-720p", Format::Flv, "FLV, H.264 and AAC, 720p at most")),
         Template {
-            vcodec: Some(VideoCodec::None),
+            vcodec: Some(VideoMode::None),
             ..base("audio-aac", Format::Mp4, "Sound alone, AAC in MP4")
         },
     ]

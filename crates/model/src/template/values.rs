@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::AudioCodec;
+use crate::AudioCodec;
 use crate::field::{cut, text_serde};
 
 /// A width and a height in pixels.

@@ -43,42 +43,6 @@ impl Format {
 }
 
 words! {
-    /// The codec of the picture.
-    VideoCodec {
-        /// H.264 (AVC)
-        H264 = "h264",
-        /// H.265 (HEVC)
-        H265 = "h265",
-        /// AV1
-        Av1 = "av1",
-        /// VP9
-        Vp9 = "vp9",
-        /// the source's own, untouched
-        Copy = "copy",
-        /// no picture
-        None = "none",
-    }
-}
-
-words! {
-    /// The codec of the sound.
-    AudioCodec {
-        /// AAC-LC
-        Aac = "aac",
-        /// MP3
-        Mp3 = "mp3",
-        /// Opus
-        Opus = "opus",
-        /// AC-3
-        Ac3 = "ac3",
-        /// the source's own, untouched
-        Copy = "copy",
-        /// no sound
-        None = "none",
-    }
-}
-
-words! {
     /// How the encoding is done.
     TransMode {
         /// one encoder run
@@ -91,7 +55,7 @@ words! {
 }
 
 words! {
-    /// How loud the sound is.
+    /// How loud the audio is.
     Loudness {
         /// -23 LUFS in all, true peaks below -1 dBTP (EBU R 128)
         EbuR128 = "ebu-r128",

@@ -1,7 +1,7 @@
 //! Audio sample entries (ISO/IEC 14496-12, 12.2.3): the channels and the sample rate that a decoder is told.
 
 use super::boxes::{child, read_u32};
-use crate::SoundCodec;
+use model::AudioCodec;
 
 /// Bytes of an audio sample entry before its boxes.
 const ENTRY_BYTES: usize = 28;
@@ -28,7 +28,7 @@ const AC3_CHANNELS: [u32; 8] = [2, 1, 2, 3, 3, 4, 4, 5];
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct AudioParams {
     /// The codec.
-    pub codec: SoundCodec,
+    pub codec: AudioCodec,
     /// Channels.
     pub channels: u32,
     /// Hz.
@@ -37,14 +37,14 @@ pub(crate) struct AudioParams {
 
 impl AudioParams {
     /// Reads a sample entry; none when it lacks what a decoder of this codec needs.
-    pub(crate) fn read(codec: SoundCodec, entry: &[u8]) -> Option<Self> {
+    pub(crate) fn read(codec: AudioCodec, entry: &[u8]) -> Option<Self> {
         let boxes = entry.get(ENTRY_BYTES..)?;
         match codec {
-            SoundCodec::Aac => read_esds(child(boxes, b"esds")?),
-            SoundCodec::Opus => read_dops(child(boxes, b"dOps")?, entry),
-            SoundCodec::Ac3 => read_dac3(child(boxes, b"dac3")?),
+            AudioCodec::Aac => read_esds(child(boxes, b"esds")?),
+            AudioCodec::Opus => read_dops(child(boxes, b"dOps")?, entry),
+            AudioCodec::Ac3 => read_dac3(child(boxes, b"dac3")?),
             // never planned in fragments
-            SoundCodec::Mp3 => None,
+            AudioCodec::Mp3 => None,
         }
     }
 }
@@ -68,7 +68,7 @@ fn read_esds(esds: &[u8]) -> Option<AudioParams> {
         return None;
     }
     Some(AudioParams {
-        codec: SoundCodec::Aac,
+        codec: AudioCodec::Aac,
         channels: *AAC_CHANNELS.get(channel_configuration as usize)?,
         sample_rate: *AAC_SAMPLE_RATES.get(frequency_index as usize)?,
     })
@@ -96,7 +96,7 @@ fn descriptor(bytes: &[u8], tag: u8) -> Option<&[u8]> {
 /// File Format, 4.3.1 and 4.3.2).
 fn read_dops(dops: &[u8], entry: &[u8]) -> Option<AudioParams> {
     Some(AudioParams {
-        codec: SoundCodec::Opus,
+        codec: AudioCodec::Opus,
         channels: u32::from(*dops.get(1)?),
         sample_rate: read_u32(entry, SAMPLE_RATE_OFFSET)? >> 16,
     })
@@ -107,7 +107,7 @@ fn read_dac3(dac3: &[u8]) -> Option<AudioParams> {
     let bits = u32::from_be_bytes([0, *dac3.first()?, *dac3.get(1)?, *dac3.get(2)?]);
     let (fscod, acmod, lfeon) = (bits >> 22, bits >> 11 & 7, bits >> 10 & 1);
     Some(AudioParams {
-        codec: SoundCodec::Ac3,
+        codec: AudioCodec::Ac3,
         channels: AC3_CHANNELS[acmod as usize] + lfeon,
         sample_rate: *AC3_SAMPLE_RATES.get(fscod as usize)?,
     })

@@ -1,7 +1,7 @@
 //! Video sample entries (ISO/IEC 14496-12, 12.1.3): the parameter sets, or the codec's own configuration box.
 
 use super::boxes::child;
-use crate::PictureCodec;
+use model::VideoCodec;
 
 /// Bytes of a video sample entry before its boxes.
 const ENTRY_BYTES: usize = 78;
@@ -15,13 +15,13 @@ const HEVC_PPS: u8 = 34;
 
 /// Whether a sample entry holds what a decoder needs before the first frame: parameter sets (ISO/IEC 14496-15,
 /// 5.3.3.1.2 and 8.3.3.1.2), or the codec's configuration box.
-pub(crate) fn has_decoder_config(codec: PictureCodec, entry: &[u8]) -> bool {
+pub(crate) fn has_decoder_config(codec: VideoCodec, entry: &[u8]) -> bool {
     let Some(boxes) = entry.get(ENTRY_BYTES..) else { return false };
     match codec {
-        PictureCodec::H264 => child(boxes, b"avcC").and_then(check_avc_parameter_sets).is_some(),
-        PictureCodec::H265 => child(boxes, b"hvcC").and_then(check_hevc_parameter_sets).is_some(),
-        PictureCodec::Av1 => child(boxes, b"av1C").is_some(),
-        PictureCodec::Vp9 => child(boxes, b"vpcC").is_some(),
+        VideoCodec::H264 => child(boxes, b"avcC").and_then(check_avc_parameter_sets).is_some(),
+        VideoCodec::H265 => child(boxes, b"hvcC").and_then(check_hevc_parameter_sets).is_some(),
+        VideoCodec::Av1 => child(boxes, b"av1C").is_some(),
+        VideoCodec::Vp9 => child(boxes, b"vpcC").is_some(),
     }
 }
 

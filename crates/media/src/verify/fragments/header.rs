@@ -2,6 +2,7 @@
 
 use super::Boxes;
 use crate::{
+    codecs,
     format::mp4::{
         audio_entry::AudioParams,
         boxes::{child, children, read_u32},
@@ -27,13 +28,13 @@ pub(super) fn read(boxes: &Boxes, wanted: Wanted) -> Result<TrackDefaults, Strin
     has_no_samples(table)?;
     match wanted {
         Wanted::Picture(codec) => {
-            let name = codec.sample_entry();
+            let name = codecs::video(codec).sample_entry();
             if !entry(table, name).is_some_and(|entry| video_entry::has_decoder_config(codec, entry)) {
                 return Err(lacks(name));
             }
         }
         Wanted::Sound(wanted) => {
-            let name = wanted.codec.sample_entry();
+            let name = codecs::audio(wanted.codec).sample_entry();
             let found = entry(table, name).and_then(|entry| AudioParams::read(wanted.codec, entry));
             let found = found.ok_or_else(|| lacks(name))?;
             if found != wanted {

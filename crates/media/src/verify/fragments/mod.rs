@@ -5,19 +5,18 @@ mod header;
 #[cfg(test)]
 mod tests;
 
+use model::VideoCodec;
+
 use std::{fs::File, os::unix::fs::FileExt as _, path::Path};
 
 use super::{listing::Track, segments::Wanted};
-use crate::{
-    PictureCodec,
-    format::{
-        mp4::{
-            boxes::read_u32,
-            fragment::{Fragment, TrackDefaults},
-            sidx::{self, Reference},
-        },
-        random_access,
+use crate::format::{
+    mp4::{
+        boxes::read_u32,
+        fragment::{Fragment, TrackDefaults},
+        sidx::{self, Reference},
     },
+    random_access,
 };
 
 /// Bytes of a box's header.
@@ -135,7 +134,7 @@ impl Boxes {
         &self,
         header: &TrackDefaults,
         clock: &mut Clock,
-        picture: Option<PictureCodec>,
+        picture: Option<VideoCodec>,
     ) -> Result<(), String> {
         let mut fragments = Vec::new();
         for (index, &entry) in self.top.iter().enumerate() {

@@ -1,10 +1,12 @@
 //! An output that is right, and the same with one thing wrong.
 
+use model::{AudioCodec, VideoCodec};
+
 use rstest::rstest;
 
 use super::*;
 use crate::{
-    SoundCodec,
+    codecs,
     format::mp4::audio_entry::AudioParams,
     verify::listing::{Claims, Piece, Planned, Segment, Wrapping},
 };
@@ -108,12 +110,12 @@ impl Output {
 
 #[test]
 fn what_is_right_is_agreed_to() {
-    assert_eq!(Output::right().check(Wanted::Picture(PictureCodec::H264)), Ok(()));
+    assert_eq!(Output::right().check(Wanted::Picture(VideoCodec::H264)), Ok(()));
 }
 
 #[test]
 fn a_copy_may_begin_late() {
-    let wanted = Wanted::Picture(PictureCodec::H264);
+    let wanted = Wanted::Picture(VideoCodec::H264);
     let late = Output { first: segment(1, 7, IDR), second: segment(2, 207, IDR), ..Output::right() };
     assert_eq!(late.check_beginning(wanted, true), Ok(()));
     let gap = Output { second: segment(2, 208, IDR), ..late };
@@ -164,30 +166,30 @@ fn changed(bytes: &mut [u8], name: &str, behind: usize, to: &[u8]) {
 fn what_is_wrong_is_refused(#[case] change: fn(&mut Output), #[case] words: &str) {
     let mut output = Output::right();
     change(&mut output);
-    let problem = output.check(Wanted::Picture(PictureCodec::H264)).expect_err("refused");
+    let problem = output.check(Wanted::Picture(VideoCodec::H264)).expect_err("refused");
     assert!(problem.contains(words), "{problem}");
 }
 
 #[rstest]
-#[case::idr(PictureCodec::H265, &[0, 0, 0, 2, 0x40, 1, 0, 0, 0, 2, 0x26, 1], true)]
-#[case::cra(PictureCodec::H265, &[0, 0, 0, 2, 0x2a, 1], false)]
-#[case::trail(PictureCodec::H265, &[0, 0, 0, 2, 0x02, 1], false)]
-#[case::key(PictureCodec::Av1, &[0x12, 0, 0x0a, 1, 0xff, 0x32, 1, 0x10], true)]
-#[case::no_sequence(PictureCodec::Av1, &[0x12, 0, 0x32, 2, 0x10, 0], false)]
-#[case::inter(PictureCodec::Av1, &[0x12, 0, 0x0a, 1, 0xff, 0x32, 1, 0x30], false)]
-#[case::shown_again(PictureCodec::Av1, &[0x12, 0, 0x0a, 1, 0xff, 0x1a, 1, 0x80], false)]
-#[case::key(PictureCodec::Vp9, &[0x82, 0], true)]
-#[case::inter(PictureCodec::Vp9, &[0x86, 0], false)]
-#[case::key_of_ten_bits(PictureCodec::Vp9, &[0x92, 0], true)]
-#[case::shown_again(PictureCodec::Vp9, &[0x88, 0], false)]
-fn pictures_that_stand_alone(#[case] codec: PictureCodec, #[case] sample: &[u8], #[case] alone: bool) {
+#[case::idr(VideoCodec::H265, &[0, 0, 0, 2, 0x40, 1, 0, 0, 0, 2, 0x26, 1], true)]
+#[case::cra(VideoCodec::H265, &[0, 0, 0, 2, 0x2a, 1], false)]
+#[case::trail(VideoCodec::H265, &[0, 0, 0, 2, 0x02, 1], false)]
+#[case::key(VideoCodec::Av1, &[0x12, 0, 0x0a, 1, 0xff, 0x32, 1, 0x10], true)]
+#[case::no_sequence(VideoCodec::Av1, &[0x12, 0, 0x32, 2, 0x10, 0], false)]
+#[case::inter(VideoCodec::Av1, &[0x12, 0, 0x0a, 1, 0xff, 0x32, 1, 0x30], false)]
+#[case::shown_again(VideoCodec::Av1, &[0x12, 0, 0x0a, 1, 0xff, 0x1a, 1, 0x80], false)]
+#[case::key(VideoCodec::Vp9, &[0x82, 0], true)]
+#[case::inter(VideoCodec::Vp9, &[0x86, 0], false)]
+#[case::key_of_ten_bits(VideoCodec::Vp9, &[0x92, 0], true)]
+#[case::shown_again(VideoCodec::Vp9, &[0x88, 0], false)]
+fn pictures_that_stand_alone(#[case] codec: VideoCodec, #[case] sample: &[u8], #[case] alone: bool) {
     let (kind, record) = match codec {
-        PictureCodec::H264 => ("avcC", AVC.to_vec()),
-        PictureCodec::H265 => ("hvcC", [&[0; 22], HEVC].concat()),
-        PictureCodec::Av1 => ("av1C", Vec::new()),
-        PictureCodec::Vp9 => ("vpcC", Vec::new()),
+        VideoCodec::H264 => ("avcC", AVC.to_vec()),
+        VideoCodec::H265 => ("hvcC", [&[0; 22], HEVC].concat()),
+        VideoCodec::Av1 => ("av1C", Vec::new()),
+        VideoCodec::Vp9 => ("vpcC", Vec::new()),
     };
-    let init = init(codec.sample_entry(), kind, &record);
+    let init = init(codecs::video(codec).sample_entry(), kind, &record);
     let output = Output { init, first: segment(1, 0, sample), second: segment(2, 200, sample) };
     let checked = output.check(Wanted::Picture(codec));
     assert_eq!(checked.is_ok(), alone, "{checked:?}");
@@ -202,20 +204,20 @@ const ESDS: &[u8] = &[
 const DOPS: &[u8] = &[0, 2, 1, 0x38, 0, 0, 0xbb, 0x80, 0, 0, 0];
 const DAC3: &[u8] = &[0x10, 0x3d, 0xe0];
 
-fn heard(codec: SoundCodec, channels: u32) -> AudioParams {
+fn heard(codec: AudioCodec, channels: u32) -> AudioParams {
     AudioParams { codec, channels, sample_rate: 48_000 }
 }
 
 #[rstest]
-#[case::aac(heard(SoundCodec::Aac, 2), "esds", ESDS)]
-#[case::opus(heard(SoundCodec::Opus, 2), "dOps", DOPS)]
-#[case::ac3(heard(SoundCodec::Ac3, 6), "dac3", DAC3)]
+#[case::aac(heard(AudioCodec::Aac, 2), "esds", ESDS)]
+#[case::opus(heard(AudioCodec::Opus, 2), "dOps", DOPS)]
+#[case::ac3(heard(AudioCodec::Ac3, 6), "dac3", DAC3)]
 fn sounds_are_described_as_they_were_planned(
     #[case] wanted: AudioParams,
     #[case] kind: &str,
     #[case] record: &[u8],
 ) {
-    let name = wanted.codec.sample_entry();
+    let name = codecs::audio(wanted.codec).sample_entry();
     let output = |record: &[u8]| Output { init: sound_init(name, kind, record), ..Output::right() };
     assert_eq!(output(record).check(Wanted::Sound(wanted)), Ok(()));
     for other in [
@@ -240,7 +242,7 @@ fn sounds_are_described_as_they_were_planned(
 #[case::no_config("mp4a", &[&ESDS[..27], &[6], &ESDS[28..]].concat())]
 fn sounds_that_are_not_described(#[case] entry: &str, #[case] record: &[u8]) {
     let output = Output { init: sound_init(entry, "esds", record), ..Output::right() };
-    let problem = output.check(Wanted::Sound(heard(SoundCodec::Aac, 2))).expect_err("refused");
+    let problem = output.check(Wanted::Sound(heard(AudioCodec::Aac, 2))).expect_err("refused");
     assert!(problem.contains("does not say in its `mp4a` what a decoder needs first"), "{problem}");
 }
 
@@ -252,6 +254,6 @@ fn sets_of_hevc_are_all_needed(#[case] missing: usize) {
     let mut record = HEVC.to_vec();
     record[1 + 7 * missing] = 39;
     let output = Output { init: init("hvc1", "hvcC", &[&[0; 22][..], &record].concat()), ..Output::right() };
-    let problem = output.check(Wanted::Picture(PictureCodec::H265)).expect_err("refused");
+    let problem = output.check(Wanted::Picture(VideoCodec::H265)).expect_err("refused");
     assert!(problem.contains("does not say in its `hvc1`"), "{problem}");
 }

@@ -113,7 +113,7 @@ async fn hdr_is_kept(#[case] mut template: Value) {
     template["seg_time"] = json!(1);
     let made = bench.make(&input, template, json!({})).await.expect("made");
     for video in &made.plan.videos {
-        let kept = video.codec.name() != "h264";
+        let kept = video.codec.ffmpeg_name() != "h264";
         assert_eq!(
             (video.colour.transfer == "smpte2084", video.depth, video.tone_map),
             (kept, if kept { 10 } else { 8 }, !kept)

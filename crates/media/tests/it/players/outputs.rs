@@ -3,7 +3,7 @@
 //! the usual two, and these with sound in six channels; at last both manifests over one set of files.
 
 use borealis_media::SECOND_MANIFEST;
-use model::{AudioCodec, CONTAINERS, Container, Format, SegmentType, VideoCodec};
+use model::{AudioCodec, AudioMode, CONTAINERS, Container, Format, SegmentType, VideoCodec, VideoMode};
 use serde_json::{Value, json};
 
 /// Lines of the renditions of a ladder.
@@ -16,8 +16,8 @@ pub(crate) const SEGMENT: u64 = 1;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Output {
     pub(crate) container: &'static Container,
-    pub(crate) picture: VideoCodec,
-    pub(crate) sound: AudioCodec,
+    pub(crate) picture: VideoMode,
+    pub(crate) sound: AudioMode,
     /// Of the sound.
     pub(crate) channels: u32,
     /// The format of a second manifest.
@@ -27,12 +27,15 @@ pub(crate) struct Output {
 /// All of them, in the order of the table.
 pub(crate) fn all() -> Vec<Output> {
     let of = |container: &'static Container| {
-        let (usual_picture, usual_sound) = (container.pictures[0], container.sounds[0]);
-        let pictures = container.pictures.iter().map(move |picture| (*picture, usual_sound));
-        let sounds = container.sounds[1..].iter().map(move |sound| (usual_picture, *sound));
-        let alone = container.sounds.iter().map(|sound| (VideoCodec::None, *sound));
-        let picture_alone = (usual_picture, AudioCodec::None);
-        let copies = (VideoCodec::Copy, AudioCodec::Copy);
+        let (usual_picture, usual_sound) =
+            (VideoMode::Encode(container.video_codecs[0]), AudioMode::Encode(container.audio_codecs[0]));
+        let pictures =
+            container.video_codecs.iter().map(move |codec| (VideoMode::Encode(*codec), usual_sound));
+        let sounds =
+            container.audio_codecs[1..].iter().map(move |codec| (usual_picture, AudioMode::Encode(*codec)));
+        let alone = container.audio_codecs.iter().map(|codec| (VideoMode::None, AudioMode::Encode(*codec)));
+        let picture_alone = (usual_picture, AudioMode::None);
+        let copies = (VideoMode::Copy, AudioMode::Copy);
         let pairs = pictures.chain(sounds).chain(alone).chain([picture_alone, copies]);
         let output = move |(picture, sound)| Output { container, picture, sound, channels: 2, also: None };
         let surround = Output { channels: 6, ..output((usual_picture, usual_sound)) };
@@ -78,15 +81,15 @@ impl Output {
 
     /// Of picture and sound as they are: H.264 and AAC.
     pub(crate) fn is_copy(self) -> bool {
-        self.picture == VideoCodec::Copy
+        self.picture == VideoMode::Copy
     }
 
     pub(crate) fn has_picture(self) -> bool {
-        self.picture != VideoCodec::None
+        self.picture != VideoMode::None
     }
 
     pub(crate) fn has_sound(self) -> bool {
-        self.sound != AudioCodec::None
+        self.sound != AudioMode::None
     }
 
     pub(crate) fn template(self) -> Value {
@@ -139,22 +142,22 @@ impl Output {
 }
 
 /// A low level of each codec, such as the clips have.
-fn picture_name(codec: VideoCodec) -> &'static str {
-    match codec {
-        VideoCodec::H264 | VideoCodec::Copy => "avc1.42c01e",
-        VideoCodec::H265 => "hvc1.1.6.L90.90",
-        VideoCodec::Av1 => "av01.0.00M.08",
-        VideoCodec::Vp9 => "vp09.00.20.08",
-        VideoCodec::None => "",
+fn picture_name(mode: VideoMode) -> &'static str {
+    match mode {
+        VideoMode::Encode(VideoCodec::H264) | VideoMode::Copy => "avc1.42c01e",
+        VideoMode::Encode(VideoCodec::H265) => "hvc1.1.6.L90.90",
+        VideoMode::Encode(VideoCodec::Av1) => "av01.0.00M.08",
+        VideoMode::Encode(VideoCodec::Vp9) => "vp09.00.20.08",
+        VideoMode::None => "",
     }
 }
 
-fn sound_name(codec: AudioCodec) -> &'static str {
-    match codec {
-        AudioCodec::Aac | AudioCodec::Copy => "mp4a.40.2",
-        AudioCodec::Mp3 => "mp3",
-        AudioCodec::Opus => "opus",
-        AudioCodec::Ac3 => "ac-3",
-        AudioCodec::None => "",
+fn sound_name(mode: AudioMode) -> &'static str {
+    match mode {
+        AudioMode::Encode(AudioCodec::Aac) | AudioMode::Copy => "mp4a.40.2",
+        AudioMode::Encode(AudioCodec::Mp3) => "mp3",
+        AudioMode::Encode(AudioCodec::Opus) => "opus",
+        AudioMode::Encode(AudioCodec::Ac3) => "ac-3",
+        AudioMode::None => "",
     }
 }
