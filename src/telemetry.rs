@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use axum::http::Method;
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use model::{CallbackNext, TaskStatus};
@@ -41,6 +42,8 @@ pub mod metric {
     pub const TASKS_WAITING: &str = "borealis_tasks_waiting";
     /// Tasks that a worker is running.
     pub const TASKS_RUNNING: &str = "borealis_tasks_running";
+    /// Rounds of background work that panicked, by `work`: `sweep`, `drafts`, `reaper`.
+    pub const BACKGROUND_PANICS: &str = "borealis_background_panics_total";
     /// Requests that were answered, by `route`, `method` and `status`.
     pub const REQUESTS: &str = "borealis_http_requests_total";
     /// How long requests took, in seconds, by `route` and `method`.
@@ -130,6 +133,7 @@ fn describe() {
     describe_gauge!(metric::CALLBACKS_OWED, "callbacks that are owed");
     describe_gauge!(metric::TASKS_WAITING, "tasks that wait for a worker");
     describe_gauge!(metric::TASKS_RUNNING, "tasks that a worker has");
+    describe_counter!(metric::BACKGROUND_PANICS, "rounds of background work that panicked, by work");
     describe_counter!(metric::REQUESTS, "requests that were answered, by route, method and status");
     describe_histogram!(metric::REQUEST_SECONDS, "how long requests took, in seconds, by route and method");
 }
@@ -163,20 +167,42 @@ pub fn record_callbacks_in_flight(in_flight: usize, open_breakers: usize) {
     gauge!(metric::BREAKERS_OPEN).set(open_breakers as f64);
 }
 
-/// Counts a request that was answered. `route` is the route's pattern, never the path: the number of paths
-/// has no bound, and each label value costs memory.
-pub fn count_request(route: &str, method: &str, status: u16, took: Duration) {
-    let (route, method) = (route.to_owned(), method.to_owned());
+/// Counts a round of background work that panicked.
+pub fn count_background_panic(work: &'static str) {
+    counter!(metric::BACKGROUND_PANICS, "work" => work).increment(1);
+}
+
+/// Counts a request that was answered. Every label has a bounded number of values, for each costs memory
+/// for good: `route` is the route's pattern, never the path, and a method that HTTP does not define is
+/// counted as `other`.
+pub fn count_request(route: &str, method: &Method, status: u16, took: Duration) {
+    let (route, method) = (route.to_owned(), method_label(method));
     counter!(
         metric::REQUESTS,
-        "route" => route.clone(), "method" => method.clone(), "status" => status.to_string()
+        "route" => route.clone(), "method" => method, "status" => status.to_string()
     )
     .increment(1);
     histogram!(metric::REQUEST_SECONDS, "route" => route, "method" => method).record(took.as_secs_f64());
 }
 
-/// Records how much there is to do. To be called every few seconds: it also compacts the histograms'
-/// samples, so that memory does not grow while nobody scrapes `/metrics`.
+/// The methods of RFC 9110 and RFC 5789.
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
+        Method::CONNECT => "CONNECT",
+        Method::OPTIONS => "OPTIONS",
+        Method::TRACE => "TRACE",
+        Method::PATCH => "PATCH",
+        _ => "other",
+    }
+}
+
+/// Says how much there is to do; to be called every few seconds, which also folds what the
+/// histograms have gathered, so that memory does not grow while nobody asks for the figures.
 #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; nobody has 2^53 tasks")]
 pub fn record_queue_depth(depth: &QueueDepth) {
     gauge!(metric::TASKS_WAITING).set(depth.ready as f64);
@@ -254,7 +280,7 @@ mod tests {
                 CallbackNext::RetryAt(Timestamp::from_millis(0)),
                 Duration::from_millis(4),
             );
-            count_request("/vodencoding/v1/create_task", "POST", 200, Duration::from_millis(20));
+            count_request("/vodencoding/v1/create_task", &Method::POST, 200, Duration::from_millis(20));
             record_queue_depth(&QueueDepth { ready: 3, running: 1, owed: 2 });
         });
         let text = handle.render();
@@ -269,5 +295,21 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line} is not in:\n{text}");
         }
+    }
+
+    #[test]
+    fn methods_that_clients_make_up_are_counted_as_one() {
+        let recorder = recorder();
+        let handle = recorder.handle();
+        metrics::with_local_recorder(&recorder, || {
+            for number in 0..100 {
+                let method = Method::from_bytes(format!("M{number}").as_bytes()).expect("a token");
+                count_request("unknown", &method, 405, Duration::from_millis(1));
+            }
+        });
+        let text = handle.render();
+        let counted = r#"borealis_http_requests_total{route="unknown",method="other",status="405"} 100"#;
+        assert!(text.contains(counted), "{text}");
+        assert!(!text.contains("M1"), "{text}");
     }
 }

@@ -218,6 +218,6 @@ impl Call {
         let (took, status) = (self.began.elapsed(), response.status().as_u16());
         let route = response.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str);
         tracing::debug!(status, ?took, "answered");
-        telemetry::count_request(route, self.method.as_str(), status, took);
+        telemetry::count_request(route, &self.method, status, took);
     }
 }

@@ -5,17 +5,18 @@
 
 use std::{
     collections::HashMap,
+    panic::AssertUnwindSafe,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use model::{Format, StorageId};
 use storage::{Bucket, StorageError};
 use store::{Draft, StoreError};
 use tokio_util::sync::CancellationToken;
 
-use super::context::JobContext;
+use super::{context::JobContext, periodic::run_round};
 use crate::app::App;
 
 /// How long nobody else may take a draft that is being removed.
@@ -42,6 +43,8 @@ enum RemovalError {
     Storage(#[from] StorageError),
     #[error("not done within {} s", REMOVAL_TIMEOUT.as_secs())]
     TimedOut,
+    #[error("it panicked")]
+    Panicked,
 }
 
 /// Removes what a job has stored of its output, because the job failed. Best effort: a draft that could
@@ -65,9 +68,12 @@ pub(super) async fn discard(app: &App, job: &JobContext) {
 pub(crate) async fn sweep(app: Arc<App>, stop: CancellationToken) {
     let mut backoff = HashMap::new();
     loop {
-        if let Err(error) = sweep_once(&app, &mut backoff).await {
-            tracing::error!(%error, "could not look for abandoned drafts");
-        }
+        run_round("drafts", async {
+            if let Err(error) = sweep_once(&app, &mut backoff).await {
+                tracing::error!(%error, "could not look for abandoned drafts");
+            }
+        })
+        .await;
         tokio::select! {
             () = tokio::time::sleep(app.settings.worker.lease) => {}
             () = stop.cancelled() => return,
@@ -85,8 +91,13 @@ async fn sweep_once(app: &App, backoff: &mut HashMap<StorageId, Instant>) -> Res
             continue;
         }
         let Some(draft) = app.store.lease_draft(&draft, REMOVAL_LEASE).await? else { continue };
-        let removed = tokio::time::timeout(REMOVAL_TIMEOUT, remove(app, &draft)).await;
-        match removed.unwrap_or(Err(RemovalError::TimedOut)) {
+        // what one storage answers must not keep the drafts of others
+        let removal = AssertUnwindSafe(remove(app, &draft)).catch_unwind();
+        let removed = match tokio::time::timeout(REMOVAL_TIMEOUT, removal).await {
+            Ok(removed) => removed.unwrap_or(Err(RemovalError::Panicked)),
+            Err(_) => Err(RemovalError::TimedOut),
+        };
+        match removed {
             Ok(()) => app.store.delete_draft(&draft).await?,
             Err(error) => {
                 tracing::warn!(%error, output = draft.output.key(), "could not remove a draft; it is tried again later");

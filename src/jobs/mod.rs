@@ -3,5 +3,6 @@
 pub(crate) mod context;
 pub(crate) mod deliver_callback;
 pub(crate) mod drafts;
+pub(crate) mod periodic;
 pub(crate) mod sweep;
 pub(crate) mod transcode;

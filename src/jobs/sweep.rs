@@ -8,6 +8,7 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
+use super::periodic::run_round;
 use crate::{app::App, uploads::SweepError};
 
 /// The least time between two sweeps, however short leases are.
@@ -27,20 +28,25 @@ pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
     let interval = (app.settings.worker.lease / 3).max(MIN_SWEEP_INTERVAL);
     let mut last_deleted: Option<Instant> = None;
     loop {
-        remove_unfinished_objects(&app);
-        if let Err(error) = app.store.fold_counts().await {
-            tracing::error!(%error, "could not add up the counts of tasks");
-        }
-        if last_deleted.is_none_or(|deleted| deleted.elapsed() >= RETENTION_INTERVAL) {
-            delete_old_callbacks(&app).await;
-            delete_expired_answers(&app).await;
-            delete_unused_uploads(&app).await;
-            last_deleted = Some(Instant::now());
-        }
+        run_round("sweep", sweep(&app, &mut last_deleted)).await;
         tokio::select! {
             () = tokio::time::sleep(interval) => {}
             () = stop.cancelled() => return,
         }
+    }
+}
+
+async fn sweep(app: &App, last_deleted: &mut Option<Instant>) {
+    remove_unfinished_objects(app);
+    if let Err(error) = app.store.fold_counts().await {
+        tracing::error!(%error, "could not add up the counts of tasks");
+    }
+    if last_deleted.is_none_or(|deleted| deleted.elapsed() >= RETENTION_INTERVAL) {
+        // first, so that one that panics does not come again at once
+        *last_deleted = Some(Instant::now());
+        delete_old_callbacks(app).await;
+        delete_expired_answers(app).await;
+        delete_unused_uploads(app).await;
     }
 }
 

@@ -6,7 +6,7 @@ use store::StoreError;
 use tokio_util::sync::CancellationToken;
 
 use super::Presence;
-use crate::{app::App, telemetry};
+use crate::{app::App, jobs::periodic::run_round, telemetry};
 
 /// The least time between two looks, however short leases are.
 const MIN_INTERVAL: Duration = Duration::from_millis(100);
@@ -15,11 +15,14 @@ const MIN_INTERVAL: Duration = Duration::from_millis(100);
 pub(crate) async fn run(app: Arc<App>, presence: Arc<Presence>, stop: CancellationToken) {
     let interval = (app.settings.worker.lease / 3).max(MIN_INTERVAL);
     loop {
-        match reap(&app, &presence).await {
-            Ok(0) => {}
-            Ok(count) => tracing::warn!(count, "gave back work whose worker is gone"),
-            Err(error) => tracing::error!(%error, "could not look for lost work"),
-        }
+        run_round("reaper", async {
+            match reap(&app, &presence).await {
+                Ok(0) => {}
+                Ok(count) => tracing::warn!(count, "gave back work whose worker is gone"),
+                Err(error) => tracing::error!(%error, "could not look for lost work"),
+            }
+        })
+        .await;
         tokio::select! {
             () = tokio::time::sleep(interval) => {}
             () = stop.cancelled() => return,

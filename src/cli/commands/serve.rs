@@ -28,7 +28,7 @@ pub(super) struct Parts {
 /// and gives back what is left.
 ///
 /// # Errors
-/// When a part cannot start, with what is wrong.
+/// When a part cannot start, with what is wrong; when a part panicked.
 pub(super) async fn run(settings: Settings, parts: Parts) -> cli::Result {
     let stop = CancellationToken::new();
     stop_on_signal(&stop)?;
@@ -55,14 +55,20 @@ pub(super) async fn run(settings: Settings, parts: Parts) -> cli::Result {
         tracing::info!(address = %listener.local_addr()?, "listening");
         running.spawn(api::serve(Arc::clone(&app), listener, stop.clone()));
     }
+    let mut has_failed = false;
     while let Some(part) = running.join_next().await {
         // a part that panicked takes the process down with it, in good order
         if let Err(error) = part {
             tracing::error!(%error, "a part of the process failed; stopping");
+            has_failed = true;
             stop.cancel();
         }
     }
     tracing::info!("stopped");
+    if has_failed {
+        // an exit status other than 0: who supervises the process starts it again
+        return Err("a part of the process failed; the log says which".into());
+    }
     Ok(())
 }
 

@@ -12,6 +12,10 @@ use tokio::{sync::Mutex, time::Instant};
 /// How long before it expires a token is no longer used: a request may be retried for some minutes.
 const EXPIRY_MARGIN: Duration = Duration::from_secs(300);
 
+/// How long a token is used at most, whatever its endpoint says: half a day is long for a token, and far from
+/// what a clock cannot hold.
+const MAX_USE: Duration = Duration::from_secs(12 * 60 * 60);
+
 /// The last token response of one token endpoint.
 #[derive(Debug)]
 pub(crate) struct TokenCache {
@@ -53,7 +57,7 @@ impl TokenCache {
         let (head, mut body) = fetch.await?.into_parts();
         let text = body.to_buffer().await?.to_bytes();
         if let Ok(TokenResponse { expires_in }) = serde_json::from_slice(&text) {
-            let used_for = Duration::from_secs(expires_in).saturating_sub(EXPIRY_MARGIN);
+            let used_for = Duration::from_secs(expires_in).saturating_sub(EXPIRY_MARGIN).min(MAX_USE);
             *cached = Some((text.clone(), Instant::now() + used_for));
         }
         Ok(response_of(head.status, text))
@@ -86,6 +90,20 @@ mod tests {
         tokio::time::advance(Duration::from_secs(3299)).await;
         assert_eq!(get("another").await, first);
         tokio::time::advance(Duration::from_secs(2)).await;
+        assert_eq!(get("another").await, "another");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_that_is_said_to_last_for_ever_is_asked_for_again() {
+        let cache = TokenCache::new("tokens.example");
+        let get = async |fetched: &'static str| {
+            let fetch = async { Ok(response_of(StatusCode::OK, Bytes::from_static(fetched.as_bytes()))) };
+            let mut body = cache.get_or_fetch(fetch).await.expect("answered").into_body();
+            body.to_buffer().await.expect("read").to_bytes()
+        };
+        let first = r#"{"access_token":"1","expires_in":18446744073709551615}"#;
+        assert_eq!(get(first).await, first);
+        tokio::time::advance(MAX_USE).await;
         assert_eq!(get("another").await, "another");
     }
 }
