@@ -48,7 +48,7 @@ impl LinkSigner {
     }
 }
 
-/// What a link says, not verified yet.
+/// The parts of a link, not verified yet.
 struct Link {
     expires: i64,
     prefix_bytes: usize,

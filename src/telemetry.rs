@@ -34,7 +34,7 @@ pub mod metric {
     pub const CALLBACK_WAIT_SECONDS: &str = "borealis_callback_wait_seconds";
     /// Attempts to deliver a callback that are in flight in this process.
     pub const CALLBACKS_IN_FLIGHT: &str = "borealis_callbacks_in_flight";
-    /// Circuit breakers that are open in this process: receivers that are left alone because they keep failing.
+    /// Circuit breakers that are open in this process: its receivers keep failing and are left alone.
     pub const BREAKERS_OPEN: &str = "borealis_callback_breakers_open";
     /// Callbacks that are owed.
     pub const CALLBACKS_OWED: &str = "borealis_callbacks_owed";
@@ -50,7 +50,7 @@ pub mod metric {
     pub const REQUEST_SECONDS: &str = "borealis_http_request_seconds";
 }
 
-/// The upper bounds of the histograms' buckets, in seconds: from a callback on the same machine to an upload.
+/// The upper bounds of the histograms' buckets, in seconds: from a callback on one machine to an upload.
 const BUCKET_BOUNDS_SECS: &[f64] =
     &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0];
 
@@ -65,7 +65,7 @@ pub fn start_logs(settings: &LogSettings) -> Result<(), TryInitError> {
     subscriber(settings.format, &filter_of(&settings.level, rust_log.as_deref()), io::stderr).try_init()
 }
 
-/// The filter of the log: `RUST_LOG` where it is a valid filter, else that of the settings, which was checked.
+/// The filter of the log: `RUST_LOG` where it is a valid filter, else the settings', which was checked.
 fn filter_of(level: &str, rust_log: Option<&str>) -> String {
     match rust_log {
         Some(text) if !text.is_empty() && EnvFilter::builder().parse(text).is_ok() => text.to_owned(),
@@ -91,8 +91,8 @@ where
     }
 }
 
-/// Whether an event may be logged. `reqsign`, which signs requests to object stores, logs their secret keys at
-/// its finest level: no filter of the settings must let that through.
+/// Whether an event may be logged. `reqsign`, which signs requests to object stores, logs their secret keys
+/// below the level WARN: no filter of the settings must let that through.
 fn has_no_secrets(event: &tracing::Metadata<'_>) -> bool {
     !event.target().starts_with("reqsign") || *event.level() <= tracing::Level::WARN
 }

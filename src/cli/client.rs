@@ -51,13 +51,13 @@ pub(super) enum ClientError {
     /// The profile that was asked for is not there.
     #[error("there is no profile `{0}`; `borealis login --profile {0}` makes it")]
     NoProfile(String),
-    /// No answer came.
+    /// There was no answer.
     #[error("{server} cannot be reached: {reason}; is `borealis serve` running there?")]
     Unreachable { server: String, reason: String },
     /// What answered is not Borealis.
     #[error("{server} does not answer like Borealis (HTTP {status}); look at --server")]
     NotBorealis { server: String, status: u16 },
-    /// The server said no.
+    /// The server answered with an error.
     #[error("{msg} (code {code}, request {request_id})")]
     Refused { code: u32, msg: String, request_id: String },
     /// The answer does not have the fields that it should have.

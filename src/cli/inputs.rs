@@ -48,10 +48,10 @@ impl Inputs {
     /// When the list cannot be read, or two have the same output.
     pub(super) fn task_bodies(&self) -> super::Result<Vec<Value>> {
         let listed = self.list.as_deref().map(read_list).transpose()?.unwrap_or_default();
-        let given = self.inputs.iter().map(|input| (input.clone(), None));
+        let on_command_line = self.inputs.iter().map(|input| (input.clone(), None));
         let mut outputs: HashMap<String, String> = HashMap::new();
         let mut tasks = Vec::new();
-        for (index, (input, output)) in given.chain(parse_list(&listed)).enumerate() {
+        for (index, (input, output)) in on_command_line.chain(parse_list(&listed)).enumerate() {
             let output = output.unwrap_or_else(|| self.output_of(&input, index + 1));
             if let Some(first) = outputs.insert(output.clone(), input.clone()) {
                 return Err(format!(

@@ -1,7 +1,7 @@
 //! The command line: `commands` has a file for each subcommand; beside it lies what they share.
 //!
 //! What always holds: results go to standard output, everything else to standard error; the exit
-//! code is 0 when what was asked for came true, 1 when it did not, 2 when the command line is wrong.
+//! code is 0 when the command succeeded, 1 when it failed, 2 when the command line is wrong.
 //! Secrets come from the environment, never from arguments that every user of the machine can see.
 
 mod client;
@@ -30,7 +30,7 @@ struct CommandLine {
     command: Command,
 }
 
-/// Reads the command line, does what it says, and reports.
+/// Parses the command line, runs the subcommand, and reports an error.
 pub fn main() -> ExitCode {
     let command_line = CommandLine::parse();
     // it fails only when a provider is installed already

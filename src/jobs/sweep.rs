@@ -20,7 +20,7 @@ const UNFINISHED_FILE_AGE: Duration = Duration::from_secs(60 * 60);
 /// How long an upload is kept after its last use.
 const UPLOAD_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How often old callbacks, answers and uploads are looked for.
+/// From one deletion of old callbacks, answers and uploads to the next.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(10 * 60);
 
 /// Runs until `stop`.

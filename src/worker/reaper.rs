@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::Presence;
 use crate::{app::App, jobs::periodic::run_round, telemetry};
 
-/// The least time between two looks, however short leases are.
+/// The least time between two runs, however short leases are.
 const MIN_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Runs until `stop`.

@@ -31,7 +31,7 @@ use crate::{
     telemetry,
 };
 
-/// How often the heartbeat looks after a job: progress is written at most so often.
+/// From one heartbeat to the next: progress is written at most so often.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// From a failure that may pass to the next try: after the first try, and after each later one.

@@ -163,14 +163,14 @@ pub(crate) fn task(storage_id: &str, output: &str) -> Value {
 
 async fn add_key(app: &App, tenant: &str, role: Role) -> Key {
     let key = Key { access_key: format!("{tenant}-{role}"), secret: format!("secret of {tenant}: {role}") };
-    let known = AccessKey {
+    let stored = AccessKey {
         access_key: key.access_key.clone(),
         tenant: tenant.parse().expect("a tenant"),
         role,
         secret_hash: store::hash_secret(&Secret::new(&key.secret)),
         created: app.clock.now(),
     };
-    app.store.add_key(&known).await.expect("a new key");
+    app.store.add_key(&stored).await.expect("a new key");
     key
 }
 

@@ -152,7 +152,7 @@ async fn check_version(program: Program, path: &Path) -> Finding {
     match output_of(path, &[flag]).await {
         Ok(text) => {
             let first = text.lines().next().unwrap_or_default();
-            // FFmpeg goes on with a copyright
+            // FFmpeg's line goes on with its copyright
             let version = first.split(" Copyright").next().unwrap_or_default();
             Finding::ok(program.name(), format!("{version}, {}", path.display()))
         }
@@ -237,7 +237,7 @@ fn check_disk(settings: &Settings) -> Finding {
 /// The folder itself, or the nearest one above it that exists.
 fn nearest_existing(folder: &Path) -> PathBuf {
     let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-    absolute.ancestors().find(|place| place.is_dir()).unwrap_or(Path::new("/")).to_owned()
+    absolute.ancestors().find(|ancestor| ancestor.is_dir()).unwrap_or(Path::new("/")).to_owned()
 }
 
 fn gibibytes(bytes: u64) -> String {

@@ -60,7 +60,7 @@ pub(super) enum Command {
     Man(man::ManArgs),
 }
 
-/// Does what a subcommand says.
+/// Runs a subcommand.
 pub(super) async fn run(command: Command) -> cli::Result {
     match command {
         Command::Serve(flags) => {

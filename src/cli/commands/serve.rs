@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     access_keys::bootstrap,
     api,
-    app::{self, App},
+    app::App,
     cli,
     config::Settings,
     jobs::{deliver_callback::Deliverer, drafts, sweep},
@@ -33,7 +33,7 @@ pub(super) async fn run(settings: Settings, parts: Parts) -> cli::Result {
     let stop = CancellationToken::new();
     stop_on_signal(&stop)?;
     let listener = if parts.api { Some(listen(&settings).await?) } else { None };
-    let media = if parts.worker { Some(app::media(&settings).await?) } else { None };
+    let media = if parts.worker { Some(crate::app::media(&settings).await?) } else { None };
     let app = App::new(settings).await?;
     bootstrap::ensure(&app).await?;
     let work = app.settings.server.data_dir.join("work");

@@ -45,9 +45,10 @@ pub(super) async fn make(app: &App, claim: CallbackClaim, lease: Duration) -> Co
     let limits = app.settings.callback.send_limits();
     let sent = AssertUnwindSafe(send::send(&app.net, &message, &*app.clock, &limits)).catch_unwind().await;
     let (attempt, outcome) = sent.unwrap_or_else(|_| panicked(message.number, now));
-    // a callback that is owed again has all of its attempts again
-    let made = claim.attempts.saturating_sub(claim.attempts_before).saturating_add(1);
-    let next = schedule::next(&storage.notify_settings, made, &outcome, app.clock.now(), rand::random());
+    // attempts before the callback became owed again do not count
+    let attempts_made = claim.attempts.saturating_sub(claim.attempts_before).saturating_add(1);
+    let next =
+        schedule::next(&storage.notify_settings, attempts_made, &outcome, app.clock.now(), rand::random());
     log(&claim, storage, &attempt, next);
     count(&claim, &attempt, next);
     let record = AttemptRecord::new(&claim, attempt, next);

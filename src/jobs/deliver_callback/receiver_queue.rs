@@ -41,7 +41,7 @@ pub(super) struct ReceiverQueue {
     first_attempts: Backlog,
     retries: Backlog,
     pub(super) in_flight: usize,
-    /// Whether it stands in the scheduler's round of turns.
+    /// Whether it is in the scheduler's round, waiting for its turn.
     pub(super) is_in_round: bool,
     max_slots: usize,
     /// How many to claim ahead, of each kind.

@@ -1,4 +1,4 @@
-//! The recorder: writes what came of attempts to the database, many in one transaction.
+//! The recorder: writes the records of attempts to the database, many in one transaction.
 //!
 //! A transaction holds whatever ended since the last one began. Transactions do not follow each other at
 //! once: one of a single record costs nearly as much as one of a hundred. A record that cannot be

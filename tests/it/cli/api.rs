@@ -98,8 +98,8 @@ async fn a_key_is_made_listed_and_revoked_beside_the_server() {
         let command = borealis(&words);
         async { serde_json::from_str::<Value>(&run(command).await.expect_success()).expect("JSON") }
     };
-    let made = of_server(&["create", "--tenant", "other", "--role", "read"]).await;
-    let text = |field: &str| made[field].as_str().expect("a text").to_owned();
+    let created = of_server(&["create", "--tenant", "other", "--role", "read"]).await;
+    let text = |field: &str| created[field].as_str().expect("a text").to_owned();
     let (access_key, secret_key) = (text("access_key"), text("secret_key"));
     let as_new = |words: &[&str]| {
         let mut command = server.command(words);
@@ -148,8 +148,8 @@ async fn a_wrong_key_is_refused_and_an_absent_one_is_asked_for() {
 
     let mut absent = server.command(&["task", "list"]);
     absent.env_remove("BOREALIS_SECRET_KEY");
-    let asked = run(absent).await.expect_failure();
-    assert!(asked.starts_with("error: BOREALIS_SECRET_KEY is not set"), "{asked}");
+    let output = run(absent).await.expect_failure();
+    assert!(output.starts_with("error: BOREALIS_SECRET_KEY is not set"), "{output}");
     server.stop().await;
 }
 

@@ -123,13 +123,13 @@ async fn where_the_first_key_cannot_be_printed_one_is_made_by_hand(
     let url = format!("http://{}", line["address"].as_str().expect("an address"));
 
     let create = ["key", "create", "--role", "admin", "--output", "json", "--data-dir", data];
-    let made: Value = serde_json::from_str(&run(borealis(&create)).await.expect_success()).expect("JSON");
+    let created: Value = serde_json::from_str(&run(borealis(&create)).await.expect_success()).expect("JSON");
     let mut list = borealis(&["key", "list", "--output", "json", "--data-dir", data]);
     let listed: Value = serde_json::from_str(&run(list).await.expect_success()).expect("JSON");
     assert_eq!(listed["num"], 1, "a key that nobody saw: {listed}");
     list = borealis(&["storage", "list", "--server", &url]);
     for (name, field) in [("BOREALIS_ACCESS_KEY", "access_key"), ("BOREALIS_SECRET_KEY", "secret_key")] {
-        list.env(name, made[field].as_str().expect("a text"));
+        list.env(name, created[field].as_str().expect("a text"));
     }
     run(list).await.expect_success();
     assert_eq!(server.stop().await.0, Some(0));

@@ -9,7 +9,7 @@ fn clip(folder: &Path) -> String {
     let tools = media::Programs::find(std::env::var_os("BOREALIS_TOOLS").as_deref().map(Path::new))
         .expect("the tools");
     let file = folder.join("clip.mp4");
-    let made = std::process::Command::new(tools.ffmpeg)
+    let status = std::process::Command::new(tools.ffmpeg)
         .args([
             "-nostdin",
             "-loglevel",
@@ -24,7 +24,7 @@ fn clip(folder: &Path) -> String {
         .arg(&file)
         .status()
         .expect("FFmpeg runs");
-    assert!(made.success());
+    assert!(status.success());
     file.to_str().expect("a text").to_owned()
 }
 

@@ -255,13 +255,13 @@ fn uris(text: &str) -> impl Iterator<Item = &str> {
 /// The keys of the main playlist, of the playlists in it, and of all that these name.
 fn reachable_keys(halved: &Halved) -> BTreeSet<String> {
     let mut keys = BTreeSet::from([MAIN.to_owned()]);
-    let mut left = vec![MAIN.to_owned()];
-    while let Some(playlist) = left.pop() {
+    let mut unread = vec![MAIN.to_owned()];
+    while let Some(playlist) = unread.pop() {
         let folder = playlist.rsplit_once('/').expect("a folder").0;
         for uri in uris(&halved.text(&playlist).expect("a playlist")) {
             let key = format!("{folder}/{uri}");
             if keys.insert(key.clone()) && key.ends_with(".m3u8") {
-                left.push(key);
+                unread.push(key);
             }
         }
     }

@@ -85,8 +85,8 @@ async fn a_task_that_fills_the_disk_fails_alone(
     let root = format!("/proc/{}/root", session.server.pid().as_raw_nonzero());
     let work = format!("{root}{}", session.server.data.path().join("work").display());
     let workers = names(Path::new(&work));
-    let left: Vec<_> = workers.iter().flat_map(|worker| names(&Path::new(&work).join(worker))).collect();
-    assert!(!left.iter().any(|name| name.parse::<TaskId>().is_ok()), "{left:?}");
+    let remaining: Vec<_> = workers.iter().flat_map(|worker| names(&Path::new(&work).join(worker))).collect();
+    assert!(!remaining.iter().any(|name| name.parse::<TaskId>().is_ok()), "{remaining:?}");
     session.server.stop().await;
 }
 

@@ -65,8 +65,8 @@ pub(super) fn logo(folder: &Path) -> PathBuf {
     file
 }
 
-/// Fails unless FFmpeg decodes an output to its end without a warning. Of a master playlist every rendition is
-/// decoded by itself: given all of them, FFmpeg's reader complains about those that it stops reading.
+/// Fails unless FFmpeg decodes an output to its end without a warning. Of a master playlist every
+/// rendition is decoded by itself: given all, FFmpeg's reader complains about those that it stops reading.
 pub(super) fn assert_decodes(main: &Path) {
     if !is_playlist(main) {
         return assert_file_decodes(main, &[]);

@@ -101,14 +101,14 @@ async fn an_attempt_ends_in_time_and_says_how(
 #[tokio::test]
 async fn a_redirect_to_loopback_is_not_followed() {
     let inside = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let place = inside.local_addr().expect("bound");
+    let address = inside.local_addr().expect("bound");
     let head =
-        format!("HTTP/1.1 307 Go\r\nlocation: http://{place}/secrets?token=1\r\ncontent-length: 0\r\n\r\n");
+        format!("HTTP/1.1 307 Go\r\nlocation: http://{address}/secrets?token=1\r\ncontent-length: 0\r\n\r\n");
     let url = start_receiver(head.leak(), Then::Nothing).await;
     let session = start().await;
     let attempt = attempt(&session, &url).await;
     assert_eq!(attempt["http_status"], 307);
-    assert_eq!(attempt["error"], format!("redirect to http://{place}/secrets: not followed"));
+    assert_eq!(attempt["error"], format!("redirect to http://{address}/secrets: not followed"));
     session.server.stop().await;
     let connected = tokio::time::timeout(Duration::ZERO, inside.accept()).await;
     assert!(connected.is_err(), "something followed it");

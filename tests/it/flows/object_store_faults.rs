@@ -144,15 +144,15 @@ async fn a_task_waits_for_its_store_and_says_why(#[case] fault: Fault, #[case] w
     let mut receiver = Receiver::start(200).await;
     let storage = session.add_storage(storage_at(&endpoint, &store, &receiver.url)).await;
     let id = session.create_task(&storage.id, "mp4-720p", &session.url("clip.mp4"), "cat.mp4").await;
-    let seen = loop {
+    let waiting = loop {
         let task = session.task(&id).await;
         assert!(task["finished_time"] == 0, "{task}");
         if task["message"] != "" {
             break task;
         }
     };
-    assert!(seen["message"].as_str().expect("text").starts_with(why), "{seen}");
-    assert_eq!((&seen["status"], &seen["code"]), (&json!("uploading"), &json!(0)), "{seen}");
+    assert!(waiting["message"].as_str().expect("text").starts_with(why), "{waiting}");
+    assert_eq!((&waiting["status"], &waiting["code"]), (&json!("uploading"), &json!(0)), "{waiting}");
     proxy.set_fault(Fault::None);
     let callback = receiver.next().await.body();
     assert_eq!(callback["msg"], "succeeded", "{callback}");

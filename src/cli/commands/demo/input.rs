@@ -26,7 +26,7 @@ use crate::cli;
 /// Makes ten seconds of a moving test pattern with a tone.
 pub(super) async fn make_sample(tools: &media::Programs, folder: &Path) -> cli::Result<PathBuf> {
     let file = folder.join("sample.mp4");
-    let made = Command::new(&tools.ffmpeg)
+    let output = Command::new(&tools.ffmpeg)
         .args(["-nostdin", "-y", "-loglevel", "error"])
         .args(["-f", "lavfi", "-i", "testsrc2=size=1280x720:rate=25:duration=10"])
         .args(["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000:duration=10"])
@@ -36,10 +36,10 @@ pub(super) async fn make_sample(tools: &media::Programs, folder: &Path) -> cli::
         .kill_on_drop(true)
         .output()
         .await?;
-    if made.status.success() {
+    if output.status.success() {
         Ok(file)
     } else {
-        Err(format!("FFmpeg could not make a sample: {}", String::from_utf8_lossy(&made.stderr).trim())
+        Err(format!("FFmpeg could not make a sample: {}", String::from_utf8_lossy(&output.stderr).trim())
             .into())
     }
 }
