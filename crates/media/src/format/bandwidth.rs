@@ -14,7 +14,8 @@ pub(crate) struct Bandwidth {
 }
 
 impl Bandwidth {
-    /// Of segments, each with its bytes and seconds. Without a target duration, that of the longest segment is taken.
+    /// Of segments, each with its bytes and seconds. Without a target duration, that of the longest segment
+    /// is taken.
     pub(crate) fn of(segments: &[(u64, f64)], target_duration: Option<f64>) -> Self {
         let longest = segments.iter().map(|(_, seconds)| seconds.round()).fold(1.0, f64::max);
         let target_duration = target_duration.unwrap_or(longest);
@@ -35,9 +36,10 @@ impl Bandwidth {
         Self { peak, average }
     }
 
-    /// The `bandwidth` of a DASH representation (ISO/IEC 23009-1, 5.3.5.4): a player that receives at this bit rate,
-    /// and begins at any segment once it has buffered `min_buffer_time` seconds, never waits again. That is the peak,
-    /// or more where any segment would take longer than the buffer to be received whole.
+    /// The `bandwidth` of a DASH representation (ISO/IEC 23009-1, 5.3.5.4): a player that receives at this
+    /// bit rate, and begins at any segment once it has buffered `min_buffer_time` seconds, never waits
+    /// again. That is the peak, or more where any segment would take longer than the buffer to be received
+    /// whole.
     pub(crate) fn peak_with_buffer(segments: &[(u64, f64)], min_buffer_time: f64) -> f64 {
         let rates = segments.iter().map(|(bytes, _)| *bytes as f64 * 8.0 / min_buffer_time.max(0.001));
         rates.fold(Self::of(segments, None).peak, f64::max)

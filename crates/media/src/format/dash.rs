@@ -1,5 +1,5 @@
-//! DASH manifests (ISO/IEC 23009-1): elements by their names, segment timelines, URI templates, durations. Repeat
-//! counts in the text are not believed beyond a limit.
+//! DASH manifests (ISO/IEC 23009-1): elements by their names, segment timelines, URI templates, durations.
+//! Repeat counts in the text are not believed beyond a limit.
 
 use roxmltree::Node;
 
@@ -14,8 +14,8 @@ pub(crate) fn child_elements<'a, 'd>(
 /// Segments of a timeline that are read; at two seconds each, three weeks.
 const MAX_SEGMENTS: usize = 1 << 20;
 
-/// Start and duration of each segment of a `SegmentTimeline`, in units of the timescale (5.3.9.6): an `S` with `r`
-/// stands for `r + 1` segments.
+/// Start and duration of each segment of a `SegmentTimeline`, in units of the timescale (5.3.9.6): an `S`
+/// with `r` stands for `r + 1` segments.
 pub(crate) fn timeline_segments(timeline: Node<'_, '_>) -> Vec<(u64, u64)> {
     let mut segments = Vec::new();
     let mut next_start = 0_u64;
@@ -34,7 +34,8 @@ pub(crate) fn timeline_segments(timeline: Node<'_, '_>) -> Vec<(u64, u64)> {
     segments
 }
 
-/// The URI of a segment by a template with `$Number$` or `$Number%0Nd$` (5.3.9.4.4); none by any other template.
+/// The URI of a segment by a template with `$Number$` or `$Number%0Nd$` (5.3.9.4.4); none by any other
+/// template.
 pub(crate) fn segment_uri(template: &str, number: u64) -> Option<String> {
     let (before, rest) = template.split_once("$Number")?;
     let (width, after) = rest.split_once('$')?;

@@ -1,5 +1,5 @@
-//! Lines of HLS playlists (RFC 8216, section 4), as far as they are rewritten. A line that is not known is left as it
-//! is.
+//! Lines of HLS playlists (RFC 8216, section 4), as far as they are rewritten. A line that is not known is
+//! left as it is.
 
 use std::fmt;
 
@@ -83,8 +83,8 @@ pub(crate) fn parse_extinf(line: &str) -> Option<f64> {
     line.strip_prefix("#EXTINF:")?.split(',').next()?.trim().parse().ok()
 }
 
-/// The length and offset, in bytes, of an `EXT-X-BYTERANGE`; none where it has no offset, which the packager always
-/// writes.
+/// The length and offset, in bytes, of an `EXT-X-BYTERANGE`; none where it has no offset, which the
+/// packager always writes.
 pub(crate) fn parse_byte_range(line: &str) -> Option<(u64, u64)> {
     let (length, offset) = line.strip_prefix("#EXT-X-BYTERANGE:")?.split_once('@')?;
     Some((length.trim().parse().ok()?, offset.trim().parse().ok()?))

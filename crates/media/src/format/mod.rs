@@ -1,7 +1,7 @@
 //! Bytes and text, read by their standard: MP4, MPEG-TS, HLS, DASH, and what the first bytes of a file say.
 //!
-//! All of it may come from strangers: sizes are checked against what is there, and nothing panics. This room knows
-//! no plan and no tool.
+//! All of it may come from strangers: sizes are checked against what is there, and nothing panics. This
+//! room knows no plan and no tool.
 
 pub(crate) mod bandwidth;
 pub(crate) mod dash;

@@ -8,9 +8,9 @@ use model::VideoCodec;
 /// NAL units or OBUs of a sample that are read before its first slice or frame.
 const MAX_UNITS: usize = 10_000;
 
-/// Whether the sample at this offset in a file is one that decoding can begin with, as no later frame refers to
-/// anything before it: IDR of H.264; IDR or BLA of H.265; a shown key frame of AV1 after its sequence header; a key
-/// frame of VP9. CRA and I-frames with a recovery point are not.
+/// Whether the sample at this offset in a file is one that decoding can begin with, as no later frame
+/// refers to anything before it: IDR of H.264; IDR or BLA of H.265; a shown key frame of AV1 after its
+/// sequence header; a key frame of VP9. CRA and I-frames with a recovery point are not.
 pub(crate) fn is_random_access(file: &File, codec: VideoCodec, offset: u64) -> bool {
     let sample = Sample { file, offset };
     match codec {
@@ -31,8 +31,8 @@ pub(crate) fn is_random_access(file: &File, codec: VideoCodec, offset: u64) -> b
     }
 }
 
-/// The first byte of a VP9 frame (VP9 bitstream specification, 6.2): frame_marker 2, the profile, of which 3 has a
-/// bit more, show_existing_frame 0, frame_type 0.
+/// The first byte of a VP9 frame (VP9 bitstream specification, 6.2): frame_marker 2, the profile, of which
+/// 3 has a bit more, show_existing_frame 0, frame_type 0.
 fn is_vp9_key_frame(byte: u8) -> bool {
     let reserved_bits = u32::from(byte >> 4 & 3 == 3);
     byte >> 6 == 2 && (byte << (4 + reserved_bits)) >> 6 == 0
@@ -50,8 +50,8 @@ impl Sample<'_> {
         Some(byte[0])
     }
 
-    /// Goes through NAL units with a length of four bytes before each (ISO/IEC 14496-15) to the first for whose
-    /// header `decide` has an answer.
+    /// Goes through NAL units with a length of four bytes before each (ISO/IEC 14496-15) to the first for
+    /// whose header `decide` has an answer.
     fn first_nal_unit(&self, decide: impl Fn([u8; 2]) -> Option<bool>) -> bool {
         let mut offset = self.offset;
         for _ in 0..MAX_UNITS {
@@ -67,8 +67,8 @@ impl Sample<'_> {
         false
     }
 
-    /// Goes through OBUs (AV1 bitstream specification, 5.3) over the sequence header to the first frame, which has
-    /// to be a key frame that is shown (AV1 Codec ISO Media File Format Binding, 2.4).
+    /// Goes through OBUs (AV1 bitstream specification, 5.3) over the sequence header to the first frame,
+    /// which has to be a key frame that is shown (AV1 Codec ISO Media File Format Binding, 2.4).
     fn begins_with_av1_key_frame(&self) -> bool {
         let (mut offset, mut has_sequence_header) = (self.offset, false);
         for _ in 0..MAX_UNITS {
@@ -86,7 +86,8 @@ impl Sample<'_> {
                 }
             }
             match obu_type {
-                // OBU_FRAME_HEADER or OBU_FRAME: show_existing_frame 0, frame_type KEY_FRAME (0), show_frame 1
+                // OBU_FRAME_HEADER or OBU_FRAME: show_existing_frame 0, frame_type KEY_FRAME (0),
+                // show_frame 1
                 3 | 6 => {
                     return has_sequence_header && self.byte(offset).is_some_and(|byte| byte >> 4 == 1);
                 }

@@ -1,7 +1,7 @@
 //! What the first bytes of a file say, before any tool sees it.
 //!
-//! A playlist under a video's name makes FFmpeg open other files and the network, so it is refused here; so is plain
-//! text, which is never media. Anything else is left to ffprobe.
+//! A playlist under a video's name makes FFmpeg open other files and the network, so it is refused here; so
+//! is plain text, which is never media. Anything else is left to ffprobe.
 
 use model::ErrorCode;
 
@@ -42,7 +42,8 @@ const PLAYLIST_PREFIXES: &[(&str, &str)] = &[
     ("rtsptext", "an RTSP redirection"),
 ];
 
-/// Words of files that name other files, in lower case. They are looked for anywhere in the head, as FFmpeg does.
+/// Words of files that name other files, in lower case. They are looked for anywhere in the head, as FFmpeg
+/// does.
 const PLAYLIST_WORDS: &[(&str, &str)] = &[
     ("<mpd", "a DASH manifest"),
     ("<smoothstreamingmedia", "a Smooth Streaming manifest"),
@@ -81,8 +82,8 @@ fn contains(bytes: &[u8], word: &[u8]) -> bool {
     bytes.windows(word.len()).any(|window| window == word)
 }
 
-/// Whether it is UTF-8 without control characters; the last character may be cut off. The header of YUV4MPEG2 is text,
-/// and media follows it.
+/// Whether it is UTF-8 without control characters; the last character may be cut off. The header of
+/// YUV4MPEG2 is text, and media follows it.
 fn is_text(head: &[u8]) -> bool {
     if head.starts_with(b"YUV4MPEG2") {
         return false;

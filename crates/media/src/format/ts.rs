@@ -1,5 +1,5 @@
-//! Transport streams (ISO/IEC 13818-1): packets, the tables that name streams (PAT and PMT), and what a stream of
-//! H.264 in them begins with.
+//! Transport streams (ISO/IEC 13818-1): packets, the tables that name streams (PAT and PMT), and what a
+//! stream of H.264 in them begins with.
 
 /// Bytes of a packet.
 pub(crate) const PACKET_BYTES: usize = 188;

@@ -1,76 +1,78 @@
-//! Which streams count: the best real picture, and the sounds that go with it.
+//! Which streams are used: the best real video, and the audio that goes with it.
 
 use model::Rational;
 
 use super::{
     described::{Described, Stream},
-    packets::Packets,
+    packets::PacketStats,
 };
-use crate::Orientation;
+use crate::source::Orientation;
 
-/// Sample aspect ratios beyond this, or its inverse, are not believed.
-const STRANGEST_ASPECT: f64 = 16.0;
+/// Sample aspect ratios beyond this, or below its inverse, are not believed.
+const MAX_SAMPLE_ASPECT: f64 = 16.0;
 
-/// Real pictures, best first: not cover art, not one frame beside a longer one; what can be decoded
-/// before what cannot be said, the default before others, large before small.
-pub(super) fn pictures<'d>(described: &'d Described, packets: &Packets) -> Vec<&'d Stream> {
+/// Streams of video, best first: not cover art, not a single frame beside a longer stream; those that
+/// ffprobe has decoded before others, the default before others, large before small.
+pub(super) fn video_candidates<'d>(described: &'d Described, packets: &PacketStats) -> Vec<&'d Stream> {
     let frames = |stream: &Stream| {
         let counted = packets.streams.get(&stream.index).map(|track| track.count);
         counted.or(stream.frames).unwrap_or(2)
     };
-    let mut pictures: Vec<_> = described
+    let mut videos: Vec<_> = described
         .streams
         .iter()
-        .filter(|stream| stream.kind == "video" && !stream.is_still && is_known(stream))
+        .filter(|stream| stream.kind == "video" && !stream.is_attached_image && has_known_codec(stream))
         .filter(|stream| stream.width > 0 && stream.height > 0)
         .collect();
-    pictures.sort_by_key(|stream| {
-        let area = u64::from(stream.width) * u64::from(stream.height);
-        let worse = (frames(stream) < 2, stream.pixel_format.is_empty(), !stream.is_default);
-        (worse, std::cmp::Reverse(area), stream.index)
+    videos.sort_by_key(|stream| {
+        let pixels = u64::from(stream.width) * u64::from(stream.height);
+        let is_single_frame = frames(stream) < 2;
+        let was_not_decoded = stream.pixel_format.is_empty();
+        let rank = (is_single_frame, was_not_decoded, !stream.is_default);
+        (rank, std::cmp::Reverse(pixels), stream.index)
     });
-    pictures
+    videos
 }
 
-/// Sounds that may be used, the default first; those of the picture's programme alone, where there
-/// are programmes.
-pub(super) fn sounds<'d>(described: &'d Described, picture: Option<&Stream>) -> Vec<&'d Stream> {
-    let programme = picture
-        .and_then(|picture| described.programs.iter().find(|programme| programme.contains(&picture.index)));
-    let mut sounds: Vec<_> = described
+/// Streams of audio, the default first; where there are programs, only those of the video's program.
+pub(super) fn audio_candidates<'d>(described: &'d Described, video: Option<&Stream>) -> Vec<&'d Stream> {
+    let program =
+        video.and_then(|video| described.programs.iter().find(|program| program.contains(&video.index)));
+    let mut audios: Vec<_> = described
         .streams
         .iter()
-        .filter(|stream| stream.kind == "audio" && is_known(stream))
-        .filter(|stream| programme.is_none_or(|programme| programme.contains(&stream.index)))
+        .filter(|stream| stream.kind == "audio" && has_known_codec(stream))
+        .filter(|stream| program.is_none_or(|program| program.contains(&stream.index)))
         .collect();
-    sounds.sort_by_key(|stream| (!stream.is_default, stream.index));
-    sounds
+    audios.sort_by_key(|stream| (!stream.is_default, stream.index));
+    audios
 }
 
-/// Whether a sound has to be tried before it is relied on.
-pub(super) fn is_doubtful(sound: &Stream) -> bool {
-    const SURE: &[&str] = &[
+/// Whether an audio stream has to be decoded before it is relied on: its codec is rare, or its parameters
+/// are missing.
+pub(super) fn needs_trial_decode(audio: &Stream) -> bool {
+    const COMMON_CODECS: &[&str] = &[
         "aac", "mp3", "mp2", "mp1", "ac3", "eac3", "opus", "vorbis", "flac", "alac", "wmav1", "wmav2",
         "amr_nb", "amr_wb", "dts", "truehd",
     ];
-    let sure = SURE.contains(&sound.codec.as_str()) || sound.codec.starts_with("pcm_");
-    !sure || sound.sample_rate == 0 || sound.channels == 0
+    let is_common = COMMON_CODECS.contains(&audio.codec.as_str()) || audio.codec.starts_with("pcm_");
+    !is_common || audio.sample_rate == 0 || audio.channels == 0
 }
 
-fn is_known(stream: &Stream) -> bool {
+fn has_known_codec(stream: &Stream) -> bool {
     !matches!(stream.codec.as_str(), "" | "none" | "unknown")
 }
 
-/// What a file has of a kind, `video` or `audio`, where none of it was chosen: the codec, else what the
-/// container calls it.
-pub(super) fn undecoded(described: &Described, kind: &str) -> Option<String> {
-    let stream = described.streams.iter().find(|stream| stream.kind == kind && !stream.is_still)?;
-    Some(if is_known(stream) { stream.codec.clone() } else { stream.tag.clone() })
+/// The codec of the first stream of a kind, `video` or `audio`, where none of them was chosen: by FFmpeg's
+/// name, else by the container's.
+pub(super) fn undecodable_codec(described: &Described, kind: &str) -> Option<String> {
+    let stream = described.streams.iter().find(|stream| stream.kind == kind && !stream.is_attached_image)?;
+    Some(if has_known_codec(stream) { stream.codec.clone() } else { stream.tag.clone() })
 }
 
-/// What shows a picture upright, from where its display matrix puts the axes (ISO/IEC 14496-12,
-/// 8.3.2): (x, y) goes to (a·x + c·y, b·x + d·y), y pointing down.
-pub(super) fn turn(matrix: Option<[i64; 4]>) -> Orientation {
+/// What shows a video upright, from where its display matrix puts the axes (ISO/IEC 14496-12, 8.3.2): (x,
+/// y) goes to (a·x + c·y, b·x + d·y), y pointing down.
+pub(super) fn orientation(matrix: Option<[i64; 4]>) -> Orientation {
     let Some([a, b, c, d]) = matrix.map(|matrix| matrix.map(i128::from)) else {
         return Orientation::default();
     };
@@ -84,11 +86,11 @@ pub(super) fn turn(matrix: Option<[i64; 4]>) -> Orientation {
     Orientation { quarters, mirrored: a * d - b * c < 0 }
 }
 
-/// The sample aspect ratio where it is sound, else 1.
+/// The sample aspect ratio where it can be believed, else 1.
 pub(super) fn sample_aspect(stream: &Stream) -> Rational {
     stream
         .sample_aspect
-        .filter(|aspect| (1.0 / STRANGEST_ASPECT..=STRANGEST_ASPECT).contains(&aspect.as_f64()))
+        .filter(|aspect| (1.0 / MAX_SAMPLE_ASPECT..=MAX_SAMPLE_ASPECT).contains(&aspect.as_f64()))
         .unwrap_or(Rational::whole(1))
 }
 
@@ -98,7 +100,7 @@ mod tests {
 
     use super::*;
 
-    fn picture(index: u32, width: u32, frames: u64) -> Stream {
+    fn video(index: u32, width: u32, frames: u64) -> Stream {
         Stream {
             index,
             kind: "video".to_owned(),
@@ -111,7 +113,7 @@ mod tests {
         }
     }
 
-    fn sound(index: u32, is_default: bool) -> Stream {
+    fn audio(index: u32, is_default: bool) -> Stream {
         Stream { index, kind: "audio".to_owned(), codec: "aac".to_owned(), is_default, ..Stream::default() }
     }
 
@@ -120,39 +122,39 @@ mod tests {
     }
 
     #[test]
-    fn a_large_single_frame_and_cover_art_are_no_picture() {
-        let cover = Stream { is_still: true, ..picture(2, 3000, 1) };
-        let streams = vec![picture(0, 1024, 58), picture(1, 2048, 1), cover];
+    fn a_large_single_frame_and_cover_art_are_no_video() {
+        let cover = Stream { is_attached_image: true, ..video(2, 3000, 1) };
+        let streams = vec![video(0, 1024, 58), video(1, 2048, 1), cover];
         let described = Described { streams, ..Described::default() };
-        assert_eq!(indices(&pictures(&described, &Packets::default())), [0, 1]);
+        assert_eq!(indices(&video_candidates(&described, &PacketStats::default())), [0, 1]);
     }
 
     #[test]
     fn the_default_goes_before_the_largest() {
-        let small = Stream { is_default: true, ..picture(3, 320, 10) };
-        let described = Described { streams: vec![picture(0, 640, 10), small], ..Described::default() };
-        assert_eq!(indices(&pictures(&described, &Packets::default())), [3, 0]);
+        let small = Stream { is_default: true, ..video(3, 320, 10) };
+        let described = Described { streams: vec![video(0, 640, 10), small], ..Described::default() };
+        assert_eq!(indices(&video_candidates(&described, &PacketStats::default())), [3, 0]);
     }
 
     #[test]
     fn sounds_of_other_programmes_are_left_out() {
         let described = Described {
-            streams: vec![picture(0, 640, 10), sound(1, false), sound(2, true), sound(3, true)],
+            streams: vec![video(0, 640, 10), audio(1, false), audio(2, true), audio(3, true)],
             programs: vec![vec![0, 1, 2], vec![3]],
             ..Described::default()
         };
-        assert_eq!(indices(&sounds(&described, Some(&described.streams[0]))), [2, 1]);
-        assert_eq!(indices(&sounds(&described, None)), [2, 3, 1]);
+        assert_eq!(indices(&audio_candidates(&described, Some(&described.streams[0]))), [2, 1]);
+        assert_eq!(indices(&audio_candidates(&described, None)), [2, 3, 1]);
     }
 
     #[test]
     fn what_is_not_known_goes_by_its_tag() {
-        let strange = Stream { codec: String::new(), tag: "ovc1".to_owned(), ..picture(1, 640, 10) };
-        let cover = Stream { is_still: true, ..picture(0, 640, 1) };
+        let strange = Stream { codec: String::new(), tag: "ovc1".to_owned(), ..video(1, 640, 10) };
+        let cover = Stream { is_attached_image: true, ..video(0, 640, 1) };
         let described = Described { streams: vec![cover, strange], ..Described::default() };
-        assert_eq!(pictures(&described, &Packets::default()), [] as [&Stream; 0]);
-        assert_eq!(undecoded(&described, "video").as_deref(), Some("ovc1"));
-        assert_eq!(undecoded(&described, "audio"), None);
+        assert_eq!(video_candidates(&described, &PacketStats::default()), [] as [&Stream; 0]);
+        assert_eq!(undecodable_codec(&described, "video").as_deref(), Some("ovc1"));
+        assert_eq!(undecodable_codec(&described, "audio"), None);
     }
 
     #[rstest]
@@ -166,6 +168,6 @@ mod tests {
     #[case([0, 65536, 65536, 0], 3, true)]
     #[case([0, 0, 0, 0], 0, false)]
     fn matrices(#[case] matrix: [i64; 4], #[case] quarters: u8, #[case] mirrored: bool) {
-        assert_eq!(turn(Some(matrix)), Orientation { quarters, mirrored });
+        assert_eq!(orientation(Some(matrix)), Orientation { quarters, mirrored });
     }
 }

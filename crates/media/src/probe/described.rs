@@ -1,5 +1,5 @@
-//! ffprobe's description of a file, read so that nothing in it can fail the reading: a field of the
-//! wrong type counts as absent. Files lie, and ffprobe repeats it.
+//! ffprobe's description of a file. Files lie, and ffprobe repeats it: a field of the wrong type counts as
+//! absent, and nothing in the description can fail the reading.
 
 use std::collections::BTreeMap;
 
@@ -7,21 +7,21 @@ use isolang::Language;
 use model::Rational;
 use serde_json::Value;
 
-use crate::{HdrMetadata, MasteringDisplay};
+use crate::source::{HdrMetadata, MasteringDisplay};
 
 /// What ffprobe says about a file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Described {
     /// The demuxer's name, such as `mov,mp4,m4a,3gp,3g2,mj2`.
     pub container: String,
-    /// Seconds; as declared or as guessed.
+    /// Seconds; as the container says, or as FFmpeg guesses from the bit rate.
     pub duration: Option<f64>,
     /// Seconds of the first time stamp.
     pub start: f64,
     pub title: String,
     pub chapters: usize,
     pub streams: Vec<Stream>,
-    /// Stream indices of each programme of a transport stream.
+    /// Stream indices of each program of a transport stream.
     pub programs: Vec<Vec<u32>>,
 }
 
@@ -44,8 +44,9 @@ pub(super) struct Stream {
     pub color_space: String,
     pub color_transfer: String,
     pub color_primaries: String,
-    /// The lowest rate that all time stamps fit to.
+    /// `r_frame_rate`: the lowest rate that all time stamps can be expressed in.
     pub real_rate: Option<Rational>,
+    /// `avg_frame_rate`.
     pub average_rate: Option<Rational>,
     pub time_base: Option<Rational>,
     pub start: Option<f64>,
@@ -59,20 +60,21 @@ pub(super) struct Stream {
     pub language: String,
     pub title: String,
     pub is_default: bool,
-    /// Cover art and the like.
-    pub is_still: bool,
-    /// a, b, c, d of the display matrix: where it puts the axes.
-    pub matrix: Option<[i64; 4]>,
+    /// Cover art and other images that are not part of the presentation.
+    pub is_attached_image: bool,
+    /// a, b, c, d of the display matrix (ISO/IEC 14496-12, 8.3.2): where it puts the axes.
+    pub display_matrix: Option<[i64; 4]>,
     pub dolby_vision: Option<DolbyVision>,
-    pub light: HdrMetadata,
+    pub hdr_metadata: HdrMetadata,
 }
 
 /// A Dolby Vision configuration record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct DolbyVision {
     pub profile: u64,
-    /// Whether players without Dolby Vision see a picture.
-    pub has_base: bool,
+    /// Whether players without Dolby Vision can show it: a base layer is there, and compatible with another
+    /// format.
+    pub has_base_layer: bool,
 }
 
 impl Described {
@@ -97,7 +99,32 @@ impl Described {
     }
 }
 
+impl Described {
+    /// The format of a single image (FFmpeg's `png_pipe` and the like); none of what has a duration.
+    pub(super) fn image_format(&self) -> Option<&str> {
+        self.container.strip_suffix("_pipe")
+    }
+
+    /// Whether time stamps may jump in files of this kind (FFmpeg's `AVFMT_TS_DISCONT`). FFmpeg goes on
+    /// where they were by itself, and takes the first time stamp of the streams that are used, not of the
+    /// file, for 0.
+    pub(super) fn may_reset_timestamps(&self) -> bool {
+        matches!(self.container.as_str(), "mpegts" | "mpeg" | "ogg")
+    }
+
+    /// Whether the header has the number of frames, and is only complete when the file is: AVI.
+    pub(super) fn declares_frames(&self) -> bool {
+        self.container == "avi"
+    }
+}
+
 impl Stream {
+    /// Whether it is flagged as interlaced. The first letter is the field that is stored first, the second
+    /// the one that is shown first.
+    pub(super) fn is_interlaced(&self) -> bool {
+        matches!(self.field_order.as_str(), "tt" | "bb" | "tb" | "bt")
+    }
+
     fn read(value: &Value) -> Self {
         let side_data = value.get("side_data_list").and_then(Value::as_array);
         let side_data = side_data.map(Vec::as_slice).unwrap_or_default();
@@ -131,13 +158,15 @@ impl Stream {
             sample_rate: number(value, "sample_rate").unwrap_or(0),
             channels: number(value, "channels").unwrap_or(0),
             layout: text(value, "channel_layout"),
-            language: language(&tag(value, "language")),
+            language: language_code(&tag(value, "language")),
             title: tag(value, "title"),
             is_default: flag("default"),
-            is_still: flag("attached_pic") || flag("still_image") || flag("timed_thumbnails"),
-            matrix: side_data.iter().find_map(|data| matrix(data.get("displaymatrix")?.as_str()?)),
-            dolby_vision: side_data.iter().find_map(dolby_vision),
-            light: light(side_data),
+            is_attached_image: flag("attached_pic") || flag("still_image") || flag("timed_thumbnails"),
+            display_matrix: side_data
+                .iter()
+                .find_map(|data| parse_display_matrix(data.get("displaymatrix")?.as_str()?)),
+            dolby_vision: side_data.iter().find_map(read_dolby_vision),
+            hdr_metadata: read_hdr_metadata(side_data),
         }
     }
 }
@@ -172,18 +201,20 @@ fn tag(value: &Value, name: &str) -> String {
         .unwrap_or_default()
 }
 
-/// Only what the muxers and the packager take for a language: three letters, which stand for the two of
-/// ISO 639-1 as well. Of a tag such as `en-US` the language counts.
-fn language(tag: &str) -> String {
+/// What muxers and the packager take for a language: three letters (ISO 639-2), also for the two of ISO
+/// 639-1. Of a tag such as `en-US` the language counts.
+fn language_code(tag: &str) -> String {
     let lower = tag.to_ascii_lowercase();
     let first = lower.split(['-', '_']).next().unwrap_or_default();
-    let sound = first.len() == 3 && first.bytes().all(|byte| byte.is_ascii_lowercase()) && first != "und";
-    let long = if sound { Some(first) } else { Language::from_639_1(first).map(|two| two.to_639_3()) };
-    long.unwrap_or_default().to_owned()
+    let has_three_letters = first.len() == 3 && first.bytes().all(|byte| byte.is_ascii_lowercase());
+    if has_three_letters && first != "und" {
+        return first.to_owned();
+    }
+    Language::from_639_1(first).map(|language| language.to_639_3()).unwrap_or_default().to_owned()
 }
 
 /// ffprobe writes the matrix as three numbered rows: `00000000: a b u`, `c d v`, `x y w`.
-fn matrix(rows: &str) -> Option<[i64; 4]> {
+fn parse_display_matrix(rows: &str) -> Option<[i64; 4]> {
     let numbers: Vec<i64> = rows
         .split_whitespace()
         .filter(|word| !word.ends_with(':'))
@@ -195,17 +226,17 @@ fn matrix(rows: &str) -> Option<[i64; 4]> {
     }
 }
 
-/// What side data of a stream or of a frame says of the light.
-pub(super) fn light(side_data: &[Value]) -> HdrMetadata {
+/// The HDR metadata (SMPTE ST 2086 and CTA-861.3) in the side data of a stream or of a frame.
+pub(super) fn read_hdr_metadata(side_data: &[Value]) -> HdrMetadata {
     HdrMetadata {
-        mastering_display: side_data.iter().find_map(mastering),
+        mastering_display: side_data.iter().find_map(read_mastering_display),
         content_light: side_data
             .iter()
             .find_map(|data| Some((number(data, "max_content")?, number(data, "max_average")?))),
     }
 }
 
-fn mastering(data: &Value) -> Option<MasteringDisplay> {
+fn read_mastering_display(data: &Value) -> Option<MasteringDisplay> {
     let in_steps = |name: String, steps: f64| {
         let (num, den) = data.get(&name)?.as_str()?.split_once('/')?;
         let value = num.parse::<f64>().ok()? / den.parse::<f64>().ok()?;
@@ -222,11 +253,11 @@ fn mastering(data: &Value) -> Option<MasteringDisplay> {
     })
 }
 
-fn dolby_vision(data: &Value) -> Option<DolbyVision> {
+fn read_dolby_vision(data: &Value) -> Option<DolbyVision> {
     let profile = number(data, "dv_profile")?;
-    let present = number(data, "bl_present_flag") != Some(0_u64);
-    let compatible = number(data, "dv_bl_signal_compatibility_id") != Some(0_u64);
-    Some(DolbyVision { profile, has_base: present && compatible })
+    let has_base_layer = number(data, "bl_present_flag") != Some(0_u64);
+    let is_compatible = number(data, "dv_bl_signal_compatibility_id") != Some(0_u64);
+    Some(DolbyVision { profile, has_base_layer: has_base_layer && is_compatible })
 }
 
 #[cfg(test)]
@@ -260,27 +291,27 @@ mod tests {
         let described = Described::parse(PHONE.as_bytes()).expect("a description");
         assert_eq!(described.programs, [vec![0, 1]]);
         assert_eq!(described.title, "x");
-        let picture = &described.streams[0];
-        assert_eq!(picture.matrix, Some([0, 65536, -65536, 0]));
-        assert_eq!(picture.dolby_vision, Some(DolbyVision { profile: 8, has_base: true }));
-        assert_eq!((picture.average_rate, picture.frames), (None, Some(5)));
-        assert_eq!((picture.field_order.as_str(), picture.bit_rate), ("", 0.0));
-        let sound = &described.streams[1];
-        assert_eq!((sound.sample_rate, sound.language.as_str(), sound.title.as_str()), (44100, "eng", "ab"));
+        let video = &described.streams[0];
+        assert_eq!(video.display_matrix, Some([0, 65536, -65536, 0]));
+        assert_eq!(video.dolby_vision, Some(DolbyVision { profile: 8, has_base_layer: true }));
+        assert_eq!((video.average_rate, video.frames), (None, Some(5)));
+        assert_eq!((video.field_order.as_str(), video.bit_rate), ("", 0.0));
+        let audio = &described.streams[1];
+        assert_eq!((audio.sample_rate, audio.language.as_str(), audio.title.as_str()), (44100, "eng", "ab"));
     }
 
     #[test]
     fn the_light_of_hdr() {
-        let said = serde_json::json!([{"side_data_type": "Mastering display metadata", "red_x": "34000/50000",
+        let side_data = serde_json::json!([{"side_data_type": "Mastering display metadata", "red_x": "34000/50000",
             "red_y": "16000/50000", "green_x": "13250/50000", "green_y": "34500/50000", "blue_x": "7500/50000",
             "blue_y": "3000/50000", "white_point_x": "15635/50000", "white_point_y": "16450/50000",
             "min_luminance": "1/10000", "max_luminance": "10000000/10000"},
             {"side_data_type": "Content light level metadata", "max_content": 1000, "max_average": 400}]);
-        let light = light(said.as_array().expect("a list"));
-        let mastering = light.mastering_display.expect("a display");
+        let hdr_metadata = read_hdr_metadata(side_data.as_array().expect("a list"));
+        let mastering = hdr_metadata.mastering_display.expect("a display");
         let [red, _, _, white] = mastering.chromaticities;
         assert_eq!((red, white, mastering.luminance), ((34000, 16000), (15635, 16450), (10_000_000, 1)));
-        assert_eq!(light.content_light, Some((1000, 400)));
+        assert_eq!(hdr_metadata.content_light, Some((1000, 400)));
     }
 
     #[test]
@@ -288,10 +319,10 @@ mod tests {
         for (tag, known) in
             [("en", "eng"), ("fr-CA", "fra"), ("pt_BR", "por"), ("ger", "ger"), ("ENG", "eng")]
         {
-            assert_eq!(language(tag), known, "{tag}");
+            assert_eq!(language_code(tag), known, "{tag}");
         }
         for tag in ["", "und", "xx", "e", "english", "1a", "e,n"] {
-            assert_eq!(language(tag), "", "{tag}");
+            assert_eq!(language_code(tag), "", "{tag}");
         }
     }
 

@@ -1,20 +1,20 @@
-//! The nearest real constant rate of a picture, from the time stamps of its frames. What a container
-//! says about its rate is only a hint: it may be the clock's own rate (1000 frames a second).
+//! The frame rate of a video: the nearest constant rate in use, from the time stamps of its frames. What a
+//! container says of it is only a hint: it may be the timescale (1000 frames a second).
 
 use model::Rational;
 
-/// A rate, and how far the frames keep to it.
+/// A frame rate, and how far the frames keep to it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Measured {
+pub(super) struct MeasuredRate {
     pub rate: Rational,
-    /// Whether the distances of frames vary by more than the clock's own steps.
-    pub varies: bool,
+    /// Whether the distances of frames vary by more than the time base makes them.
+    pub is_variable: bool,
     /// The usual distance of two frames, in seconds.
-    pub frame: f64,
+    pub frame_duration: f64,
 }
 
-/// Rates that cameras, films and screens have.
-const REAL: &[(u64, u64)] = &[
+/// Frame rates that cameras, films and screens have.
+const KNOWN_RATES: &[(u64, u64)] = &[
     (1, 1),
     (2, 1),
     (3, 1),
@@ -55,62 +55,70 @@ const REAL: &[(u64, u64)] = &[
     (240, 1),
 ];
 
-/// Without any time stamps to go by.
-const USUAL: Rational = Rational::whole(25);
-/// A rate this near to a real one is that one.
-const NEAR: f64 = 0.005;
-/// Rates of one family, such as 30 and 29.97, are 0.001 apart: a hint decides between them, unless so
-/// many frames were measured that the measure itself does.
-const FAMILY: f64 = 0.0025;
-const MANY: usize = 500;
-const FAMILY_OF_MANY: f64 = 0.0004;
-/// How far two distances may differ and still be one cadence.
-const CADENCE: f64 = 0.06;
-/// A faster cadence counts when so many of the frames keep to it.
-const SHARE: f64 = 0.12;
+/// The frame rate where there are no time stamps and no hint.
+const DEFAULT_RATE: Rational = Rational::whole(25);
+/// The highest rate of a container that is believed as a hint.
+const MAX_HINT: f64 = 240.0;
+/// The highest rate that is rounded to a known one.
+const MAX_KNOWN_RATE: f64 = 250.0;
+/// A rate this near to a known one, by ratio, is that one.
+const KNOWN_RATE_TOLERANCE: f64 = 0.005;
+/// Rates of one family, such as 30 and 29.97, are 0.001 apart. Within this tolerance a hint decides between
+/// them; after many frames within a narrower one, as the measure is then more exact.
+const FAMILY_TOLERANCE: f64 = 0.0025;
+const FAMILY_TOLERANCE_OF_MANY: f64 = 0.0004;
+const MANY_FRAMES: usize = 500;
+/// Share of itself by which a distance may differ from others of the same cadence.
+const CADENCE_TOLERANCE: f64 = 0.06;
+/// Share of all frames that have to keep to a faster cadence for it to count.
+const MIN_CADENCE_SHARE: f64 = 0.12;
+/// Share of all frames that keep to the cadence of a constant rate.
+const CONSTANT_SHARE: f64 = 0.98;
 
-/// Measures time stamps in ticks of `tick` seconds, in any order; `hints` are what the container says,
+/// Measures time stamps in units of `time_base` seconds, in any order; `hints` are what the container says,
 /// most trusted first.
-pub(super) fn measure(times: &[i64], tick: f64, hints: &[Rational]) -> Measured {
+pub(super) fn measure(times: &[i64], time_base: f64, hints: &[Rational]) -> MeasuredRate {
     let gaps = gaps(times);
-    let hint = hints.iter().copied().find(|hint| hint.as_f64() <= 240.0);
+    let hint = hints.iter().copied().find(|hint| hint.as_f64() <= MAX_HINT);
     let Some(&usual) = gaps.get(gaps.len() / 2) else {
-        let rate = hint.map_or(USUAL, |hint| nearest(hint.as_f64(), Some(hint)));
-        return Measured { rate, varies: false, frame: 1.0 / rate.as_f64() };
+        let rate = hint.map_or(DEFAULT_RATE, |hint| nearest_known(hint.as_f64(), Some(hint)));
+        return MeasuredRate { rate, is_variable: false, frame_duration: 1.0 / rate.as_f64() };
     };
-    let cadence = cadence(&gaps, usual);
-    let frame = cadence.ticks * tick;
-    let exact = exact(&gaps, usual, tick);
-    let rate = match exact {
-        Some(rate) => nearest_of_family(rate.as_f64(), hints, FAMILY_OF_MANY).unwrap_or(rate),
+    let cadence = find_cadence(&gaps, usual);
+    let frame_duration = cadence.gap * time_base;
+    let rate = match exact_rate(&gaps, usual, time_base) {
+        Some(rate) => known_rate(rate.as_f64(), hints, FAMILY_TOLERANCE_OF_MANY).unwrap_or(rate),
         None => {
-            let family = if gaps.len() < MANY { FAMILY } else { FAMILY_OF_MANY };
-            nearest_of_family(1.0 / frame, hints, family).unwrap_or_else(|| nearest(1.0 / frame, hint))
+            let tolerance =
+                if gaps.len() < MANY_FRAMES { FAMILY_TOLERANCE } else { FAMILY_TOLERANCE_OF_MANY };
+            known_rate(1.0 / frame_duration, hints, tolerance)
+                .unwrap_or_else(|| nearest_known(1.0 / frame_duration, hint))
         }
     };
-    Measured { rate, varies: cadence.share < 0.98, frame }
+    MeasuredRate { rate, is_variable: cadence.share < CONSTANT_SHARE, frame_duration }
 }
 
-/// A rate that the container's index vouches for.
-pub(super) fn indexed(rate: Rational) -> Measured {
-    let rate = nearest_of_family(rate.as_f64(), &[rate], FAMILY).unwrap_or(rate);
-    Measured { rate, varies: false, frame: 1.0 / rate.as_f64() }
+/// A constant rate that the container's index vouches for.
+pub(super) fn indexed(rate: Rational) -> MeasuredRate {
+    let rate = known_rate(rate.as_f64(), &[rate], FAMILY_TOLERANCE).unwrap_or(rate);
+    MeasuredRate { rate, is_variable: false, frame_duration: 1.0 / rate.as_f64() }
 }
 
-/// Distances of neighbours, ascending. Frames that are not shown (hidden reference frames) come with
-/// a neighbour's time stamp, or nearly so, and are left out.
+/// Distances of neighbours, ascending. Frames that are not shown (hidden reference frames, as of VP8) have
+/// nearly the time stamp of a neighbour, and are left out.
 fn gaps(times: &[i64]) -> Vec<i64> {
     let mut times = times.to_vec();
     times.sort_unstable();
     times.dedup();
-    let tiny = distances(&times).get(times.len().saturating_sub(1) / 2).map_or(0, |middle| middle / 10);
-    let mut shown: Option<i64> = None;
+    let middle = times.len().saturating_sub(1) / 2;
+    let max_hidden_gap = distances(&times).get(middle).map_or(0, |gap| gap / 10);
+    let mut last_shown: Option<i64> = None;
     times.retain(|time| {
-        let far = shown.is_none_or(|shown| time.saturating_sub(shown) > tiny);
-        if far {
-            shown = Some(*time);
+        let is_shown = last_shown.is_none_or(|last| time.saturating_sub(last) > max_hidden_gap);
+        if is_shown {
+            last_shown = Some(*time);
         }
-        far
+        is_shown
     });
     distances(&times)
 }
@@ -122,60 +130,66 @@ fn distances(times: &[i64]) -> Vec<i64> {
 }
 
 struct Cadence {
-    /// The mean of the distances that keep to it.
-    ticks: f64,
-    /// How many of all distances do.
+    /// The mean of the distances that keep to it, in units of the time base.
+    gap: f64,
+    /// The share of all distances that do.
     share: f64,
 }
 
-/// The usual distance; or a clearly shorter one to which enough frames keep, so that the faster parts
-/// of a picture that changes its pace lose no frames.
-fn cadence(gaps: &[i64], usual: i64) -> Cadence {
+/// The usual distance; or a clearly shorter one to which enough frames keep, so that a video that changes
+/// its pace loses no frames in its faster parts.
+fn find_cadence(gaps: &[i64], usual: i64) -> Cadence {
     let around = |centre: i64| {
-        let slack = (centre as f64 * CADENCE).max(1.0);
-        let kept: Vec<_> = gaps.iter().filter(|gap| (**gap - centre).abs() as f64 <= slack).collect();
+        let tolerance = (centre as f64 * CADENCE_TOLERANCE).max(1.0);
+        let kept: Vec<_> = gaps.iter().filter(|gap| (**gap - centre).abs() as f64 <= tolerance).collect();
         Cadence {
-            ticks: kept.iter().map(|gap| **gap as f64).sum::<f64>() / kept.len().max(1) as f64,
+            gap: kept.iter().map(|gap| **gap as f64).sum::<f64>() / kept.len().max(1) as f64,
             share: kept.len() as f64 / gaps.len() as f64,
         }
     };
-    let faster = gaps.get((gaps.len() as f64 * SHARE) as usize).copied().unwrap_or(usual);
+    let faster = gaps.get((gaps.len() as f64 * MIN_CADENCE_SHARE) as usize).copied().unwrap_or(usual);
     let fast = around(faster);
-    if (faster as f64) < usual as f64 * 0.75 && fast.share >= SHARE { fast } else { around(usual) }
+    if (faster as f64) < usual as f64 * 0.75 && fast.share >= MIN_CADENCE_SHARE {
+        fast
+    } else {
+        around(usual)
+    }
 }
 
-/// The rate when every distance is the same number of ticks, of a clock that can say so.
-fn exact(gaps: &[i64], usual: i64, tick: f64) -> Option<Rational> {
-    let same = gaps.iter().filter(|gap| **gap == usual).count() as f64 >= gaps.len() as f64 * 0.98;
-    let clock = (1.0 / tick).round();
-    let is_whole = (1.0 / tick - clock).abs() < 1e-6 && (1.0..1e9).contains(&clock);
-    if !same || !is_whole || usual <= 0 {
+/// The rate when all distances are the same, in a time base that can express it.
+fn exact_rate(gaps: &[i64], usual: i64, time_base: f64) -> Option<Rational> {
+    let is_same =
+        gaps.iter().filter(|gap| **gap == usual).count() as f64 >= gaps.len() as f64 * CONSTANT_SHARE;
+    let timescale = (1.0 / time_base).round();
+    let is_whole = (1.0 / time_base - timescale).abs() < 1e-6 && (1.0..1e9).contains(&timescale);
+    if !is_same || !is_whole || usual <= 0 {
         return None;
     }
-    Rational::new(clock as u64, u64::try_from(usual).ok()?)
+    Rational::new(timescale as u64, u64::try_from(usual).ok()?)
 }
 
-/// The real rate that this one is, if any; of those within `family` a hint decides.
-fn nearest_of_family(rate: f64, hints: &[Rational], family: f64) -> Option<Rational> {
-    let off = |real: &Rational| (real.as_f64() / rate - 1.0).abs();
-    let near: Vec<Rational> = real().filter(|real| off(real) <= NEAR).collect();
-    let hinted = near.iter().find(|real| {
-        off(real) <= family && hints.iter().any(|hint| (hint.as_f64() / real.as_f64() - 1.0).abs() < 1e-4)
+/// The known rate that this one is, if any; of those within `family_tolerance` a hint decides.
+fn known_rate(rate: f64, hints: &[Rational], family_tolerance: f64) -> Option<Rational> {
+    let off = |known: &Rational| (known.as_f64() / rate - 1.0).abs();
+    let near: Vec<Rational> = known_rates().filter(|known| off(known) <= KNOWN_RATE_TOLERANCE).collect();
+    let hinted = near.iter().find(|known| {
+        off(known) <= family_tolerance
+            && hints.iter().any(|hint| (hint.as_f64() / known.as_f64() - 1.0).abs() < 1e-4)
     });
     hinted.copied().or_else(|| near.into_iter().min_by(|a, b| off(a).total_cmp(&off(b))))
 }
 
-/// The nearest real rate by ratio; what is beyond them all is taken as it is said.
-fn nearest(rate: f64, said: Option<Rational>) -> Rational {
-    let off = |real: &Rational| (real.as_f64() / rate).ln().abs();
-    match real().min_by(|a, b| off(a).total_cmp(&off(b))) {
-        Some(real) if rate <= 250.0 => real,
-        _ => said.unwrap_or(USUAL),
+/// The nearest known rate by ratio; a rate beyond them all is taken from the hint.
+fn nearest_known(rate: f64, hint: Option<Rational>) -> Rational {
+    let off = |known: &Rational| (known.as_f64() / rate).ln().abs();
+    match known_rates().min_by(|a, b| off(a).total_cmp(&off(b))) {
+        Some(known) if rate <= MAX_KNOWN_RATE => known,
+        _ => hint.unwrap_or(DEFAULT_RATE),
     }
 }
 
-fn real() -> impl Iterator<Item = Rational> {
-    REAL.iter().filter_map(|(num, den)| Rational::new(*num, *den))
+fn known_rates() -> impl Iterator<Item = Rational> {
+    KNOWN_RATES.iter().filter_map(|(num, den)| Rational::new(*num, *den))
 }
 
 #[cfg(test)]
@@ -218,37 +232,41 @@ mod tests {
     #[case::one_per_second(steady(16384.0, 13), 1.0 / 16384.0, &["1/1"], "1", false)]
     fn rates(
         #[case] times: Vec<i64>,
-        #[case] tick: f64,
-        #[case] said: &[&str],
+        #[case] time_base: f64,
+        #[case] container_says: &[&str],
         #[case] rate: &str,
-        #[case] varies: bool,
+        #[case] is_variable: bool,
     ) {
-        let measured = measure(&times, tick, &hints(said));
-        assert_eq!((measured.rate.to_string().as_str(), measured.varies), (rate, varies), "{measured:?}");
+        let measured = measure(&times, time_base, &hints(container_says));
+        assert_eq!(
+            (measured.rate.to_string().as_str(), measured.is_variable),
+            (rate, is_variable),
+            "{measured:?}"
+        );
     }
 
     #[test]
     fn a_single_frame_takes_the_hint() {
         assert_eq!(measure(&[0], 1e-3, &hints(&["25/1"])).rate, Rational::whole(25));
-        assert_eq!(measure(&[], 1e-3, &hints(&["90000/1"])).rate, USUAL);
+        assert_eq!(measure(&[], 1e-3, &hints(&["90000/1"])).rate, DEFAULT_RATE);
     }
 
     proptest! {
         #[test]
         fn any_time_stamps_give_a_sound_rate(
             times in prop::collection::vec(any::<i64>(), 0..60),
-            tick in 1e-6..1.0_f64,
+            time_base in 1e-6..1.0_f64,
         ) {
-            let measured = measure(&times, tick, &[]);
+            let measured = measure(&times, time_base, &[]);
             prop_assert!(measured.rate.as_f64() > 0.0);
         }
 
         #[test]
-        fn a_jittered_real_rate_is_found(number in 12..REAL.len(), jitter in prop::collection::vec(-1_i64..=1, 200)) {
-            let (num, den) = REAL[number];
-            let ticks = 90_000.0 * den as f64 / num as f64;
+        fn a_jittered_real_rate_is_found(number in 12..KNOWN_RATES.len(), jitter in prop::collection::vec(-1_i64..=1, 200)) {
+            let (num, den) = KNOWN_RATES[number];
+            let gap = 90_000.0 * den as f64 / num as f64;
             let times: Vec<i64> =
-                jitter.iter().enumerate().map(|(at, off)| (at as f64 * ticks).round() as i64 + off).collect();
+                jitter.iter().enumerate().map(|(at, off)| (at as f64 * gap).round() as i64 + off).collect();
             let rate = Rational::new(num, den).expect("a rate");
             prop_assert_eq!(measure(&times, 1.0 / 90_000.0, &[rate]).rate, rate);
         }

@@ -3,31 +3,42 @@
 use model::{ErrorCode, Rational, SourceFacts};
 
 use super::{
-    Examined, Packets, SHORTFALL, choose,
-    clock::Track,
+    ask::ProbeContext,
+    choose,
+    clock::TrackStats,
     described::{Described, Stream},
-    look::Prober,
-    rate::{self, Measured},
+    inspect::InspectedFile,
+    packets::PacketStats,
+    rate::{self, MeasuredRate},
 };
-use crate::{AudioStream, FieldOrder, HdrMetadata, MediaError, Source, UndecodableCodecs, VideoStream};
+use crate::{
+    error::MediaError,
+    source::{AudioStream, FieldOrder, HdrMetadata, Source, UndecodableCodecs, VideoStream},
+};
 
-/// Times are given to the microsecond: less is the noise of the arithmetic.
-const STEPS: f64 = 1e6;
-/// Heights and codecs of broadcasts, whose flags do not always say that they are interlaced.
+/// Steps of a second that times are rounded to: less is the noise of the arithmetic.
+const MICROS: f64 = 1e6;
+/// Seconds by which a file may start later than its streams without that being an offset.
+const MIN_START_OFFSET_SECS: f64 = 0.001;
+/// By which a file may end before its header says: seconds, and share of the whole.
+const MAX_SHORTFALL_SECS: f64 = 1.0;
+const MAX_SHORTFALL_SHARE: f64 = 0.02;
+/// Heights, codecs and frame rates of broadcasts, whose flags do not always say that they are interlaced.
 const BROADCAST_HEIGHTS: &[u32] = &[480, 486, 576, 1080, 1088];
 const BROADCAST_CODECS: &[&str] =
     &["mpeg2video", "mpeg4", "h264", "dvvideo", "vc1", "prores", "dnxhd", "mjpeg", "rawvideo", "ffv1"];
+const BROADCAST_RATES: std::ops::RangeInclusive<f64> = 23.9..=30.1;
 
-/// What was asked before.
-pub(super) struct Asked<'a> {
-    pub file: &'a Examined,
+/// What was found out before.
+pub(super) struct Findings<'a> {
+    pub file: &'a InspectedFile,
     pub described: &'a Described,
-    /// Empty when an index vouches.
-    pub packets: &'a Packets,
-    pub indexed: bool,
+    /// Empty when an index vouches for durations.
+    pub packets: &'a PacketStats,
+    pub is_indexed: bool,
 }
 
-/// Where a stream begins and ends on the file's own clock, in seconds.
+/// When a stream is shown, in seconds of the file's own time stamps.
 #[derive(Clone, Copy, Debug)]
 struct Span {
     start: f64,
@@ -37,185 +48,173 @@ struct Span {
 /// The source that these streams make.
 ///
 /// # Errors
-/// When the file ends long before its index says, or nothing of it lasts.
-pub(super) async fn source(
-    prober: &Prober<'_>,
-    asked: &Asked<'_>,
-    picture: Option<&Stream>,
-    sounds: &[&Stream],
+/// When the file ends long before its header says.
+pub(super) async fn build_source(
+    context: &ProbeContext<'_>,
+    findings: &Findings<'_>,
+    video: Option<&Stream>,
+    audios: &[&Stream],
 ) -> Result<Source, MediaError> {
-    let measured = match picture {
-        Some(stream) => Some(rate_of(prober, asked, stream).await?),
+    let rate = match video {
+        Some(stream) => Some(measure_rate(context, findings, stream).await?),
         None => None,
     };
-    let picture_span = picture.zip(measured).map(|(stream, measured)| asked.span(stream, measured.frame));
-    let sound_spans: Vec<_> = sounds.iter().map(|sound| asked.span(sound, frame_of(sound))).collect();
-    let spans = || picture_span.iter().chain(&sound_spans);
-    let base = spans().map(|span| span.start).fold(f64::INFINITY, f64::min);
-    let duration = rounded(spans().map(|span| span.end - base).fold(0.0, f64::max));
-    if let Some((stream, measured)) = picture.zip(measured) {
-        whole(asked, stream, measured)?;
-    }
-    let picture = match (picture, measured, picture_span) {
-        (Some(stream), Some(measured), Some(span)) => {
-            let fields = fields_of(prober, stream, measured, duration).await?;
-            let hdr_metadata = light_of(prober, stream).await?;
-            Some(VideoStream { hdr_metadata, ..picture_of(stream, measured, fields, span, base) })
+    let video_span = video.zip(rate).map(|(stream, rate)| findings.span(stream, rate.frame_duration));
+    let audio_spans: Vec<_> =
+        audios.iter().map(|stream| findings.span(stream, default_packet_duration(stream))).collect();
+    let spans = || video_span.iter().chain(&audio_spans);
+    let start = spans().map(|span| span.start).fold(f64::INFINITY, f64::min);
+    let duration = round_to_micros(spans().map(|span| span.end - start).fold(0.0, f64::max));
+    let video = match (video, rate, video_span) {
+        (Some(stream), Some(rate), Some(span)) => {
+            check_declared_frames(findings, stream, rate)?;
+            let (field_order, top_field_first) = find_field_order(context, stream, rate, duration).await?;
+            let hdr_metadata = find_hdr_metadata(context, stream).await?;
+            let (start, end) = (round_to_micros(span.start - start), round_to_micros(span.end - start));
+            let found = video_stream(stream, rate);
+            Some(VideoStream { field_order, top_field_first, hdr_metadata, start, end, ..found })
         }
         _ => None,
     };
-    let sounds: Vec<_> =
-        sounds.iter().zip(&sound_spans).map(|(sound, span)| sound_of(sound, *span, base)).collect();
-    let none_of = |chosen: bool, kind| if chosen { None } else { choose::undecoded(asked.described, kind) };
-    let undecodable = UndecodableCodecs {
-        video: none_of(picture.is_some(), "video"),
-        audio: none_of(!sounds.is_empty(), "audio"),
-    };
-    let start_offset =
-        if counts_from_its_streams(asked.described) { 0.0 } else { base - asked.described.start };
+    let audios: Vec<_> =
+        audios.iter().zip(&audio_spans).map(|(stream, span)| audio_stream(stream, *span, start)).collect();
+    let described = findings.described;
+    let start_offset = if described.may_reset_timestamps() { 0.0 } else { start - described.start };
     Ok(Source {
-        container: asked.described.container.clone(),
-        size: asked.file.size,
+        container: described.container.clone(),
+        size: findings.file.size,
         duration,
-        start_offset: if start_offset < 0.001 { 0.0 } else { rounded(start_offset) },
-        duration_is_indexed: asked.indexed || is_declared(asked.described),
-        undecodable,
-        title: asked.described.title.clone(),
-        has_chapters: asked.described.chapters > 0,
-        corrections: asked.packets.corrections.clone(),
+        start_offset: if start_offset < MIN_START_OFFSET_SECS { 0.0 } else { round_to_micros(start_offset) },
+        duration_is_indexed: findings.is_indexed || described.declares_frames(),
+        undecodable: UndecodableCodecs {
+            video: if video.is_some() { None } else { choose::undecodable_codec(described, "video") },
+            audio: if audios.is_empty() { choose::undecodable_codec(described, "audio") } else { None },
+        },
+        title: described.title.clone(),
+        has_chapters: described.chapters > 0,
+        corrections: findings.packets.corrections.clone(),
         clip: None,
-        facts: facts(asked, picture.as_ref(), &sounds, duration),
-        video: picture,
-        audios: sounds,
+        facts: source_facts(findings, video.as_ref(), audios.first(), duration),
+        video,
+        audios,
     })
 }
 
-impl Asked<'_> {
-    fn track(&self, stream: &Stream) -> Option<&Track> {
+impl Findings<'_> {
+    fn track(&self, stream: &Stream) -> Option<&TrackStats> {
         self.packets.streams.get(&stream.index)
     }
 
-    /// What is before the start that the file's streams are said to have is decoded and thrown away: what an encoder of
-    /// sound needs to begin with.
-    fn heard_from(&self, first: f64) -> f64 {
-        if counts_from_its_streams(self.described) { first } else { first.max(self.described.start) }
-    }
-
-    fn span(&self, stream: &Stream, frame: f64) -> Span {
-        let tick = stream.time_base.map_or(0.0, Rational::as_f64);
-        let seconds = |ticks: i64| ticks as f64 * tick;
-        match self.track(stream).and_then(|track| Some((track.first?, track.last?, track.end?))) {
+    /// When a stream is shown; a last packet without a duration has `frame_duration`.
+    fn span(&self, stream: &Stream, frame_duration: f64) -> Span {
+        let time_base = stream.time_base.map_or(0.0, Rational::as_f64);
+        let seconds = |time: i64| time as f64 * time_base;
+        let times = self.track(stream).and_then(|track| Some((track.first?, track.last?, track.end?)));
+        match times {
             Some((first, last, end)) => {
-                let end = if end > last { seconds(end) } else { seconds(last) + frame };
-                Span { start: self.heard_from(seconds(first)).min(end), end }
+                let end = if end > last { seconds(end) } else { seconds(last) + frame_duration };
+                Span { start: self.without_priming(seconds(first)).min(end), end }
             }
             None => {
                 let start = stream.start.unwrap_or(self.described.start);
-                let length = stream.duration.or(self.described.duration).unwrap_or(0.0);
-                Span { start, end: start + length }
+                let duration = stream.duration.or(self.described.duration).unwrap_or(0.0);
+                Span { start, end: start + duration }
             }
         }
     }
+
+    /// Priming: FFmpeg decodes what is before the file's start time, and throws it away.
+    fn without_priming(&self, first: f64) -> f64 {
+        if self.described.may_reset_timestamps() { first } else { first.max(self.described.start) }
+    }
 }
 
-/// Where clocks may begin anew, FFmpeg counts from the first of the streams that are used, by itself.
-pub(super) fn counts_from_its_streams(described: &Described) -> bool {
-    matches!(described.container.as_str(), "mpegts" | "mpeg" | "ogg")
-}
-
-/// AVI says in its head how many frames there are, and is written so.
-fn is_declared(described: &Described) -> bool {
-    described.container == "avi"
-}
-
-/// Whether as much is there as is declared.
-fn whole(asked: &Asked<'_>, stream: &Stream, measured: Measured) -> Result<(), MediaError> {
-    let Some((track, said)) = asked.track(stream).zip(stream.frames) else { return Ok(()) };
-    let (there, said) = (track.count as f64 * measured.frame, said as f64 * measured.frame);
-    let allowed = SHORTFALL.0.max(said * SHORTFALL.1);
-    if is_declared(asked.described) && said - there > allowed {
-        let detail = format!("it is truncated: its index says {said:.1} s, and {there:.1} s are there");
+/// Whether as many frames are there as the header says.
+fn check_declared_frames(
+    findings: &Findings<'_>,
+    stream: &Stream,
+    rate: MeasuredRate,
+) -> Result<(), MediaError> {
+    if !findings.described.declares_frames() {
+        return Ok(());
+    }
+    let (Some(track), Some(declared)) = (findings.track(stream), stream.frames) else { return Ok(()) };
+    let found = track.count as f64 * rate.frame_duration;
+    let declared = declared as f64 * rate.frame_duration;
+    if declared - found > MAX_SHORTFALL_SECS.max(declared * MAX_SHORTFALL_SHARE) {
+        let detail = format!("it is truncated: its index says {declared:.1} s, and {found:.1} s are there");
         return Err(MediaError::new(ErrorCode::InvalidInput, detail));
     }
     Ok(())
 }
 
-/// Constant rates of an index are believed; all else is measured.
-async fn rate_of(prober: &Prober<'_>, asked: &Asked<'_>, stream: &Stream) -> Result<Measured, MediaError> {
+/// The frame rate: a constant one of an index is believed, all else is measured.
+async fn measure_rate(
+    context: &ProbeContext<'_>,
+    findings: &Findings<'_>,
+    stream: &Stream,
+) -> Result<MeasuredRate, MediaError> {
     let hints: Vec<_> = [stream.real_rate, stream.average_rate].into_iter().flatten().collect();
-    let measured = match (asked.track(stream), &hints[..]) {
+    let time_base = stream.time_base.map_or(1e-3, Rational::as_f64);
+    let measured = match (findings.track(stream), &hints[..]) {
         (None, [real, average]) if real == average && stream.frames != Some(1) => rate::indexed(*real),
-        (Some(track), _) => rate::measure(&track.times, tick(stream), &hints),
+        (Some(track), _) => rate::measure(&track.times, time_base, &hints),
         (None, _) => {
-            let packets = prober.first_packets(stream.index).await?;
+            let packets = context.first_packets(stream.index).await?;
             let times = packets.streams.get(&stream.index).map(|track| track.times.as_slice());
-            rate::measure(times.unwrap_or_default(), tick(stream), &hints)
+            rate::measure(times.unwrap_or_default(), time_base, &hints)
         }
     };
-    // headers of AVI and MXF say the rate, and packets with no time stamp of their own say less
-    let paced = matches!(asked.described.container.as_str(), "avi" | "mxf");
-    let fields_apart = is_interlaced(stream)
-        && stream
-            .average_rate
-            .is_some_and(|average| (measured.rate.as_f64() / average.as_f64() - 2.0).abs() < 0.02);
-    Ok(match stream.average_rate {
-        Some(average) if paced || fields_apart => rate::indexed(average),
-        _ => measured,
-    })
+    let Some(average) = stream.average_rate else { return Ok(measured) };
+    // the headers of AVI and MXF have the rate; their packets have no time stamps of their own
+    let has_rate_in_header = matches!(findings.described.container.as_str(), "avi" | "mxf");
+    // each field may be a packet of its own
+    let is_field_rate =
+        stream.is_interlaced() && (measured.rate.as_f64() / average.as_f64() - 2.0).abs() < 0.02;
+    if has_rate_in_header || is_field_rate { Ok(rate::indexed(average)) } else { Ok(measured) }
 }
 
-fn tick(stream: &Stream) -> f64 {
-    stream.time_base.map_or(1e-3, Rational::as_f64)
+/// Seconds of a packet of audio without a duration: a frame of AAC.
+fn default_packet_duration(audio: &Stream) -> f64 {
+    1024.0 / f64::from(audio.sample_rate.max(8000))
 }
 
-/// Seconds of a packet of sound that does not say so.
-fn frame_of(sound: &Stream) -> f64 {
-    1024.0 / f64::from(sound.sample_rate.max(8000))
-}
-
-fn is_interlaced(stream: &Stream) -> bool {
-    matches!(stream.field_order.as_str(), "tt" | "bb" | "tb" | "bt")
-}
-
-/// How the lines were taken, and whether the upper ones are the earlier: by flag, or by looking where
-/// it is plausible.
-async fn fields_of(
-    prober: &Prober<'_>,
+/// Whether a video is interlaced, and whether the top field is the earlier: by its flag, or by its frames
+/// where that is plausible.
+async fn find_field_order(
+    context: &ProbeContext<'_>,
     stream: &Stream,
-    measured: Measured,
+    rate: MeasuredRate,
     duration: f64,
 ) -> Result<(FieldOrder, bool), MediaError> {
-    if is_interlaced(stream) {
-        // the first letter is how the fields are stored, the second how they are shown
+    if stream.is_interlaced() {
+        // the second letter is the field that is shown first
         return Ok((FieldOrder::Interlaced, stream.field_order.ends_with('t')));
     }
-    let plausible = BROADCAST_HEIGHTS.contains(&stream.height)
+    let may_be_interlaced = BROADCAST_HEIGHTS.contains(&stream.height)
         && BROADCAST_CODECS.contains(&stream.codec.as_str())
-        && (23.9..=30.1).contains(&measured.rate.as_f64());
-    if !plausible {
+        && BROADCAST_RATES.contains(&rate.rate.as_f64());
+    if !may_be_interlaced {
         return Ok((FieldOrder::Progressive, true));
     }
-    let seen = prober.fields(stream.index, duration).await?;
-    let order = if seen.is_interlaced() { FieldOrder::Interlaced } else { FieldOrder::Progressive };
-    Ok((order, seen.top_first >= seen.bottom_first))
+    let counts = context.count_interlaced(stream.index, duration).await?;
+    let order = if counts.is_interlaced() { FieldOrder::Interlaced } else { FieldOrder::Progressive };
+    Ok((order, counts.top_first >= counts.bottom_first))
 }
 
-/// By the container, or by the first frame of what ffprobe can decode.
-async fn light_of(prober: &Prober<'_>, stream: &Stream) -> Result<HdrMetadata, MediaError> {
-    let is_pq = stream.color_transfer == "smpte2084";
-    if is_pq && stream.light == HdrMetadata::default() && stream.codec == "hevc" {
-        return prober.light(stream.index).await;
+/// The HDR metadata of a PQ stream: the container's, or that of the first frame of what ffprobe can decode.
+async fn find_hdr_metadata(context: &ProbeContext<'_>, stream: &Stream) -> Result<HdrMetadata, MediaError> {
+    if stream.color_transfer != "smpte2084" {
+        return Ok(HdrMetadata::default());
     }
-    Ok(if is_pq { stream.light } else { HdrMetadata::default() })
+    if stream.hdr_metadata == HdrMetadata::default() && stream.codec == "hevc" {
+        return context.first_frame_hdr_metadata(stream.index).await;
+    }
+    Ok(stream.hdr_metadata)
 }
 
-fn picture_of(
-    stream: &Stream,
-    measured: Measured,
-    (field_order, top_field_first): (FieldOrder, bool),
-    span: Span,
-    base: f64,
-) -> VideoStream {
+/// What the description says of a video; fields, HDR metadata and times are found otherwise.
+fn video_stream(stream: &Stream, rate: MeasuredRate) -> VideoStream {
     VideoStream {
         index: stream.index,
         codec: stream.codec.clone(),
@@ -223,23 +222,23 @@ fn picture_of(
         width: stream.width,
         height: stream.height,
         sample_aspect: choose::sample_aspect(stream),
-        orientation: choose::turn(stream.matrix),
-        rate: measured.rate,
-        is_variable_rate: measured.varies,
-        field_order,
-        top_field_first,
+        orientation: choose::orientation(stream.display_matrix),
+        rate: rate.rate,
+        is_variable_rate: rate.is_variable,
+        field_order: FieldOrder::Progressive,
+        top_field_first: true,
         pixel_format: stream.pixel_format.clone(),
         color_range: stream.color_range.clone(),
         color_space: stream.color_space.clone(),
         color_transfer: stream.color_transfer.clone(),
         color_primaries: stream.color_primaries.clone(),
         hdr_metadata: HdrMetadata::default(),
-        start: rounded(span.start - base),
-        end: rounded(span.end - base),
+        start: 0.0,
+        end: 0.0,
     }
 }
 
-fn sound_of(stream: &Stream, span: Span, base: f64) -> AudioStream {
+fn audio_stream(stream: &Stream, span: Span, source_start: f64) -> AudioStream {
     AudioStream {
         index: stream.index,
         codec: stream.codec.clone(),
@@ -249,43 +248,43 @@ fn sound_of(stream: &Stream, span: Span, base: f64) -> AudioStream {
         sample_rate: stream.sample_rate,
         language: stream.language.clone(),
         title: stream.title.clone(),
-        start: rounded(span.start - base),
-        end: rounded(span.end - base),
+        start: round_to_micros(span.start - source_start),
+        end: round_to_micros(span.end - source_start),
     }
 }
 
-fn facts(
-    asked: &Asked<'_>,
-    picture: Option<&VideoStream>,
-    sounds: &[AudioStream],
+fn source_facts(
+    findings: &Findings<'_>,
+    video: Option<&VideoStream>,
+    audio: Option<&AudioStream>,
     duration: f64,
 ) -> SourceFacts {
-    let size = asked.file.size;
-    let per_second = |bytes: u64| if duration > 0.0 { bytes as f64 * 8.0 / duration } else { 0.0 };
+    let size = findings.file.size;
+    let bits_per_second = |bytes: u64| if duration > 0.0 { bytes as f64 * 8.0 / duration } else { 0.0 };
     let bitrate = |index: u32| {
-        let counted = asked.packets.streams.get(&index).map(|track| per_second(track.bytes));
-        let said = asked.described.streams.iter().find(|stream| stream.index == index);
-        counted.or(said.map(|stream| stream.bit_rate)).unwrap_or(0.0).round()
+        let counted = findings.packets.streams.get(&index).map(|track| bits_per_second(track.bytes));
+        let described = findings.described.streams.iter().find(|stream| stream.index == index);
+        counted.or(described.map(|stream| stream.bit_rate)).unwrap_or(0.0).round()
     };
-    let sound = sounds.first();
     SourceFacts {
         duration,
         size,
-        bitrate: per_second(size).round(),
-        resolution: picture.map(resolution).unwrap_or_default(),
-        framerate: picture.map_or(0.0, |picture| picture.rate.as_f64()),
-        video_bitrate: picture.map_or(0.0, |picture| bitrate(picture.index)),
-        audio_bitrate: sound.map_or(0.0, |sound| bitrate(sound.index)),
-        video_codec: picture.map(|picture| picture.codec.clone()).unwrap_or_default(),
-        audio_codec: sound.map(|sound| sound.codec.clone()).unwrap_or_default(),
+        bitrate: bits_per_second(size).round(),
+        resolution: video.map(resolution).unwrap_or_default(),
+        framerate: video.map_or(0.0, |video| video.rate.as_f64()),
+        video_bitrate: video.map_or(0.0, |video| bitrate(video.index)),
+        audio_bitrate: audio.map_or(0.0, |audio| bitrate(audio.index)),
+        video_codec: video.map(|video| video.codec.clone()).unwrap_or_default(),
+        audio_codec: audio.map(|audio| audio.codec.clone()).unwrap_or_default(),
     }
 }
 
-fn resolution(picture: &VideoStream) -> String {
-    let (width, height) = picture.shown();
+/// Pixels as they are shown: upright, and square.
+fn resolution(video: &VideoStream) -> String {
+    let (width, height) = video.shown();
     format!("{:.0}x{:.0}", width.round(), height.round())
 }
 
-fn rounded(seconds: f64) -> f64 {
-    (seconds * STEPS).round() / STEPS
+fn round_to_micros(seconds: f64) -> f64 {
+    (seconds * MICROS).round() / MICROS
 }

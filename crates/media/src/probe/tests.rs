@@ -3,7 +3,8 @@
 use model::Rational;
 use rstest::rstest;
 
-use super::{described::DolbyVision, *};
+use super::{described::DolbyVision, inspect::check_integrity, *};
+use crate::format::mp4::index::DurationMismatch;
 
 fn stream(kind: &str, width: u32, height: u32) -> Stream {
     Stream { kind: kind.to_owned(), codec: "h264".to_owned(), width, height, ..Stream::default() }
@@ -55,13 +56,13 @@ fn a_clock_that_is_none() {
 fn encryption_and_dolby_vision_without_base_are_named() {
     let index = Mp4Index { encryption_scheme: Some("cbcs".to_owned()), ..Mp4Index::default() };
     assert_eq!(check_integrity(&index, 1).expect_err("encrypted").detail, "it is encrypted (cbcs)");
-    let vision = |profile, has_base| Stream {
-        dolby_vision: Some(DolbyVision { profile, has_base }),
+    let vision = |profile, has_base_layer| Stream {
+        dolby_vision: Some(DolbyVision { profile, has_base_layer }),
         ..stream("video", 1920, 1080)
     };
-    let error = shown_by_all(&vision(5, false)).expect_err("no base").detail;
+    let error = check_base_layer(&vision(5, false)).expect_err("no base").detail;
     assert_eq!(error, "it is Dolby Vision profile 5 without a base layer");
-    assert!(shown_by_all(&vision(8, true)).is_ok());
+    assert!(check_base_layer(&vision(8, true)).is_ok());
 }
 
 #[rstest]
@@ -69,23 +70,23 @@ fn encryption_and_dolby_vision_without_base_are_named() {
 #[case(vec![stream("audio", 0, 0), stream("video", 8193, 16)], Some("it has 8193x16 pixels; at most 8192x8192 are allowed"))]
 #[case(vec![stream("audio", 0, 0); 65], Some("it has 65 streams; at most 64 are allowed"))]
 fn limits(#[case] streams: Vec<Stream>, #[case] problem: Option<&str>) {
-    let judged = within_limits(&described("matroska,webm", streams), &InputLimits::default());
+    let judged = check_limits(&described("matroska,webm", streams), &InputLimits::default());
     assert_eq!(judged.as_ref().err().map(|error| error.detail.as_str()), problem);
     assert!(judged.err().is_none_or(|error| error.code == ErrorCode::InputOverLimit));
 }
 
 #[rstest]
-#[case("png_pipe", vec![stream("video", 10, 10)], ErrorCode::InvalidInput, "it is a still picture (png), not a video")]
+#[case("png_pipe", vec![stream("video", 10, 10)], ErrorCode::InvalidInput, "it is an image (png), not a video")]
 #[case("mov,mp4,m4a,3gp,3g2,mj2", vec![], ErrorCode::InvalidInput, "it holds no streams")]
 #[case("matroska,webm", vec![stream("video", 10, 10)], ErrorCode::InvalidInput, "nothing in it can be decoded")]
-#[case("matroska,webm", vec![stream("subtitle", 0, 0)], ErrorCode::NothingToTranscode, "it holds neither picture nor sound")]
+#[case("matroska,webm", vec![stream("subtitle", 0, 0)], ErrorCode::NothingToTranscode, "it holds neither video nor audio")]
 fn nothing_usable(
     #[case] container: &str,
     #[case] streams: Vec<Stream>,
     #[case] code: ErrorCode,
     #[case] detail: &str,
 ) {
-    let error = nothing_in(&described(container, streams));
+    let error = explain_unusable(&described(container, streams));
     assert_eq!((error.code, error.detail.as_str()), (code, detail));
 }
 
@@ -94,7 +95,7 @@ fn only_a_whole_index_vouches() {
     let timed = |duration| Stream { duration, ..stream("audio", 0, 0) };
     let whole = Mp4Index { has_moov: true, ..Mp4Index::default() };
     let vouches = |index: &Mp4Index, streams| {
-        let file = Examined { size: 1, index: Some(index.clone()) };
+        let file = InspectedFile { size: 1, index: Some(index.clone()) };
         file.vouches_for(&described("mov,mp4,m4a,3gp,3g2,mj2", streams))
     };
     assert!(vouches(&whole, vec![timed(Some(1.0)), stream("data", 0, 0)]));
@@ -106,7 +107,7 @@ fn only_a_whole_index_vouches() {
 fn a_late_stream_is_given_time_to_show_itself() {
     let late = Stream { start: Some(1024.0), ..stream("audio", 0, 0) };
     let file = Described { start: 1000.0, ..Described::default() };
-    assert!((until(&file, &[&late, &stream("audio", 0, 0)]) - 34.0).abs() < 1e-9);
+    assert!((trial_decode_until(&file, &[&late, &stream("audio", 0, 0)]) - 34.0).abs() < 1e-9);
 }
 
 #[test]

@@ -49,8 +49,8 @@ impl AudioParams {
     }
 }
 
-/// `AudioSpecificConfig` (ISO/IEC 14496-3, 1.6.2.1) within the descriptors of a stream (ISO/IEC 14496-1, 7.2.6):
-/// `ES_Descriptor`, `DecoderConfigDescriptor`, `DecoderSpecificInfo`.
+/// `AudioSpecificConfig` (ISO/IEC 14496-3, 1.6.2.1) within the descriptors of a stream (ISO/IEC 14496-1,
+/// 7.2.6): `ES_Descriptor`, `DecoderConfigDescriptor`, `DecoderSpecificInfo`.
 fn read_esds(esds: &[u8]) -> Option<AudioParams> {
     let stream = descriptor(esds.get(4..)?, 3)?;
     // streamDependenceFlag, URL_Flag and OCRstreamFlag would put more before the next descriptor
@@ -74,7 +74,8 @@ fn read_esds(esds: &[u8]) -> Option<AudioParams> {
     })
 }
 
-/// The body of a descriptor, whose length is in the low seven bits of up to four bytes (ISO/IEC 14496-1, 8.3.3).
+/// The body of a descriptor, whose length is in the low seven bits of up to four bytes (ISO/IEC 14496-1,
+/// 8.3.3).
 fn descriptor(bytes: &[u8], tag: u8) -> Option<&[u8]> {
     let (found, mut rest) = bytes.split_first()?;
     let mut length = 0;
@@ -92,8 +93,8 @@ fn descriptor(bytes: &[u8], tag: u8) -> Option<&[u8]> {
     rest.get(..length)
 }
 
-/// `OutputChannelCount` of `dOps`; the rate is always 48 kHz, and the entry has to say it (Opus in ISO Base Media
-/// File Format, 4.3.1 and 4.3.2).
+/// `OutputChannelCount` of `dOps`; the rate is always 48 kHz, and the entry has to say it (Opus in ISO Base
+/// Media File Format, 4.3.1 and 4.3.2).
 fn read_dops(dops: &[u8], entry: &[u8]) -> Option<AudioParams> {
     Some(AudioParams {
         codec: AudioCodec::Opus,

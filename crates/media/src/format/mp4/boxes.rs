@@ -1,5 +1,5 @@
-//! The boxes of ISO base media files (ISO/IEC 14496-12, 4.2): headers in a file, boxes within a body that is in
-//! memory, and the big-endian numbers in them. No size is believed beyond the bytes that are there.
+//! The boxes of ISO base media files (ISO/IEC 14496-12, 4.2): headers in a file, boxes within a body that
+//! is in memory, and the big-endian numbers in them. No size is believed beyond the bytes that are there.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -74,8 +74,8 @@ pub(crate) fn child<'a>(body: &'a [u8], kind: &[u8; 4]) -> Option<&'a [u8]> {
     children(body).find(|(found, _)| *found == kind).map(|(_, body)| body)
 }
 
-/// Kind and body of each child; ends at the first one that is not whole. Children with a 64-bit size, which only
-/// media data needs, are not read.
+/// Kind and body of each child; ends at the first one that is not whole. Children with a 64-bit size, which
+/// only media data needs, are not read.
 pub(crate) fn children(mut rest: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     std::iter::from_fn(move || {
         let size = match read_u32(rest, 0)? as usize {

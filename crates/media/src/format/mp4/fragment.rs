@@ -43,8 +43,8 @@ pub(crate) struct Fragment {
 }
 
 impl Fragment {
-    /// Reads the body of a `moof`; none unless it has that track alone, whose offsets count from the start of the
-    /// `moof` (CMAF, 7.3), with a decode time and samples.
+    /// Reads the body of a `moof`; none unless it has that track alone, whose offsets count from the start
+    /// of the `moof` (CMAF, 7.3), with a decode time and samples.
     pub(crate) fn read(moof: &[u8], defaults: &TrackDefaults) -> Option<Self> {
         let mut tracks = children(moof).filter(|(kind, _)| *kind == b"traf").map(|(_, traf)| traf);
         let (Some(traf), None) = (tracks.next(), tracks.next()) else { return None };

@@ -1,8 +1,9 @@
-//! The index (`moov`) of an MP4 or QuickTime file (ISO/IEC 14496-12), as far as it tells more than ffprobe does:
-//! up to which byte of the file it names data, whether samples are in movie fragments, whether they are encrypted.
+//! The index (`moov`) of an MP4 or QuickTime file (ISO/IEC 14496-12), as far as it tells more than ffprobe
+//! does: up to which byte of the file it names data, whether samples are in movie fragments, whether they
+//! are encrypted.
 //!
-//! Everything here comes from an untrusted file. Sizes are checked against what is there; what makes no sense ends
-//! the reading without a verdict, since ffprobe judges the file as well.
+//! Everything here comes from an untrusted file. Sizes are checked against what is there; what makes no
+//! sense ends the reading without a verdict, since ffprobe judges the file as well.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -34,11 +35,12 @@ pub(crate) struct Mp4Index {
     pub last_indexed_byte: u64,
     /// A track whose samples last far longer than its header says.
     pub duration_mismatch: Option<DurationMismatch>,
-    /// The timescale of a track (`mdhd`) that FFmpeg does not take: it reads a positive `int`, and takes all else
-    /// for 1.
+    /// The timescale of a track (`mdhd`) that FFmpeg does not take: it reads a positive `int`, and takes
+    /// all else for 1.
     pub timescale_overflow: Option<u32>,
-    /// Seconds by which one track is ahead of another where their data lie side by side; none when that cannot be
-    /// said, or when the data of a track are not in order. Only read of a file that is still growing.
+    /// Seconds by which one track is ahead of another where their data lie side by side; none when that
+    /// cannot be said, or when the data of a track are not in order. Only read of a file that is still
+    /// growing.
     pub max_interleave_gap: Option<f64>,
     /// Whether a track is another's chapters (`chap`), for which FFmpeg seeks.
     pub has_chapter_track: bool,
@@ -64,7 +66,8 @@ pub(crate) enum FrontIndex {
     NeedWholeFile,
 }
 
-/// Reads what is there of a file that will have `file_size` bytes. `moov` has to stand before the media data.
+/// Reads what is there of a file that will have `file_size` bytes. `moov` has to stand before the media
+/// data.
 ///
 /// # Errors
 /// When the file cannot be read.
@@ -177,7 +180,8 @@ fn duration_mismatch(mdhd: &[u8], stbl: &[u8]) -> Option<DurationMismatch> {
     None
 }
 
-/// The protection scheme of encrypted samples (ISO/IEC 14496-12, 8.12): `encv` and `enca` carry it in `sinf/schm`.
+/// The protection scheme of encrypted samples (ISO/IEC 14496-12, 8.12): `encv` and `enca` carry it in
+/// `sinf/schm`.
 fn encryption_scheme(stsd: &[u8]) -> Option<String> {
     let (kind, entry) = children(stsd.get(8..)?).next()?;
     if kind != b"encv" && kind != b"enca" {
@@ -208,8 +212,8 @@ mod tests {
         moov_of(TIMESCALE, offsets, entry, 100)
     }
 
-    /// Two chunks of two samples each, at these offsets. The header says that each lasts 100 units; the last one
-    /// may last longer.
+    /// Two chunks of two samples each, at these offsets. The header says that each lasts 100 units; the
+    /// last one may last longer.
     fn moov_of(timescale: u32, offsets: [u32; 2], entry: &[u8; 4], last_duration: u32) -> Vec<u8> {
         let table = [
             boxed(b"stsd", &[numbers(&[0, 1]), boxed(entry, b"....schm\0\0\0\0cenc\0\0")].concat()),

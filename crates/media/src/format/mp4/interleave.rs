@@ -1,4 +1,5 @@
-//! How the tracks of an MP4 are interleaved in the file, by its sample tables (ISO/IEC 14496-12, 8.6 and 8.7).
+//! How the tracks of an MP4 are interleaved in the file, by its sample tables (ISO/IEC 14496-12, 8.6 and
+//! 8.7).
 
 use super::{
     boxes::{child, children, read_u32},
@@ -21,9 +22,9 @@ struct Chunk {
     end: f64,
 }
 
-/// Seconds by which one track of video or audio is at most ahead of another for who reads the file from its start
-/// to its end: so much has to be buffered. None when a `moov` does not say so, when there is too much of it, or
-/// when the chunks of a track are out of order.
+/// Seconds by which one track of video or audio is at most ahead of another for who reads the file from its
+/// start to its end: so much has to be buffered. None when a `moov` does not say so, when there is too much
+/// of it, or when the chunks of a track are out of order.
 pub(super) fn max_interleave_gap(moov: &[u8]) -> Option<f64> {
     let mut chunks: Vec<Chunk> = Vec::new();
     let mut tracks = 0;

@@ -1,4 +1,5 @@
-//! ISO base media files (ISO/IEC 14496-12): boxes, the index (`moov`) and its sample tables, movie fragments.
+//! ISO base media files (ISO/IEC 14496-12): boxes, the index (`moov`) and its sample tables, movie
+//! fragments.
 
 pub(crate) mod audio_entry;
 pub(crate) mod boxes;

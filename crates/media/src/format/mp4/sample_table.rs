@@ -26,8 +26,8 @@ pub(super) fn timescale_and_duration(mdhd: &[u8]) -> Option<(u32, u64)> {
     }
 }
 
-/// What all samples of a `stts` last together, in units of the timescale. Durations with the highest bit set are
-/// negative to FFmpeg, and are not believed.
+/// What all samples of a `stts` last together, in units of the timescale. Durations with the highest bit
+/// set are negative to FFmpeg, and are not believed.
 pub(super) fn duration_of_samples(stts: &[u8]) -> Option<u64> {
     let entries = (read_u32(stts, 4)? as usize).min(stts.len().saturating_sub(8) / 8);
     let mut sum = 0_u64;
@@ -97,8 +97,8 @@ impl<'a> ChunkOffsets<'a> {
     }
 }
 
-/// How many samples each chunk has (`stsc`): an entry holds from its first chunk to that of the next entry. Chunks
-/// are asked for in ascending order.
+/// How many samples each chunk has (`stsc`): an entry holds from its first chunk to that of the next entry.
+/// Chunks are asked for in ascending order.
 pub(super) struct ChunkRuns<'a> {
     stsc: &'a [u8],
     entry: usize,

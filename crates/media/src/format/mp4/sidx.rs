@@ -15,15 +15,16 @@ pub(crate) struct Reference {
 
 /// Reads the references of a `sidx`; none when its body ends before they do.
 pub(crate) fn read_references(sidx: &[u8]) -> Option<Vec<Reference>> {
-    // version and flags, reference_ID, timescale; then earliest_presentation_time and first_offset, of 4 or 8 bytes
-    // each; then reserved and reference_count, of 2 bytes each
+    // version and flags, reference_ID, timescale; then earliest_presentation_time and first_offset, of 4 or
+    // 8 bytes each; then reserved and reference_count, of 2 bytes each
     let count_offset = if sidx.first()? == &0 { 20 } else { 28 };
     let count = (read_u32(sidx, count_offset)? & 0xffff) as usize;
     let mut references = Vec::new();
     for index in 0..count {
         let offset = count_offset + 4 + 12 * index;
         references.push(Reference {
-            // the highest bit (reference_type) says that it refers to another index: no bytes of ours are that many
+            // the highest bit (reference_type) says that it refers to another index: no bytes of ours are
+            // that many
             bytes: u64::from(read_u32(sidx, offset)?),
             duration: u64::from(read_u32(sidx, offset + 4)?),
             // starts_with_SAP has one bit, SAP_type the three after it

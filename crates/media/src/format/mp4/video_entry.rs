@@ -1,4 +1,5 @@
-//! Video sample entries (ISO/IEC 14496-12, 12.1.3): the parameter sets, or the codec's own configuration box.
+//! Video sample entries (ISO/IEC 14496-12, 12.1.3): the parameter sets, or the codec's own configuration
+//! box.
 
 use super::boxes::child;
 use model::VideoCodec;
@@ -13,8 +14,8 @@ const HEVC_VPS: u8 = 32;
 const HEVC_SPS: u8 = 33;
 const HEVC_PPS: u8 = 34;
 
-/// Whether a sample entry holds what a decoder needs before the first frame: parameter sets (ISO/IEC 14496-15,
-/// 5.3.3.1.2 and 8.3.3.1.2), or the codec's configuration box.
+/// Whether a sample entry holds what a decoder needs before the first frame: parameter sets (ISO/IEC
+/// 14496-15, 5.3.3.1.2 and 8.3.3.1.2), or the codec's configuration box.
 pub(crate) fn has_decoder_config(codec: VideoCodec, entry: &[u8]) -> bool {
     let Some(boxes) = entry.get(ENTRY_BYTES..) else { return false };
     match codec {
@@ -58,7 +59,8 @@ fn check_hevc_parameter_sets(record: &[u8]) -> Option<()> {
     if [HEVC_VPS, HEVC_SPS, HEVC_PPS].iter().all(|wanted| found.contains(wanted)) { Some(()) } else { None }
 }
 
-/// What follows a NAL unit with its length of two bytes before it; none unless the first byte of the unit is right.
+/// What follows a NAL unit with its length of two bytes before it; none unless the first byte of the unit
+/// is right.
 fn skip_nal_unit(bytes: &[u8], is_right: impl Fn(u8) -> bool) -> Option<&[u8]> {
     let length = usize::from(u16::from_be_bytes([*bytes.first()?, *bytes.get(1)?]));
     let unit = bytes.get(2..2 + length)?;
