@@ -5,7 +5,7 @@
 
 use std::{borrow::Cow, fmt::Display, str::FromStr};
 
-use model::{FieldError, without_unset};
+use model::{FieldError, remove_unset};
 use serde::{Deserialize, Deserializer, de::DeserializeOwned, de::Error as _};
 use serde_json::Value;
 use serde_path_to_error::{Segment, Track};
@@ -19,7 +19,7 @@ const SHOWN: usize = 80;
 /// The first field that is wrong.
 pub(super) fn read<T: DeserializeOwned>(value: Value) -> Result<(T, Vec<String>), FieldError> {
     refuse_nul(&value, "")?;
-    let value = without_unset(value);
+    let value = remove_unset(value);
     let (mut track, mut unknown) = (Track::new(), Vec::new());
     let followed = serde_path_to_error::Deserializer::new(&value, &mut track);
     let mut note = |path: serde_ignored::Path<'_>| unknown.push(spell(&path));

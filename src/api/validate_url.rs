@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use model::{FieldError, Input, InputPlace, Storage};
+use model::{FieldError, Input, InputLocation, Storage};
 use net::Client;
 use url::Url;
 
@@ -43,10 +43,10 @@ pub(super) async fn check_input(
     input: &Input,
 ) -> Result<(), ApiError> {
     let wrong = |problem: String| FieldError::new(field, problem);
-    match input.place() {
-        InputPlace::Web(url) => Ok(check(&app.net, url).await.map_err(wrong)?),
-        InputPlace::Upload(id) => Ok(app.store.upload(&own.tenant, id).await.map(|_| ())?),
-        InputPlace::Object { kind, bucket, .. } => {
+    match input.location() {
+        InputLocation::Url(url) => Ok(check(&app.net, url).await.map_err(wrong)?),
+        InputLocation::Upload(id) => Ok(app.store.upload(&own.tenant, id).await.map(|_| ())?),
+        InputLocation::Object { kind, bucket, .. } => {
             let found = input_storage::find(&app.store, own, *kind, bucket).await?;
             found.map(|_| ()).ok_or_else(|| {
                 wrong(format!("no storage of yours is the bucket `{kind}://{bucket}/`; add one")).into()

@@ -37,7 +37,7 @@ struct SucceededTask {
     #[serde(flatten)]
     source: SourceReport,
     #[serde(flatten)]
-    made: OutputReport,
+    measured: OutputReport,
     output_groups: Vec<OutputGroup>,
     custom_info: String,
 }
@@ -88,7 +88,7 @@ fn succeeded(task: &Task) -> SucceededTask {
         duration: report.duration,
         spend_time: report.spend_time,
         source: report.source,
-        made: report.made,
+        measured: report.measured,
         output_groups: report.output_groups,
         custom_info: report.custom_info,
     }

@@ -1,15 +1,15 @@
-//! A callback: the promise to tell a receiver what became of one or more tasks.
+//! A callback: a message to a storage's receiver that one or more tasks have ended.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{CallbackId, StorageId, TaskId, TenantId, Timestamp, field::words};
 
 words! {
-    /// How far a callback has come.
+    /// The status of a callback.
     CallbackStatus {
-        /// it is to be sent, now or later
+        /// it will be sent, now or later
         Owed = "owed",
-        /// the receiver said 200
+        /// the receiver accepted it
         Delivered = "delivered",
         /// every attempt failed
         Exhausted = "exhausted",
@@ -21,15 +21,15 @@ words! {
 /// A callback as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Callback {
-    /// Its identity, sent as `webhook-id` on every attempt.
+    /// Its id, sent as `webhook-id` on every attempt.
     pub id: CallbackId,
     /// Whom it belongs to.
     pub tenant: TenantId,
     /// The storage whose `notify` it goes to.
     pub storage_id: StorageId,
-    /// The tasks it tells about.
+    /// The tasks whose end it reports.
     pub task_ids: Vec<TaskId>,
-    /// How far it has come.
+    /// Its status.
     pub status: CallbackStatus,
     /// The exact bytes that are sent, the same on every attempt.
     pub body: Vec<u8>,
@@ -37,7 +37,7 @@ pub struct Callback {
     pub attempts: u32,
     /// When it became owed.
     pub created: Timestamp,
-    /// When the next attempt is due; while it is owed.
+    /// When the next attempt is due; none when it is not owed.
     pub next_attempt: Option<Timestamp>,
     /// When the receiver accepted it.
     pub delivered: Option<Timestamp>,
@@ -48,7 +48,7 @@ pub struct Callback {
 pub struct Attempt {
     /// Counts from 1.
     pub number: u32,
-    /// When it began, in Unix milliseconds.
+    /// When it started, in Unix milliseconds.
     #[schema(value_type = i64)]
     pub time: Timestamp,
     /// The address that was connected to, such as `203.0.113.7:443`.

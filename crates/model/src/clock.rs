@@ -1,11 +1,11 @@
-//! Time as a value: everything that needs "now" asks a [`Clock`] that was handed to it, so that a
-//! test can hold time still.
+//! Time as a value: whatever needs the present time asks a [`Clock`] that was handed to it, so that a test
+//! can stop time.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-/// A moment: milliseconds since the Unix epoch, UTC.
+/// A point in time: milliseconds since the Unix epoch, UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(i64);
@@ -16,23 +16,23 @@ impl Timestamp {
         Self(millis)
     }
 
-    /// Milliseconds since the epoch; how times are stored.
+    /// Milliseconds since the epoch; so times are stored.
     pub const fn as_millis(self) -> i64 {
         self.0
     }
 
-    /// Whole seconds since the epoch; how times are answered.
+    /// Whole seconds since the epoch; so times are answered.
     pub const fn as_secs(self) -> i64 {
         self.0.div_euclid(1000)
     }
 
-    /// What a list call's `start_time` or `end_time` means: a value over 10^11 is milliseconds,
-    /// anything else seconds. Both are sent by clients in use.
+    /// A `start_time` or `end_time` as clients send it: a value over 10^11 is in milliseconds, any other in
+    /// seconds. Clients in use send both.
     pub const fn from_client(value: i64) -> Self {
         if value > 100_000_000_000 { Self(value) } else { Self(value.saturating_mul(1000)) }
     }
 
-    /// The time from `earlier` to this moment; zero when `earlier` is later.
+    /// The time that has passed since `earlier`; zero when `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
@@ -61,9 +61,9 @@ impl std::ops::Sub<Duration> for Timestamp {
     }
 }
 
-/// Where "now" comes from.
+/// A source of the present time.
 pub trait Clock: Send + Sync + 'static {
-    /// The present moment.
+    /// The present time.
     fn now(&self) -> Timestamp;
 }
 
@@ -91,8 +91,8 @@ mod tests {
 
     #[test]
     fn arithmetic_saturates() {
-        let late = Timestamp::from_millis(i64::MAX);
-        assert_eq!(late + Duration::from_secs(1), late);
-        assert_eq!(Timestamp::from_millis(0).since(late), Duration::ZERO);
+        let latest = Timestamp::from_millis(i64::MAX);
+        assert_eq!(latest + Duration::from_secs(1), latest);
+        assert_eq!(Timestamp::from_millis(0).since(latest), Duration::ZERO);
     }
 }

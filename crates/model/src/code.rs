@@ -1,7 +1,7 @@
 //! The error codes that customers see: one table for the API's answers and for failed tasks.
 //!
-//! Codes are stable once released: a code never changes its meaning, and a text begins with its
-//! code's words (`Invalid input file: …`).
+//! Codes are stable once released: a code never changes its meaning, and the text of an error begins with
+//! its code's words (`Invalid input file: …`).
 
 use std::fmt;
 
@@ -101,17 +101,17 @@ impl<'de> Deserialize<'de> for ErrorCode {
     }
 }
 
-/// Why a task failed: a code and a sentence that names what was wrong.
+/// Why a task failed: a code, and a text that names what was wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// The stable code.
     pub code: ErrorCode,
-    /// What was wrong, without the code's words; empty when the words say it all.
+    /// What was wrong, without the code's words; empty when these say everything.
     pub detail: String,
 }
 
 impl Failure {
-    /// A failure with its sentence.
+    /// A failure with this detail.
     pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
         Self { code, detail: detail.into() }
     }

@@ -1,7 +1,7 @@
-//! What "not set" means on the wire, and how a wrong field is named.
+//! Fields of requests: which values mean "not set", how a wrong field is reported, and enums that are words.
 //!
-//! Clients of the AuroraCloud API send empty strings, zeros and `null` for what they leave unset
-//! (its Go SDK has no `omitempty`): all of these and absence mean the same.
+//! Clients of the AuroraCloud API send empty strings, zeros and `null` for what they leave unset (its Go
+//! SDK has no `omitempty`): all of these mean the same as a field that is left out.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use serde_json::Value;
 pub struct FieldError {
     /// The path of the field, such as `adaptive_streams[1].resolution`.
     pub field: String,
-    /// What was wrong with which value, and what would do.
+    /// What is wrong with which value, and what would be accepted.
     pub problem: String,
 }
 
@@ -24,23 +24,23 @@ impl FieldError {
     }
 }
 
-/// Removes what says nothing from the objects of a request: `null`, `""`, `0`, `false`, `[]` and
-/// objects of only such values. The elements of a list stay where they are.
-pub fn without_unset(value: Value) -> Value {
+/// Removes unset fields from the objects of a request: `null`, `""`, `0`, `false`, `[]` and objects of only
+/// such values. The elements of a list stay where they are.
+pub fn remove_unset(value: Value) -> Value {
     match value {
         Value::Object(fields) => Value::Object(
             fields
                 .into_iter()
-                .map(|(name, value)| (name, without_unset(value)))
-                .filter(|(_, value)| !says_nothing(value))
+                .map(|(name, value)| (name, remove_unset(value)))
+                .filter(|(_, value)| !is_unset(value))
                 .collect(),
         ),
-        Value::Array(items) => Value::Array(items.into_iter().map(without_unset).collect()),
+        Value::Array(items) => Value::Array(items.into_iter().map(remove_unset).collect()),
         other => other,
     }
 }
 
-fn says_nothing(value: &Value) -> bool {
+fn is_unset(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::Bool(flag) => !flag,
@@ -51,8 +51,8 @@ fn says_nothing(value: &Value) -> bool {
     }
 }
 
-/// Whether a number that is given lies in its range.
-pub(crate) fn within<T: PartialOrd + fmt::Display>(
+/// Whether a number lies in its range, where it is set.
+pub(crate) fn check_range<T: PartialOrd + fmt::Display>(
     field: &str,
     value: Option<T>,
     low: T,
@@ -66,11 +66,14 @@ pub(crate) fn within<T: PartialOrd + fmt::Display>(
     }
 }
 
-/// A value as an error may show it: at most 80 characters.
-pub(crate) fn cut(shown: &str) -> String {
-    match shown.char_indices().nth(80) {
-        Some((end, _)) => format!("{}…", &shown[..end]),
-        None => shown.to_owned(),
+/// The most characters of a value that an error quotes.
+const MAX_QUOTED_CHARS: usize = 80;
+
+/// A value as an error quotes it, cut off when it is long.
+pub(crate) fn quoted(value: &str) -> String {
+    match value.char_indices().nth(MAX_QUOTED_CHARS) {
+        Some((end, _)) => format!("{}…", &value[..end]),
+        None => value.to_owned(),
     }
 }
 

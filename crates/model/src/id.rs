@@ -1,4 +1,4 @@
-//! Identities: one type for each kind of thing, so that one is never taken for another.
+//! Ids: one type for each kind of resource, so that one is never taken for another.
 
 use std::{fmt, str::FromStr};
 
@@ -55,12 +55,12 @@ fn is_hex(text: &str, length: usize) -> bool {
     text.len() == length && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 
-/// The id of a task or a batch begins with its time, so that ids sort by age.
-fn is_timed(text: &str) -> bool {
+/// Whether a text is an id made by [`timed_id`].
+fn is_timed_id(text: &str) -> bool {
     text.len() == 32 && text.as_bytes()[..20].iter().all(u8::is_ascii_digit) && is_hex(&text[20..], 12)
 }
 
-fn is_name(text: &str) -> bool {
+fn is_tenant_name(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
 }
 
@@ -71,9 +71,9 @@ fn random_hex<const BYTES: usize>(random: &mut impl Rng) -> String {
     hex::encode(bytes)
 }
 
-/// 14 digits of UTC date and time, 6 of microseconds, 12 random hex digits. The clock gives
-/// milliseconds; the last three digits are random, which keeps ids of one millisecond apart.
-fn timed(now: Timestamp, random: &mut impl Rng) -> String {
+/// 14 digits of UTC date and time, 6 of microseconds, 12 random hex digits: such ids sort by age. The clock
+/// gives milliseconds; the last three of the 6 digits are random, which keeps ids of one millisecond apart.
+fn timed_id(now: Timestamp, random: &mut impl Rng) -> String {
     let date = DateTime::from_timestamp_millis(now.as_millis()).unwrap_or_default();
     let micros = now.as_millis().rem_euclid(1000) * 1000 + i64::from(random.next_u32() % 1000);
     format!("{}{micros:06}{}", date.format("%Y%m%d%H%M%S"), random_hex::<6>(random))
@@ -81,11 +81,11 @@ fn timed(now: Timestamp, random: &mut impl Rng) -> String {
 
 text_id! {
     /// A task, such as `20220420111542664667cccc3d179880`; sorts by the time of creation.
-    TaskId, "task id", "20 digits and 12 hex digits", is_timed
+    TaskId, "task id", "20 digits and 12 hex digits", is_timed_id
 }
 text_id! {
     /// A batch of tasks; made like a task's id.
-    BatchId, "batch id", "20 digits and 12 hex digits", is_timed
+    BatchId, "batch id", "20 digits and 12 hex digits", is_timed_id
 }
 text_id! {
     /// A storage: 16 hex digits.
@@ -98,29 +98,29 @@ text_id! {
     |text| text.strip_prefix("cb_").is_some_and(|hex| is_hex(hex, 32))
 }
 text_id! {
-    /// A file that was sent: 32 hex digits.
+    /// An upload: 32 hex digits.
     UploadId, "upload id", "32 hex digits", |text| is_hex(text, 32)
 }
 text_id! {
-    /// Whom a thing belongs to: 1 to 64 letters, digits, `.`, `_` or `-`.
-    TenantId, "tenant", "1 to 64 letters, digits, `.`, `_` or `-`", is_name
+    /// A tenant, to whom resources belong: 1 to 64 letters, digits, `.`, `_` or `-`.
+    TenantId, "tenant", "1 to 64 letters, digits, `.`, `_` or `-`", is_tenant_name
 }
 text_id! {
-    /// One run of a worker process: 32 hex digits, new at each start.
+    /// A worker process: 32 hex digits, new at each start.
     WorkerId, "worker id", "32 hex digits", |text| is_hex(text, 32)
 }
 
 impl TaskId {
     /// A new id for a task created `now`.
     pub fn generate(now: Timestamp, random: &mut impl Rng) -> Self {
-        Self(timed(now, random))
+        Self(timed_id(now, random))
     }
 }
 
 impl BatchId {
     /// A new id for a batch created `now`.
     pub fn generate(now: Timestamp, random: &mut impl Rng) -> Self {
-        Self(timed(now, random))
+        Self(timed_id(now, random))
     }
 }
 
@@ -159,7 +159,7 @@ impl TenantId {
     }
 }
 
-/// A row of the queue; never shown.
+/// A job: the id of its row in the queue, never shown to customers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobId(pub i64);
 
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn foreign_text_is_refused() {
+    fn other_texts_are_refused() {
         for text in [
             "",
             "x",

@@ -6,59 +6,62 @@ use url::Url;
 
 use crate::{
     StorageType, UploadId,
-    field::{cut, text_serde},
+    field::{quoted, text_serde},
 };
 
-/// What may be given, for messages.
-const FORMS: &str = "give http://, https://, an object such as s3://bucket/key, or an upload";
+/// The longest text of an input, in bytes.
+const MAX_INPUT_BYTES: usize = 8192;
 
-/// The URL of an input, or an object in one of the customer's storages. Its text is kept exactly
-/// as it was sent.
+/// What may be given, for messages.
+const ACCEPTED_FORMS: &str = "give http://, https://, an object such as s3://bucket/key, or an upload";
+
+/// The input of a task, or its logo: a URL, an object in one of the customer's storages, or an upload. Its
+/// text is kept exactly as it was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Input {
     text: String,
-    place: InputPlace,
+    location: InputLocation,
 }
 
 /// Where an input is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum InputPlace {
-    /// On the web.
-    Web(Url),
+pub enum InputLocation {
+    /// At an `http` or `https` URL.
+    Url(Url),
     /// In a bucket of a storage of the customer's.
     Object {
         /// The kind of storage.
         kind: StorageType,
         /// The bucket's name.
         bucket: String,
-        /// The key, raw: never percent-decoded.
+        /// The key as it is: never percent-decoded.
         key: String,
     },
-    /// Sent to the server.
+    /// A file that was uploaded to the server.
     Upload(UploadId),
 }
 
 impl Input {
-    /// As it was sent; answered and told in callbacks.
+    /// The text as it was sent; so it is answered, and stands in callbacks.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
     /// Where it is.
-    pub fn place(&self) -> &InputPlace {
-        &self.place
+    pub fn location(&self) -> &InputLocation {
+        &self.location
     }
 
     /// For logs: without the query, which may hold a signature.
     pub fn redacted(&self) -> String {
-        match &self.place {
-            InputPlace::Web(url) if url.query().is_some() => {
+        match &self.location {
+            InputLocation::Url(url) if url.query().is_some() => {
                 let mut url = url.clone();
                 url.set_query(Some("…"));
                 url.to_string()
             }
-            InputPlace::Web(url) => url.to_string(),
-            InputPlace::Object { .. } | InputPlace::Upload(_) => self.text.clone(),
+            InputLocation::Url(url) => url.to_string(),
+            InputLocation::Object { .. } | InputLocation::Upload(_) => self.text.clone(),
         }
     }
 }
@@ -73,42 +76,42 @@ impl FromStr for Input {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.len() > 8192 {
-            return Err("is longer than 8192 bytes".to_owned());
+        if text.len() > MAX_INPUT_BYTES {
+            return Err(format!("is longer than {MAX_INPUT_BYTES} bytes"));
         }
         if let Some(id) = text.strip_prefix("upload://") {
-            let id = id.parse().map_err(|_| format!("`{}` is not what `upload` answered", cut(text)))?;
-            return Ok(Self { text: text.to_owned(), place: InputPlace::Upload(id) });
+            let id = id.parse().map_err(|_| format!("`{}` is not what `upload` answered", quoted(text)))?;
+            return Ok(Self { text: text.to_owned(), location: InputLocation::Upload(id) });
         }
         if let Some((scheme, rest)) = text.split_once("://")
             && let Ok(kind) = scheme.parse()
         {
-            return Ok(Self { text: text.to_owned(), place: object(kind, rest)? });
+            return Ok(Self { text: text.to_owned(), location: parse_object(kind, rest)? });
         }
-        let url =
-            Url::parse(text).map_err(|error| format!("`{}` is not a URL ({error}); {FORMS}", cut(text)))?;
+        let url = Url::parse(text)
+            .map_err(|error| format!("`{}` is not a URL ({error}); {ACCEPTED_FORMS}", quoted(text)))?;
         match url.scheme() {
-            "http" | "https" => Ok(Self { text: text.to_owned(), place: InputPlace::Web(url) }),
-            scheme => Err(format!("`{scheme}` inputs are not supported; {FORMS}")),
+            "http" | "https" => Ok(Self { text: text.to_owned(), location: InputLocation::Url(url) }),
+            scheme => Err(format!("`{scheme}` inputs are not supported; {ACCEPTED_FORMS}")),
         }
     }
 }
 
-fn object(kind: StorageType, rest: &str) -> Result<InputPlace, String> {
+fn parse_object(kind: StorageType, rest: &str) -> Result<InputLocation, String> {
     let form = format!("give {kind}://bucket/key");
     let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
     if bucket.is_empty() {
         return Err(format!("names no bucket; {form}"));
     }
     if key.is_empty() || key.ends_with('/') {
-        return Err(format!("names no object in the bucket `{}`; {form}", cut(bucket)));
+        return Err(format!("names no object in the bucket `{}`; {form}", quoted(bucket)));
     }
     if key.chars().any(char::is_control) {
         return Err("holds a control character".to_owned());
     }
     match key.split('/').find(|part| matches!(*part, "" | "." | "..")) {
         Some(part) => Err(format!("has the part `{part}`; empty parts, `.` and `..` are not allowed")),
-        None => Ok(InputPlace::Object { kind, bucket: bucket.to_owned(), key: key.to_owned() }),
+        None => Ok(InputLocation::Object { kind, bucket: bucket.to_owned(), key: key.to_owned() }),
     }
 }
 
@@ -131,8 +134,8 @@ mod tests {
         #[case] key: &str,
     ) {
         let input: Input = text.parse().expect("an input");
-        let place = InputPlace::Object { kind, bucket: bucket.to_owned(), key: key.to_owned() };
-        assert_eq!((input.as_str(), input.place()), (text, &place));
+        let location = InputLocation::Object { kind, bucket: bucket.to_owned(), key: key.to_owned() };
+        assert_eq!((input.as_str(), input.location()), (text, &location));
         assert_eq!(input.redacted(), text);
     }
 

@@ -1,4 +1,4 @@
-//! Access keys: who may call, and what they may do.
+//! Access keys: who may call the API, and what they may do.
 
 use crate::{TenantId, Timestamp, field::words};
 
@@ -9,22 +9,22 @@ words! {
         Admin = "admin",
         /// everything but keys
         Member = "member",
-        /// look, never change
+        /// everything that changes nothing
         Read = "read",
     }
 }
 
-/// A key as it is known: its secret is kept only as a hash.
+/// An access key as it is stored: of its secret key there is only a hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessKey {
     /// The public half, sent as the user name of HTTP Basic.
     pub access_key: String,
-    /// Whose things the key sees.
+    /// The tenant whose resources it can see.
     pub tenant: TenantId,
     /// What it may do.
     pub role: Role,
-    /// The Argon2id hash of the secret, in PHC form.
+    /// The Argon2id hash of the secret key, in PHC string format.
     pub secret_hash: String,
-    /// When it was made.
+    /// When it was created.
     pub created: Timestamp,
 }

@@ -1,7 +1,8 @@
-//! The words of Borealis: what a customer asks for and what became of it.
+//! The data model of Borealis: what a customer asks for, and what came of it.
 //!
-//! Pure: no clock of its own, no runtime, no SQL, no HTTP. Everything that crosses the wire or is
-//! stored as JSON is defined here once; other crates combine these types and add none like them.
+//! Pure: no runtime, no SQL, no HTTP; time is read through a [`Clock`] that is handed in. Everything that
+//! crosses the wire or is stored as JSON is defined here once; other crates combine these types and add
+//! none like them.
 
 mod callback;
 mod clock;
@@ -29,9 +30,9 @@ pub use clock::{Clock, SystemClock, Timestamp};
 pub use code::{ErrorCode, Failure};
 pub use codec::{AudioCodec, AudioMode, VideoCodec, VideoMode};
 pub use container::{CONTAINERS, Container};
-pub use field::{FieldError, without_unset};
+pub use field::{FieldError, remove_unset};
 pub use id::{BatchId, CallbackId, JobId, ParseIdError, StorageId, TaskId, TenantId, UploadId, WorkerId};
-pub use input::{Input, InputPlace};
+pub use input::{Input, InputLocation};
 pub use key::{AccessKey, Role};
 pub use logo::{Distance, Length, LogoOffset, LogoSize};
 pub use output::OutputPath;

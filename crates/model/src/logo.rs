@@ -1,22 +1,24 @@
-//! How large a logo is and where it stands, as it is asked for: in pixels or in percent of each
-//! rendition.
+//! The size and the place of a logo, as a template gives them: in pixels or in percent of each rendition.
 
 use std::{fmt, str::FromStr};
 
-use crate::field::{cut, text_serde};
+use crate::field::{quoted, text_serde};
 
-/// A length along a side of the picture.
+/// The longest length, in pixels.
+const MAX_PIXELS: u32 = 8192;
+
+/// A length along a side of the video.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Length {
     /// Pixels.
     Pixels(u32),
-    /// Percent of the side, 0 to 100.
+    /// Percent of the side's length, 0 to 100.
     Percent(f64),
 }
 
 impl Length {
-    /// Pixels of a side that has so many.
-    pub fn of(self, side: u32) -> u32 {
+    /// The length in pixels, along a side of so many pixels.
+    pub fn in_pixels(self, side: u32) -> u32 {
         match self {
             Self::Pixels(pixels) => pixels,
             Self::Percent(percent) => (f64::from(side) * percent / 100.0).round() as u32,
@@ -29,7 +31,7 @@ impl Length {
                 let percent = percent.parse().ok().filter(|percent| (0.0..=100.0).contains(percent));
                 percent.map(Self::Percent)
             }
-            None => text.parse().ok().filter(|pixels| *pixels <= 8192).map(Self::Pixels),
+            None => text.parse().ok().filter(|pixels| *pixels <= MAX_PIXELS).map(Self::Pixels),
         }
     }
 }
@@ -43,13 +45,13 @@ impl fmt::Display for Length {
     }
 }
 
-/// The box that a logo fits into, its aspect kept: `200x100`, `200x`, `x100`, `15%x`. A side that is
-/// left out bounds nothing.
+/// The box that a logo fits into, its aspect ratio kept: `200x100`, `200x`, `x100`, `15%x`. A side that is
+/// left out is not limited.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LogoSize {
-    /// Across.
+    /// None: not limited.
     pub width: Option<Length>,
-    /// Down.
+    /// None: not limited.
     pub height: Option<Length>,
 }
 
@@ -58,10 +60,13 @@ impl FromStr for LogoSize {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let wrong =
-            || format!("`{}` is not a size; give `200x100`, `200x`, `x100` or percent, `15%x`", cut(text));
+            || format!("`{}` is not a size; give `200x100`, `200x`, `x100` or percent, `15%x`", quoted(text));
         let side = |text: &str| match text {
             "" => Ok(None),
-            text => Length::parse(text).filter(|length| length.of(8192) > 0).map(Some).ok_or_else(wrong),
+            text => Length::parse(text)
+                .filter(|length| length.in_pixels(MAX_PIXELS) > 0)
+                .map(Some)
+                .ok_or_else(wrong),
         };
         let (width, height) = text.split_once('x').ok_or_else(wrong)?;
         match (side(width)?, side(height)?) {
@@ -73,8 +78,8 @@ impl FromStr for LogoSize {
 
 impl fmt::Display for LogoSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (side, before) in [(self.width, ""), (self.height, "x")] {
-            f.write_str(before)?;
+        for (side, separator) in [(self.width, ""), (self.height, "x")] {
+            f.write_str(separator)?;
             if let Some(side) = side {
                 side.fmt(f)?;
             }
@@ -85,22 +90,22 @@ impl fmt::Display for LogoSize {
 
 text_serde!(LogoSize);
 
-/// A distance from one end of a side.
+/// A distance from one of two opposite edges of the video.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Distance {
     /// Whether it counts from the right or the bottom; else from the left or the top.
     pub from_end: bool,
-    /// How far.
+    /// The distance itself.
     pub length: Length,
 }
 
-/// How far a logo stands from the edges: `10x10` from the left and the top, `-10x-10` from the right
-/// and the bottom, `-5%x5%` in percent; `-0` is the very edge.
+/// The distances of a logo from the edges: `10x10` from the left and the top, `-10x-10` from the right and
+/// the bottom, `-5%x5%` in percent; `-0` is at the right or the bottom edge.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LogoOffset {
-    /// Across.
+    /// From the left or the right edge.
     pub x: Distance,
-    /// Down.
+    /// From the top or the bottom edge.
     pub y: Distance,
 }
 
@@ -127,7 +132,7 @@ impl FromStr for LogoOffset {
         parsed.ok_or_else(|| {
             format!(
                 "`{}` is not an offset; give `10x10`, `-10x-10` from the right and the bottom, or percent, `-5%x5%`",
-                cut(text)
+                quoted(text)
             )
         })
     }

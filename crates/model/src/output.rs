@@ -1,19 +1,20 @@
 //! Where a task's output goes: the key of its main object, and the folder of all others.
 //!
-//! The main object is the MP4 or FLV file, the HLS master playlist or the DASH manifest. Every
-//! other object lies in a folder named like it (`a/cat.m3u8` has `a/cat.hls/…`), so two outputs
-//! never share an object unless their main objects are the same.
+//! The main object is the MP4 or FLV file, the HLS master playlist or the DASH manifest. Every other object
+//! lies in a folder that is named after it (`a/cat.m3u8` has `a/cat.hls/…`), so two outputs never share an
+//! object unless their main objects are the same.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{FieldError, Format, Storage, StorageType};
 
-/// Keys are at most this long, in bytes, which leaves room for the names below a folder within
-/// S3's limit of 1024.
-const MAX_KEY: usize = 900;
+/// The longest key of a main object, in bytes, which leaves room for the names below a folder within S3's
+/// limit of 1024.
+const MAX_KEY_BYTES: usize = 900;
 
-/// The longest part of a key on a file system, in bytes.
-const MAX_FILE_NAME: usize = 255;
+/// The longest part of a key in a `file` storage, in bytes: file systems take names of 255, and the
+/// folder's name has up to 8 more than the main object's.
+const MAX_FILE_NAME_BYTES: usize = 255 - 8;
 
 /// The key of the main object in its bucket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,8 +22,8 @@ const MAX_FILE_NAME: usize = 255;
 pub struct OutputPath(String);
 
 impl OutputPath {
-    /// Reads the `output` of a task: a path below the storage's prefix, or a full URI in its
-    /// bucket. A folder gets the format's usual name, a missing extension is added.
+    /// Resolves the `output` of a task: a path below the storage's prefix, or a full URI in its bucket. In
+    /// a folder the main object gets the format's default name; a missing extension is added.
     ///
     /// # Errors
     /// When it leaves the prefix, has `..` or empty parts, or is too long.
@@ -33,16 +34,21 @@ impl OutputPath {
         }
         let key = match output.split_once("://") {
             Some((scheme, rest)) => {
-                let ours = format!("{}://{}/", storage.kind, storage.bucket);
-                rest.strip_prefix(&format!("{}/", storage.bucket))
-                    .filter(|_| scheme == storage.kind.as_str())
-                    .ok_or_else(|| wrong(format!("is not in the bucket of the storage, `{ours}`")))?
-                    .to_owned()
+                let in_bucket = rest.strip_prefix(&format!("{}/", storage.bucket));
+                match in_bucket {
+                    Some(key) if scheme == storage.kind.as_str() => key.to_owned(),
+                    _ => {
+                        return Err(wrong(format!(
+                            "is not in the bucket of the storage, `{}`",
+                            storage.uri("")
+                        )));
+                    }
+                }
             }
             None => join(&storage.prefix, output.strip_prefix('/').unwrap_or(output)),
         };
-        let key = with_main_name(&key, format).map_err(wrong)?;
-        check(&key, storage).map_err(wrong)?;
+        let key = with_file_name(&key, format).map_err(wrong)?;
+        check_key(&key, storage).map_err(wrong)?;
         Ok(Self(key))
     }
 
@@ -51,8 +57,8 @@ impl OutputPath {
         &self.0
     }
 
-    /// The key of an object beside the main one, given its path below the output's own folder.
-    pub fn beside(&self, format: Format, path: &str) -> String {
+    /// The key of an object other than the main one, given its path below the output's folder.
+    pub fn key_in_folder(&self, format: Format, path: &str) -> String {
         join(&self.folder(format), path)
     }
 
@@ -62,12 +68,13 @@ impl OutputPath {
         if format.is_segmented() { format!("{}.{format}", self.stem()) } else { format!("{}.files", self.0) }
     }
 
-    /// The name of that folder alone, as the main object refers to it: `cat.hls`.
+    /// The last part of [`OutputPath::folder`], as the main object refers to it: `cat.hls`.
     pub fn folder_name(&self, format: Format) -> String {
         let folder = self.folder(format);
         folder.rsplit('/').next().unwrap_or(&folder).to_owned()
     }
 
+    /// The key without its extension.
     fn stem(&self) -> &str {
         let name = self.0.rfind('/').map_or(0, |slash| slash + 1);
         match self.0[name..].rfind('.') {
@@ -81,7 +88,8 @@ fn join(prefix: &str, path: &str) -> String {
     if prefix.is_empty() { path.to_owned() } else { format!("{prefix}/{path}") }
 }
 
-fn with_main_name(key: &str, format: Format) -> Result<String, String> {
+/// The key with the format's default name or extension, where it has none.
+fn with_file_name(key: &str, format: Format) -> Result<String, String> {
     let extensions = format.extensions();
     let has_extension = key.rsplit_once('.').is_some_and(|(stem, extension)| {
         !stem.is_empty()
@@ -100,12 +108,12 @@ fn with_main_name(key: &str, format: Format) -> Result<String, String> {
     }
 }
 
-fn check(key: &str, storage: &Storage) -> Result<(), String> {
+fn check_key(key: &str, storage: &Storage) -> Result<(), String> {
     if !storage.prefix.is_empty() && !key.starts_with(&format!("{}/", storage.prefix)) {
         return Err(format!("is outside the storage's prefix `{}/`", storage.prefix));
     }
-    if key.len() > MAX_KEY {
-        return Err(format!("makes a key of {} bytes; at most {MAX_KEY} are allowed", key.len()));
+    if key.len() > MAX_KEY_BYTES {
+        return Err(format!("makes a key of {} bytes; at most {MAX_KEY_BYTES} are allowed", key.len()));
     }
     if key.chars().any(char::is_control) {
         return Err("holds a control character".to_owned());
@@ -114,11 +122,11 @@ fn check(key: &str, storage: &Storage) -> Result<(), String> {
         if part.is_empty() || part == "." || part == ".." {
             return Err(format!("has the part `{part}`; empty parts, `.` and `..` are not allowed"));
         }
-        if storage.kind == StorageType::File && part.len() > MAX_FILE_NAME - 8 {
+        if storage.kind == StorageType::File && part.len() > MAX_FILE_NAME_BYTES {
             return Err(format!(
                 "has a part of {} bytes; a `file` storage allows {}",
                 part.len(),
-                MAX_FILE_NAME - 8
+                MAX_FILE_NAME_BYTES
             ));
         }
     }
@@ -141,7 +149,7 @@ mod tests {
     #[case("a/", Format::Dash, "media/a/manifest.mpd")]
     #[case("a/cat.m3u8", Format::Hls, "media/a/cat.m3u8")]
     #[case("é 中 :%d#?&'.flv", Format::Flv, "media/é 中 :%d#?&'.flv")]
-    fn good(#[case] output: &str, #[case] format: Format, #[case] key: &str) {
+    fn resolved(#[case] output: &str, #[case] format: Format, #[case] key: &str) {
         assert_eq!(
             OutputPath::resolve(output, &storage("media"), format).map(|path| path.0),
             Ok(key.to_owned())
@@ -167,13 +175,13 @@ mod tests {
     #[test]
     fn a_single_file_is_no_folder() {
         let path = OutputPath("a/cat.mp4".to_owned());
-        assert_eq!(path.beside(Format::Mp4, "thumbnails/1.jpg"), "a/cat.mp4.files/thumbnails/1.jpg");
+        assert_eq!(path.key_in_folder(Format::Mp4, "thumbnails/1.jpg"), "a/cat.mp4.files/thumbnails/1.jpg");
     }
 
     #[test]
     fn other_objects_have_a_folder_of_their_own() {
         let path = OutputPath::resolve("a/cat.m3u8", &storage(""), Format::Hls).expect("good");
-        assert_eq!(path.beside(Format::Hls, "720p/1.ts"), "a/cat.hls/720p/1.ts");
+        assert_eq!(path.key_in_folder(Format::Hls, "720p/1.ts"), "a/cat.hls/720p/1.ts");
         assert_eq!(path.folder_name(Format::Hls), "cat.hls");
     }
 }

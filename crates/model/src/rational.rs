@@ -1,4 +1,4 @@
-//! Exact fractions: frame rates and time bases are never floats (24000/1001 stays so).
+//! Exact fractions: frame rates and time bases are never floats (24000/1001 stays 24000/1001).
 
 use std::{cmp::Ordering, fmt, str::FromStr};
 
@@ -84,11 +84,11 @@ impl FromStr for Rational {
     /// Reads `25`, `30000/1001` and ffprobe's `64:45`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (num, den) = text.split_once(['/', ':']).unwrap_or((text, "1"));
-        num.parse()
-            .ok()
-            .zip(den.parse().ok())
-            .and_then(|(num, den)| Self::new(num, den))
-            .ok_or_else(|| "is not a fraction such as 30000/1001".to_owned())
+        let parsed = match (num.parse(), den.parse()) {
+            (Ok(num), Ok(den)) => Self::new(num, den),
+            _ => None,
+        };
+        parsed.ok_or_else(|| "is not a fraction such as 30000/1001".to_owned())
     }
 }
 

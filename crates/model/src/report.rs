@@ -1,8 +1,8 @@
-//! A task as the outside sees it: every documented field under its documented name.
+//! A task as the API and callbacks show it: every documented field under its documented name.
 //!
-//! `query_task`, `list_task` and the callback are all made from a [`TaskReport`], so that they
-//! never disagree. What is not known yet is zero or empty; bit rates are bit/s, sizes bytes,
-//! durations seconds, times Unix seconds.
+//! `query_task`, `list_task` and the callback are all made from a [`TaskReport`], so that they never
+//! disagree. What is not known yet is zero or empty; bit rates are bit/s, sizes bytes, durations seconds,
+//! times Unix seconds.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -32,20 +32,20 @@ pub struct TaskReport {
     pub region: String,
     /// When it was created.
     pub created_time: i64,
-    /// When the last run began; 0 before.
+    /// When the last run started; 0 before.
     pub started_time: i64,
-    /// When it was over; 0 before.
+    /// When it ended; 0 before.
     pub finished_time: i64,
-    /// Where it stands.
+    /// Its status.
     pub status: TaskStatus,
     /// Seconds of the longest output stream.
     pub duration: f64,
-    /// What the input turned out to be.
+    /// The `source_*` fields.
     #[serde(flatten)]
     pub source: SourceReport,
-    /// What came out.
+    /// The `output_*` fields.
     #[serde(flatten)]
-    pub made: OutputReport,
+    pub measured: OutputReport,
     /// `output_size / source_size`.
     pub ratio: f64,
     /// Seconds of work in the last run.
@@ -54,16 +54,16 @@ pub struct TaskReport {
     pub code: u32,
     /// 0 to 100.
     pub progress: u8,
-    /// Why it failed; begins with the words of its code. Of a task that runs: whom it waits for and
-    /// why, if it does.
+    /// Why it failed; begins with the words of its code. Of a running task that waits for an object store:
+    /// which one, and why.
     pub message: String,
-    /// What kind of output comes out.
+    /// The format of the output.
     pub format: Format,
     /// How the output is encrypted; empty when it is not.
     pub encrypt_info: String,
-    /// Handed back as it was given.
+    /// As it was given.
     pub custom_info: String,
-    /// The manifests or files that were made.
+    /// The manifests and files of the output.
     pub output_groups: Vec<OutputGroup>,
 }
 
@@ -74,17 +74,17 @@ pub struct SourceReport {
     pub source_bitrate: f64,
     /// Bytes.
     pub source_size: u64,
-    /// Such as `1920x1080`, as it is shown; empty without picture.
+    /// Such as `1920x1080`, as it is displayed; empty without video.
     pub source_resolution: String,
-    /// Frames a second; 0 without picture.
+    /// Frames a second; 0 without video.
     pub source_framerate: f64,
     /// bit/s; 0 when unknown.
     pub source_video_bitrate: f64,
     /// bit/s; 0 when unknown.
     pub source_audio_bitrate: f64,
-    /// Such as `h264`; empty without picture.
+    /// Such as `h264`; empty without video.
     pub source_video_codec: String,
-    /// Such as `aac`; empty without sound.
+    /// Such as `aac`; empty without audio.
     pub source_audio_codec: String,
 }
 
@@ -93,19 +93,19 @@ pub struct SourceReport {
 pub struct OutputReport {
     /// Bytes of all objects.
     pub output_size: u64,
-    /// Of the top rendition; empty without picture.
+    /// Of the top rendition; empty without video.
     pub output_resolution: String,
-    /// Frames a second of the top rendition; 0 without picture.
+    /// Frames a second of the top rendition; 0 without video.
     pub output_framerate: f64,
     /// bit/s of the media.
     pub output_bitrate: f64,
     /// Bytes of the media alone, without playlists and manifests.
     pub output_media_size: u64,
-    /// Such as `h264`; empty without picture.
+    /// Such as `h264`; empty without video.
     pub output_video_codec: String,
-    /// Such as `aac`; empty without sound.
+    /// Such as `aac`; empty without audio.
     pub output_audio_codec: String,
-    /// Hz; empty without sound.
+    /// Hz; empty without audio.
     pub output_audio_samplerate: String,
 }
 
@@ -113,7 +113,7 @@ impl TaskReport {
     /// The report of a task, whatever its state.
     pub fn of(task: &Task) -> Self {
         let end = task.state.ended().map(|(_, end)| end);
-        let made = match end {
+        let output = match end {
             Some(TaskEnd::Succeeded(facts)) => Some(facts.as_ref()),
             _ => None,
         };
@@ -130,10 +130,10 @@ impl TaskReport {
             started_time: seconds(task.state.started()),
             finished_time: seconds(task.state.ended().map(|(finished, _)| finished)),
             status: task.state.status(),
-            duration: made.map_or(0.0, |facts| facts.duration),
+            duration: output.map_or(0.0, |facts| facts.duration),
             source: task.source.as_ref().map(SourceReport::of).unwrap_or_default(),
-            made: made.map(OutputReport::of).unwrap_or_default(),
-            ratio: ratio(made, task.source.as_ref()),
+            measured: output.map(OutputReport::of).unwrap_or_default(),
+            ratio: ratio(output, task.source.as_ref()),
             spend_time: task.spend_time().unwrap_or(0.0),
             code: failure.as_ref().map_or(0, |failure| failure.code.number()),
             progress: task.state.progress(),
@@ -141,14 +141,14 @@ impl TaskReport {
             format: task.spec.template.format,
             encrypt_info: String::new(),
             custom_info: task.spec.custom_info.clone(),
-            output_groups: made.map(|facts| facts.groups.clone()).unwrap_or_default(),
+            output_groups: output.map(|facts| facts.groups.clone()).unwrap_or_default(),
         }
     }
 }
 
-fn ratio(made: Option<&OutputFacts>, source: Option<&SourceFacts>) -> f64 {
-    match (made, source) {
-        (Some(made), Some(source)) if source.size > 0 => made.size as f64 / source.size as f64,
+fn ratio(output: Option<&OutputFacts>, source: Option<&SourceFacts>) -> f64 {
+    match (output, source) {
+        (Some(output), Some(source)) if source.size > 0 => output.size as f64 / source.size as f64,
         _ => 0.0,
     }
 }
@@ -191,8 +191,8 @@ mod tests {
     use super::*;
     use crate::{ErrorCode, ExtraOptions, Failure, Priority, TaskSpec, TaskState, Template, TenantId};
 
-    /// The names of api.md's Task section, in its order.
-    const DOCUMENTED: &str = "task_id input output template_name storage_id region created_time started_time \
+    /// The names in the documentation of a task, in its order.
+    const DOCUMENTED_FIELDS: &str = "task_id input output template_name storage_id region created_time started_time \
         finished_time status duration source_bitrate source_size source_resolution source_framerate \
         source_video_bitrate source_audio_bitrate source_video_codec source_audio_codec output_size \
         output_resolution output_framerate output_bitrate output_media_size ratio spend_time code progress \
@@ -231,14 +231,14 @@ mod tests {
 
     #[test]
     fn every_documented_field_is_there_in_every_state_and_no_other() {
-        let made = OutputFacts { size: 1_000, audio_samplerate: 48_000, ..OutputFacts::default() };
+        let output = OutputFacts { size: 1_000, audio_samplerate: 48_000, ..OutputFacts::default() };
         for state in
-            [TaskState::Pending, ended(TaskEnd::Cancelled), ended(TaskEnd::Succeeded(Box::new(made)))]
+            [TaskState::Pending, ended(TaskEnd::Cancelled), ended(TaskEnd::Succeeded(Box::new(output)))]
         {
             let value = serde_json::to_value(TaskReport::of(&task(state))).expect("json");
             let mut names: Vec<&str> =
                 value.as_object().expect("an object").keys().map(String::as_str).collect();
-            let mut documented: Vec<&str> = DOCUMENTED.split_whitespace().collect();
+            let mut documented: Vec<&str> = DOCUMENTED_FIELDS.split_whitespace().collect();
             names.sort_unstable();
             documented.sort_unstable();
             assert_eq!(names, documented);
@@ -247,12 +247,12 @@ mod tests {
 
     #[test]
     fn a_success_has_its_figures() {
-        let made =
+        let output =
             OutputFacts { size: 1_000, duration: 30.0, audio_samplerate: 48_000, ..OutputFacts::default() };
-        let report = TaskReport::of(&task(ended(TaskEnd::Succeeded(Box::new(made)))));
+        let report = TaskReport::of(&task(ended(TaskEnd::Succeeded(Box::new(output)))));
         assert_eq!((report.ratio, report.spend_time, report.duration), (0.25, 2.5, 30.0));
         assert_eq!((report.code, report.progress, report.message.as_str()), (0, 100, ""));
-        assert_eq!(report.made.output_audio_samplerate, "48000");
+        assert_eq!(report.measured.output_audio_samplerate, "48000");
         let text = serde_json::to_string(&report).expect("json");
         assert_eq!(serde_json::from_str::<TaskReport>(&text).expect("readable"), report);
     }

@@ -1,8 +1,8 @@
-//! Text that must never be seen.
+//! Texts that must not be shown.
 
 use std::fmt;
 
-/// A secret: it can be used, but neither printed, logged nor serialized.
+/// A secret: it can be used, but neither printed nor serialized, and its debug output hides it.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -12,12 +12,12 @@ impl Secret {
         Self(text.into())
     }
 
-    /// The text itself, for the place that needs it.
+    /// The text itself, for code that needs it.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Whether there is none.
+    /// Whether it is not set.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -1,4 +1,4 @@
-//! A storage: the customer's bucket, and who is told about the tasks that write to it.
+//! A storage: the customer's bucket, and the receiver of the callbacks of tasks that write to it.
 
 use std::time::Duration;
 
@@ -27,11 +27,11 @@ words! {
 }
 
 words! {
-    /// What happens after the first attempts of a callback failed.
+    /// What happens when the first attempts of a callback failed.
     NotifyPolicy {
-        /// a fixed number of attempts at a fixed distance, as AuroraCloud documents it
+        /// a fixed number of attempts at a fixed delay, as AuroraCloud documents it
         Aurora = "aurora",
-        /// goes on with growing distances for about three days
+        /// more attempts at growing delays, for about three days
         Extended = "extended",
     }
 }
@@ -49,11 +49,11 @@ words! {
 /// How callbacks of a storage are delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotifySettings {
-    /// Attempts at most.
+    /// The number of attempts; with `extended`, before the growing delays.
     pub attempts: u32,
-    /// From the end of one attempt to the start of the next.
+    /// The delay from the end of one of these attempts to the start of the next.
     pub interval: Duration,
-    /// What comes after those attempts.
+    /// Whether more follow.
     pub policy: NotifyPolicy,
     /// Which answer is success.
     pub success: NotifySuccess,
@@ -70,23 +70,23 @@ impl Default for NotifySettings {
     }
 }
 
-/// What a store is asked to do with each object that is put; empty: what the bucket says.
+/// How the object store keeps each object that is put; empty: as the bucket is set up.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObjectSettings {
     /// The vendor's word for a storage class, such as `STANDARD_IA`.
     pub storage_class: String,
-    /// The vendor's word for an access list, such as `public-read`.
+    /// The vendor's word for a canned access list, such as `public-read`.
     pub acl: String,
-    /// How the store encrypts: `AES256` or `aws:kms`, at OSS also `KMS` and `SM4`.
+    /// Server-side encryption: `AES256` or `aws:kms`, at OSS also `KMS` and `SM4`.
     pub encryption: String,
-    /// The vendor's id of the key that it encrypts with; empty: the vendor's own.
+    /// The vendor's id of the key that encrypts; empty: the vendor's default key.
     pub encryption_key: String,
 }
 
 /// A storage as it is kept. `prefix` has neither leading nor trailing slash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Storage {
-    /// Its identity.
+    /// Its id.
     pub id: StorageId,
     /// Whom it belongs to.
     pub tenant: TenantId,
@@ -100,11 +100,11 @@ pub struct Storage {
     pub bucket: String,
     /// What every output key begins with; may be empty.
     pub prefix: String,
-    /// The URL of the service where it is not the vendor's own.
+    /// The URL of the service; empty: the vendor's own for the region.
     pub endpoint: String,
-    /// Whether the bucket stands in the path instead of the host name.
+    /// Whether the bucket stands in the path of URLs and not in the host's name.
     pub path_style: bool,
-    /// What the store is asked to do with each object.
+    /// How the object store keeps each object.
     pub objects: ObjectSettings,
     /// The access key of the bucket.
     pub storage_ak: Secret,
@@ -118,16 +118,16 @@ pub struct Storage {
     pub old_notify_secret: Option<(Secret, Timestamp)>,
     /// How callbacks are delivered.
     pub notify_settings: NotifySettings,
-    /// Free text, handed back.
+    /// Free text of the customer's.
     pub extra: String,
-    /// Free text, handed back.
+    /// Free text of the customer's.
     pub name_rule: String,
     /// When it was added.
     pub created: Timestamp,
 }
 
 impl Storage {
-    /// A storage of which only the bucket is known: everything else is as if it was left out.
+    /// A storage with nothing set but its bucket.
     pub fn new(id: StorageId, tenant: TenantId, kind: StorageType, bucket: &str, created: Timestamp) -> Self {
         Self {
             id,

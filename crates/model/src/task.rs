@@ -1,7 +1,7 @@
-//! A task: one input to be made into one output, and what became of it.
+//! A task: one input to be transcoded to one output, and its state.
 //!
-//! The state is an enum that carries its data; a transition takes a state and gives the next, or
-//! says why not. The API's status words come out of it in [`TaskState::status`] alone.
+//! The state is an enum that carries its data; a transition takes a state and gives the next, or says why
+//! it cannot. The API's status words are given by [`TaskState::status`] alone.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use crate::{
     BatchId, ErrorCode, Failure, FieldError, Format, Input, OutputPath, SegmentType, StorageId, TaskId,
     Template, TenantId, Timestamp,
-    field::{within, words},
+    field::{check_range, words},
 };
 
 words! {
@@ -25,7 +25,7 @@ words! {
         Uploading = "uploading",
         /// the output is there and was checked
         Succeeded = "succeeded",
-        /// it came to nothing; `code` and `message` say why
+        /// it failed; `code` and `message` say why
         Failed = "failed",
         /// it was cancelled
         Cancelled = "cancelled",
@@ -74,25 +74,27 @@ impl Default for Priority {
     }
 }
 
-/// Wishes beyond the template, for one task.
+/// Options beyond the template, for one task.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ExtraOptions {
-    /// HLS playlists that grow from the start, so that it can be played while it is made.
+    /// HLS playlists that grow from the start of the encoding, so that the output can be played before it
+    /// is complete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub early_playlist: Option<bool>,
-    /// Where to begin, in seconds of the input; unset: at its start. At its end or after it, there is
-    /// nothing to transcode (1104).
+    /// Where the clip begins, in seconds of the input; unset: at its start. At its end or after it, there
+    /// is nothing to transcode (1104).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = 12.5)]
     pub start: Option<f64>,
-    /// How much to take, in seconds, down to a frame; unset: all that is there, which is also the most.
+    /// The duration of the clip, in seconds, exact to a frame; unset: up to the end of the input, which is
+    /// also the most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = 30.0)]
     pub duration: Option<f64>,
 }
 
-/// Seconds; no input is longer.
-const LONGEST_INPUT: f64 = 1e6;
+/// The largest start and duration of a clip, in seconds; no input is longer.
+const MAX_INPUT_SECS: f64 = 1e6;
 
 impl ExtraOptions {
     /// Checks that all of it can be done with this template.
@@ -100,8 +102,8 @@ impl ExtraOptions {
     /// # Errors
     /// The first option that cannot.
     pub fn check(&self, template: &Template) -> Result<(), FieldError> {
-        within("extra_options.start", self.start, 0.0, LONGEST_INPUT)?;
-        within("extra_options.duration", self.duration, 0.001, LONGEST_INPUT)?;
+        check_range("extra_options.start", self.start, 0.0, MAX_INPUT_SECS)?;
+        check_range("extra_options.duration", self.duration, 0.001, MAX_INPUT_SECS)?;
         let early = self.early_playlist == Some(true);
         let options = [
             ("start", self.start.is_some()),
@@ -127,24 +129,24 @@ impl ExtraOptions {
 pub struct TaskSpec {
     /// How to transcode.
     pub template: Template,
-    /// Where the output goes and who is told.
+    /// The storage that the output goes to.
     pub storage_id: StorageId,
     /// Where the input comes from.
     pub input: Input,
     /// The key of the output's main object.
     pub output: OutputPath,
-    /// Handed back in every callback.
+    /// Free text of the customer's, in every callback.
     #[serde(default)]
     pub custom_info: String,
-    /// Wishes beyond the template.
+    /// Options beyond the template.
     #[serde(default)]
     pub extra_options: ExtraOptions,
-    /// What goes first.
+    /// Which tasks go first.
     #[serde(default)]
     pub priority: Priority,
 }
 
-/// What the input turned out to be. Bit rates are bit/s, sizes bytes, the duration seconds.
+/// What the probe found in the input. Bit rates are bit/s, sizes bytes, the duration seconds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SourceFacts {
     /// Seconds.
@@ -153,21 +155,21 @@ pub struct SourceFacts {
     pub size: u64,
     /// bit/s of the whole file.
     pub bitrate: f64,
-    /// Such as `1920x1080`, as it is shown; empty without picture.
+    /// Such as `1920x1080`, as it is displayed; empty without video.
     pub resolution: String,
-    /// Frames a second; 0 without picture.
+    /// Frames a second; 0 without video.
     pub framerate: f64,
     /// bit/s; 0 when unknown.
     pub video_bitrate: f64,
     /// bit/s; 0 when unknown.
     pub audio_bitrate: f64,
-    /// Such as `h264`; empty without picture.
+    /// Such as `h264`; empty without video.
     pub video_codec: String,
-    /// Such as `aac`; empty without sound.
+    /// Such as `aac`; empty without audio.
     pub audio_codec: String,
 }
 
-/// What came out, measured on the output itself. Bit rates are bit/s, sizes bytes.
+/// The output, as measured on itself. Bit rates are bit/s, sizes bytes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct OutputFacts {
     /// Seconds of the longest output stream.
@@ -178,17 +180,17 @@ pub struct OutputFacts {
     pub media_size: u64,
     /// bit/s of the media.
     pub bitrate: f64,
-    /// Of the top rendition; empty without picture.
+    /// Of the top rendition; empty without video.
     pub resolution: String,
-    /// Frames a second of the top rendition; 0 without picture.
+    /// Frames a second of the top rendition; 0 without video.
     pub framerate: f64,
-    /// Such as `h264`; empty without picture.
+    /// Such as `h264`; empty without video.
     pub video_codec: String,
-    /// Such as `aac`; empty without sound.
+    /// Such as `aac`; empty without audio.
     pub audio_codec: String,
-    /// Hz; 0 without sound.
+    /// Hz; 0 without audio.
     pub audio_samplerate: u32,
-    /// The manifests that were made.
+    /// The manifests and files of the output.
     pub groups: Vec<OutputGroup>,
 }
 
@@ -203,9 +205,9 @@ words! {
         Dash = "dash",
         /// one FLV file
         Flv = "flv",
-        /// the first of the pictures taken out of the video: `thumb_00001.jpg`, beside all others
+        /// the first of the thumbnails, `thumb_00001.jpg`; the others lie beside it
         Jpg = "jpg",
-        /// a WebVTT storyboard over sheets of those pictures
+        /// a WebVTT storyboard over sprite sheets of the thumbnails
         Vtt = "vtt",
     }
 }
@@ -221,17 +223,17 @@ impl From<Format> for GroupFormat {
     }
 }
 
-/// One manifest, or one file, of an output; or what was taken out of it.
+/// One manifest or one file of an output, or its thumbnails.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct OutputGroup {
-    /// What it is for: `thumbnails` and `storyboard` for pictures; empty for the output itself.
+    /// `thumbnails` or `storyboard`; empty for the output itself.
     pub custom_name: String,
     /// What it is.
     pub format: GroupFormat,
-    /// What its segments are; empty for single files and pictures.
+    /// What its segments are; empty for single files and thumbnails.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seg_type: Option<SegmentType>,
-    /// Seconds of a segment; 0 for single files and pictures.
+    /// Seconds of a segment; 0 for single files and thumbnails.
     pub seg_time: u32,
     /// The URI of its main object.
     pub output: String,
@@ -242,7 +244,7 @@ pub struct OutputGroup {
 pub enum TaskEnd {
     /// The output is there and was checked.
     Succeeded(Box<OutputFacts>),
-    /// It came to nothing.
+    /// It failed.
     Failed(Failure),
     /// It was cancelled.
     Cancelled,
@@ -259,7 +261,7 @@ impl TaskEnd {
     }
 }
 
-/// Where a task stands.
+/// The state of a task.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TaskState {
     /// It waits for a worker.
@@ -270,32 +272,32 @@ pub enum TaskState {
         stage: Stage,
         /// 0 to 100, never less than before.
         progress: u8,
-        /// When this run began.
+        /// When this run started.
         started: Timestamp,
-        /// Whom it waits for and why, in a sentence; empty when it goes on.
+        /// What it waits for and why, in a sentence; empty when it does not wait.
         waiting: String,
     },
-    /// It is over.
+    /// It has ended.
     Ended {
-        /// When the last run began; none if none did.
+        /// When the last run started; none when it never ran.
         started: Option<Timestamp>,
-        /// When it was over.
+        /// When it ended.
         finished: Timestamp,
-        /// How.
+        /// How it ended.
         end: TaskEnd,
     },
 }
 
-/// A change that the state of a task does not allow.
+/// A transition that the state of a task does not allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the task is {is}; {wants}")]
+#[error("the task is {status}; {problem}")]
 pub struct WrongState {
-    is: TaskStatus,
-    wants: &'static str,
+    status: TaskStatus,
+    problem: &'static str,
 }
 
 impl TaskState {
-    /// The word that is answered.
+    /// The status that the API answers.
     pub fn status(&self) -> TaskStatus {
         match self {
             Self::Pending => TaskStatus::Pending,
@@ -318,7 +320,7 @@ impl TaskState {
         }
     }
 
-    /// Whom a worker waits for and why; empty when it does not.
+    /// What its worker waits for and why; empty when it does not wait.
     pub fn waiting(&self) -> &str {
         match self {
             Self::Working { waiting, .. } => waiting,
@@ -326,7 +328,7 @@ impl TaskState {
         }
     }
 
-    /// When the last run began.
+    /// When the last run started.
     pub fn started(&self) -> Option<Timestamp> {
         match self {
             Self::Pending => None,
@@ -335,7 +337,7 @@ impl TaskState {
         }
     }
 
-    /// When it was over, and how.
+    /// When and how it ended.
     pub fn ended(&self) -> Option<(Timestamp, &TaskEnd)> {
         match self {
             Self::Ended { finished, end, .. } => Some((*finished, end)),
@@ -343,10 +345,10 @@ impl TaskState {
         }
     }
 
-    /// A worker takes it, for the first time or again after another was lost.
+    /// A worker starts it, for the first time, or again after its worker was lost.
     ///
     /// # Errors
-    /// When it is over.
+    /// When it has ended.
     pub fn start(self, now: Timestamp) -> Result<Self, WrongState> {
         match self {
             Self::Pending | Self::Working { .. } => Ok(Self::Working {
@@ -359,10 +361,10 @@ impl TaskState {
         }
     }
 
-    /// It is over.
+    /// It ends.
     ///
     /// # Errors
-    /// When it was over already.
+    /// When it had ended before.
     pub fn end(self, end: TaskEnd, now: Timestamp) -> Result<Self, WrongState> {
         match self {
             Self::Pending | Self::Working { .. } => {
@@ -372,7 +374,7 @@ impl TaskState {
         }
     }
 
-    /// It waits again: after a failure that may pass, or because its worker stops.
+    /// It waits for a worker again: after a transient failure, or because its worker stops.
     ///
     /// # Errors
     /// When no worker has it.
@@ -383,10 +385,10 @@ impl TaskState {
         }
     }
 
-    /// It runs again from the start, because someone asked for it.
+    /// It waits for a worker again after it ended, because a customer asked for it.
     ///
     /// # Errors
-    /// When it is not over.
+    /// When it has not ended.
     pub fn retry(self) -> Result<Self, WrongState> {
         match self {
             Self::Ended { .. } => Ok(Self::Pending),
@@ -394,26 +396,26 @@ impl TaskState {
         }
     }
 
-    /// Its record goes.
+    /// Whether it may be deleted.
     ///
     /// # Errors
-    /// When it is not over.
-    pub fn may_be_deleted(&self) -> Result<(), WrongState> {
+    /// When it has not ended.
+    pub fn check_deletable(&self) -> Result<(), WrongState> {
         match self {
             Self::Ended { .. } => Ok(()),
             other => Err(other.wrong("only an ended one can be deleted")),
         }
     }
 
-    fn wrong(&self, wants: &'static str) -> WrongState {
-        WrongState { is: self.status(), wants }
+    fn wrong(&self, problem: &'static str) -> WrongState {
+        WrongState { status: self.status(), problem }
     }
 }
 
-/// A task as it is kept.
+/// A task as it is stored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Task {
-    /// Its identity.
+    /// Its id.
     pub id: TaskId,
     /// Whom it belongs to.
     pub tenant: TenantId,
@@ -427,14 +429,14 @@ pub struct Task {
     pub region: String,
     /// When it was created.
     pub created: Timestamp,
-    /// Where it stands.
+    /// Its state.
     pub state: TaskState,
-    /// What the input turned out to be, once it was looked at.
+    /// What the probe found in the input, once it was probed.
     pub source: Option<SourceFacts>,
 }
 
 impl Task {
-    /// Seconds of work in the last run: waiting is not in it.
+    /// Seconds from the start of the last run to its end: the time in the queue does not count.
     pub fn spend_time(&self) -> Option<f64> {
         let (finished, _) = self.state.ended()?;
         Some(finished.since(self.state.started()?).as_secs_f64())
@@ -463,23 +465,23 @@ mod tests {
     }
 
     #[test]
-    fn a_piece_lies_in_an_input() {
-        let wishes = |start, duration| ExtraOptions { start, duration, ..ExtraOptions::default() };
+    fn a_clip_lies_in_an_input() {
+        let options = |start, duration| ExtraOptions { start, duration, ..ExtraOptions::default() };
         let (mp4, hls) = (template(Format::Mp4), template(Format::Hls));
-        assert_eq!(wishes(Some(0.5), Some(0.04)).check(&mp4), Ok(()));
+        assert_eq!(options(Some(0.5), Some(0.04)).check(&mp4), Ok(()));
         assert_eq!(
-            wishes(Some(-1.0), None).check(&mp4).expect_err("refused").to_string(),
+            options(Some(-1.0), None).check(&mp4).expect_err("refused").to_string(),
             "extra_options.start: -1 is out of range; give 0 to 1000000"
         );
         assert_eq!(
-            wishes(None, Some(-1.0)).check(&hls).expect_err("refused").field,
+            options(None, Some(-1.0)).check(&hls).expect_err("refused").field,
             "extra_options.duration"
         );
     }
 
     #[test]
     fn only_hls_has_playlists_that_grow() {
-        let early = |wish| ExtraOptions { early_playlist: Some(wish), ..ExtraOptions::default() };
+        let early = |value| ExtraOptions { early_playlist: Some(value), ..ExtraOptions::default() };
         assert_eq!(early(true).check(&template(Format::Hls)), Ok(()));
         assert_eq!(early(false).check(&template(Format::Mp4)), Ok(()));
         assert_eq!(
@@ -492,10 +494,10 @@ mod tests {
     fn what_is_copied_is_copied_whole() {
         let mut copied = template(Format::Hls);
         copied.acodec = Some(crate::AudioMode::Copy);
-        for wish in [r#"{"start": 1}"#, r#"{"duration": 1}"#, r#"{"early_playlist": true}"#] {
-            let wishes: ExtraOptions = serde_json::from_str(wish).expect("wishes");
-            assert_eq!(wishes.check(&template(Format::Hls)), Ok(()), "{wish}");
-            let refused = wishes.check(&copied).expect_err("refused").to_string();
+        for json in [r#"{"start": 1}"#, r#"{"duration": 1}"#, r#"{"early_playlist": true}"#] {
+            let options: ExtraOptions = serde_json::from_str(json).expect("options");
+            assert_eq!(options.check(&template(Format::Hls)), Ok(()), "{json}");
+            let refused = options.check(&copied).expect_err("refused").to_string();
             assert!(
                 refused.ends_with("cannot be had with `copy`; leave it unset, or use a template with codecs"),
                 "{refused}"

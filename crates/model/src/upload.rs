@@ -1,19 +1,19 @@
-//! A file that a customer sent to the server, to be the input of tasks.
+//! An upload: a file that a customer sent to the server, to be the input of tasks.
 
 use crate::{TenantId, Timestamp, UploadId};
 
-/// An upload as it is known; its bytes lie in a folder.
+/// An upload as it is stored; its bytes lie in a folder of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upload {
-    /// Its identity; `upload://<id>` is the input.
+    /// Its id; a task's input is `upload://<id>`.
     pub id: UploadId,
     /// Whom it belongs to.
     pub tenant: TenantId,
-    /// What the customer calls it.
+    /// The customer's name for it.
     pub name: String,
-    /// Bytes.
+    /// Its size in bytes.
     pub size: u64,
-    /// The machine that took it.
+    /// The name of the machine that has its file.
     pub host: String,
     /// When it was complete.
     pub created: Timestamp,

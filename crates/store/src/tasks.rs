@@ -132,7 +132,7 @@ impl Store {
     pub async fn delete_task(&self, tenant: &TenantId, id: &TaskId) -> Result<()> {
         let tx = self.transaction().await?;
         let task = lock_task(&tx.db, tenant, id).await?;
-        task.state.may_be_deleted()?;
+        task.state.check_deletable()?;
         if let Some(batch) = &task.batch_id
             && self.is_batch_unfinished(&tx, batch).await?
         {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use model::{InputPlace, Task, TenantId, Timestamp, Upload, UploadId};
+use model::{InputLocation, Task, TenantId, Timestamp, Upload, UploadId};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, EntityTrait as _, QueryFilter as _, QuerySelect as _,
     QueryTrait as _, sea_query::Expr,
@@ -108,9 +108,9 @@ impl Store {
 
 /// The upload that a task has as its input.
 pub(crate) fn upload_of(task: &Task) -> Option<&UploadId> {
-    match task.spec.input.place() {
-        InputPlace::Upload(id) => Some(id),
-        InputPlace::Web(_) | InputPlace::Object { .. } => None,
+    match task.spec.input.location() {
+        InputLocation::Upload(id) => Some(id),
+        InputLocation::Url(_) | InputLocation::Object { .. } => None,
     }
 }
 

@@ -13,7 +13,7 @@ use std::{
 
 use futures::FutureExt as _;
 use media::{GrowingInput, InputFeed, Media, MediaInput, Source};
-use model::{ErrorCode, Failure, Input, InputPlace, Stage};
+use model::{ErrorCode, Failure, Input, InputLocation, Stage};
 use storage::fetch::{FetchLimits, fetch_object, fetch_url};
 use tokio::{
     sync::watch,
@@ -308,14 +308,14 @@ async fn fetch_from(
     progress: &(dyn Fn(u64, Option<u64>) + Sync),
 ) -> Result<(), JobError> {
     let task = &job.claim.task;
-    match from.place() {
-        InputPlace::Web(url) => {
+    match from.location() {
+        InputLocation::Url(url) => {
             fetch_url(&app.net, url, to, limits, progress).await.map_err(JobError::storage)?;
         }
-        InputPlace::Upload(id) => {
+        InputLocation::Upload(id) => {
             upload::fetch(app, &task.tenant, id, to, limits.max_bytes).await?;
         }
-        InputPlace::Object { kind, bucket, key } => {
+        InputLocation::Object { kind, bucket, key } => {
             let own =
                 app.store.storage(&task.tenant, &task.spec.storage_id).await.map_err(JobError::store)?;
             let storage =

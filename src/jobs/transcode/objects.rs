@@ -57,7 +57,7 @@ impl OutputObjects {
             if entry.file_type()?.is_dir() {
                 self.add_folder(output, format, &entry.path(), &path)?;
             } else {
-                self.add(output.beside(format, &path), entry.path())?;
+                self.add(output.key_in_folder(format, &path), entry.path())?;
             }
         }
         Ok(())
@@ -88,7 +88,7 @@ fn points(key: &str) -> bool {
 /// The key of a file by its path below the output's folder.
 pub(super) fn key_of(output: &OutputPath, format: Format, path: &str) -> String {
     match path.strip_prefix(BESIDE).and_then(|path| path.strip_prefix('/')) {
-        Some(beside) => output.beside(format, beside),
+        Some(beside) => output.key_in_folder(format, beside),
         None => output.key().to_owned(),
     }
 }

@@ -35,5 +35,5 @@ pub(super) fn output_groups(task: &Task, plan: &Plan) -> Vec<OutputGroup> {
 /// The full URI of what lies beside the main object.
 fn uri_beside_main(task: &Task, plan: &Plan, path: &str) -> String {
     let bucket = task.output_uri.strip_suffix(task.spec.output.key()).unwrap_or_default();
-    format!("{bucket}{}", task.spec.output.beside(plan.format, path))
+    format!("{bucket}{}", task.spec.output.key_in_folder(plan.format, path))
 }

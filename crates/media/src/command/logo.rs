@@ -50,12 +50,12 @@ fn bound(
 ) -> String {
     match size {
         None => format!("min({own},{whole})"),
-        Some(size) => side(&size).map_or(whole, |length| length.of(whole).clamp(1, whole)).to_string(),
+        Some(size) => side(&size).map_or(whole, |length| length.in_pixels(whole).clamp(1, whole)).to_string(),
     }
 }
 
 fn place(distance: Distance, whole: u32, frame: char, logo: char) -> String {
-    let pixels = distance.length.of(whole);
+    let pixels = distance.length.in_pixels(whole);
     let room = format!("{frame}-{logo}");
     if distance.from_end { format!("max(0,{room}-{pixels})") } else { format!("max(0,min({pixels},{room}))") }
 }

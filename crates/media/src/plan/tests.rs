@@ -18,7 +18,7 @@ pub(crate) fn template(fields: Value) -> Template {
     for (name, value) in fields.as_object().expect("fields") {
         all[name] = value.clone();
     }
-    serde_json::from_value(model::without_unset(all)).expect("a template")
+    serde_json::from_value(model::remove_unset(all)).expect("a template")
 }
 
 pub(crate) fn picture(width: u32, height: u32, rate: &str) -> VideoStream {

@@ -3,8 +3,7 @@
 use std::{fmt, num::NonZeroU32};
 
 use super::{Format, SegmentType, Template, TransMode};
-use crate::{AudioMode, VideoMode};
-use crate::{FieldError, field::within};
+use crate::{AudioMode, FieldError, VideoMode, field::check_range};
 
 impl Template {
     /// Checks what the fields say together, and that all of it can be done.
@@ -19,25 +18,25 @@ impl Template {
     }
 
     fn check_ranges(&self) -> Result<(), FieldError> {
-        within("quality", self.quality, 1.0, 10.0)?;
-        within("framerate", self.framerate.map(NonZeroU32::get), 1, 240)?;
-        within("video_bitrate", self.video_bitrate, 10, 200_000)?;
-        within("audio_bitrate", self.audio_bitrate, 8, 640)?;
-        within("gop_size", self.gop_size, 1, 1200)?;
-        within("gop_seconds", self.gop_seconds, 1, 60)?;
-        within("seg_time", self.seg_time, 1, 60)?;
+        check_range("quality", self.quality, 1.0, 10.0)?;
+        check_range("framerate", self.framerate.map(NonZeroU32::get), 1, 240)?;
+        check_range("video_bitrate", self.video_bitrate, 10, 200_000)?;
+        check_range("audio_bitrate", self.audio_bitrate, 8, 640)?;
+        check_range("gop_size", self.gop_size, 1, 1200)?;
+        check_range("gop_seconds", self.gop_seconds, 1, 60)?;
+        check_range("seg_time", self.seg_time, 1, 60)?;
         for (index, rendition) in self.adaptive_streams.iter().flatten().enumerate() {
             let field = |name: &str| format!("adaptive_streams[{index}].{name}");
-            within(&field("quality"), rendition.quality, 1.0, 10.0)?;
-            within(&field("framerate"), rendition.framerate.map(NonZeroU32::get), 1, 240)?;
-            within(&field("video_bitrate"), rendition.video_bitrate, 10, 200_000)?;
-            within(&field("audio_bitrate"), rendition.audio_bitrate, 8, 640)?;
+            check_range(&field("quality"), rendition.quality, 1.0, 10.0)?;
+            check_range(&field("framerate"), rendition.framerate.map(NonZeroU32::get), 1, 240)?;
+            check_range(&field("video_bitrate"), rendition.video_bitrate, 10, 200_000)?;
+            check_range(&field("audio_bitrate"), rendition.audio_bitrate, 8, 640)?;
         }
         if let Some(wish) = &self.thumbnail {
             let set = |value: u32| Some(value).filter(|value| *value > 0);
-            within("thumbnail.number", set(wish.number), 1, 10_000)?;
-            within("thumbnail.width", set(wish.width), 16, 4096)?;
-            within("thumbnail.height", set(wish.height), 16, 4096)?;
+            check_range("thumbnail.number", set(wish.number), 1, 10_000)?;
+            check_range("thumbnail.width", set(wish.width), 16, 4096)?;
+            check_range("thumbnail.height", set(wish.height), 16, 4096)?;
         }
         match self.audio_channels {
             None | Some(1 | 2 | 6) => Ok(()),

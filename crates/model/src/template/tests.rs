@@ -4,7 +4,7 @@ use rstest::rstest;
 use serde_json::json;
 
 use super::*;
-use crate::without_unset;
+use crate::remove_unset;
 
 /// What the newer Go SDK sends for a template of which only name and format are set.
 fn sdk_body() -> serde_json::Value {
@@ -22,7 +22,7 @@ fn sdk_body() -> serde_json::Value {
 
 #[test]
 fn empty_strings_and_zeros_mean_unset() {
-    let template: Template = serde_json::from_value(without_unset(sdk_body())).expect("a template");
+    let template: Template = serde_json::from_value(remove_unset(sdk_body())).expect("a template");
     assert_eq!(template, Template::new("t".parse().expect("a name"), Format::Hls));
     template.check().expect("fine");
 }
@@ -52,7 +52,7 @@ fn a_wrong_field_says_what_would_do(
 ) {
     let mut body = sdk_body();
     body[field] = value;
-    let error = serde_json::from_value::<Template>(without_unset(body)).expect_err("refused").to_string();
+    let error = serde_json::from_value::<Template>(remove_unset(body)).expect_err("refused").to_string();
     assert!(error.contains(problem), "{error}");
 }
 
@@ -70,7 +70,7 @@ fn a_wrong_field_says_what_would_do(
 fn what_cannot_be_done_is_refused(#[case] field: &str, #[case] value: serde_json::Value) {
     let mut body = sdk_body();
     body[field.split('.').next().expect("a name")] = value;
-    let template: Template = serde_json::from_value(without_unset(body)).expect("readable");
+    let template: Template = serde_json::from_value(remove_unset(body)).expect("readable");
     assert_eq!(template.check().expect_err("refused").field, field);
 }
 

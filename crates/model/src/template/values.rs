@@ -4,8 +4,10 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::AudioCodec;
-use crate::field::{cut, text_serde};
+use crate::{
+    AudioCodec,
+    field::{quoted, text_serde},
+};
 
 /// A width and a height in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -54,7 +56,7 @@ impl FromStr for Resolution {
         parsed.ok_or_else(|| {
             format!(
                 "`{}` is not a resolution; give `1280x720`, `1280x`, `x720` or `720p`, sides from 16 to 8192",
-                cut(text)
+                quoted(text)
             )
         })
     }
@@ -99,7 +101,7 @@ impl FromStr for TemplateName {
         if (1..=64).contains(&text.len()) && text.bytes().all(allowed) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(format!("`{}` is not a name; use 1 to 64 letters, digits, `.`, `_` or `-`", cut(text)))
+            Err(format!("`{}` is not a name; use 1 to 64 letters, digits, `.`, `_` or `-`", quoted(text)))
         }
     }
 }
@@ -122,9 +124,9 @@ impl FromStr for SampleRate {
             Some(kilo) => kilo.parse::<f64>().ok().map(|kilo| (kilo * 1000.0).round() as u32),
             None => lower.parse().ok(),
         };
-        rate.filter(|rate| SAMPLE_RATES.contains(rate))
-            .map(Self)
-            .ok_or_else(|| format!("`{}` is not a sample rate; give one of {SAMPLE_RATES:?} Hz", cut(text)))
+        rate.filter(|rate| SAMPLE_RATES.contains(rate)).map(Self).ok_or_else(|| {
+            format!("`{}` is not a sample rate; give one of {SAMPLE_RATES:?} Hz", quoted(text))
+        })
     }
 }
 
