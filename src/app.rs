@@ -10,12 +10,7 @@ use net::{Client, NetError};
 use storage::Storages;
 use store::{Cipher, CipherError, Store, StoreError, StoreOptions};
 
-use crate::{
-    api::{SignIns, Streams, Throttle},
-    config::Settings,
-    signed_links::LinkSigner,
-    uploads::Uploads,
-};
+use crate::{config::Settings, signed_links::LinkSigner, uploads::Uploads};
 
 /// Everything that calls and jobs need.
 pub struct App {
@@ -30,9 +25,6 @@ pub struct App {
     /// The one source of "now".
     pub clock: Arc<dyn Clock>,
     pub(crate) link_signer: LinkSigner,
-    pub(crate) sign_ins: SignIns,
-    pub(crate) throttle: Throttle,
-    pub(crate) streams: Streams,
     pub(crate) uploads: Uploads,
 }
 
@@ -84,22 +76,8 @@ impl App {
         .await?;
         let storages = Storages::new(settings.server.storage_dir(), net.clone())
             .with_retry_budget(settings.storage.retry_budget());
-        let throttle = Throttle::new(settings.limits.requests_per_second);
-        let streams = Streams::new(settings.api.event_streams);
         let uploads = Uploads::new(settings.server.upload_dir());
-        let sign_ins = SignIns::new();
-        Ok(Arc::new(Self {
-            settings,
-            store,
-            storages,
-            net,
-            clock,
-            link_signer,
-            sign_ins,
-            throttle,
-            streams,
-            uploads,
-        }))
+        Ok(Arc::new(Self { settings, store, storages, net, clock, link_signer, uploads }))
     }
 
     /// A new id for a task that is created now.

@@ -1,7 +1,5 @@
 //! How a handler gets the body and the query of its request.
 
-use std::sync::Arc;
-
 use axum::{
     body::Bytes,
     extract::{FromRequest, FromRequestParts, Request},
@@ -12,18 +10,17 @@ use model::{ErrorCode, FieldError};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use super::{error::ApiError, request};
-use crate::app::App;
+use super::{error::ApiError, request, state::ApiState};
 
 /// The body, a JSON object, whatever its Content-Type says; and warnings about it.
 pub(super) struct Body<T>(pub(super) T, pub(super) Vec<String>);
 
-impl<T: DeserializeOwned> FromRequest<Arc<App>> for Body<T> {
+impl<T: DeserializeOwned> FromRequest<ApiState> for Body<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, state: &ApiState) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
-        let bytes = within_limit(&parts.headers, body, app.settings.api.body_limit).await?;
+        let bytes = within_limit(&parts.headers, body, state.app.settings.api.body_limit).await?;
         let (request, unknown) = request::read(object(&bytes)?)?;
         Ok(Self(request, request::warnings(unknown)))
     }
@@ -32,10 +29,10 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Body<T> {
 /// The query; and warnings about it. The last of equal names counts.
 pub(super) struct Query<T>(pub(super) T, pub(super) Vec<String>);
 
-impl<T: DeserializeOwned> FromRequestParts<Arc<App>> for Query<T> {
+impl<T: DeserializeOwned> FromRequestParts<ApiState> for Query<T> {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, _: &ApiState) -> Result<Self, ApiError> {
         let query = parts.uri.query().unwrap_or_default().as_bytes();
         let pairs: Map<String, Value> = url::form_urlencoded::parse(query)
             .map(|(name, value)| (name.into_owned(), Value::String(value.into_owned())))

@@ -5,8 +5,6 @@
 //! moment at which something is done and its answer not known, and of two calls that come together
 //! the one that is later finds the answer of the other.
 
-use std::sync::Arc;
-
 use axum::{
     body::Body,
     extract::{FromRequestParts as _, Request, State},
@@ -23,6 +21,7 @@ use super::{
     envelope::{Said, said},
     error::ApiError,
     extract, limits,
+    state::ApiState,
 };
 use crate::app::App;
 
@@ -33,13 +32,13 @@ const MOST: usize = 255;
 
 /// The name of a call, and what tells it from others.
 #[derive(Clone, Debug)]
-pub(super) struct CallName {
-    pub(super) name: String,
+pub(super) struct NamedCall {
+    pub(super) key: String,
     pub(super) digest: Vec<u8>,
 }
 
 /// The layer around the calls: looks for an answer before the call is made.
-pub(super) async fn answer_once(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+pub(super) async fn answer_once(State(state): State<ApiState>, request: Request, next: Next) -> Response {
     let named = request.method() == Method::POST
         && request.headers().contains_key(HEADER)
         // a stream of bytes is nothing to compare; a file that comes twice is swept
@@ -47,23 +46,23 @@ pub(super) async fn answer_once(State(app): State<Arc<App>>, request: Request, n
     if !named {
         return next.run(request).await;
     }
-    first_or_again(&app, request, next).await.unwrap_or_else(ApiError::into_response)
+    first_or_again(&state, request, next).await.unwrap_or_else(ApiError::into_response)
 }
 
-async fn first_or_again(app: &Arc<App>, request: Request, next: Next) -> Result<Response, ApiError> {
+async fn first_or_again(state: &ApiState, request: Request, next: Next) -> Result<Response, ApiError> {
     let (mut parts, body) = request.into_parts();
-    let caller = Caller::from_request_parts(&mut parts, app).await?;
+    let caller = Caller::from_request_parts(&mut parts, state).await?;
     let name = name(&parts.headers)?;
-    let body = extract::within_limit(&parts.headers, body, app.settings.api.body_limit).await?;
-    let call = CallName { name, digest: digest(&caller, parts.uri.path(), &body) };
-    if let Some(answer) = earlier(app, &caller, &call).await? {
+    let body = extract::within_limit(&parts.headers, body, state.app.settings.api.body_limit).await?;
+    let call = NamedCall { key: name, digest: digest(&caller, parts.uri.path(), &body) };
+    if let Some(answer) = earlier(&state.app, &caller, &call).await? {
         return Ok(answer);
     }
     parts.extensions.insert(call.clone());
     let response = next.run(Request::from_parts(parts, Body::from(body))).await;
     if response.status() == StatusCode::CONFLICT {
         // an equal call may have been quicker
-        return Ok(earlier(app, &caller, &call).await?.unwrap_or(response));
+        return Ok(earlier(&state.app, &caller, &call).await?.unwrap_or(response));
     }
     Ok(response)
 }
@@ -88,8 +87,8 @@ fn digest(caller: &Caller, path: &str, body: &[u8]) -> Vec<u8> {
 }
 
 /// The answer that was given to this call before.
-async fn earlier(app: &App, caller: &Caller, call: &CallName) -> Result<Option<Response>, ApiError> {
-    let Some(once) = app.store.idempotent_answer(&caller.tenant, &call.name).await? else { return Ok(None) };
+async fn earlier(app: &App, caller: &Caller, call: &NamedCall) -> Result<Option<Response>, ApiError> {
+    let Some(once) = app.store.idempotent_answer(&caller.tenant, &call.key).await? else { return Ok(None) };
     if once.digest != call.digest {
         let problem = "Idempotency-Key: another call had this one within 24 hours; give a new one";
         return Err(ApiError::new(ErrorCode::Conflict, problem));

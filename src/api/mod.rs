@@ -4,9 +4,11 @@
 //! whoever makes it; every call but those of `health` signs in; everything is the caller's tenant's.
 
 mod auth;
+mod credential_cache;
 mod document;
 mod envelope;
 mod error;
+mod event_streams;
 mod extract;
 mod idempotency;
 mod ids;
@@ -16,6 +18,7 @@ mod rate_limit;
 mod request;
 mod routes;
 mod server;
+mod state;
 mod validate_url;
 
 use std::sync::Arc;
@@ -25,26 +28,28 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::app::App;
 
-pub(crate) use auth::SignIns;
 pub use document::document;
-pub(crate) use rate_limit::Throttle;
-pub(crate) use routes::Streams;
 pub use server::serve;
+use state::ApiState;
 
 /// Where the calls of the AuroraCloud VOD API are.
 pub const BASE: &str = "/vodencoding/v1";
 
 /// Every route, in the envelope.
 pub fn router(app: Arc<App>) -> Router {
+    with_state(ApiState::new(app))
+}
+
+fn with_state(state: ApiState) -> Router {
     let routes = routes::all()
-        .layer(middleware::from_fn_with_state(Arc::clone(&app), idempotency::answer_once))
-        .with_state(Arc::clone(&app));
-    enclosed(routes, app)
+        .layer(middleware::from_fn_with_state(state.clone(), idempotency::answer_once))
+        .with_state(state.clone());
+    with_layers(routes, state.app)
 }
 
 /// The layers around all routes. The envelope is outside of a router, not a layer of one: that is
 /// where the `Allow` of a wrong method can be seen.
-fn enclosed(routes: Router, app: Arc<App>) -> Router {
+fn with_layers(routes: Router, app: Arc<App>) -> Router {
     let routes = routes
         .layer(middleware::from_fn_with_state(Arc::clone(&app), limits::in_time))
         .layer(CatchPanicLayer::custom(error::panicked))
@@ -97,7 +102,7 @@ mod tests {
             .route("/slow", get(unavailable))
             .route("/odd", get(teapot));
         let request = Request::get(path).body(Body::empty()).expect("a request");
-        let response = enclosed(routes, app).oneshot(request).await.expect("always an answer");
+        let response = with_layers(routes, app).oneshot(request).await.expect("always an answer");
         assert_eq!(response.status().as_u16(), status);
         let id = response.headers()["x-request-id"].clone();
         let body = to_bytes(response.into_body(), usize::MAX).await.expect("a body");

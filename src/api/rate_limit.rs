@@ -13,16 +13,16 @@ use super::error::ApiError;
 const BURST: Duration = Duration::from_secs(1);
 
 /// Counts the requests of keys, of which only those that signed in are known.
-pub(crate) struct Throttle {
+pub(super) struct RateLimiter {
     /// From one request to the next; none: without limit.
     apart: Option<Duration>,
     /// When a key will have made up for all its requests.
     even: Mutex<HashMap<String, Instant>>,
 }
 
-impl Throttle {
+impl RateLimiter {
     /// So many requests a second; 0: without limit.
-    pub(crate) fn new(each_second: u32) -> Self {
+    pub(super) fn new(each_second: u32) -> Self {
         let apart = (each_second > 0).then(|| BURST / each_second);
         Self { apart, even: Mutex::default() }
     }
@@ -56,21 +56,21 @@ mod tests {
 
     #[test]
     fn a_seconds_worth_may_come_at_once_and_then_evenly() {
-        let (throttle, start) = (Throttle::new(4), Instant::now());
+        let (limiter, start) = (RateLimiter::new(4), Instant::now());
         for _ in 0..4 {
-            assert_eq!(throttle.wait("a", start), Ok(()));
+            assert_eq!(limiter.wait("a", start), Ok(()));
         }
-        assert_eq!(throttle.wait("a", start), Err(Duration::from_millis(250)));
-        assert_eq!(throttle.wait("b", start), Ok(()), "another key's own");
+        assert_eq!(limiter.wait("a", start), Err(Duration::from_millis(250)));
+        assert_eq!(limiter.wait("b", start), Ok(()), "another key's own");
         let later = start + Duration::from_millis(250);
-        assert_eq!(throttle.wait("a", later), Ok(()));
-        assert_eq!(throttle.wait("a", later), Err(Duration::from_millis(250)));
-        assert_eq!(throttle.wait("a", start + Duration::from_secs(60)), Ok(()));
+        assert_eq!(limiter.wait("a", later), Ok(()));
+        assert_eq!(limiter.wait("a", later), Err(Duration::from_millis(250)));
+        assert_eq!(limiter.wait("a", start + Duration::from_secs(60)), Ok(()));
     }
 
     #[test]
     fn without_a_limit_all_come_in() {
-        let throttle = Throttle::new(0);
-        assert!((0..10_000).all(|_| throttle.admit("a").is_ok()));
+        let limiter = RateLimiter::new(0);
+        assert!((0..10_000).all(|_| limiter.admit("a").is_ok()));
     }
 }

@@ -65,7 +65,7 @@ pub(super) async fn create_batch(
     let id = number(&app, &mut tasks);
     let task_ids = tasks.iter().map(|task| task.id.to_string()).collect();
     let answer = Answer::new(CreatedBatch { batch_id: id.to_string(), task_ids }, warnings);
-    editor.answering(&app, &answer)?.create_batch(&id, &tasks).await?;
+    editor.store_keeping(&app, &answer)?.create_batch(&id, &tasks).await?;
     tracing::info!(batch_id = %id, tasks = count, "batch created");
     Ok(answer)
 }

@@ -17,14 +17,14 @@ use axum::{
 use futures::{Stream, stream};
 use model::{Task, TaskId, TaskReport, TaskStatus};
 use store::{StoreError, TaskChanges};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::tasks::ByTask;
 use crate::{
     api::{
         auth::Caller,
         error::{ApiError, BadParam, NotFound},
+        event_streams::EventStreams,
         extract::Query,
         ids::wanted,
     },
@@ -36,32 +36,6 @@ const POLL: Duration = Duration::from_secs(1);
 
 /// How often a comment is sent, so that nobody takes the connection for dead.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-
-/// When to ask again when there are too many streams.
-const RETRY: Duration = Duration::from_secs(10);
-
-/// The streams of this process.
-pub(crate) struct Streams {
-    room: Arc<Semaphore>,
-    stop: CancellationToken,
-}
-
-impl Streams {
-    /// So many at once.
-    pub(crate) fn new(most: usize) -> Self {
-        Self { room: Arc::new(Semaphore::new(most)), stop: CancellationToken::new() }
-    }
-
-    /// Ends all of them: the process stops.
-    pub(crate) fn end(&self) {
-        self.stop.cancel();
-    }
-
-    fn enter(&self) -> Result<OwnedSemaphorePermit, ApiError> {
-        let full = |_| ApiError::rate_limited("too many tasks are watched at this moment; try again", RETRY);
-        Arc::clone(&self.room).try_acquire_owned().map_err(full)
-    }
-}
 
 /// Tells how a task comes along, as server-sent events: `status` when its status is another,
 /// `progress` when it came along; the data of each is the task as `query_task` answers it. The
@@ -80,6 +54,7 @@ impl Streams {
 )]
 pub(super) async fn task_events(
     State(app): State<Arc<App>>,
+    State(streams): State<Arc<EventStreams>>,
     caller: Caller,
     headers: HeaderMap,
     Query(request, _): Query<ByTask>,
@@ -92,8 +67,8 @@ pub(super) async fn task_events(
     if task.state.ended().is_some() && known.as_deref() == Some(&event_id(&task)) {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let place = app.streams.enter()?;
-    let watch = Watch { app, caller, id, changes, known, status: None, over: false, _place: place };
+    let slot = streams.acquire()?;
+    let watch = Watch { app, streams, caller, id, changes, known, status: None, over: false, _slot: slot };
     Ok(Sse::new(watch.events()).keep_alive(KeepAlive::new().interval(HEARTBEAT)).into_response())
 }
 
@@ -107,6 +82,7 @@ fn event_id(task: &Task) -> String {
 /// One who watches a task.
 struct Watch {
     app: Arc<App>,
+    streams: Arc<EventStreams>,
     caller: Caller,
     id: TaskId,
     changes: TaskChanges,
@@ -115,7 +91,7 @@ struct Watch {
     /// The status of the last event of this stream.
     status: Option<TaskStatus>,
     over: bool,
-    _place: OwnedSemaphorePermit,
+    _slot: OwnedSemaphorePermit,
 }
 
 impl Watch {
@@ -138,7 +114,7 @@ impl Watch {
             tokio::select! {
                 () = self.changes.wait_for(&self.id) => {}
                 () = tokio::time::sleep(POLL) => {}
-                () = self.app.streams.stop.cancelled() => return None,
+                () = self.streams.stopped() => return None,
             }
         }
         None

@@ -1,7 +1,7 @@
 //! The objects of `file` storages, as players want them: read-only, with ranges, validators and
 //! cross-origin headers, for whoever signs in and whoever has a signed link.
 
-use std::{io::SeekFrom, path::PathBuf, sync::Arc, time::UNIX_EPOCH};
+use std::{io::SeekFrom, path::PathBuf, time::UNIX_EPOCH};
 
 use axum::{
     body::Body,
@@ -17,7 +17,7 @@ use tokio::{
 use tokio_util::io::ReaderStream;
 
 use crate::{
-    api::{auth::Caller, error::ApiError, ids::wanted},
+    api::{auth::Caller, error::ApiError, ids::wanted, state::ApiState},
     app::App,
 };
 
@@ -29,7 +29,7 @@ const CHUNK: usize = 256 << 10;
 
 /// Serves an object: `/storage/<storage_id>/<key>`, or with a signature before the key.
 pub(super) async fn serve(
-    State(app): State<Arc<App>>,
+    State(state): State<ApiState>,
     Path((storage_id, path)): Path<(String, String)>,
     request: Request,
 ) -> Result<Response, ApiError> {
@@ -37,7 +37,7 @@ pub(super) async fn serve(
         return Ok(with_cors(StatusCode::NO_CONTENT.into_response()));
     }
     let id: StorageId = wanted("storage", &storage_id)?;
-    let (storage, key) = allowed(&app, &id, &path, request).await?;
+    let (storage, key) = allowed(&state, &id, &path, request).await?;
     let (storage, key, headers) = (storage, key.0, key.1);
     let missing = || ApiError::not_found(format!("there is no object `{key}` in this storage"));
     if storage.kind != StorageType::File {
@@ -50,26 +50,26 @@ pub(super) async fn serve(
     if !storage.prefix.is_empty() && !key.starts_with(&format!("{}/", storage.prefix)) {
         return Err(missing());
     }
-    let object = Object::open(&app, storage, &key).await.ok_or_else(missing)?;
+    let object = Object::open(&state.app, storage, &key).await.ok_or_else(missing)?;
     Ok(with_cors(object.answer(&headers).await.map_err(ApiError::internal)?))
 }
 
 /// The storage and the key, for somebody who may read it.
 async fn allowed(
-    app: &Arc<App>,
+    state: &ApiState,
     id: &StorageId,
     path: &str,
     request: Request,
 ) -> Result<(Storage, (String, HeaderMap)), ApiError> {
     let (mut parts, _) = request.into_parts();
     if let Some((signature, key)) = path.split_once('/').filter(|(first, _)| first.starts_with('@'))
-        && app.link_signer.verify(signature, id, key, app.clock.now())
+        && state.app.link_signer.verify(signature, id, key, state.app.clock.now())
     {
-        let storage = app.store.storage_of_any_tenant(id).await?;
+        let storage = state.app.store.storage_of_any_tenant(id).await?;
         return Ok((storage, (key.to_owned(), parts.headers)));
     }
-    let caller = Caller::from_request_parts(&mut parts, app).await?;
-    let storage = app.store.storage(&caller.tenant, id).await?;
+    let caller = Caller::from_request_parts(&mut parts, state).await?;
+    let storage = state.app.store.storage(&caller.tenant, id).await?;
     Ok((storage, (path.to_owned(), parts.headers)))
 }
 

@@ -54,7 +54,7 @@ pub(super) async fn add_key(
     Body(request, warnings): Body<AddKey>,
 ) -> Reply<AddedKey> {
     let tenant = request.tenant.unwrap_or_else(|| admin.tenant.clone());
-    if admin.tenant_in_hand().is_some_and(|own| *own != tenant) {
+    if admin.administered_tenant().is_some_and(|own| *own != tenant) {
         let problem = format!("only administrators of `{}` make keys for other tenants", TenantId::main());
         return Err(ApiError::new(ErrorCode::Forbidden, problem));
     }
@@ -68,7 +68,7 @@ pub(super) async fn add_key(
         role,
     };
     let answer = Answer::new(answer, warnings);
-    admin.answering(&app, &answer)?.add_key(&key).await?;
+    admin.store_keeping(&app, &answer)?.add_key(&key).await?;
     tracing::info!(new_key = key.access_key, tenant = %key.tenant, %role, "key made");
     Ok(answer)
 }
@@ -102,7 +102,7 @@ pub(super) async fn list_key(
     admin: Admin,
     Query(NoQuery {}, warnings): Query<NoQuery>,
 ) -> Reply<KeyList> {
-    let keys = app.store.keys(admin.tenant_in_hand()).await?;
+    let keys = app.store.keys(admin.administered_tenant()).await?;
     let list: Vec<_> = keys.into_iter().map(ListedKey::of).collect();
     Ok(Answer::new(KeyList { num: list.len(), list }, warnings))
 }
@@ -128,7 +128,7 @@ pub(super) async fn del_key(
     admin: Admin,
     Query(request, warnings): Query<ByKey>,
 ) -> Reply<Nothing> {
-    app.store.delete_key(admin.tenant_in_hand(), &request.access_key).await?;
+    app.store.delete_key(admin.administered_tenant(), &request.access_key).await?;
     tracing::info!(deleted_key = request.access_key, "key deleted");
     Ok(Answer::nothing(warnings))
 }

@@ -16,20 +16,13 @@ mod templates;
 mod uploads;
 mod well_known;
 
-use std::sync::Arc;
-
 use axum::{Router, routing::get};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{
-    api::{BASE, document},
-    app::App,
-};
-
-pub(crate) use events::Streams;
+use crate::api::{BASE, document, state::ApiState};
 
 /// Every route: the documented ones, and those that are read by machines of another kind.
-pub(super) fn all() -> Router<Arc<App>> {
+pub(super) fn all() -> Router<ApiState> {
     Router::from(documented())
         .route("/metrics", get(health::metrics))
         .route("/.well-known/borealis-callbacks.json", get(well_known::callbacks))
@@ -38,7 +31,7 @@ pub(super) fn all() -> Router<Arc<App>> {
 }
 
 /// The routes of the OpenAPI document.
-pub(super) fn documented() -> OpenApiRouter<Arc<App>> {
+pub(super) fn documented() -> OpenApiRouter<ApiState> {
     let api = OpenApiRouter::new()
         .routes(routes!(storages::add_storage))
         .routes(routes!(storages::list_storage))

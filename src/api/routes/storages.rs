@@ -115,7 +115,7 @@ pub(super) async fn add_storage(
     app.storages.open(&storage).map_err(unusable)?;
     let notify_secret = (!given).then(|| storage.notify_secret.expose().to_owned());
     let answer = Answer::new(AddedStorage { storage_id: storage.id.to_string(), notify_secret }, warnings);
-    editor.answering(&app, &answer)?.add_storage(&storage).await?;
+    editor.store_keeping(&app, &answer)?.add_storage(&storage).await?;
     Ok(answer)
 }
 

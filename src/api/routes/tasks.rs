@@ -76,7 +76,7 @@ pub(super) async fn create_task(
 ) -> Reply<CreatedTask> {
     let task = new_task(&app, &editor.tenant, request).await?;
     let answer = Answer::new(CreatedTask { task_id: task.id.to_string() }, warnings);
-    editor.answering(&app, &answer)?.create_task(&task).await?;
+    editor.store_keeping(&app, &answer)?.create_task(&task).await?;
     tracing::info!(task_id = %task.id, input = %task.spec.input.redacted(), output = %task.output_uri, "task created");
     Ok(answer)
 }

@@ -67,7 +67,7 @@ pub(super) async fn add_template(
         return Err(ApiError::new(ErrorCode::Conflict, detail));
     }
     let answer = Answer::nothing(warnings);
-    let store = editor.answering(&app, &answer)?;
+    let store = editor.store_keeping(&app, &answer)?;
     store.add_template(&editor.tenant, &template, app.clock.now()).await?;
     Ok(answer)
 }

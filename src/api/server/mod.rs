@@ -28,7 +28,7 @@ use tower::ServiceExt as _;
 use connections::{Connections, Place};
 
 use crate::{
-    api::{limits, router},
+    api::{limits, state::ApiState, with_state},
     app::App,
 };
 
@@ -38,7 +38,8 @@ const BREATH: Duration = Duration::from_millis(100);
 /// Answers calls until `stop`; then takes no more, and gives those that run the grace time.
 pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken) {
     let grace = app.settings.server.shutdown_grace;
-    let (router, connections) = (router(Arc::clone(&app)), TaskTracker::new());
+    let state = ApiState::new(Arc::clone(&app));
+    let (router, connections) = (with_state(state.clone()), TaskTracker::new());
     let places = Connections::at_most(app.settings.api.connections);
     loop {
         let accepted = tokio::select! {
@@ -62,7 +63,7 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken
         }
     }
     drop(listener);
-    app.streams.end();
+    state.event_streams.stop();
     connections.close();
     if tokio::time::timeout(grace, connections.wait()).await.is_err() {
         tracing::warn!(calls = connections.len(), "calls were cut off: they took longer than the grace time");
