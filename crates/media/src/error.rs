@@ -47,3 +47,15 @@ impl MediaError {
         Failure::new(self.code, self.detail.clone())
     }
 }
+
+/// The input is to blame for a stream without a frame.
+pub(crate) fn nothing_decoded(what: &str) -> MediaError {
+    MediaError::new(ErrorCode::InvalidInput, format!("no {what} in it could be decoded"))
+}
+
+/// The input is to blame for what a copy of it cannot do.
+pub(crate) fn damaged_copy(log: &str) -> MediaError {
+    let detail =
+        "what is copied of it cannot be read without errors; codecs instead of `copy` would encode what can";
+    MediaError::new(ErrorCode::InvalidInput, detail).with_log(log)
+}

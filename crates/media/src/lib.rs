@@ -6,7 +6,6 @@
 //! there is here, a clear failure is not.
 
 mod codecs;
-mod command;
 mod error;
 mod format;
 mod formats;
@@ -15,6 +14,7 @@ pub mod fuzzing;
 mod input;
 mod logo;
 mod media;
+mod output;
 mod package;
 mod plan;
 mod probe;
@@ -29,12 +29,13 @@ pub use formats::SECOND_MANIFEST;
 pub use input::{GrowingInput, InputFeed, MediaInput, growing_input};
 pub use logo::{MAX_LOGO_BYTES, check_logo, logo_file};
 pub use media::Media;
+pub use output::RunOutput;
 pub use package::{early_main_playlist, early_media_playlist, is_unfinished, refer_to};
 pub use plan::{
     AudioPlan, Coding, Colour, Encoding, LogoPlan, Plan, PlanSettings, RateControl, Segmenting,
     ThumbnailPlan, VideoFilter, VideoPlan, plan,
 };
-pub use run::{RunOutput, Told};
+pub use run::RunObserver;
 pub use settings::{InputLimits, MediaSettings, ResourceLimits, SandboxMode, ToolLimits};
 pub use source::{
     AudioStream, Clip, FieldOrder, HdrMetadata, MasteringDisplay, Orientation, Source, TimestampCorrection,

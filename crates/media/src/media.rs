@@ -7,9 +7,16 @@ use model::ErrorCode;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    GrowingInput, Measured, MediaError, MediaInput, MediaSettings, Plan, RunOutput, Source, Told, probe, run,
+    error::MediaError,
+    input::{GrowingInput, MediaInput},
+    output::RunOutput,
+    plan::Plan,
+    probe,
+    run::{self, RunContext, RunObserver},
+    settings::MediaSettings,
+    source::Source,
     tool::{Tools, programs::Programs},
-    verify,
+    verify::{self, Measured},
 };
 
 /// Probes, runs and verifies. Cheap to share behind an `Arc`.
@@ -54,7 +61,7 @@ impl Media {
     }
 
     /// Does what the plan says. Files land in `<work>/out`: `main.<extension>` and, for segmented
-    /// formats, `files/…`. `progress` goes from 0 to 1 and never back.
+    /// formats, `files/…`. `work` is an existing folder of the task's own.
     ///
     /// # Errors
     /// [`model::ErrorCode::InvalidInput`] when the input is to blame, [`model::ErrorCode::EncodingFailed`],
@@ -62,37 +69,22 @@ impl Media {
     pub async fn run(
         &self,
         plan: &Plan,
-        input: &Path,
-        work: &Path,
-        progress: &(dyn Fn(f64) + Send + Sync),
-        cancel: &CancellationToken,
-    ) -> Result<RunOutput, MediaError> {
-        self.run_watched(plan, MediaInput::File(input), work, (progress, &|_| {}), cancel).await
-    }
-
-    /// As `run`; the second of `told` hears of every segment, initialization segment and playlist as
-    /// soon as it has been written, by its path below the output's folder. A playlist is written again
-    /// and again, and everything where a sound turned out to change on the way.
-    ///
-    /// # Errors
-    /// As `run`.
-    pub async fn run_watched(
-        &self,
-        plan: &Plan,
         input: MediaInput<'_>,
         work: &Path,
-        told: Told<'_>,
+        observer: RunObserver<'_>,
         cancel: &CancellationToken,
     ) -> Result<RunOutput, MediaError> {
-        let whole;
+        let absolute_input;
         let input = match input {
             MediaInput::File(path) => {
-                whole = absolute(path)?;
-                MediaInput::File(&whole)
+                absolute_input = absolute(path)?;
+                MediaInput::File(&absolute_input)
             }
             growing @ MediaInput::Growing(_) => growing,
         };
-        run::run(&self.tools, plan, input, &absolute(work)?, told, cancel).await
+        let work = &absolute(work)?;
+        let (tools, resampled) = (&self.tools, [].as_slice());
+        run::run(&RunContext { tools, plan, input, work, resampled, observer, cancel }).await
     }
 
     /// Looks at what came out; only what it agrees to has succeeded.

@@ -12,7 +12,7 @@ mod upload;
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use media::{Media, MediaError, Source};
+use media::{Media, MediaError, RunObserver, Source};
 use model::{ErrorCode, Failure, OutputFacts, Stage};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -105,8 +105,8 @@ async fn make_output(
     };
     let stop = job.cancel.child_token();
     let encode = async {
-        let observer: media::Told<'_> = (&on_progress, &on_file_finished);
-        let output = media.run_watched(&plan, input.reader(), &job.work, observer, &stop).await;
+        let observer = RunObserver { on_progress: &on_progress, on_file_finished: &on_file_finished };
+        let output = media.run(&plan, input.reader(), &job.work, observer, &stop).await;
         let output = output.map_err(|error| media_failed(job, error))?;
         let measured = media.verify(&plan, &source, &output, &stop).await;
         let measured = measured.map_err(|error| media_failed(job, error))?;

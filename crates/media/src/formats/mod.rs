@@ -1,15 +1,9 @@
-//! One file for each output format: what its muxer or the packager is told.
-
-use std::{ffi::OsString, path::Path};
+//! What the files of an output are called.
 
 use model::Format;
 
 use crate::Plan;
 
-mod dash;
-mod flv;
-mod hls;
-mod mp4;
 pub(crate) mod stills;
 
 /// What the names of segments begin with.
@@ -33,29 +27,4 @@ pub(crate) fn manifests(plan: &Plan) -> Vec<(Format, String)> {
     let main = (plan.format, main_file(plan.format));
     let second = plan.also.map(|format| (format, format!("files/{SECOND_MANIFEST}")));
     [main].into_iter().chain(second).filter(|(format, _)| format.is_segmented()).collect()
-}
-
-/// FFmpeg's output options for a single file; none for what the packager writes.
-pub(crate) fn muxer(format: Format) -> &'static [&'static str] {
-    match format {
-        Format::Mp4 => mp4::MUXER,
-        Format::Flv => flv::MUXER,
-        Format::Hls | Format::Dash => &[],
-    }
-}
-
-/// The packager's flags for a main playlist or manifest; none for what it does not write. `early`
-/// playlists grow from the start; `segment` is the length of segments in seconds.
-pub(crate) fn manifest(
-    format: Format,
-    early: bool,
-    segment: f64,
-    file: &Path,
-) -> Vec<(&'static str, OsString)> {
-    let file = file.as_os_str().to_owned();
-    match format {
-        Format::Hls => hls::flags(file, early),
-        Format::Dash => dash::flags(file, segment),
-        Format::Mp4 | Format::Flv => Vec::new(),
-    }
 }

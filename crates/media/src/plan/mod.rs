@@ -269,8 +269,6 @@ pub struct AudioPlan {
     pub silence: f64,
     /// Whether its rate or its channels may change on the way.
     pub may_change: bool,
-    /// Whether they do, so that it was made alike first, into a file of its own.
-    pub is_resampled: bool,
 }
 
 impl AudioPlan {

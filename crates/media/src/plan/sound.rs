@@ -66,7 +66,6 @@ pub(super) fn tracks(
                 start: sound.start,
                 silence: if left > SLACK && copied.is_none() { left } else { 0.0 },
                 may_change: may_change(&sound.codec, container),
-                is_resampled: false,
             })
         })
         .collect()

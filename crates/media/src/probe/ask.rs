@@ -20,6 +20,7 @@ use crate::{
         Call, Tools,
         child::{Access, CallLimits, Captured},
         ffmpeg,
+        framecrc::FramecrcLine,
         programs::Program,
     },
 };
@@ -260,8 +261,8 @@ impl InterlaceCounts {
 }
 
 fn ffmpeg(level: &str, before: &[String], path: &Path) -> Vec<OsString> {
-    let start = ["-nostdin", "-hide_banner", "-nostats", "-loglevel", level, "-noautorotate"];
-    let mut arguments: Vec<OsString> = start.iter().map(OsString::from).collect();
+    let mut arguments = ffmpeg::head(level);
+    arguments.push("-noautorotate".into());
     arguments.extend(before.iter().map(OsString::from));
     arguments.extend(ffmpeg::open_input(path, false));
     arguments
@@ -270,7 +271,7 @@ fn ffmpeg(level: &str, before: &[String], path: &Path) -> Vec<OsString> {
 /// The output streams that framecrc wrote a frame of, ascending.
 fn output_streams(stdout: &[u8]) -> Vec<usize> {
     let text = String::from_utf8_lossy(stdout);
-    let numbers = text.lines().filter_map(|line| line.split(',').next()?.trim().parse().ok());
+    let numbers = text.lines().filter_map(FramecrcLine::packet_stream);
     numbers.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
 }
 

@@ -1,23 +1,33 @@
-//! Why a tool failed, read from its exit status and its last words: the customer's code and sentence.
+//! Why a program failed, diagnosed from its exit status and the end of its log: the customer's code and
+//! sentence.
 
 use std::{os::unix::process::ExitStatusExt, process::ExitStatus};
 
 use model::ErrorCode;
 
-use crate::{command, error::DISK_FULL, tool::programs::Program};
+use crate::{
+    error::{DISK_FULL, MediaError},
+    tool::{
+        child::{ChildError, Ended},
+        programs::Program,
+    },
+};
 
-/// Signal numbers of Linux (signal(7)) that tell of a limit.
-const KILL: i32 = 9;
-const XCPU: i32 = 24;
-const XFSZ: i32 = 25;
+/// Signal numbers of Linux (signal(7)) by which a limit of resources ends a process.
+const SIGKILL: i32 = 9;
+const SIGXCPU: i32 = 24;
+const SIGXFSZ: i32 = 25;
 
-const CHANGES: &str = "the rate or the channels of its sound change on the way";
+/// What FFmpeg logs before it ends at the first change of audio that it was told to fail on.
+pub(super) const AUDIO_CHANGED_MESSAGE: &str = "Changing audio frame properties on the fly is not supported";
+
+const AUDIO_CHANGES: &str = "the sample rate or the channels of its audio change on the way";
 const NO_MEMORY: &str = "Cannot allocate memory";
 
-/// What FFmpeg and the packager say, what it means, and whether the input is to blame. The first
-/// that is found counts: what stands higher explains what stands below.
-const WORDS: &[(&str, ErrorCode, &str)] = &[
-    (command::CHANGES, ErrorCode::InvalidInput, CHANGES),
+/// Messages of FFmpeg and the packager, whose fault each tells, and what it means. The first that is found
+/// counts: what stands higher explains what stands below.
+const MESSAGES: &[(&str, ErrorCode, &str)] = &[
+    (AUDIO_CHANGED_MESSAGE, ErrorCode::InvalidInput, AUDIO_CHANGES),
     ("No space left on device", ErrorCode::EncodingOverLimit, DISK_FULL),
     ("Disk quota exceeded", ErrorCode::EncodingOverLimit, DISK_FULL),
     // the packager is not told why a file was cut short
@@ -39,11 +49,11 @@ const WORDS: &[(&str, ErrorCode, &str)] = &[
     ("received no packets", ErrorCode::InvalidInput, "nothing in it can be decoded"),
 ];
 
-/// Decoders take some damage for a lack of memory, among much that they call damage.
+/// Decoders take some damage for a lack of memory; with damage they report much more that is invalid.
 fn is_damage(stderr: &str) -> bool {
-    let complaints = |words: &str| stderr.matches(words).count();
+    let count = |message: &str| stderr.matches(message).count();
     stderr.contains("Decode error rate")
-        && complaints("Invalid data found when processing input") > complaints(NO_MEMORY)
+        && count("Invalid data found when processing input") > count(NO_MEMORY)
 }
 
 /// A code and a sentence.
@@ -53,27 +63,58 @@ pub(super) struct Verdict {
     pub(super) detail: String,
 }
 
-/// FFmpeg makes a sound's graph anew when its rate or channels change, and the new one begins at 0 again:
-/// it goes on to the end, with time stamps that nobody can use.
-pub(super) fn starts_again(stderr: &str) -> Option<Verdict> {
+/// FFmpeg rebuilds the filter graph of an audio when its sample rate or channels change, and the new one
+/// begins at 0 again: FFmpeg goes on to the end, with time stamps that nobody can use.
+fn timestamps_begin_again(stderr: &str) -> Option<Verdict> {
     let says = |line: &str| line.contains("[aost#") && line.contains("Non-monotonic DTS");
-    stderr.lines().any(says).then(|| Verdict { code: ErrorCode::InvalidInput, detail: CHANGES.to_owned() })
+    if !stderr.lines().any(says) {
+        return None;
+    }
+    Some(Verdict { code: ErrorCode::InvalidInput, detail: AUDIO_CHANGES.to_owned() })
 }
 
-/// Judges a tool that did not end well.
-pub(super) fn judge(program: Program, status: ExitStatus, stderr: &str) -> Verdict {
+/// The end of a program's log when it ended well; else why it did not.
+pub(super) fn check(program: Program, ended: Result<Ended, ChildError>) -> Result<String, MediaError> {
+    match ended {
+        Ok(Ended { status, stderr_tail }) => {
+            let verdict = if status.success() {
+                timestamps_begin_again(&stderr_tail)
+            } else {
+                Some(diagnose(program, status, &stderr_tail))
+            };
+            match verdict {
+                None => Ok(stderr_tail),
+                Some(Verdict { code, detail }) => Err(MediaError::new(code, detail).with_log(stderr_tail)),
+            }
+        }
+        Err(ChildError::Stalled(stall)) => {
+            let code = match program {
+                // it only moves what was encoded: no input makes it slow, so another try may go well
+                Program::Packager => ErrorCode::Internal,
+                Program::Ffmpeg | Program::Ffprobe => ErrorCode::EncodingOverLimit,
+            };
+            Err(MediaError::new(code, format!("{} got no further for {} s", program.name(), stall.as_secs())))
+        }
+        Err(ChildError::Io(error)) => {
+            Err(MediaError::new(ErrorCode::Internal, format!("{} was lost: {error}", program.name())))
+        }
+    }
+}
+
+/// Diagnoses a program that did not end well.
+pub(super) fn diagnose(program: Program, status: ExitStatus, stderr: &str) -> Verdict {
     let is_damage = is_damage(stderr);
-    let said = |words: &str| stderr.contains(words) && !(is_damage && words == NO_MEMORY);
-    if let Some((_, code, meaning)) = WORDS.iter().find(|(words, ..)| said(words)) {
+    let has = |message: &str| stderr.contains(message) && !(is_damage && message == NO_MEMORY);
+    if let Some((_, code, meaning)) = MESSAGES.iter().find(|(message, ..)| has(message)) {
         return Verdict { code: *code, detail: (*meaning).to_owned() };
     }
     let over = |detail: &str| Verdict { code: ErrorCode::EncodingOverLimit, detail: detail.to_owned() };
     match signal(status) {
-        Some(XFSZ) => over("an output file got too large"),
-        Some(XCPU) => over("it needs more processor time than it may have"),
-        Some(KILL) => over("it was killed, most likely because memory ran out"),
+        Some(SIGXFSZ) => over("an output file got too large"),
+        Some(SIGXCPU) => over("it needs more processor time than it may have"),
+        Some(SIGKILL) => over("it was killed, most likely because memory ran out"),
         Some(other) => failed(format!("{} died of signal {other}", program.name())),
-        None => failed(format!("{} ended with an error{}", program.name(), last_words(stderr))),
+        None => failed(format!("{} ended with an error{}", program.name(), last_message(stderr))),
     }
 }
 
@@ -81,13 +122,13 @@ fn failed(detail: String) -> Verdict {
     Verdict { code: ErrorCode::EncodingFailed, detail }
 }
 
-/// The signal that ended it; bubblewrap says 128 + the signal for the child inside.
+/// The signal that ended it; bubblewrap exits with 128 + the signal of the child inside.
 fn signal(status: ExitStatus) -> Option<i32> {
     status.signal().or_else(|| status.code().filter(|code| (129..=159).contains(code)).map(|code| code - 128))
 }
 
-/// The last line that says something to somebody who has no log: without addresses and paths.
-fn last_words(stderr: &str) -> String {
+/// The last line of a log that means something to somebody who does not have it: without addresses and paths.
+fn last_message(stderr: &str) -> String {
     let says =
         |line: &&str| !line.is_empty() && !line.contains('/') && !line.starts_with("Conversion failed");
     let plain = |line: &str| line.rsplit_once("] ").map_or(line, |(_, words)| words).trim().to_owned();
@@ -158,20 +199,22 @@ mod tests {
         "[in#0/mov,mp4,m4a,3gp,3g2,mj2 @ 0x563559086dc0] pthread_create() failed: Resource temporarily unavailable",
         ErrorCode::EncodingOverLimit
     )]
-    #[case(128 + XFSZ, "", ErrorCode::EncodingOverLimit)]
+    #[case(128 + SIGXFSZ, "", ErrorCode::EncodingOverLimit)]
     #[case(128 + 11, "", ErrorCode::EncodingFailed)]
     #[case(1, "Unrecognized option 'foo'.", ErrorCode::EncodingFailed)]
     fn who_is_to_blame(#[case] code: i32, #[case] stderr: &str, #[case] blamed: ErrorCode) {
-        assert_eq!(judge(Program::Ffmpeg, exit(code), stderr).code, blamed);
+        assert_eq!(diagnose(Program::Ffmpeg, exit(code), stderr).code, blamed);
     }
 
     #[test]
     fn sound_that_changes() {
         let stderr = "[aac @ 0x5633761de7c0] Queue input is backward in time\n[aost#0:1/aac @ 0x56337618e540] \
                       Non-monotonic DTS; previous: 97280, current: 240; changing to 97281.\n";
-        assert_eq!(starts_again(stderr).map(|verdict| verdict.code), Some(ErrorCode::InvalidInput));
+        assert_eq!(timestamps_begin_again(stderr).map(|verdict| verdict.code), Some(ErrorCode::InvalidInput));
         assert_eq!(
-            starts_again("[in#0/mpegts @ 0x563376052e00] Packet corrupt (stream = 0, dts = 304490).\n"),
+            timestamps_begin_again(
+                "[in#0/mpegts @ 0x563376052e00] Packet corrupt (stream = 0, dts = 304490).\n"
+            ),
             None
         );
     }
@@ -180,7 +223,7 @@ mod tests {
     fn the_sentence_has_no_paths() {
         let stderr =
             "[libx264 @ 0x55] broken ffmpeg build\nError opening output file /data/work/1/out/main.mp4.\n";
-        let verdict = judge(Program::Ffmpeg, exit(1), stderr);
+        let verdict = diagnose(Program::Ffmpeg, exit(1), stderr);
         assert_eq!(verdict.detail, "ffmpeg ended with an error: broken ffmpeg build");
     }
 }

@@ -11,41 +11,42 @@ use std::{
 use rustix::fs::{CWD, Mode, OFlags};
 use tokio::time::sleep;
 
-/// How often pipes are looked at, once nothing more is written to them.
-const LOOK: Duration = Duration::from_millis(5);
+/// How often pipes are looked at, once nothing more is written to them: the kernel has no event for a pipe
+/// that is empty, nor for one that somebody has opened.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// Named pipes, each held open at both ends: neither side waits for the other to open its end, and
 /// none is at its end before they are closed. A child that dies is noticed by its own end alone.
 #[derive(Debug)]
 pub(super) struct Pipes {
     paths: Vec<PathBuf>,
-    held: Vec<File>,
+    open_ends: Vec<File>,
 }
 
 impl Pipes {
     /// Makes them.
-    pub(super) fn make(paths: &[PathBuf]) -> io::Result<Self> {
-        let make = |path: &PathBuf| {
+    pub(super) fn create(paths: &[PathBuf]) -> io::Result<Self> {
+        let create = |path: &PathBuf| {
             rustix::fs::mkfifoat(CWD, path, Mode::RUSR | Mode::WUSR)?;
             // Linux opens a pipe for both at once without waiting (fifo(7)).
             OpenOptions::new().read(true).write(true).open(path)
         };
-        Ok(Self { paths: paths.to_owned(), held: paths.iter().map(make).collect::<io::Result<_>>()? })
+        Ok(Self { paths: paths.to_owned(), open_ends: paths.iter().map(create).collect::<io::Result<_>>()? })
     }
 
     /// Waits until all that was written is read. A short output fits into the pipes: if they were
     /// closed before the reader has even opened them, it would be lost.
     pub(super) async fn drained(&self) {
         let full = |pipe: &File| rustix::io::ioctl_fionread(pipe).is_ok_and(|bytes| bytes > 0);
-        while self.held.iter().any(full) {
-            sleep(LOOK).await;
+        while self.open_ends.iter().any(full) {
+            sleep(POLL_INTERVAL).await;
         }
     }
 
-    /// Lets the reader come to their ends. Never done: a reader that opens a pipe only now, because
+    /// Lets the reader come to their ends. It never returns: a reader that opens a pipe only now, because
     /// there was nothing in it, would wait for a writer for ever.
-    pub(super) async fn end(&mut self) -> Infallible {
-        self.held.clear();
+    pub(super) async fn close(&mut self) -> Infallible {
+        self.open_ends.clear();
         loop {
             for path in &self.paths {
                 // Without a reader this fails, with one it is over at once.
@@ -55,7 +56,7 @@ impl Pipes {
                     Mode::empty(),
                 );
             }
-            sleep(LOOK).await;
+            sleep(POLL_INTERVAL).await;
         }
     }
 }
@@ -69,7 +70,7 @@ mod tests {
     fn pipe() -> (tempfile::TempDir, PathBuf, Pipes) {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("pipe");
-        let pipes = Pipes::make(std::slice::from_ref(&path)).expect("made");
+        let pipes = Pipes::create(std::slice::from_ref(&path)).expect("made");
         (folder, path, pipes)
     }
 
@@ -90,7 +91,7 @@ mod tests {
         pipes.drained().await;
         tokio::select! {
             all = reading => assert_eq!(all.expect("read"), b"all of it"),
-            never = pipes.end() => match never {},
+            never = pipes.close() => match never {},
         }
     }
 
@@ -104,7 +105,7 @@ mod tests {
         };
         tokio::select! {
             biased;
-            never = pipes.end() => match never {},
+            never = pipes.close() => match never {},
             all = reading => assert!(all.is_empty()),
         }
     }

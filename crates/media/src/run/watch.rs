@@ -1,77 +1,90 @@
-//! Which files of a segmented output are finished while others are still being made: the packager
-//! writes a segment in one go and closes it, and moves each new state of a playlist into place.
+//! Which files of a segmented output are finished while others are still being made: the packager writes a
+//! segment in one go and closes it, and renames each new state of a playlist into place.
 //!
-//! What is missed here is only found later, when all is done.
+//! The kernel's events (inotify(7)) may overflow. A file that is missed here is published with all others
+//! when the run has ended.
 
-use std::{io, mem::MaybeUninit, path::Path, time::Duration};
+use std::{io, mem::MaybeUninit, path::Path};
 
 use rustix::{
     fd::OwnedFd,
     fs::inotify::{self, CreateFlags, WatchFlags},
 };
-use tokio::time::sleep;
+use tokio::io::{Interest, unix::AsyncFd};
 
-use crate::{Plan, formats};
+use crate::{formats, plan::Plan};
 
-/// How often it is looked.
-const LOOK: Duration = Duration::from_millis(25);
 /// Bytes of events that are read at once.
-const EVENTS: usize = 4096;
+const EVENT_BUFFER_BYTES: usize = 4096;
 
-/// The folders of an output that are looked at.
-pub(super) struct Watch {
-    events: OwnedFd,
-    /// What each is called before the names in it, by its number.
-    folders: Vec<(i32, String)>,
+/// Watches the folders of an output.
+pub(super) struct FileWatch {
+    events: AsyncFd<OwnedFd>,
+    folders: Vec<WatchedFolder>,
 }
 
-impl Watch {
-    /// Begins to look: at each stream's folder, which is made, and at the main playlist's.
-    pub(super) fn begin(plan: &Plan, dir: &Path) -> io::Result<Self> {
+struct WatchedFolder {
+    /// The kernel's number of it.
+    descriptor: i32,
+    /// What precedes the names of its files in their paths below the output's folder.
+    prefix: String,
+}
+
+impl FileWatch {
+    /// Begins to watch each stream's folder, which is made, and the main playlist's.
+    pub(super) fn start(plan: &Plan, dir: &Path) -> io::Result<Self> {
         let events = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
         let names = plan.videos.iter().map(|video| &video.name);
         let streams = names.chain(plan.audios.iter().map(|audio| &audio.name));
         let mut folders = Vec::new();
-        for before in streams.map(|name| format!("files/{name}/")).chain([String::new()]) {
-            let folder = dir.join(&before);
+        for prefix in streams.map(|name| format!("files/{name}/")).chain([String::new()]) {
+            let folder = dir.join(&prefix);
             std::fs::create_dir_all(&folder)?;
-            let wanted = WatchFlags::CLOSE_WRITE | WatchFlags::MOVED_TO | WatchFlags::ONLYDIR;
-            folders.push((inotify::add_watch(&events, folder, wanted)?, before));
+            let flags = WatchFlags::CLOSE_WRITE | WatchFlags::MOVED_TO | WatchFlags::ONLYDIR;
+            folders.push(WatchedFolder { descriptor: inotify::add_watch(&events, folder, flags)?, prefix });
         }
-        Ok(Self { events, folders })
+        Ok(Self { events: register(events)?, folders })
     }
 
     /// Tells of every finished file by its path below the output's folder. It has no end of its own.
-    pub(super) async fn follow(&self, finished: &(dyn Fn(&str) + Send + Sync)) -> io::Result<()> {
+    pub(super) async fn follow(&self, on_finished: &(dyn Fn(&str) + Send + Sync)) -> io::Result<()> {
         loop {
-            sleep(LOOK).await;
-            self.read(finished)?;
+            let mut guard = self.events.readable().await?;
+            self.read(on_finished)?;
+            guard.clear_ready();
         }
     }
 
     /// Tells of what has happened up to now.
-    pub(super) fn read(&self, finished: &(dyn Fn(&str) + Send + Sync)) -> io::Result<()> {
-        let mut buffer = [MaybeUninit::uninit(); EVENTS];
-        let mut reader = inotify::Reader::new(&self.events, &mut buffer);
+    pub(super) fn read(&self, on_finished: &(dyn Fn(&str) + Send + Sync)) -> io::Result<()> {
+        let mut buffer = [MaybeUninit::uninit(); EVENT_BUFFER_BYTES];
+        let mut reader = inotify::Reader::new(self.events.get_ref(), &mut buffer);
         loop {
             let event = match reader.next() {
                 Ok(event) => event,
                 Err(rustix::io::Errno::AGAIN) => return Ok(()),
                 Err(error) => return Err(error.into()),
             };
-            let folder = self.folders.iter().find(|(number, _)| *number == event.wd());
+            let folder = self.folders.iter().find(|folder| folder.descriptor == event.wd());
             let name = event.file_name().and_then(|name| name.to_str().ok());
-            if let Some(((_, before), name)) = folder.zip(name)
-                && is_ours(name)
+            if let (Some(folder), Some(name)) = (folder, name)
+                && is_output_file(name)
             {
-                finished(&format!("{before}{name}"));
+                on_finished(&format!("{}{name}", folder.prefix));
             }
         }
     }
 }
 
-/// The packager has files of its own for a moment.
-fn is_ours(name: &str) -> bool {
+#[expect(unsafe_code, reason = "tokio cannot see that the descriptor stays open as long as it is registered")]
+fn register(events: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an `OwnedFd` keeps its one descriptor, and closes it only when it is dropped, which is after
+    // the `AsyncFd` has taken it off the list of those that are watched.
+    unsafe { AsyncFd::register_with_interest(events, Interest::READABLE) }.map_err(io::Error::from)
+}
+
+/// The packager has temporary files of its own for a moment.
+fn is_output_file(name: &str) -> bool {
     let main = formats::main_file(model::Format::Hls);
     name.starts_with(formats::SEGMENT) || [main.as_str(), formats::PLAYLIST, formats::INIT].contains(&name)
 }

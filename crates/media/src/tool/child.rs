@@ -79,14 +79,14 @@ pub(crate) struct Ended {
 
 /// Why a child was given up.
 #[derive(Debug)]
-pub(crate) enum Trouble {
+pub(crate) enum ChildError {
     /// It got no further for so long.
     Stalled(Duration),
     /// The system's own error.
     Io(io::Error),
 }
 
-impl From<io::Error> for Trouble {
+impl From<io::Error> for ChildError {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
     }
@@ -173,7 +173,7 @@ impl Child {
         stall: Duration,
         was_short: impl Fn() -> bool,
         mut each: impl FnMut(Progress),
-    ) -> Result<Ended, Trouble> {
+    ) -> Result<Ended, ChildError> {
         let mut progress = Progress::default();
         let mut seen = progress;
         let mut until = Instant::now() + stall * FIRST_PROGRESS;
@@ -186,7 +186,7 @@ impl Child {
                         until = Instant::now() + stall;
                         continue;
                     }
-                    Err(_) => return Err(Trouble::Stalled(stall)),
+                    Err(_) => return Err(ChildError::Stalled(stall)),
                 };
                 let Some(line) = line else { break };
                 if progress.read(&line) && progress != seen {
@@ -196,7 +196,7 @@ impl Child {
                 }
             }
         }
-        let ended = timeout(stall, self.wait()).await.map_err(|_| Trouble::Stalled(stall))?;
+        let ended = timeout(stall, self.wait()).await.map_err(|_| ChildError::Stalled(stall))?;
         Ok(ended?)
     }
 

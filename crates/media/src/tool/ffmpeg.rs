@@ -48,6 +48,16 @@ pub(crate) fn file_or_stdin(file: Option<&Path>) -> OsString {
     file.map_or_else(|| "pipe:0".into(), file_url)
 }
 
+/// Options that every FFmpeg has first.
+pub(crate) const GLOBAL_OPTIONS: [&str; 2] = ["-nostdin", "-hide_banner"];
+
+/// The start of a command line of FFmpeg that logs at this level and shows no progress.
+pub(crate) fn head(level: &str) -> Vec<OsString> {
+    let mut args = words(&GLOBAL_OPTIONS);
+    args.extend(words(&["-loglevel", level, "-nostats"]));
+    args
+}
+
 /// Words of a command line.
 pub(crate) fn words(words: &[&str]) -> Vec<OsString> {
     words.iter().map(OsString::from).collect()

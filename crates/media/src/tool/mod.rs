@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) mod child;
 pub(crate) mod feed;
 pub(crate) mod ffmpeg;
+pub(crate) mod framecrc;
 pub(crate) mod programs;
 pub(crate) mod progress;
 mod sandbox;

@@ -237,7 +237,7 @@ fn check_i_frames(track: &Track, stream: &StreamFacts) -> Result<(), MediaError>
         let exact = match packets.original() {
             None => LISTED,
             Some(_) if end == packets.seconds() => LISTED + packets.frame(),
-            Some(original) => LISTED + 2.0 * original.tick,
+            Some(original) => LISTED + 2.0 * original.time_base,
         };
         if (range.seconds - seconds).abs() > exact {
             return Err(untrue(track, "length of an I-frame", Some(range.seconds), seconds));

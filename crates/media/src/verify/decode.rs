@@ -13,12 +13,14 @@ use super::{
 };
 use crate::{
     MediaError, Plan,
-    run::{CopiedPackets, damaged_copy},
+    error::damaged_copy,
+    output::CopiedPackets,
     tool::{
         Call, Tools,
         child::Access,
         feed,
-        ffmpeg::{file_or_stdin, words},
+        ffmpeg::{file_or_stdin, head, words},
+        framecrc::FramecrcLine,
         programs::Program,
     },
 };
@@ -82,8 +84,9 @@ pub(super) async fn check_by_ffmpeg(
     let call = Call { program: Program::Ffmpeg, args, access, stdin };
     let ended = tools
         .lines(call, limits, cancel, |line| {
-            let stream = String::from_utf8_lossy(line).split(',').next().and_then(|text| text.parse().ok());
-            if let Some(stream) = stream.map(|stream: usize| stream % counts.len().max(1)) {
+            if let Some(stream) = FramecrcLine::packet_stream(&String::from_utf8_lossy(line)) {
+                // the same streams for each stretch
+                let stream = stream % counts.len().max(1);
                 counts[stream] += 1;
             }
         })
@@ -109,7 +112,7 @@ pub(super) fn damaged(plan: &Plan, track: &Track, what: &str, log: &str) -> Medi
 
 /// FFmpeg's arguments to decode these stretches of a track and to say a line for each frame.
 fn decoded_frames(track: &Track, stretches: &[Vec<String>]) -> Vec<OsString> {
-    let mut args = words(&["-nostdin", "-hide_banner", "-nostats", "-v", "error"]);
+    let mut args = head("error");
     for stretch in stretches {
         args.extend(stretch.iter().map(OsString::from));
         args.extend(words(&["-threads", "2", "-f", track.wrapping.demuxer(), "-i"]));

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::run::CopiedStream;
+use crate::output::CopiedStream;
 
 /// What the header of a stream says. Texts are ffprobe's; empty when absent.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -140,7 +140,7 @@ impl Packets {
 
     /// None yet of a copy, whose times are those of the source and not on a grid.
     pub(super) fn of_copy(self, original: Arc<CopiedStream>) -> Self {
-        Self { tolerance: self.tolerance + original.tick, original: Some(original), ..self }
+        Self { tolerance: self.tolerance + original.time_base, original: Some(original), ..self }
     }
 
     /// What it is a copy of.
@@ -243,7 +243,7 @@ impl Packets {
     /// Seconds from the first packet's start to the last one's end.
     pub(super) fn seconds(&self) -> f64 {
         match &self.original {
-            Some(original) => original.seconds(),
+            Some(original) => original.duration(),
             None => self.frames as f64 * self.frame,
         }
     }

@@ -10,7 +10,7 @@ use super::{
     listing::{Listing, Planned, Track, Wrapping, wrong},
     streams,
 };
-use crate::{Coding, MediaError, Plan, Segmenting, Source, codecs, run::nothing_decoded};
+use crate::{Coding, MediaError, Plan, Segmenting, Source, codecs, error::nothing_decoded};
 
 /// Seconds by which more may come out than packets say: what is harmed may be read in other ways.
 const FAR: f64 = 4.0;
@@ -206,7 +206,7 @@ impl Found<'_> {
                 return Err(wrong(format!("{} begins at {place:.3} s instead of {due:.3} s", at())));
             }
             // The last frame of a sound may be longer than what was left of the sound.
-            let rounded = packets.tolerance() + packets.original().map_or(0.0, |original| original.tick);
+            let rounded = packets.tolerance() + packets.original().map_or(0.0, |original| original.time_base);
             let exact = if index == last { slack.max(LISTED + rounded) } else { LISTED + rounded };
             if segment.seconds.is_some_and(|listed| (listed - seconds).abs() > exact) {
                 return Err(wrong(format!(

@@ -9,7 +9,7 @@ use crate::{
         Call, Tools,
         child::{Access, CallLimits},
         feed,
-        ffmpeg::{file_or_stdin, words},
+        ffmpeg::{file_or_stdin, head, words},
         programs::Program,
     },
 };
@@ -47,8 +47,8 @@ async fn first_frame(
     let first = track.segments.first().filter(|_| file.is_none()).map(|segment| &segment.piece);
     let feed = track.init.iter().chain(first).map(|piece| piece.path.clone()).collect();
     let access = Access { readable: file.into_iter().map(ToOwned::to_owned).collect(), writable: Vec::new() };
-    let mut args = words(&["-nostdin", "-hide_banner", "-nostats", "-v", "info", "-f"]);
-    args.extend(words(&[track.wrapping.demuxer(), "-i"]));
+    let mut args = head("info");
+    args.extend(words(&["-f", track.wrapping.demuxer(), "-i"]));
     args.push(file_or_stdin(file));
     args.extend(words(&["-map", &format!("0:{stream}"), "-frames:v", "1", "-vf", "showinfo"]));
     args.extend(words(&["-f", "null", "-"]));

@@ -32,7 +32,7 @@ use tokio_util::sync::CancellationToken;
 use judge::Found;
 use listing::Listing;
 
-use crate::{MediaError, Plan, RunOutput, Source, formats, run::bytes_below, tool::Tools};
+use crate::{MediaError, Plan, RunOutput, Source, formats, output::bytes_below, tool::Tools};
 
 /// What an output turned out to be.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -89,7 +89,7 @@ pub(crate) async fn verify(
     // collected: a future that holds the closure is not `Send` for every lifetime
     let scans = listing.tracks.iter().map(|track| async move {
         let decode = decode::is_short(plan, track) && !decode::needs_ffmpeg(plan, track);
-        scan::scan(tools, plan, &output.originals, track, decode, cancel).await
+        scan::scan(tools, plan, &output.copied, track, decode, cancel).await
     });
     let scans: Vec<_> = scans.collect();
     let facts: Vec<_> = stream::iter(scans).buffered(AT_ONCE).try_collect().await?;
@@ -110,7 +110,7 @@ pub(crate) async fn verify(
         } else if decode::is_short(plan, track) {
             decode::check_whole(track, facts)
         } else {
-            decode::check_ends(tools, plan, &output.originals, track, facts, cancel).await
+            decode::check_ends(tools, plan, &output.copied, track, facts, cancel).await
         }
     });
     let decodes: Vec<_> = decodes.collect();

@@ -11,7 +11,8 @@ use super::{
 };
 use crate::{
     MediaError, Plan, codecs,
-    run::{CopiedPackets, nothing_decoded},
+    error::nothing_decoded,
+    output::CopiedPackets,
     tool::{
         Call, Tools,
         child::{Access, Ended},

@@ -81,7 +81,6 @@ pub(super) fn plan() -> Plan {
             start: 0.0,
             silence: 0.0,
             may_change: false,
-            is_resampled: false,
         }],
         duration: SECONDS as f64,
         start_offset: 0.0,

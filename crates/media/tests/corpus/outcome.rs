@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-use borealis_media::{Media, MediaError, Plan, RunOutput, Source, plan};
+use borealis_media::{Media, MediaError, MediaInput, Plan, RunObserver, RunOutput, Source, plan};
 use model::{Format, Template};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -110,7 +110,8 @@ struct Made {
 async fn make(media: &Media, entry: &Entry, source: &Source, format: &str) -> Result<Made, MediaError> {
     let (work, never) = (tempfile::tempdir().expect("a folder"), CancellationToken::new());
     let plan = plan(&template(format), source, &media.settings.plan_settings())?;
-    let output = media.run(&plan, &entry.file, work.path(), &|_| {}, &never).await?;
+    let output =
+        media.run(&plan, MediaInput::File(&entry.file), work.path(), RunObserver::default(), &never).await?;
     let measured = media.verify(&plan, source, &output, &never).await?;
     Ok(Made { _work: work, plan, output, duration: measured.duration })
 }

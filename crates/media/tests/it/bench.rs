@@ -5,7 +5,9 @@ use std::{
     process::{Command, Output},
 };
 
-use borealis_media::{Measured, Media, MediaError, MediaSettings, Plan, Programs, Source, plan};
+use borealis_media::{
+    Measured, Media, MediaError, MediaInput, MediaSettings, Plan, Programs, RunObserver, Source, plan,
+};
 use model::{ExtraOptions, Template};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -86,7 +88,8 @@ impl Bench {
         let template: Template = serde_json::from_value(fields).expect("a template");
         template.check().expect("a right template");
         let plan = plan(&template, &source, &self.media.settings.plan_settings())?;
-        let output = self.media.run(&plan, input, work, &|_| {}, &never).await?;
+        let output =
+            self.media.run(&plan, MediaInput::File(input), work, RunObserver::default(), &never).await?;
         let measured = self.media.verify(&plan, &source, &output, &never).await?;
         Ok(Made { plan, measured, dir: output.dir })
     }

@@ -12,8 +12,8 @@ use std::{
 };
 
 use borealis_media::{
-    Measured, Media, MediaError, MediaSettings, Plan, Programs, ResourceLimits, RunOutput, Source,
-    ToolLimits, plan,
+    Measured, Media, MediaError, MediaInput, MediaSettings, Plan, Programs, ResourceLimits, RunObserver,
+    RunOutput, Source, ToolLimits, plan,
 };
 use model::{ErrorCode, Template};
 use rstest::rstest;
@@ -71,8 +71,9 @@ impl Bench {
         let template: Template = serde_json::from_str(template).expect("a template");
         let plan = plan(&template, &source, &self.media.settings.plan_settings())?;
         let shares = Mutex::new(vec![0.0]);
-        let progress = |share: f64| shares.lock().expect("not poisoned").push(share);
-        let output = self.media.run(&plan, &input, work.path(), &progress, &cancel).await?;
+        let on_progress = |share: f64| shares.lock().expect("not poisoned").push(share);
+        let observer = RunObserver { on_progress: &on_progress, ..RunObserver::default() };
+        let output = self.media.run(&plan, MediaInput::File(&input), work.path(), observer, &cancel).await?;
         let shares = shares.into_inner().expect("not poisoned");
         assert!(shares.windows(2).all(|pair| pair[0] <= pair[1]), "{shares:?}");
         assert!((shares[shares.len() - 1] - 1.0).abs() < f64::EPSILON, "{shares:?}");
@@ -262,7 +263,7 @@ async fn a_cancelled_run_leaves_no_process(#[case] template: &str) {
     let source = bench.media.probe(&input, &cancel).await.expect("media");
     let template: Template = serde_json::from_str(template).expect("a template");
     let plan = plan(&template, &source, &bench.media.settings.plan_settings()).expect("a plan");
-    let run = bench.media.run(&plan, &input, work.path(), &|_| {}, &cancel);
+    let run = bench.media.run(&plan, MediaInput::File(&input), work.path(), RunObserver::default(), &cancel);
     let cancelled = async {
         while processes_in(work.path()) == 0 {
             tokio::task::yield_now().await;
@@ -306,7 +307,10 @@ async fn an_input_that_cannot_be_read_any_more_is_to_blame(#[case] template: &st
     let input = made.work.path().join("input");
     fs::write(&input, "no longer what it was").expect("written");
     let never = CancellationToken::new();
-    let again = bench.media.run(&made.plan, &input, made.work.path(), &|_| {}, &never).await;
+    let again = bench
+        .media
+        .run(&made.plan, MediaInput::File(&input), made.work.path(), RunObserver::default(), &never)
+        .await;
     assert_eq!(again.expect_err("refused").code, ErrorCode::InvalidInput);
 }
 
@@ -359,7 +363,10 @@ async fn a_broken_ffmpeg_ends_the_run(#[case] line: &str, #[case] code: ErrorCod
     let made = bench.make("audio_only_flac24.mka", HLS).await.expect("made");
     bench.media.tools.programs.ffmpeg = program(folder.path(), line);
     let input = bench.corpus.join("audio_only_flac24.mka");
-    let again = bench.media.run(&made.plan, &input, made.work.path(), &|_| {}, &never).await;
+    let again = bench
+        .media
+        .run(&made.plan, MediaInput::File(&input), made.work.path(), RunObserver::default(), &never)
+        .await;
     let error = again.expect_err("broken");
     assert_eq!(error.code, code, "{}", error.log);
     assert!(error.detail.starts_with(words), "{error}");

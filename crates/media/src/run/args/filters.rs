@@ -1,25 +1,42 @@
-//! Filter graphs. The picture's graph does what is common once, then splits; each sound has a graph
-//! of its own, because FFmpeg starts a graph only when all of its inputs have a frame: sound that
-//! begins late would hold all frames until then in memory.
+//! Filter graphs. The video's graph does what is common once, then splits; each audio has a graph of its
+//! own, because FFmpeg starts a graph only when all of its inputs have a frame: audio that begins late
+//! would hold all video frames until then in memory.
 
-use super::{CEILING, Gain, logo, stills};
-use crate::{AudioPlan, Colour, FieldOrder, Orientation, Plan, VideoFilter, VideoPlan, codecs};
+use super::{CommandContext, logo, thumbnails};
+use crate::{
+    codecs,
+    plan::{Colour, Plan, VideoFilter, VideoPlan},
+    source::{FieldOrder, Orientation},
+};
 
-/// The graph of the picture: `[v0]`, `[v1]`, … are its outputs, and `[p0]` and `[p1]` the pictures taken
-/// out of it; none without picture.
-pub(super) fn picture(plan: &Plan) -> Option<String> {
-    let picture = plan.video_filter.as_ref()?;
+/// dB of full scale that peaks are held below before encoding, where they may be above it: EBU R 128 and
+/// players have them at -1 at most, and an encoder adds a little.
+pub(in crate::run) const CEILING_DBFS: f64 = -1.5;
+
+/// How the loudness of an audio is changed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(in crate::run) struct Gain {
+    /// From start to end.
+    pub decibels: f64,
+    /// dBTP that peaks are held below; none where none is that high.
+    pub ceiling: Option<f64>,
+}
+
+/// The graph of the video: `[v0]`, `[v1]`, … are its outputs, and `[p0]` and `[p1]` the thumbnails and the
+/// sheets of them; none without video.
+pub(super) fn video_graph(plan: &Plan) -> Option<String> {
+    let video_filter = plan.video_filter.as_ref()?;
     let top = plan.videos.first()?;
-    let one_rate = plan.videos.iter().all(|video| video.rate == top.rate);
-    let mut common = vec![tagged(&picture.given), same_size(picture)];
-    common.extend(fields(picture));
-    if one_rate {
-        common.extend(rate(plan, picture, top));
+    let same_rate = plan.videos.iter().all(|video| video.rate == top.rate);
+    let mut common = vec![set_params(&video_filter.given), scale_to_planned_size(video_filter)];
+    common.extend(deinterlace(video_filter));
+    if same_rate {
+        common.extend(constant_rate(plan, video_filter, top));
     }
-    common.extend(turn(picture.orientation));
-    let one_look = plan.videos.iter().all(|video| look(video) == look(top));
-    if one_look {
-        common.extend(gamut(picture, top));
+    common.extend(rotate(video_filter.orientation));
+    let same_colour = plan.videos.iter().all(|video| colour_key(video) == colour_key(top));
+    if same_colour {
+        common.extend(to_bt709(video_filter, top));
     }
     // after this nothing of the source is left but its samples: no matrix, captions or HDR metadata
     common.push("sidedata=mode=delete".to_owned());
@@ -29,37 +46,38 @@ pub(super) fn picture(plan: &Plan) -> Option<String> {
         if scaled_from(plan, number).is_some() {
             filters.extend([format!("scale=w={}:h={}", video.width, video.height), "setsar=1".to_owned()]);
         } else {
-            if !one_rate {
-                filters.extend(rate(plan, picture, video));
+            if !same_rate {
+                filters.extend(constant_rate(plan, video_filter, video));
             }
-            if !one_look {
-                filters.extend(gamut(picture, video));
+            if !same_colour {
+                filters.extend(to_bt709(video_filter, video));
             }
-            filters.extend(finish(picture, video, if one_look { top } else { video }));
+            filters.extend(finish(video_filter, video, if same_colour { top } else { video }));
         }
-        let smaller = (number + 1..plan.videos.len()).filter(|one| scaled_from(plan, *one) == Some(number));
-        let smaller: Vec<_> = smaller.map(|one| format!("[s{one}]")).collect();
+        let smaller =
+            (number + 1..plan.videos.len()).filter(|other| scaled_from(plan, *other) == Some(number));
+        let smaller: Vec<_> = smaller.map(|other| format!("[s{other}]")).collect();
         if !smaller.is_empty() {
             filters.push(format!("split={}", smaller.len() + 1));
         }
-        let (label, logo) = match &plan.logo {
+        let (label, overlay) = match &plan.logo {
             None => ('v', String::new()),
-            Some(logo) => ('b', logo::over(logo, video, number)),
+            Some(logo) => ('b', logo::overlay(logo, video, number)),
         };
-        format!("{}[{label}{number}]{}{logo}", filters.join(","), smaller.concat())
+        format!("{}[{label}{number}]{}{overlay}", filters.join(","), smaller.concat())
     };
     let all = plan.videos.iter().enumerate().map(|(number, video)| (number, branch(number, video)));
     let (mut branches, smaller): (Vec<_>, Vec<_>) =
         all.partition(|(number, _)| scaled_from(plan, *number).is_none());
-    if let Some(stills) = &plan.thumbnails {
-        let mut filters = if one_rate { Vec::new() } else { rate(plan, picture, top) };
-        if !(one_look && is_linear(picture, top)) {
-            filters.extend(gamut(picture, &plain(picture, top)));
+    if let Some(thumbnails) = &plan.thumbnails {
+        let mut filters = if same_rate { Vec::new() } else { constant_rate(plan, video_filter, top) };
+        if !(same_colour && needs_linear_light(video_filter, top)) {
+            filters.extend(to_bt709(video_filter, &as_sdr(video_filter, top)));
         }
-        filters.push(stills::graph(stills, top.rate.as_f64()));
+        filters.push(thumbnails::graph(thumbnails, top.rate.as_f64()));
         branches.push((plan.videos.len(), filters.join(",")));
     }
-    let mut graph = format!("[0:{}]{}", picture.index, common.join(","));
+    let mut graph = format!("[0:{}]{}", video_filter.index, common.join(","));
     let labelled = |(number, branch): &(usize, String)| format!(";[s{number}]{branch}");
     if let [(_, branch)] = branches.as_slice() {
         graph.push_str(&format!(",{branch}"));
@@ -83,14 +101,17 @@ fn scaled_from(plan: &Plan, number: usize) -> Option<usize> {
         larger.width >= 2 * video.width
             && larger.height >= 2 * video.height
             && larger.rate == video.rate
-            && look(larger) == look(video)
+            && colour_key(larger) == colour_key(video)
     };
     plan.videos[..number].iter().rposition(serves)
 }
 
-/// The graph of a sound, by FFmpeg's name of it, which begins at 0 whatever its time stamps say: silence until
-/// it sets in. Channels that are mixed add up to more than one of them can hold (docs/decisions/0015).
-pub(super) fn heard(plan: &Plan, audio: &AudioPlan, name: &str, gain: Option<Gain>) -> String {
+/// The graph of the audio with this number, from a stream specifier of FFmpeg's. It begins at 0 whatever the
+/// time stamps say: with silence until the first sample. Channels that are downmixed add up to more than one
+/// of them can hold (docs/decisions/0015).
+pub(in crate::run) fn audio_graph(context: &CommandContext<'_>, number: usize, stream: &str) -> String {
+    let plan = context.plan;
+    let audio = &plan.audios[number];
     let before = if plan.segmenting.is_some() {
         codecs::audio(audio.codec).priming_padding(audio.sample_rate)
     } else {
@@ -98,62 +119,62 @@ pub(super) fn heard(plan: &Plan, audio: &AudioPlan, name: &str, gain: Option<Gai
     };
     let samples = codecs::audio(audio.codec).sample_format();
     let mut graph = format!(
-        "[{name}]aresample=osr={}:ochl={}:osf={}:async=1:first_pts={}",
+        "[{stream}]aresample=osr={}:ochl={}:osf={}:async=1:first_pts={}",
         audio.sample_rate,
         codecs::layout(audio.channels),
         samples,
         -i64::from(before)
     );
     if audio.silence > 0.0 {
-        // up to the end of all, wherever it really ends
+        // padded up to the end of the output, wherever this audio really ends
         let before = f64::from(before) / f64::from(audio.sample_rate);
         graph.push_str(&format!(",apad=whole_dur={}", seconds(plan.duration + before)));
     }
     if plan.clip.is_some() {
         graph.push_str(&format!(",atrim=end={}", seconds(plan.duration)));
     }
-    if (audio.is_downmixed || audio.is_resampled) && audio.loudness.is_none() {
-        graph.push_str(&format!(",{},aresample=osf={samples}", below(CEILING)));
+    if (audio.is_downmixed || context.is_resampled(audio)) && audio.loudness.is_none() {
+        graph.push_str(&format!(",{},aresample=osf={samples}", limiter(CEILING_DBFS)));
     }
-    let Some(Gain { decibels, ceiling }) = gain else { return graph };
+    let Some(Gain { decibels, ceiling }) = context.gain(number) else { return graph };
     graph.push_str(&format!(",volume={decibels:.2}dB"));
     if let Some(ceiling) = ceiling {
         // true peaks lie between the samples: four times as many show them
         let (over, rate) = (4 * audio.sample_rate, audio.sample_rate);
-        graph.push_str(&format!(",aresample={over},{},aresample={rate}:osf={samples}", below(ceiling)));
+        graph.push_str(&format!(",aresample={over},{},aresample={rate}:osf={samples}", limiter(ceiling)));
     }
     graph
 }
 
 /// Holds peaks below so many dB of full scale, and does nothing to what has none above them.
-fn below(ceiling: f64) -> String {
+fn limiter(ceiling: f64) -> String {
     format!("alimiter=limit={ceiling}dB:level=false:latency=true")
 }
 
 /// Frames of a source whose size changes on the way are scaled to the size that it was planned with; the
 /// others pass as they are.
-fn same_size(picture: &VideoFilter) -> String {
-    let (width, height) = match picture.orientation.quarters % 2 {
-        0 => (picture.width, picture.height),
-        _ => (picture.height, picture.width),
+fn scale_to_planned_size(video_filter: &VideoFilter) -> String {
+    let (width, height) = match video_filter.orientation.quarters % 2 {
+        0 => (video_filter.width, video_filter.height),
+        _ => (video_filter.height, video_filter.width),
     };
     format!("scale=w={width}:h={height}")
 }
 
-fn fields(picture: &VideoFilter) -> Vec<String> {
-    let parity = if picture.top_field_first { "tff" } else { "bff" };
-    match picture.field_order {
+fn deinterlace(video_filter: &VideoFilter) -> Vec<String> {
+    let parity = if video_filter.top_field_first { "tff" } else { "bff" };
+    match video_filter.field_order {
         FieldOrder::Progressive => Vec::new(),
         FieldOrder::Interlaced => vec![format!("bwdif=mode=send_frame:parity={parity}:deint=all")],
     }
 }
 
 /// Frames at a constant rate from 0 on: the first one is shown from the start, the last one is held
-/// as long as the sound lasts. Frames are repeated or dropped here by reference, at no cost.
-fn rate(plan: &Plan, picture: &VideoFilter, video: &VideoPlan) -> Vec<String> {
+/// as long as the audio lasts. Frames are repeated or dropped here by reference, at no cost.
+fn constant_rate(plan: &Plan, video_filter: &VideoFilter, video: &VideoPlan) -> Vec<String> {
     let mut filters = vec![format!("fps=fps={}:start_time=0", video.rate)];
-    if picture.hold > 0.0 {
-        filters.push(format!("tpad=stop_mode=clone:stop_duration={}", seconds(picture.hold)));
+    if video_filter.hold > 0.0 {
+        filters.push(format!("tpad=stop_mode=clone:stop_duration={}", seconds(video_filter.hold)));
     }
     if plan.clip.is_some() {
         let frames = (plan.duration * video.rate.as_f64()).round().max(1.0);
@@ -162,9 +183,9 @@ fn rate(plan: &Plan, picture: &VideoFilter, video: &VideoPlan) -> Vec<String> {
     filters
 }
 
-/// Each case is one filter, so that the picture is written once.
-fn turn(turn: Orientation) -> Vec<String> {
-    let filters: &[&str] = match (turn.quarters % 4, turn.mirrored) {
+/// One filter where one does, so that each frame is written once.
+fn rotate(orientation: Orientation) -> Vec<String> {
+    let filters: &[&str] = match (orientation.quarters % 4, orientation.mirrored) {
         (0, false) => &[],
         (1, false) => &["transpose=clock"],
         (2, false) => &["hflip", "vflip"],
@@ -177,26 +198,26 @@ fn turn(turn: Orientation) -> Vec<String> {
     filters.iter().map(|filter| (*filter).to_owned()).collect()
 }
 
-/// What renditions have to have in common to share the conversion of their colours.
-fn look(video: &VideoPlan) -> (&Colour, bool, u8) {
+/// What renditions have in common that share the conversion of their colours.
+fn colour_key(video: &VideoPlan) -> (&Colour, bool, u8) {
     (&video.colour, video.tone_map, video.depth)
 }
 
-/// A rendition as every screen shows it: pictures that are taken out are never HDR.
-fn plain(picture: &VideoFilter, video: &VideoPlan) -> VideoPlan {
-    let tone_map = picture.given.is_hdr();
+/// A rendition as every screen shows it: thumbnails are never HDR.
+fn as_sdr(video_filter: &VideoFilter, video: &VideoPlan) -> VideoPlan {
+    let tone_map = video_filter.given.is_hdr();
     VideoPlan { colour: Colour::bt709(), tone_map, depth: 8, ..video.clone() }
 }
 
 /// Whether the samples have to be recomputed in linear light.
-fn is_linear(picture: &VideoFilter, video: &VideoPlan) -> bool {
-    video.tone_map || picture.given.is_wide() && !video.colour.is_wide()
+fn needs_linear_light(video_filter: &VideoFilter, video: &VideoPlan) -> bool {
+    video.tone_map || video_filter.given.is_wide() && !video.colour.is_wide()
 }
 
 /// HDR and wide gamuts, which zscale knows by the tags that were set, become BT.709 in linear light, at
 /// the size of the top rendition that needs it, since this is slow.
-fn gamut(picture: &VideoFilter, top: &VideoPlan) -> Vec<String> {
-    if !is_linear(picture, top) {
+fn to_bt709(video_filter: &VideoFilter, top: &VideoPlan) -> Vec<String> {
+    if !needs_linear_light(video_filter, top) {
         return Vec::new();
     }
     let mut filters = vec![
@@ -214,10 +235,11 @@ fn gamut(picture: &VideoFilter, top: &VideoPlan) -> Vec<String> {
 
 /// The last filters of a rendition: its size, square pixels, 4:2:0 in its depth, and colours that are
 /// said. `linear` is the rendition whose colours were converted before, if any had to be.
-fn finish(picture: &VideoFilter, video: &VideoPlan, linear: &VideoPlan) -> Vec<String> {
-    let (given, wanted) = (&picture.given, &video.colour);
-    let converted = is_linear(picture, linear);
-    let size = if converted { (linear.width, linear.height) } else { (picture.width, picture.height) };
+fn finish(video_filter: &VideoFilter, video: &VideoPlan, linear: &VideoPlan) -> Vec<String> {
+    let (given, wanted) = (&video_filter.given, &video.colour);
+    let converted = needs_linear_light(video_filter, linear);
+    let size =
+        if converted { (linear.width, linear.height) } else { (video_filter.width, video_filter.height) };
     let mut scale = Vec::new();
     if size != (video.width, video.height) {
         scale.push(format!("w={}:h={}", video.width, video.height));
@@ -232,19 +254,19 @@ fn finish(picture: &VideoFilter, video: &VideoPlan, linear: &VideoPlan) -> Vec<S
     if !scale.is_empty() {
         filters.push(format!("scale={}", scale.join(":")));
     }
-    if !converted && picture.pixel_format != video.pixel_format() {
+    if !converted && video_filter.pixel_format != video.pixel_format() {
         filters.push(format!("format={}", video.pixel_format()));
     }
     filters.push("setsar=1".to_owned());
     if given != wanted {
-        filters.push(tagged(wanted));
+        filters.push(set_params(wanted));
     }
     filters
 }
 
-/// Says what the samples mean, without touching them: decoders pass on what files say wrongly, or
-/// not at all.
-fn tagged(colour: &Colour) -> String {
+/// Sets what the samples mean, without touching them: decoders pass on what files say wrongly, or not at
+/// all.
+fn set_params(colour: &Colour) -> String {
     format!(
         "setparams=range={}:colorspace={}:color_trc={}:color_primaries={}",
         range(colour.full_range),

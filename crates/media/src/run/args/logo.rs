@@ -5,12 +5,13 @@ use std::{ffi::OsString, path::Path};
 use model::{Distance, Length, LogoOffset, LogoSize};
 
 use crate::{
-    LogoPlan, Plan, VideoPlan, logo_file,
+    logo::logo_file,
+    plan::{LogoPlan, Plan, VideoPlan},
     tool::ffmpeg::{file_url, words},
 };
 
 /// The input, if the plan has a logo: a PNG, whatever the file says of itself.
-pub(super) fn input(plan: &Plan, work: &Path) -> Vec<OsString> {
+pub(super) fn open(plan: &Plan, work: &Path) -> Vec<OsString> {
     if plan.logo.is_none() || plan.videos.is_empty() {
         return Vec::new();
     }
@@ -26,12 +27,12 @@ pub(super) fn split(count: usize) -> String {
 }
 
 /// Lays the logo over the rendition with this number, from `[b0]` to `[v0]`. It is never larger than the
-/// picture and never stands out of it.
-pub(super) fn over(logo: &LogoPlan, video: &VideoPlan, number: usize) -> String {
+/// frame and never stands out of it.
+pub(super) fn overlay(logo: &LogoPlan, video: &VideoPlan, number: usize) -> String {
     let across = bound(logo.size, |size| size.width, video.width, "iw");
     let down = bound(logo.size, |size| size.height, video.height, "ih");
     let LogoOffset { x, y } = logo.offset;
-    let (x, y) = (place(x, video.width, 'W', 'w'), place(y, video.height, 'H', 'h'));
+    let (x, y) = (offset(x, video.width, 'W', 'w'), offset(y, video.height, 'H', 'h'));
     let matrix = &video.colour.matrix;
     let (with_alpha, mixed) =
         if video.depth > 8 { ("yuva420p10le", "yuv420p10") } else { ("yuva420p", "yuv420") };
@@ -54,7 +55,8 @@ fn bound(
     }
 }
 
-fn place(distance: Distance, whole: u32, frame: char, logo: char) -> String {
+/// FFmpeg's expression for how far the logo is from the left or the top edge of the frame.
+fn offset(distance: Distance, whole: u32, frame: char, logo: char) -> String {
     let pixels = distance.length.in_pixels(whole);
     let room = format!("{frame}-{logo}");
     if distance.from_end { format!("max(0,{room}-{pixels})") } else { format!("max(0,min({pixels},{room}))") }

@@ -1,12 +1,12 @@
 //! The plan over everything that a template may put together: one line each of what the encoders are
 //! told, and all that is refused.
 
-use std::{fmt::Write, path::Path};
+use std::fmt::Write;
 
 use model::{AudioMode, CONTAINERS, Format, Template, VideoMode};
 use serde_json::json;
 
-use super::commands;
+use super::{commands, tests::context};
 use crate::plan::{self, tests as given};
 
 /// A phone's clip: HLG, 10 bits, 1280x720, with six channels.
@@ -28,7 +28,7 @@ fn line(template: &Template) -> String {
         Ok(plan) => plan,
         Err(error) => return error.to_string(),
     };
-    let commands = commands(&plan, &[], Path::new("/job/input"), Path::new("/job"));
+    let commands = commands(&context(&plan));
     let words = commands.ffmpeg.iter().map(|word| word.to_string_lossy());
     let graphs = words.clone().filter(|word| word.starts_with("[0:"));
     let encoders = words.skip_while(|word| word != "-map");

@@ -9,54 +9,85 @@ use std::{ffi::OsString, path::Path};
 use model::{Format, Rational, SegmentType};
 
 use super::pipe;
-use crate::{AudioPlan, Coding, Plan, Segmenting, VideoPlan, formats};
+use crate::{
+    formats,
+    plan::{AudioPlan, Coding, Plan, Segmenting, VideoPlan},
+};
 
-/// Frames by which decoding may begin before the first picture is shown, with a reserve.
-const REORDERED: f64 = 3.0;
-/// The same of a copy: as many as a decoder may hold back (ITU-T H.264, A.3.1).
-const REORDERED_COPIES: f64 = 16.0;
+/// Frames by which decoding may begin before the first frame is shown (B-frames), with a reserve.
+const MAX_REORDER_FRAMES: f64 = 3.0;
+/// The same of a copy: as many as a decoder may hold back (`max_dec_frame_buffering`, ITU-T H.264, A.3.1).
+const MAX_REORDER_FRAMES_COPIED: f64 = 16.0;
+
+/// Seconds that a DASH player buffers before it begins, where segments are shorter.
+const MIN_BUFFER_SECS: f64 = 2.0;
 
 /// Bytes that the packager reads at once where somebody waits for the first segment: of the usual 64 KiB
-/// it would wait for the last byte, which is seconds of sound.
-const EARLY_BLOCK: &str = "4096";
+/// it would wait for the last byte, which is seconds of audio.
+const GROWING_IO_BLOCK_BYTES: &str = "4096";
 
-pub(super) fn arguments(plan: &Plan, segmenting: Segmenting) -> Vec<OsString> {
-    let mut arguments: Vec<OsString> = Vec::new();
+pub(super) fn args(plan: &Plan, segmenting: Segmenting) -> Vec<OsString> {
+    let mut args: Vec<OsString> = Vec::new();
     for video in &plan.videos {
-        arguments.push(video_stream(plan, video, segmenting.kind));
+        args.push(video_stream(plan, video, segmenting.kind));
     }
     for (number, audio) in plan.audios.iter().enumerate() {
-        arguments.push(audio_stream(plan, audio, number == 0, segmenting.kind));
+        args.push(audio_stream(plan, audio, number == 0, segmenting.kind));
     }
     let mut add = |flag: &str, value: OsString| {
         let mut argument = OsString::from(format!("--{flag}="));
         argument.push(value);
-        arguments.push(argument);
+        args.push(argument);
     };
-    add("segment_duration", whole_ticks(segmenting.seconds).into());
+    add("segment_duration", segment_seconds(segmenting.seconds).into());
     if let Some(language) = plan.audios.first().map(|audio| &audio.language).filter(|code| !code.is_empty()) {
         add("default_language", language.into());
     }
     match segmenting.kind {
         SegmentType::Ts => {
-            add("transport_stream_timestamp_offset_ms", offset(&plan.videos).to_string().into());
+            add("transport_stream_timestamp_offset_ms", timestamp_offset_ms(&plan.videos).to_string().into());
         }
         SegmentType::Fmp4 => {
-            if let Some(group) = plan.videos.first().and_then(group_seconds) {
-                add("fragment_duration", whole_ticks(group).into());
+            if let Some(gop) = plan.videos.first().and_then(gop_seconds) {
+                add("fragment_duration", segment_seconds(gop).into());
             }
         }
     }
     for (format, file) in formats::manifests(plan) {
         let file = Path::new("out").join(file);
-        for (flag, value) in formats::manifest(format, plan.is_growing, segmenting.seconds.as_f64(), &file) {
+        for (flag, value) in manifest_flags(format, plan.is_growing, segmenting.seconds.as_f64(), &file) {
             add(flag, value);
         }
     }
     if plan.is_growing {
-        add("io_block_size", EARLY_BLOCK.into());
+        add("io_block_size", GROWING_IO_BLOCK_BYTES.into());
     }
-    arguments
+    args
+}
+
+/// The flags for a main playlist or manifest; none for what the packager does not write. Of a growing
+/// playlist (EVENT) the end is missing at first; `segment_secs` is the length of segments.
+fn manifest_flags(
+    format: Format,
+    is_growing: bool,
+    segment_secs: f64,
+    file: &Path,
+) -> Vec<(&'static str, OsString)> {
+    let file = file.as_os_str().to_owned();
+    match format {
+        Format::Hls => {
+            let playlist_type = if is_growing { "EVENT" } else { "VOD" };
+            vec![("hls_master_playlist_output", file), ("hls_playlist_type", playlist_type.into())]
+        }
+        Format::Dash => vec![
+            ("mpd_output", file),
+            // a static manifest with a timeline of segments
+            ("generate_static_live_mpd", "true".into()),
+            // bandwidths hold for players that have buffered a whole segment
+            ("min_buffer_time", MIN_BUFFER_SECS.max(segment_secs).to_string().into()),
+        ],
+        Format::Mp4 | Format::Flv => Vec::new(),
+    }
 }
 
 fn video_stream(plan: &Plan, video: &VideoPlan, kind: SegmentType) -> OsString {
@@ -80,7 +111,7 @@ fn audio_stream(plan: &Plan, audio: &AudioPlan, first: bool, kind: SegmentType) 
     }
     if formats::manifests(plan).iter().any(|(format, _)| *format == Format::Dash) {
         field(&mut fields, "dash_roles", if first { "main" } else { "alternate" });
-        // Sounds of one language and role would otherwise be one sound in several bit rates.
+        // audios of one language and role would otherwise be one audio in several bit rates
         field(&mut fields, "dash_label", &audio.label);
     }
     fields
@@ -112,7 +143,7 @@ fn field(fields: &mut OsString, key: &str, value: &str) {
 
 /// How long a fragment is at least, which begins with a key frame that players may look for: of a copy, whose groups
 /// are as long as they are, half a second.
-fn group_seconds(video: &VideoPlan) -> Option<Rational> {
+fn gop_seconds(video: &VideoPlan) -> Option<Rational> {
     match &video.coding {
         Coding::Encoded(encoding) => {
             Rational::new(u64::from(encoding.gop) * video.rate.den(), video.rate.num())
@@ -123,15 +154,15 @@ fn group_seconds(video: &VideoPlan) -> Option<Rational> {
 
 /// Seconds as the packager should read them: it cuts `seconds × ticks a second` down to a whole
 /// number, which a fraction such as 6.006 may just miss from below.
-fn whole_ticks(seconds: Rational) -> String {
+fn segment_seconds(seconds: Rational) -> String {
     format!("{:.7}", seconds.as_f64() + 1e-7)
 }
 
 /// Milliseconds by which time stamps in a transport stream are moved, all alike: decoding begins
 /// before 0, and there is nothing before 0.
-fn offset(videos: &[VideoPlan]) -> u64 {
+fn timestamp_offset_ms(videos: &[VideoPlan]) -> u64 {
     let before = |video: &VideoPlan| {
-        let frames = if video.copied().is_some() { REORDERED_COPIES } else { REORDERED };
+        let frames = if video.copied().is_some() { MAX_REORDER_FRAMES_COPIED } else { MAX_REORDER_FRAMES };
         frames * 1000.0 / video.rate.as_f64()
     };
     videos.iter().map(before).fold(100.0, f64::max).ceil() as u64

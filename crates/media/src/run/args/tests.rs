@@ -7,12 +7,13 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::run::passes::loudness;
 use crate::{
     FieldOrder, Orientation, Source, TimestampCorrection,
     plan::{self, tests as given},
 };
 
-fn full_hd() -> Source {
+pub(in crate::run) fn full_hd() -> Source {
     let mut source = given::source(Some(given::picture(1920, 1080, "25")), vec![given::sound(1, 2, "eng")]);
     source.title = "A title, with = and \"quotes\"".to_owned();
     source.has_chapters = true;
@@ -31,7 +32,7 @@ fn phone() -> Source {
 }
 
 /// Interlaced PAL, 16:9, with three sounds, of which one begins late and ends early.
-fn broadcast() -> Source {
+pub(in crate::run) fn broadcast() -> Source {
     let mut picture = given::picture(720, 576, "25");
     picture.sample_aspect = Rational::new(64, 45).expect("an aspect");
     picture.field_order = FieldOrder::Interlaced;
@@ -56,7 +57,7 @@ fn screen() -> Source {
 }
 
 /// The same as a copy needs it: what it is in all detail.
-fn with_layouts(mut source: Source) -> Source {
+pub(in crate::run) fn with_layouts(mut source: Source) -> Source {
     for sound in &mut source.audios {
         sound.layout = crate::codecs::layout(sound.channels).to_owned();
     }
@@ -81,7 +82,7 @@ fn sound_alone() -> Source {
 #[case::hls_fmp4_broadcast("hls_fmp4_broadcast", json!({"format": "hls", "seg_type": "fmp4", "seg_time": 4}), broadcast())]
 #[case::hls_phone_two_rates("hls_phone_two_rates", json!({"format": "hls", "adaptive_streams": [
     {"resolution": "720p"}, {"resolution": "360p", "framerate": 15, "video_bitrate": 500}]}), phone())]
-#[case::hls_stills("hls_stills", json!({"format": "hls", "adaptive_streams": [{"resolution": "720p"}],
+#[case::hls_thumbnails("hls_thumbnails", json!({"format": "hls", "adaptive_streams": [{"resolution": "720p"}],
     "thumbnail": {"start_point": 2, "interval": 5, "width": 320, "height": 320}}), phone())]
 #[case::hls_logo("hls_logo", json!({"format": "hls", "adaptive_streams": [{"resolution": "720p"}, {"resolution": "360p"}],
     "logo_path": "https://example.com/logo.png", "logo_size": "10%x", "logo_offset": "-5%x16"}), full_hd())]
@@ -95,14 +96,25 @@ fn sound_alone() -> Source {
 #[case::flv_copy_of_picture("flv_copy_of_picture", json!({"format": "flv", "vcodec": "copy"}), full_hd())]
 fn command_lines(#[case] name: &str, #[case] fields: Value, #[case] source: Source) {
     let plan = plan::plan(&given::template(fields), &source, &given::settings()).expect("a plan");
-    let commands = commands(&plan, &[], Path::new("/job/input"), Path::new("/job"));
+    let commands = commands(&context(&plan));
     insta::with_settings!({prepend_module_to_snapshot => false, omit_expression => true}, {
         insta::assert_snapshot!(name, shown(&commands));
     });
 }
 
+/// Everything in one folder, and nothing known from another pass.
+pub(in crate::run) fn context(plan: &Plan) -> CommandContext<'_> {
+    let (input, work) = (Path::new("/job/input"), Path::new("/job"));
+    CommandContext { plan, input, work, resampled: &[], gains: &[] }
+}
+
+/// One call of FFmpeg alone.
+pub(in crate::run) fn shown_ffmpeg(ffmpeg: Vec<OsString>) -> String {
+    shown(&Commands { ffmpeg, packager: None, pipes: Vec::new() })
+}
+
 /// Each argument on a line of its own; an option's value beside it.
-fn shown(commands: &Commands) -> String {
+pub(in crate::run) fn shown(commands: &Commands) -> String {
     let mut text = String::from("ffmpeg");
     for argument in &commands.ffmpeg {
         let argument = argument.to_string_lossy();
@@ -133,57 +145,9 @@ fn command_lines_of_a_piece(#[case] name: &str, #[case] mut source: Source) {
     let wishes = ExtraOptions { start: Some(100.0), duration: Some(7.5), ..ExtraOptions::default() };
     let source = source.clip(&wishes).expect("within");
     let plan = plan::plan(&given::template(json!({"format": "mp4"})), &source, &given::settings());
-    let commands = commands(&plan.expect("a plan"), &[], Path::new("/job/input"), Path::new("/job"));
+    let commands = commands(&context(&plan.expect("a plan")));
     insta::with_settings!({prepend_module_to_snapshot => false, omit_expression => true}, {
         insta::assert_snapshot!(name, shown(&commands));
-    });
-}
-
-/// What is listed beforehand is what is copied afterwards.
-#[test]
-fn copies_are_listed_first() {
-    let mut source = with_layouts(full_hd());
-    source.start_offset = 1.25;
-    let listed = |format: &str| {
-        let template = given::template(json!({"format": format, "vcodec": "copy", "acodec": "copy"}));
-        let plan = plan::plan(&template, &source, &given::settings()).expect("a plan");
-        let ffmpeg = copied(&plan, Path::new("/job/input"));
-        shown(&Commands { ffmpeg, packager: None, pipes: Vec::new() })
-    };
-    insta::with_settings!({prepend_module_to_snapshot => false, omit_expression => true}, {
-        insta::assert_snapshot!("copies_listed", [listed("mp4"), listed("hls")].join("\n"));
-    });
-}
-
-#[test]
-fn loudness_takes_two_passes() {
-    let template = given::template(json!({"format": "mp4", "loudness": "ebu-r128"}));
-    let plan = plan::plan(&template, &full_hd(), &given::settings()).expect("a plan");
-    let (input, work) = (Path::new("/job/input"), Path::new("/job"));
-    let gain = Gain { decibels: 4.25, ceiling: Some(-1.5) };
-    let second = commands(&plan, &[Some(gain)], input, work);
-    let first = Commands { ffmpeg: listening(&plan, &[], input, work), packager: None, pipes: Vec::new() };
-    insta::with_settings!({prepend_module_to_snapshot => false, omit_expression => true}, {
-        insta::assert_snapshot!("loudness", format!("{}\n{}", shown(&first), shown(&second)));
-    });
-}
-
-/// The second of three changes, as the third may.
-#[test]
-fn sounds_that_change_are_made_alike() {
-    let mut source = broadcast();
-    source.audios[1].codec = "ac3".to_owned();
-    source.audios[2].codec = "mp3".to_owned();
-    let template = given::template(json!({"format": "hls", "logo_path": "https://example.com/logo.png"}));
-    let mut plan = plan::plan(&template, &source, &given::settings()).expect("a plan");
-    assert_eq!(plan.audios.iter().map(|audio| audio.may_change).collect::<Vec<_>>(), [false, true, true]);
-    plan.audios[1].is_resampled = true;
-    let (input, work) = (Path::new("/job/input"), Path::new("/job"));
-    let shown = |ffmpeg| shown(&Commands { ffmpeg, packager: None, pipes: Vec::new() });
-    let made = commands(&plan, &[], input, work).ffmpeg;
-    let all = [making_alike(&plan, input, work), made].map(shown);
-    insta::with_settings!({prepend_module_to_snapshot => false, omit_expression => true}, {
-        insta::assert_snapshot!("alike", all.join("\n"));
     });
 }
 
@@ -205,10 +169,9 @@ fn time_stamps_are_put_right_where_they_are_wrong() {
         "setts=pts='if(eq(PTS,NOPTS),NOPTS,PTS-(900*gte(N,4))-(-900*gte(N,6)))'\
          :dts='if(eq(DTS,NOPTS),NOPTS,DTS-(900*gte(N,4))-(-900*gte(N,6)))'",
     ];
-    let (input, work) = (Path::new("/job/input"), Path::new("/job"));
-    for arguments in [commands(&plan, &[], input, work).ffmpeg, listening(&plan, &[], input, work)] {
-        let before_input = arguments.split(|argument| argument == "-i").next().expect("its options");
-        assert!(before_input.windows(4).any(|words| words == expected), "{arguments:?}");
+    for args in [commands(&context(&plan)).ffmpeg, loudness::args(&context(&plan))] {
+        let before_input = args.split(|argument| argument == "-i").next().expect("its options");
+        assert!(before_input.windows(4).any(|words| words == expected), "{args:?}");
         assert!(!before_input.contains(&"-ss".into()));
     }
 }
@@ -218,7 +181,7 @@ fn threads_are_passed_on() {
     let settings = crate::PlanSettings { threads: 3, ..given::settings() };
     let template = given::template(json!({"format": "mp4"}));
     let plan = plan::plan(&template, &full_hd(), &settings).expect("a plan");
-    let ffmpeg = commands(&plan, &[], Path::new("/job/input"), Path::new("/job")).ffmpeg;
+    let ffmpeg = commands(&context(&plan)).ffmpeg;
     assert!(ffmpeg.windows(2).any(|pair| pair[0] == "-threads:v" && pair[1] == "3"));
 }
 

@@ -1,20 +1,24 @@
-//! Pictures taken out of the video: a branch of the picture's graph, and two outputs of single images.
+//! Thumbnails: a branch of the video's graph, and two outputs of JPEG files, single ones and sheets.
 
 use std::ffi::OsString;
 
-use crate::{Plan, ThumbnailPlan, formats, tool::ffmpeg::words};
+use crate::{
+    formats,
+    plan::{Plan, ThumbnailPlan},
+    tool::ffmpeg::words,
+};
 
-/// Of the frames that come in at this rate, those that are shown at the wanted times, as `[p0]`; and
-/// sheets of them, as `[p1]`. JPEG has full range and BT.601 (JFIF).
-pub(super) fn graph(stills: &ThumbnailPlan, rate: f64) -> String {
-    let ThumbnailPlan { start, interval, number, size, cell, columns, rows } = stills;
+/// Of frames at this rate, those that are shown at the planned times, as `[p0]`; and sheets of them, as
+/// `[p1]`. JPEG has full range and BT.601 (JFIF).
+pub(super) fn graph(thumbnails: &ThumbnailPlan, frame_rate: f64) -> String {
+    let ThumbnailPlan { start, interval, number, size, cell, columns, rows } = thumbnails;
     // the frame that is shown at a time began less than a frame before it
-    let reach = 1.0 / rate - 0.001;
+    let tolerance = 1.0 / frame_rate - 0.001;
     let scaled = |width: u32, height: u32| {
         format!("scale=w={width}:h={height}:out_range=full:out_color_matrix=bt601,format=yuv420p,setsar=1")
     };
     format!(
-        "select='lt(selected_n,{number})*gt(t,{start}+selected_n*{interval}-{reach:.6})',split[p][q];\
+        "select='lt(selected_n,{number})*gt(t,{start}+selected_n*{interval}-{tolerance:.6})',split[p][q];\
          [p]{}[p0];[q]{},tile={columns}x{rows}[p1]",
         scaled(size.width, size.height),
         scaled(cell.width, cell.height),

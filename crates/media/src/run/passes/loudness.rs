@@ -1,93 +1,133 @@
-//! The first of two passes over sound whose loudness is asked for (EBU R 128): how loud it is now, as it
+//! Loudness (EBU R 128), the first of two passes over audio for which a target is asked: it is measured as it
 //! would come out. The second pass is the encoding, which changes it by one gain from start to end.
 
-use std::path::Path;
+use std::ffi::OsString;
 
 use model::{ErrorCode, Loudness};
-use tokio_util::sync::CancellationToken;
 
 use crate::{
-    MediaError, MediaInput, Plan,
-    command::{self, CEILING, Gain},
-    tool::{Call, Tools, child::Access, programs::Program, progress::Progress},
+    error::MediaError,
+    plan::Plan,
+    run::{
+        RunContext,
+        args::{
+            CommandContext, ffmpeg,
+            filters::{self, CEILING_DBFS, Gain},
+            resampled,
+        },
+        failure,
+    },
+    tool::{
+        Call,
+        child::Access,
+        ffmpeg::{open_input, words},
+        programs::Program,
+        progress::Progress,
+    },
 };
 
 /// LUFS below which there is nothing to be heard, let alone raised; the meter's own floor is -70.
-const SILENCE: f64 = -69.0;
-/// LU that may be left to the target.
-const NEAR: f64 = 0.5;
-/// Times that it is listened again where held-down peaks made it quieter than was reckoned.
-const AGAIN: usize = 3;
+const SILENCE_LUFS: f64 = -69.0;
+/// LU that the loudness may be away from the target.
+const TARGET_TOLERANCE_LU: f64 = 0.5;
+/// Times that the loudness is measured again where a limiter made it quieter than was reckoned.
+const MAX_REPEATS: usize = 3;
+/// The filter that measures loudness; each has the number of its audio for a name.
+const METER: &str = "ebur128";
 
-/// The gain of each sound of a plan; none where it stays as it is.
-pub(super) async fn gains(
-    tools: &Tools,
-    plan: &Plan,
-    input: MediaInput<'_>,
-    work: &Path,
-    mut progress: impl FnMut(Progress),
-    cancel: &CancellationToken,
+/// Whether a plan needs this pass.
+pub(in crate::run) fn is_needed(plan: &Plan) -> bool {
+    plan.audios.iter().any(|audio| audio.loudness.is_some())
+}
+
+/// The gain of each audio of a plan; none where it stays as it is.
+pub(in crate::run) async fn measure_gains(
+    context: &RunContext<'_>,
+    mut on_progress: impl FnMut(Progress),
 ) -> Result<Vec<Option<Gain>>, MediaError> {
-    let mut gains: Vec<Option<Gain>> = plan.audios.iter().map(|_| None).collect();
-    if plan.audios.iter().all(|audio| audio.loudness.is_none()) {
+    let plan = context.plan;
+    let mut gains: Vec<Option<Gain>> = vec![None; plan.audios.len()];
+    if !is_needed(plan) {
         return Ok(gains);
     }
-    for _ in 0..=AGAIN {
-        let said = listen(tools, plan, &gains, (input, work), &mut progress, cancel).await?;
-        let mut done = true;
+    for _ in 0..=MAX_REPEATS {
+        let log = measure(context, &gains, &mut on_progress).await?;
+        let mut is_done = true;
         for (number, audio) in plan.audios.iter().enumerate() {
-            let Some(wanted) = audio.loudness else { continue };
-            let measure = Measure::parse(&said, number).ok_or_else(|| {
-                MediaError::new(ErrorCode::Internal, "the loudness was not told").with_log(&said)
+            let Some(loudness) = audio.loudness else { continue };
+            let measured = Measurement::parse(&log, number).ok_or_else(|| {
+                MediaError::new(ErrorCode::Internal, "ffmpeg measured no loudness").with_log(&log)
             })?;
-            let better = better(wanted, gains[number], measure);
-            // what is not held down comes out as it was reckoned
-            done &= better == gains[number] || better.is_none_or(|gain| gain.ceiling.is_none());
-            gains[number] = better;
+            let gain = improved_gain(loudness, gains[number], measured);
+            // without a limiter it comes out as it was reckoned
+            is_done &= gain == gains[number] || gain.is_none_or(|gain| gain.ceiling.is_none());
+            gains[number] = gain;
         }
-        if done {
+        if is_done {
             break;
         }
     }
     Ok(gains)
 }
 
-async fn listen(
-    tools: &Tools,
-    plan: &Plan,
+/// Measures every audio with the gains so far; gives FFmpeg's log.
+async fn measure(
+    context: &RunContext<'_>,
     gains: &[Option<Gain>],
-    (input, work): (MediaInput<'_>, &Path),
-    progress: &mut impl FnMut(Progress),
-    cancel: &CancellationToken,
+    on_progress: &mut impl FnMut(Progress),
 ) -> Result<String, MediaError> {
+    let RunContext { tools, input, work, .. } = *context;
     let access = Access { readable: input.readable(), writable: vec![work.to_owned()] };
-    let args = command::listening(plan, gains, input.name(), work);
+    let args = args(&CommandContext { gains, ..context.command() });
     let call = Call { program: Program::Ffmpeg, args, access, stdin: input.stdin()? };
     let mut child = tools.start(call).await?;
-    let ended = tokio::select! {
+    let follow = child.follow(tools.limits.stall_timeout, || input.was_starved(), on_progress);
+    let outcome = tokio::select! {
         biased;
-        () = cancel.cancelled() => Err(MediaError::new(ErrorCode::Cancelled, "")),
-        ended = child.follow(tools.limits.stall_timeout, || input.was_starved(), progress) => super::finished(Program::Ffmpeg, ended),
+        () = context.cancel.cancelled() => Err(MediaError::new(ErrorCode::Cancelled, "")),
+        ended = follow => failure::check(Program::Ffmpeg, ended),
     };
-    if ended.is_err() {
+    if outcome.is_err() {
         child.kill().await;
     }
-    ended
+    outcome
 }
 
-/// What the meter says of a sound.
+/// The decoded audio goes nowhere.
+pub(in crate::run) fn args(context: &CommandContext<'_>) -> Vec<OsString> {
+    let CommandContext { plan, input, .. } = *context;
+    // the meter logs its summary at this level
+    let mut args = ffmpeg::global_options("info");
+    args.extend(ffmpeg::input_position(plan));
+    args.extend(resampled::fail_on_change(context));
+    args.extend(open_input(input, false));
+    args.extend(resampled::open(context));
+    for (number, audio) in plan.audios.iter().enumerate() {
+        let stream = resampled::stream_specifier(context, audio, 1);
+        let graph = filters::audio_graph(context, number, &stream);
+        let meter = format!("{METER}@{number}=peak=true:framelog=quiet");
+        args.extend(words(&["-filter_complex", &format!("{graph},{meter}[a{number}]")]));
+    }
+    for number in 0..plan.audios.len() {
+        args.extend(ffmpeg::map_label('a', number));
+    }
+    args.extend(words(&["-f", "null", "-"]));
+    args
+}
+
+/// What the meter measured.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Measure {
-    /// LUFS.
+struct Measurement {
+    /// Integrated loudness, in LUFS.
     integrated: f64,
-    /// dBTP.
+    /// True peak, in dBTP.
     peak: f64,
 }
 
-impl Measure {
+impl Measurement {
     /// Reads the summary of the meter with this number.
-    fn parse(said: &str, number: usize) -> Option<Self> {
-        let (_, summary) = said.split_once(&format!("[{}@{number} @ ", command::METER))?;
+    fn parse(log: &str, number: usize) -> Option<Self> {
+        let (_, summary) = log.split_once(&format!("[{METER}@{number} @ "))?;
         let value = |name: &str| {
             let (_, rest) = summary.split_once(name)?;
             rest.split_whitespace().next()?.parse::<f64>().ok()
@@ -96,48 +136,70 @@ impl Measure {
     }
 }
 
-/// What brings a sound to where it should be, after what was measured with the gain so far; none for
-/// silence.
-fn better(wanted: Loudness, so_far: Option<Gain>, measure: Measure) -> Option<Gain> {
-    let target = match wanted {
+/// The gain that brings audio to its target, after what was measured with the gain so far; none for silence.
+fn improved_gain(loudness: Loudness, so_far: Option<Gain>, measured: Measurement) -> Option<Gain> {
+    let target = match loudness {
         Loudness::EbuR128 => -23.0,
     };
-    let left = target - measure.integrated;
-    if measure.integrated <= SILENCE || (so_far.is_some() && left.abs() < NEAR) {
+    let missing = target - measured.integrated;
+    let is_silent = measured.integrated <= SILENCE_LUFS;
+    let is_close = so_far.is_some() && missing.abs() < TARGET_TOLERANCE_LU;
+    if is_silent || is_close {
         return so_far;
     }
-    let Some(so_far) = so_far else {
-        let ceiling = Some(CEILING).filter(|ceiling| measure.peak + left > *ceiling);
-        return Some(Gain { decibels: left, ceiling });
-    };
-    Some(Gain { decibels: so_far.decibels + left, ..so_far })
+    if let Some(so_far) = so_far {
+        return Some(Gain { decibels: so_far.decibels + missing, ..so_far });
+    }
+    let needs_limiter = measured.peak + missing > CEILING_DBFS;
+    Some(Gain { decibels: missing, ceiling: if needs_limiter { Some(CEILING_DBFS) } else { None } })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use serde_json::json;
 
-    const SAID: &str = "[ebur128@1 @ 0x7f7f50001d80] Summary:\n\n  Integrated loudness:\n    I:         -70.0 LUFS\n    Threshold:   0.0 LUFS\n\n  True peak:\n    Peak:       -inf dBFS\n\
+    use super::*;
+    use crate::{
+        plan::{self, tests as given},
+        run::args::{
+            commands,
+            tests::{context, full_hd, shown, shown_ffmpeg},
+        },
+    };
+
+    const LOG: &str = "[ebur128@1 @ 0x7f7f50001d80] Summary:\n\n  Integrated loudness:\n    I:         -70.0 LUFS\n    Threshold:   0.0 LUFS\n\n  True peak:\n    Peak:       -inf dBFS\n\
         [ebur128@0 @ 0x7f7f70013380] Summary:\n\n  Integrated loudness:\n    I:         -21.8 LUFS\n    Threshold: -31.8 LUFS\n\n  Loudness range:\n    LRA:         0.0 LU\n\n  True peak:\n    Peak:      -18.1 dBFS\n";
 
     #[test]
+    fn loudness_takes_two_passes() {
+        let template = given::template(json!({"format": "mp4", "loudness": "ebu-r128"}));
+        let plan = plan::plan(&template, &full_hd(), &given::settings()).expect("a plan");
+        let gains = [Some(Gain { decibels: 4.25, ceiling: Some(-1.5) })];
+        let first = shown_ffmpeg(args(&context(&plan)));
+        let second = shown(&commands(&CommandContext { gains: &gains, ..context(&plan) }));
+        insta::with_settings!({prepend_module_to_snapshot => false, omit_expression => true}, {
+            insta::assert_snapshot!("loudness", format!("{first}\n{second}"));
+        });
+    }
+
+    #[test]
     fn each_meter_is_read() {
-        assert_eq!(Measure::parse(SAID, 0), Some(Measure { integrated: -21.8, peak: -18.1 }));
-        let silence = Measure::parse(SAID, 1).expect("a summary");
-        assert_eq!(better(Loudness::EbuR128, None, silence), None);
-        assert_eq!(Measure::parse(SAID, 2), None);
+        assert_eq!(Measurement::parse(LOG, 0), Some(Measurement { integrated: -21.8, peak: -18.1 }));
+        let silence = Measurement::parse(LOG, 1).expect("a summary");
+        assert_eq!(improved_gain(Loudness::EbuR128, None, silence), None);
+        assert_eq!(Measurement::parse(LOG, 2), None);
     }
 
     #[test]
     fn peaks_are_held_down_only_where_they_would_be_too_high() {
-        let measure = |peak| Measure { integrated: -33.0, peak };
-        let first = |peak| better(Loudness::EbuR128, None, measure(peak)).expect("a sound");
+        let measured = |peak| Measurement { integrated: -33.0, peak };
+        let first = |peak| improved_gain(Loudness::EbuR128, None, measured(peak)).expect("audio");
         assert_eq!(first(-12.0), Gain { decibels: 10.0, ceiling: None });
         assert_eq!(first(-11.0), Gain { decibels: 10.0, ceiling: Some(-1.5) });
-        let held = Measure { integrated: -25.0, peak: -1.5 };
-        let second = better(Loudness::EbuR128, Some(first(-11.0)), held);
+        let limited = Measurement { integrated: -25.0, peak: -1.5 };
+        let second = improved_gain(Loudness::EbuR128, Some(first(-11.0)), limited);
         assert_eq!(second, Some(Gain { decibels: 12.0, ceiling: Some(-1.5) }));
-        let near = Measure { integrated: -23.2, peak: -1.5 };
-        assert_eq!(better(Loudness::EbuR128, second, near), second);
+        let close = Measurement { integrated: -23.2, peak: -1.5 };
+        assert_eq!(improved_gain(Loudness::EbuR128, second, close), second);
     }
 }

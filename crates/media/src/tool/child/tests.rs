@@ -93,9 +93,9 @@ async fn without_progress_it_is_given_up() {
     let mut child =
         shell("echo frame=1; echo progress=continue; while :; do echo progress=continue; done").await;
     let mut seen = Vec::new();
-    let trouble =
+    let outcome =
         child.follow(Duration::from_millis(50), || false, |progress| seen.push(progress.frame)).await;
-    assert!(matches!(trouble, Err(Trouble::Stalled(_))), "{trouble:?}");
+    assert!(matches!(outcome, Err(ChildError::Stalled(_))), "{outcome:?}");
     assert_eq!(seen, [1]);
 }
 

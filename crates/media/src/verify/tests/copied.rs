@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::{Coding, plan::tests as given, run::CopiedStream};
+use crate::{Coding, output::CopiedStream, plan::tests as given};
 
 /// Frames at uneven times, from a tenth of a second on, as one file that is copied.
 fn copy(change: impl Fn(&mut Vec<Packet>)) -> Output {
@@ -18,7 +18,7 @@ fn copy(change: impl Fn(&mut Vec<Packet>)) -> Output {
     };
     let mut list: Vec<_> = times.iter().enumerate().map(packet).collect();
     change(&mut list);
-    let original = CopiedStream { tick: 0.001, times, end: 5.1 };
+    let original = CopiedStream { time_base: 0.001, times, end: 5.1 };
     let packets = Packets::new(PICTURE, Wrapping::Mp4.tick(), vec![u64::MAX]);
     let mut packets = packets.of_copy(Arc::new(original));
     list.iter().for_each(|packet| packets.add(*packet, true));
@@ -86,7 +86,7 @@ fn segmented(lengths: &[u64], frame: f64, change: impl Fn(&mut Vec<Packet>)) -> 
     let times: Vec<f64> = list.iter().map(|packet| packet.pts - MOVED).collect();
     change(&mut list);
     let end = times.len() as f64 * frame;
-    let original = CopiedStream { tick: Wrapping::Ts.tick(), times, end };
+    let original = CopiedStream { time_base: Wrapping::Ts.tick(), times, end };
     let ends = shown.iter().scan(0, |end, segment| {
         *end += segment.piece.bytes;
         Some(*end)

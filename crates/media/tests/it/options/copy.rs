@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use borealis_media::plan;
+use borealis_media::{MediaInput, RunObserver, plan};
 use model::ErrorCode;
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -295,7 +295,10 @@ async fn real_clips_are_copied_or_refused() {
             };
             let Ok(plan) = planned("copy").or_else(|_| planned("aac")) else { continue };
             let made = async {
-                let output = bench.media.run(&plan, &clip, bench.work.path(), &|_| {}, &never).await?;
+                let output = bench
+                    .media
+                    .run(&plan, MediaInput::File(&clip), bench.work.path(), RunObserver::default(), &never)
+                    .await?;
                 bench.media.verify(&plan, &source, &output, &never).await
             };
             match made.await {

@@ -2,7 +2,9 @@
 
 use std::sync::Mutex;
 
-use borealis_media::{MediaInput, early_main_playlist, early_media_playlist, is_unfinished, plan};
+use borealis_media::{
+    MediaInput, RunObserver, early_main_playlist, early_media_playlist, is_unfinished, plan,
+};
 use model::Template;
 use rstest::rstest;
 use serde_json::json;
@@ -42,11 +44,8 @@ async fn what_is_finished_is_told_and_grows_into_the_whole(#[case] seg_type: &st
             seen.2 = early_main_playlist(&plan, &dir, "a.hls").expect("readable");
         }
     };
-    let output = bench
-        .media
-        .run_watched(&plan, MediaInput::File(&input), work, (&|_| {}, &finished), &never)
-        .await
-        .expect("run");
+    let observer = RunObserver { on_file_finished: &finished, ..RunObserver::default() };
+    let output = bench.media.run(&plan, MediaInput::File(&input), work, observer, &never).await.expect("run");
     bench.media.verify(&plan, &source, &output, &never).await.expect("right at the end");
     let (files, grown, main) = seen.into_inner().expect("not poisoned");
     for name in ["72p", "36p", "audio"] {
