@@ -142,7 +142,7 @@ async fn is_complete(bucket: &Bucket, draft: &Draft, size: u64) -> Result<bool, 
         Format::Hls if size > MAX_MAIN_PLAYLIST_BYTES => Ok(true),
         Format::Hls => {
             let text = bucket.read(draft.output.key()).await?;
-            Ok(!media::is_unfinished(&String::from_utf8_lossy(&text)))
+            Ok(!media::is_growing(&String::from_utf8_lossy(&text)))
         }
     }
 }

@@ -8,7 +8,7 @@ use model::Format;
 
 use crate::{
     format::{dash, hls, mp4::index, sniff},
-    package, tool,
+    playlists, tool,
 };
 
 /// The first bytes of an input.
@@ -35,10 +35,10 @@ pub fn playlists(data: &[u8]) {
         }
     }
     for format in [Format::Hls, Format::Dash] {
-        let _ = package::refer_to(format, &text, "a folder");
+        let _ = playlists::relocate(format, &text, "a folder");
     }
-    if let Ok(manifest) = package::mpd::put_right(&text, Path::new("/nowhere"), &[]) {
-        let _ = package::mpd::put_right(&manifest, Path::new("/nowhere"), &[]);
+    if let Ok(manifest) = playlists::dash::fix_up(&text, Path::new("/nowhere"), &[]) {
+        let _ = playlists::dash::fix_up(&manifest, Path::new("/nowhere"), &[]);
     }
     if let Ok(document) = roxmltree::Document::parse(&text) {
         let _ = dash::timeline_segments(document.root_element());

@@ -17,7 +17,7 @@ use std::{
 use model::ErrorCode;
 use tokio::{runtime::Handle, sync::watch};
 
-use crate::MediaError;
+use crate::error::MediaError;
 
 /// Bytes that are copied into a pipe at once.
 const PIPE_CHUNK_BYTES: u64 = 1 << 20;

@@ -6,7 +6,10 @@
 //! there is here, a clear failure is not.
 
 mod codecs;
+mod colour;
 mod error;
+#[cfg(test)]
+mod fixtures;
 mod format;
 mod formats;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -15,8 +18,9 @@ mod input;
 mod logo;
 mod media;
 mod output;
-mod package;
 mod plan;
+mod planner;
+mod playlists;
 mod probe;
 mod run;
 mod settings;
@@ -24,17 +28,19 @@ mod source;
 mod tool;
 mod verify;
 
+pub use colour::Colour;
 pub use error::MediaError;
 pub use formats::SECOND_MANIFEST;
 pub use input::{GrowingInput, InputFeed, MediaInput, growing_input};
 pub use logo::{MAX_LOGO_BYTES, check_logo, logo_file};
 pub use media::Media;
 pub use output::RunOutput;
-pub use package::{early_main_playlist, early_media_playlist, is_unfinished, refer_to};
 pub use plan::{
-    AudioPlan, Coding, Colour, Encoding, LogoPlan, Plan, PlanSettings, RateControl, Segmenting,
-    ThumbnailPlan, VideoFilter, VideoPlan, plan,
+    AudioPlan, Coding, Encoding, LogoPlan, Plan, PlanSettings, RateControl, Segmenting, ThumbnailPlan,
+    VideoFilter, VideoPlan,
 };
+pub use planner::plan;
+pub use playlists::{growing_main_playlist, growing_media_playlist, is_growing, relocate};
 pub use run::RunObserver;
 pub use settings::{InputLimits, MediaSettings, ResourceLimits, SandboxMode, ToolLimits};
 pub use source::{

@@ -8,7 +8,7 @@ use std::{
 
 use model::ErrorCode;
 
-use crate::MediaError;
+use crate::error::MediaError;
 
 /// The most bytes of one.
 pub const MAX_LOGO_BYTES: u64 = 10 << 20;

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::PlanSettings;
+use crate::plan::PlanSettings;
 
 const GIB: u64 = 1 << 30;
 const HOUR_SECS: u64 = 3600;

@@ -5,7 +5,7 @@
 
 use model::{ErrorCode, ExtraOptions, Rational, SourceFacts};
 
-use crate::MediaError;
+use crate::error::MediaError;
 
 /// An input that can be transcoded.
 #[derive(Clone, Debug, PartialEq)]
@@ -196,7 +196,7 @@ pub struct VideoStream {
 
 impl VideoStream {
     /// Width and height as shown: square pixels, upright; not yet even.
-    pub fn shown(&self) -> (f64, f64) {
+    pub fn display_size(&self) -> (f64, f64) {
         let width = f64::from(self.width) * self.sample_aspect.as_f64();
         let height = f64::from(self.height);
         if self.orientation.quarters % 2 == 1 { (height, width) } else { (width, height) }

@@ -27,7 +27,7 @@ impl OutputObjects {
         let main = folder.join(format!("main.{}", format.extensions()[0]));
         if format.is_segmented() {
             let text = fs::read_to_string(&main)?;
-            fs::write(&main, media::refer_to(format, &text, &output.folder_name(format)))?;
+            fs::write(&main, media::relocate(format, &text, &output.folder_name(format)))?;
         }
         let beside = folder.join(BESIDE);
         if beside.is_dir() {

@@ -136,7 +136,7 @@ impl<'a> Publisher<'a> {
         let (main, key) = (self.job.claim.task.spec.output.key(), self.key(path));
         if key != main {
             let is_there = |path: &str| self.there.contains_key(&self.key(path));
-            let text = media::early_media_playlist(plan, dir, path, is_there).map_err(unreadable)?;
+            let text = media::growing_media_playlist(plan, dir, path, is_there).map_err(unreadable)?;
             if let Some(text) = text.filter(|text| self.shown.get(&key) != Some(text)) {
                 self.put_text(key, text).await?;
             }
@@ -146,7 +146,7 @@ impl<'a> Publisher<'a> {
         let is_shown = |name| self.shown.contains_key(&self.key(&format!("files/{name}/playlist.m3u8")));
         if !self.shown.contains_key(main) && streams.all(is_shown) {
             let folder = self.job.claim.task.spec.output.folder_name(plan.format);
-            if let Some(text) = media::early_main_playlist(plan, dir, &folder).map_err(unreadable)? {
+            if let Some(text) = media::growing_main_playlist(plan, dir, &folder).map_err(unreadable)? {
                 self.put_text(main.to_owned(), text).await?;
             }
         }

@@ -463,6 +463,6 @@ async fn it_is_the_same_in_an_object_store() {
     let entry = halved.next_callback().await;
     assert_eq!(entry["status"], "succeeded", "{entry}");
     let main = bucket.read(&format!("out/{MAIN}")).await.expect("there");
-    assert!(!media::is_unfinished(&String::from_utf8_lossy(&main)));
+    assert!(!media::is_growing(&String::from_utf8_lossy(&main)));
     halved.session.server.stop().await;
 }

@@ -3,7 +3,10 @@
 use model::{Box2d, Rational};
 
 use super::{CodedStream, VideoCodecSpec, options};
-use crate::{Encoding, MasteringDisplay, PlanSettings, RateControl, VideoPlan};
+use crate::{
+    plan::{Encoding, PlanSettings, RateControl, VideoPlan},
+    source::MasteringDisplay,
+};
 
 /// One row of the limits of levels (AV1 bitstream specification, A.3).
 struct Level {

@@ -3,7 +3,7 @@
 use model::{Box2d, Rational};
 
 use super::{CodedStream, VideoCodecSpec, options, tenths, threads_option};
-use crate::{Encoding, PlanSettings, RateControl, VideoPlan};
+use crate::plan::{Encoding, PlanSettings, RateControl, VideoPlan};
 
 /// One row of the limits of levels (ITU-T H.264, table A-1).
 struct Level {

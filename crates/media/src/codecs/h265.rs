@@ -4,7 +4,10 @@
 use model::{Box2d, Rational};
 
 use super::{CodedStream, VideoCodecSpec, options, tenths};
-use crate::{Encoding, MasteringDisplay, PlanSettings, RateControl, VideoPlan};
+use crate::{
+    plan::{Encoding, PlanSettings, RateControl, VideoPlan},
+    source::MasteringDisplay,
+};
 
 /// One row of the limits of levels in the Main tier (ITU-T H.265, tables A.8 and A.9).
 struct Level {

@@ -4,7 +4,7 @@
 
 use model::{AudioCodec, Box2d, Rational, VideoCodec};
 
-use crate::{AudioPlan, Coding, Encoding, PlanSettings, RateControl, VideoPlan};
+use crate::plan::{AudioPlan, Coding, Encoding, PlanSettings, RateControl, VideoPlan};
 
 mod aac;
 mod ac3;

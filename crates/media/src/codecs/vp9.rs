@@ -3,7 +3,7 @@
 use model::{Box2d, Rational};
 
 use super::{CodedStream, VideoCodecSpec, options, threads_option};
-use crate::{Encoding, PlanSettings, RateControl, VideoPlan};
+use crate::plan::{Encoding, PlanSettings, RateControl, VideoPlan};
 
 /// One row of the limits of levels (VP9 levels, webmproject.org/vp9/levels).
 struct Level {

@@ -2,7 +2,7 @@
 
 use model::Format;
 
-use crate::Plan;
+use crate::plan::Plan;
 
 pub(crate) mod stills;
 

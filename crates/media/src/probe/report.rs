@@ -281,7 +281,7 @@ fn source_facts(
 
 /// Pixels as they are shown: upright, and square.
 fn resolution(video: &VideoStream) -> String {
-    let (width, height) = video.shown();
+    let (width, height) = video.display_size();
     format!("{:.0}x{:.0}", width.round(), height.round())
 }
 

@@ -20,8 +20,8 @@ use crate::{
     formats,
     input::MediaInput,
     output::RunOutput,
-    package,
     plan::Plan,
+    playlists,
     tool::Tools,
 };
 use args::{CommandContext, Commands};
@@ -128,7 +128,7 @@ async fn run_once(context: &RunContext<'_>, progress: &RunProgress<'_>) -> Resul
         watch.read(observer.on_file_finished).map_err(|error| work_folder_failed(&error))?;
     }
     check_each_stream_has_segments(plan, &dir)?;
-    package::put_right(plan, &dir).await?;
+    playlists::fix_up(plan, &dir).await?;
     progress.report(1.0);
     Ok(RunOutput { dir, log, copied })
 }

@@ -9,7 +9,13 @@ use super::{
     judge::{Found, LISTED},
     listing::{Planned, Range, Segment, Track, Wrapping, wrong},
 };
-use crate::{AudioPlan, MediaError, VideoPlan, codecs, codecs::CodedStream, format::bandwidth::Bandwidth};
+use crate::{
+    codecs,
+    codecs::CodedStream,
+    error::MediaError,
+    format::bandwidth::Bandwidth,
+    plan::{AudioPlan, VideoPlan},
+};
 
 /// Bit rates are told to within so much of themselves.
 const BIT_RATES: f64 = 0.01;

@@ -1,9 +1,8 @@
 //! Decodes the first and the last segment of a track, or the start and the end of a long file.
 
-use model::VideoCodec;
-
 use std::{ffi::OsString, path::PathBuf};
 
+use model::VideoCodec;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -12,9 +11,9 @@ use super::{
     scan::{Input, Reader},
 };
 use crate::{
-    MediaError, Plan,
-    error::damaged_copy,
+    error::{MediaError, damaged_copy},
     output::CopiedPackets,
+    plan::Plan,
     tool::{
         Call, Tools,
         child::Access,

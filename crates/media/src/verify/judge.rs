@@ -10,7 +10,12 @@ use super::{
     listing::{Listing, Planned, Track, Wrapping, wrong},
     streams,
 };
-use crate::{Coding, MediaError, Plan, Segmenting, Source, codecs, error::nothing_decoded};
+use crate::{
+    codecs,
+    error::{MediaError, nothing_decoded},
+    plan::{Coding, Plan, Segmenting},
+    source::Source,
+};
 
 /// Seconds by which more may come out than packets say: what is harmed may be read in other ways.
 const FAR: f64 = 4.0;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::listing::{Listing, Track, wrong};
-use crate::{MediaError, Plan, formats};
+use crate::{error::MediaError, formats, plan::Plan};
 
 /// Looks at every file of an output, which lies in `dir`. Pictures that were taken out have a check of their
 /// own.

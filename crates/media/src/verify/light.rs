@@ -4,7 +4,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::listing::{Planned, Track, wrong};
 use crate::{
-    HdrMetadata, MediaError, Plan,
+    error::MediaError,
+    plan::Plan,
+    source::HdrMetadata,
     tool::{
         Call, Tools,
         child::{Access, CallLimits},
@@ -78,7 +80,7 @@ fn is_said(wanted: HdrMetadata, said: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::MasteringDisplay;
+    use crate::source::MasteringDisplay;
 
     const SAID: &str = "[Parsed_showinfo_0 @ 0x7f]   side data - Mastering display metadata: has_primaries:1 has_luminance:1 r(0.6800,0.3200) g(0.2650,0.6900) b(0.1500 0.0600) wp(0.3127, 0.3290) min_luminance=0.000122, max_luminance=1000.000000\n\
         [Parsed_showinfo_0 @ 0x7f]   side data - Content light level metadata: MaxCLL=1000, MaxFALL=400\n";

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use model::{ErrorCode, Format};
 
-use crate::{MediaError, Plan};
+use crate::{error::MediaError, plan::Plan};
 
 /// How a track's bytes are wrapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

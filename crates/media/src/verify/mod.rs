@@ -32,7 +32,14 @@ use tokio_util::sync::CancellationToken;
 use judge::Found;
 use listing::Listing;
 
-use crate::{MediaError, Plan, RunOutput, Source, formats, output::bytes_below, tool::Tools};
+use crate::{
+    error::MediaError,
+    formats,
+    output::{RunOutput, bytes_below},
+    plan::Plan,
+    source::Source,
+    tool::Tools,
+};
 
 /// What an output turned out to be.
 #[derive(Clone, Debug, Default, PartialEq)]

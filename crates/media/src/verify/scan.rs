@@ -10,9 +10,10 @@ use super::{
     listing::{Planned, Track, Wrapping, wrong},
 };
 use crate::{
-    MediaError, Plan, codecs,
-    error::nothing_decoded,
+    codecs,
+    error::{MediaError, nothing_decoded},
     output::CopiedPackets,
+    plan::Plan,
     tool::{
         Call, Tools,
         child::{Access, Ended},

@@ -7,7 +7,11 @@ use super::{
     listing::{Listing, Planned, Wrapping, wrong},
     ts,
 };
-use crate::{AudioPlan, MediaError, Plan, format::mp4::audio_entry::AudioParams};
+use crate::{
+    error::MediaError,
+    format::mp4::audio_entry::AudioParams,
+    plan::{AudioPlan, Plan},
+};
 
 /// What a track of segments should hold.
 #[derive(Clone, Copy, Debug)]

@@ -9,7 +9,7 @@ use std::{
 use model::Format;
 
 use super::listing::{Claims, Listing, Piece, Planned, Segment, Track, Wrapping, wrong};
-use crate::{MediaError, Plan, formats};
+use crate::{error::MediaError, formats, plan::Plan};
 
 /// FLV's metadata stands at the very start, and an index of 12 h is below this.
 const FLV_METADATA: u64 = 2 << 20;

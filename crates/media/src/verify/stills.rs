@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use model::Box2d;
 
 use super::listing::wrong;
-use crate::{MediaError, Plan, Source, formats::stills};
+use crate::{error::MediaError, formats::stills, plan::Plan, source::Source};
 
 /// Agrees, or says what is wrong. An input without an index may have ended before it said.
 pub(super) fn check(plan: &Plan, source: &Source, dir: &Path) -> Result<(), MediaError> {

@@ -4,7 +4,12 @@ use super::{
     facts::Header,
     listing::{Planned, wrong},
 };
-use crate::{AudioPlan, MediaError, Plan, VideoPlan, VideoStream, codecs};
+use crate::{
+    codecs,
+    error::MediaError,
+    plan::{AudioPlan, Plan, VideoPlan},
+    source::VideoStream,
+};
 
 /// Agrees, or says what is wrong.
 pub(super) fn check(plan: &Plan, name: &str, planned: Planned, header: &Header) -> Result<(), MediaError> {

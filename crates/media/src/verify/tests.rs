@@ -11,8 +11,9 @@ use super::{
     *,
 };
 use crate::{
-    AudioPlan, Coding, Colour, Encoding, FieldOrder, Orientation, RateControl, Segmenting, VideoFilter,
-    VideoPlan,
+    colour::Colour,
+    plan::{AudioPlan, Coding, Encoding, RateControl, Segmenting, VideoFilter, VideoPlan},
+    source::{FieldOrder, Orientation},
 };
 
 mod copied;
@@ -64,7 +65,7 @@ pub(super) fn plan() -> Plan {
             depth: 8,
             colour,
             tone_map: false,
-            hdr_metadata: crate::HdrMetadata::default(),
+            hdr_metadata: crate::source::HdrMetadata::default(),
         }],
         audios: vec![AudioPlan {
             name: "audio".to_owned(),
@@ -292,7 +293,7 @@ fn source() -> Source {
         has_chapters: false,
         video: None,
         audios: Vec::new(),
-        undecodable: crate::UndecodableCodecs::default(),
+        undecodable: crate::source::UndecodableCodecs::default(),
         title: String::new(),
         facts: model::SourceFacts::default(),
     }

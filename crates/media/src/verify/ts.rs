@@ -1,8 +1,6 @@
 //! The packets of transport streams (ISO/IEC 13818-1): what a player relies on that joins at any
 //! segment (RFC 8216, 3.2). Read from the bytes; flags of keyframes are not believed.
 
-use model::{AudioCodec, VideoCodec};
-
 use std::{
     collections::BTreeMap,
     fs::File,
@@ -17,6 +15,7 @@ use crate::format::{
     mp4::audio_entry::AudioParams,
     ts::{H264Start, PACKET_BYTES, Pmt, TsPacket, first_pmt_pid, h264_start},
 };
+use model::{AudioCodec, VideoCodec};
 
 /// Bytes in which the tables, the clock and the start of the first picture have to be.
 const START: u64 = 1000 * PACKET_BYTES as u64;

@@ -5,7 +5,8 @@
 use super::{CommandContext, logo, thumbnails};
 use crate::{
     codecs,
-    plan::{Colour, Plan, VideoFilter, VideoPlan},
+    colour::Colour,
+    plan::{Plan, VideoFilter, VideoPlan},
     source::{FieldOrder, Orientation},
 };
 

@@ -7,16 +7,16 @@ use model::{AudioMode, CONTAINERS, Format, Template, VideoMode};
 use serde_json::json;
 
 use super::{commands, tests::context};
-use crate::plan::{self, tests as given};
+use crate::{fixtures, planner};
 
 /// A phone's clip: HLG, 10 bits, 1280x720, with six channels.
-fn source() -> crate::Source {
-    let mut picture = given::picture(1280, 720, "30000/1001");
+fn source() -> crate::source::Source {
+    let mut picture = fixtures::video(1280, 720, "30000/1001");
     picture.pixel_format = "yuv420p10le".to_owned();
     picture.color_space = "bt2020nc".to_owned();
     picture.color_transfer = "arib-std-b67".to_owned();
     picture.color_primaries = "bt2020".to_owned();
-    given::source(Some(picture), vec![given::sound(1, 6, "eng")])
+    fixtures::source(Some(picture), vec![fixtures::audio(1, 6, "eng")])
 }
 
 /// FFmpeg's words from the first `-map` on, and the packager's flags without its streams.
@@ -24,7 +24,7 @@ fn line(template: &Template) -> String {
     if let Err(refusal) = template.check() {
         return format!("1001 {refusal}");
     }
-    let plan = match plan::plan(template, &source(), &given::settings()) {
+    let plan = match planner::plan(template, &source(), &fixtures::settings()) {
         Ok(plan) => plan,
         Err(error) => return error.to_string(),
     };
@@ -51,7 +51,7 @@ fn everything_that_can_be_put_together() {
                         fields["adaptive_streams"] = json!([]);
                     }
                     let name = format!("{} {video} {audio} {hdr}", container.name());
-                    writeln!(text, "{}\n    {}", name.trim_end(), line(&given::template(fields)))
+                    writeln!(text, "{}\n    {}", name.trim_end(), line(&fixtures::template(fields)))
                         .expect("written");
                 }
             }

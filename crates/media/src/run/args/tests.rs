@@ -9,12 +9,13 @@ use serde_json::{Value, json};
 use super::*;
 use crate::run::passes::loudness;
 use crate::{
-    FieldOrder, Orientation, Source, TimestampCorrection,
-    plan::{self, tests as given},
+    fixtures, planner,
+    source::{FieldOrder, Orientation, Source, TimestampCorrection},
 };
 
 pub(in crate::run) fn full_hd() -> Source {
-    let mut source = given::source(Some(given::picture(1920, 1080, "25")), vec![given::sound(1, 2, "eng")]);
+    let mut source =
+        fixtures::source(Some(fixtures::video(1920, 1080, "25")), vec![fixtures::audio(1, 2, "eng")]);
     source.title = "A title, with = and \"quotes\"".to_owned();
     source.has_chapters = true;
     source
@@ -22,38 +23,38 @@ pub(in crate::run) fn full_hd() -> Source {
 
 /// A phone held upright: HLG, 10 bits, turned.
 fn phone() -> Source {
-    let mut picture = given::picture(3840, 2160, "30000/1001");
+    let mut picture = fixtures::video(3840, 2160, "30000/1001");
     picture.orientation = Orientation { quarters: 1, mirrored: true };
     picture.pixel_format = "yuv420p10le".to_owned();
     picture.color_space = "bt2020nc".to_owned();
     picture.color_transfer = "arib-std-b67".to_owned();
     picture.color_primaries = "bt2020".to_owned();
-    given::source(Some(picture), vec![given::sound(1, 1, "")])
+    fixtures::source(Some(picture), vec![fixtures::audio(1, 1, "")])
 }
 
 /// Interlaced PAL, 16:9, with three sounds, of which one begins late and ends early.
 pub(in crate::run) fn broadcast() -> Source {
-    let mut picture = given::picture(720, 576, "25");
+    let mut picture = fixtures::video(720, 576, "25");
     picture.sample_aspect = Rational::new(64, 45).expect("an aspect");
     picture.field_order = FieldOrder::Interlaced;
     picture.color_space = String::new();
-    let mut late = given::sound(2, 2, "fre");
+    let mut late = fixtures::audio(2, 2, "fre");
     (late.start, late.end) = (24.0, 28.0);
     late.title = "Commentaire".to_owned();
     let mut source =
-        given::source(Some(picture), vec![given::sound(1, 6, "eng"), late, given::sound(3, 1, "")]);
+        fixtures::source(Some(picture), vec![fixtures::audio(1, 6, "eng"), late, fixtures::audio(3, 1, "")]);
     source.start_offset = 1.25;
     source
 }
 
 /// A screen recording: full-range RGB, at a rate that varies.
 fn screen() -> Source {
-    let mut picture = given::picture(1366, 768, "120");
+    let mut picture = fixtures::video(1366, 768, "120");
     picture.pixel_format = "bgra".to_owned();
     picture.color_range = "pc".to_owned();
     picture.color_space = "gbr".to_owned();
     picture.color_transfer = "iec61966-2-1".to_owned();
-    given::source(Some(picture), vec![])
+    fixtures::source(Some(picture), vec![])
 }
 
 /// The same as a copy needs it: what it is in all detail.
@@ -68,7 +69,7 @@ pub(in crate::run) fn with_layouts(mut source: Source) -> Source {
 }
 
 fn sound_alone() -> Source {
-    given::source(None, vec![given::sound(0, 2, "")])
+    fixtures::source(None, vec![fixtures::audio(0, 2, "")])
 }
 
 #[rstest]
@@ -95,7 +96,7 @@ fn sound_alone() -> Source {
 #[case::hls_copy_of_sound("hls_copy_of_sound", json!({"format": "hls", "resolution": "234p", "acodec": "copy"}), with_layouts(full_hd()))]
 #[case::flv_copy_of_picture("flv_copy_of_picture", json!({"format": "flv", "vcodec": "copy"}), full_hd())]
 fn command_lines(#[case] name: &str, #[case] fields: Value, #[case] source: Source) {
-    let plan = plan::plan(&given::template(fields), &source, &given::settings()).expect("a plan");
+    let plan = planner::plan(&fixtures::template(fields), &source, &fixtures::settings()).expect("a plan");
     let commands = commands(&context(&plan));
     insta::with_settings!({prepend_module_to_snapshot => false, omit_expression => true}, {
         insta::assert_snapshot!(name, shown(&commands));
@@ -144,7 +145,7 @@ fn command_lines_of_a_piece(#[case] name: &str, #[case] mut source: Source) {
     source.audios[0].end = 105.0;
     let wishes = ExtraOptions { start: Some(100.0), duration: Some(7.5), ..ExtraOptions::default() };
     let source = source.clip(&wishes).expect("within");
-    let plan = plan::plan(&given::template(json!({"format": "mp4"})), &source, &given::settings());
+    let plan = planner::plan(&fixtures::template(json!({"format": "mp4"})), &source, &fixtures::settings());
     let commands = commands(&context(&plan.expect("a plan")));
     insta::with_settings!({prepend_module_to_snapshot => false, omit_expression => true}, {
         insta::assert_snapshot!(name, shown(&commands));
@@ -160,8 +161,8 @@ fn time_stamps_are_put_right_where_they_are_wrong() {
     let wishes = ExtraOptions { start: Some(10.0), ..ExtraOptions::default() };
     let source = Source { corrections, ..full_hd() };
     let source = source.clip(&wishes).expect("within");
-    let plan =
-        plan::plan(&given::template(json!({"format": "mp4"})), &source, &given::settings()).expect("a plan");
+    let plan = planner::plan(&fixtures::template(json!({"format": "mp4"})), &source, &fixtures::settings())
+        .expect("a plan");
     let expected = [
         "-bsf:0",
         "setts=pts='if(eq(PTS,NOPTS),NOPTS,PTS-(90*gte(N,7)))':dts='if(eq(DTS,NOPTS),NOPTS,DTS)'",
@@ -178,9 +179,9 @@ fn time_stamps_are_put_right_where_they_are_wrong() {
 
 #[test]
 fn threads_are_passed_on() {
-    let settings = crate::PlanSettings { threads: 3, ..given::settings() };
-    let template = given::template(json!({"format": "mp4"}));
-    let plan = plan::plan(&template, &full_hd(), &settings).expect("a plan");
+    let settings = crate::plan::PlanSettings { threads: 3, ..fixtures::settings() };
+    let template = fixtures::template(json!({"format": "mp4"}));
+    let plan = planner::plan(&template, &full_hd(), &settings).expect("a plan");
     let ffmpeg = commands(&context(&plan)).ffmpeg;
     assert!(ffmpeg.windows(2).any(|pair| pair[0] == "-threads:v" && pair[1] == "3"));
 }

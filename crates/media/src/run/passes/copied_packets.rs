@@ -268,7 +268,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        plan::{self, tests as given},
+        fixtures, planner,
         run::args::tests::{context, full_hd, shown_ffmpeg, with_layouts},
     };
 
@@ -278,8 +278,8 @@ mod tests {
         let mut source = with_layouts(full_hd());
         source.start_offset = 1.25;
         let listed = |format: &str| {
-            let template = given::template(json!({"format": format, "vcodec": "copy", "acodec": "copy"}));
-            let plan = plan::plan(&template, &source, &given::settings()).expect("a plan");
+            let template = fixtures::template(json!({"format": format, "vcodec": "copy", "acodec": "copy"}));
+            let plan = planner::plan(&template, &source, &fixtures::settings()).expect("a plan");
             shown_ffmpeg(args(&context(&plan)))
         };
         insta::with_settings!({prepend_module_to_snapshot => false, omit_expression => true}, {

@@ -77,7 +77,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        plan::{self, tests as given},
+        fixtures, planner,
         run::args::{
             commands,
             tests::{broadcast, context, shown_ffmpeg},
@@ -90,8 +90,9 @@ mod tests {
         let mut source = broadcast();
         source.audios[1].codec = "ac3".to_owned();
         source.audios[2].codec = "mp3".to_owned();
-        let template = given::template(json!({"format": "hls", "logo_path": "https://example.com/logo.png"}));
-        let plan = plan::plan(&template, &source, &given::settings()).expect("a plan");
+        let template =
+            fixtures::template(json!({"format": "hls", "logo_path": "https://example.com/logo.png"}));
+        let plan = planner::plan(&template, &source, &fixtures::settings()).expect("a plan");
         assert_eq!(plan.audios.iter().map(|audio| audio.may_change).collect::<Vec<_>>(), [false, true, true]);
         let resampled = [plan.audios[1].index];
         let context = CommandContext { resampled: &resampled, ..context(&plan) };

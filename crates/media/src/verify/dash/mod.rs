@@ -12,8 +12,9 @@ use roxmltree::{Document, Node};
 
 use super::listing::{Claims, Listing, Piece, Planned, Segment, Track, Wrapping, wrong};
 use crate::{
-    MediaError, Plan,
+    error::MediaError,
     format::dash::{child_elements, parse_duration, segment_uri, timeline_segments},
+    plan::Plan,
 };
 
 /// Counts channels, up to six of them (ISO/IEC 23009-1, 5.8.5.4; ISO/IEC 23003-3).

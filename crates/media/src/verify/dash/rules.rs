@@ -6,8 +6,9 @@ use roxmltree::Node;
 
 use super::Representation;
 use crate::{
-    MediaError, Plan,
+    error::MediaError,
     format::dash::{child_elements, parse_duration},
+    plan::Plan,
     verify::listing::{Planned, Track, wrong},
 };
 

@@ -41,8 +41,8 @@ fn what_is_right_is_read() {
 fn a_copy_may_begin_late() {
     let text = MPD.replacen("<S t=\"0\" d=\"30\"", "<S t=\"1\" d=\"29\"", 1);
     let mut plan = crate::verify::tests::plan();
-    let picture = crate::plan::tests::picture(640, 360, "25");
-    plan.videos[0].coding = crate::Coding::Copied(Box::new(picture));
+    let picture = crate::fixtures::video(640, 360, "25");
+    plan.videos[0].coding = crate::plan::Coding::Copied(Box::new(picture));
     let listing = listing_of(&text, plan).expect("right");
     assert_eq!(listing.tracks[0].segments[0].start, Some(0.1));
     assert_eq!(listing.seconds, Some(5.0));

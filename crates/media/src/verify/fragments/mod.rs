@@ -5,8 +5,6 @@ mod header;
 #[cfg(test)]
 mod tests;
 
-use model::VideoCodec;
-
 use std::{fs::File, os::unix::fs::FileExt as _, path::Path};
 
 use super::{listing::Track, segments::Wanted};
@@ -18,6 +16,7 @@ use crate::format::{
     },
     random_access,
 };
+use model::VideoCodec;
 
 /// Bytes of a box's header.
 const BOX: u64 = 8;

@@ -6,7 +6,7 @@ use m3u8_rs::{AlternativeMedia, AlternativeMediaType, MasterPlaylist, VariantStr
 use model::Format;
 
 use super::{all_are_known, read_text};
-use crate::{MediaError, Plan, formats, verify::listing::wrong};
+use crate::{error::MediaError, formats, plan::Plan, verify::listing::wrong};
 
 /// Reads the one in `dir`, and holds it to the rules.
 pub(super) fn read(plan: &Plan, dir: &Path) -> Result<MasterPlaylist, MediaError> {

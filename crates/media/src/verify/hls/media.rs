@@ -6,7 +6,7 @@ use m3u8_rs::{MediaPlaylist, MediaPlaylistType, MediaSegment, VariantStream};
 
 use super::{all_are_known, folder_of, master, read_text};
 use crate::{
-    MediaError,
+    error::MediaError,
     format::bandwidth::Bandwidth,
     verify::{
         claims::is_rate,

@@ -14,7 +14,7 @@ use m3u8_rs::{ExtTag, MediaSegment, VariantStream};
 use model::{Format, SegmentType};
 
 use super::listing::{Claims, Listing, Piece, Planned, Segment, Track, Wrapping, wrong};
-use crate::{MediaError, Plan, formats};
+use crate::{error::MediaError, formats, plan::Plan};
 
 /// Reads the master playlist in `dir` and all that it names.
 pub(super) fn read(plan: &Plan, dir: &Path) -> Result<Listing, MediaError> {

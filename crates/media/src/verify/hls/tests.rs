@@ -57,9 +57,9 @@ fn listing(kind: SegmentType, file: &str, change: impl Fn(&str) -> String) -> Re
         }
     }
     let mut plan = crate::verify::tests::plan();
-    plan.segmenting = plan.segmenting.map(|segmenting| crate::Segmenting { kind, ..segmenting });
-    plan.videos.push(crate::VideoPlan { name: "180p".to_owned(), ..plan.videos[0].clone() });
-    plan.audios.push(crate::AudioPlan { name: "audio_2".to_owned(), ..plan.audios[0].clone() });
+    plan.segmenting = plan.segmenting.map(|segmenting| crate::plan::Segmenting { kind, ..segmenting });
+    plan.videos.push(crate::plan::VideoPlan { name: "180p".to_owned(), ..plan.videos[0].clone() });
+    plan.audios.push(crate::plan::AudioPlan { name: "audio_2".to_owned(), ..plan.audios[0].clone() });
     read(&plan, folder.path())
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::{Coding, output::CopiedStream, plan::tests as given};
+use crate::{fixtures, output::CopiedStream, plan::Coding};
 
 /// Frames at uneven times, from a tenth of a second on, as one file that is copied.
 fn copy(change: impl Fn(&mut Vec<Packet>)) -> Output {
@@ -25,7 +25,7 @@ fn copy(change: impl Fn(&mut Vec<Packet>)) -> Output {
     let mut output = Output::right();
     output.plan.format = Format::Mp4;
     output.plan.segmenting = None;
-    output.plan.videos[0].coding = Coding::Copied(Box::new(given::picture(640, 360, "25")));
+    output.plan.videos[0].coding = Coding::Copied(Box::new(fixtures::video(640, 360, "25")));
     output.listing.tracks.iter_mut().for_each(|track| track.wrapping = Wrapping::Mp4);
     output.listing.tracks.truncate(1);
     output.facts.truncate(1);
@@ -95,7 +95,7 @@ fn segmented(lengths: &[u64], frame: f64, change: impl Fn(&mut Vec<Packet>)) -> 
     let mut packets = packets.of_copy(Arc::new(original));
     list.iter().for_each(|packet| packets.add(*packet, true));
     let mut output = Output::right();
-    output.plan.videos[0].coding = Coding::Copied(Box::new(given::picture(640, 360, "25")));
+    output.plan.videos[0].coding = Coding::Copied(Box::new(fixtures::video(640, 360, "25")));
     output.listing.tracks.truncate(1);
     output.listing.tracks[0].segments = shown;
     output.facts.truncate(1);

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use borealis_media::{
-    MediaInput, RunObserver, early_main_playlist, early_media_playlist, is_unfinished, plan,
+    MediaInput, RunObserver, growing_main_playlist, growing_media_playlist, is_growing, plan,
 };
 use model::Template;
 use rstest::rstest;
@@ -37,11 +37,11 @@ async fn what_is_finished_is_told_and_grows_into_the_whole(#[case] seg_type: &st
         seen.0.push(path.to_owned());
         if path == "files/36p/playlist.m3u8" {
             let text =
-                early_media_playlist(&plan, &dir, path, |path| seen.0.iter().any(|there| there == path));
+                growing_media_playlist(&plan, &dir, path, |path| seen.0.iter().any(|there| there == path));
             seen.1.extend(text.expect("readable"));
         }
         if seen.2.is_none() && path == "main.m3u8" {
-            seen.2 = early_main_playlist(&plan, &dir, "a.hls").expect("readable");
+            seen.2 = growing_main_playlist(&plan, &dir, "a.hls").expect("readable");
         }
     };
     let observer = RunObserver { on_file_finished: &finished, ..RunObserver::default() };
@@ -64,6 +64,6 @@ async fn what_is_finished_is_told_and_grows_into_the_whole(#[case] seg_type: &st
     let last = grown[grown.len() - 1].replace("EVENT", "VOD");
     assert!(whole.starts_with(&last), "{whole}");
     let main = main.expect("a main playlist");
-    assert!(is_unfinished(&main) && main.contains("a.hls/36p/playlist.m3u8"), "{main}");
-    assert!(!is_unfinished(&std::fs::read_to_string(dir.join("main.m3u8")).expect("read")));
+    assert!(is_growing(&main) && main.contains("a.hls/36p/playlist.m3u8"), "{main}");
+    assert!(!is_growing(&std::fs::read_to_string(dir.join("main.m3u8")).expect("read")));
 }

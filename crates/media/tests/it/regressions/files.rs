@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use borealis_media::refer_to;
+use borealis_media::relocate;
 use model::{ErrorCode, Format};
 use percent_encoding::percent_decode_str;
 use rstest::rstest;
@@ -99,7 +99,7 @@ async fn a_strange_name(#[case] template: Value) {
     }
     let folder = made.dir.join(STRANGE);
     fs::rename(made.dir.join("files"), folder).expect("renamed");
-    let main = refer_to(Format::Hls, &made.text("main.m3u8"), STRANGE);
+    let main = relocate(Format::Hls, &made.text("main.m3u8"), STRANGE);
     let quoted = main.split("URI=\"").skip(1).filter_map(|rest| rest.split('"').next());
     let uris: BTreeSet<&str> =
         main.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).chain(quoted).collect();

@@ -1,82 +1,84 @@
-//! DASH manifests: the packager leaves a short last segment out of a representation's bandwidth, which
-//! is then below the average of a short one; it takes the duration from one of them, so that the end of
-//! a longer one would not be played; and of pictures it does not say that segments begin with a picture
-//! that stands alone, which is so with every plan, and verified. Where a copy begins a little after 0, it moves
-//! some timelines by that and others not; and of the first frame alone it takes the rate of a copy.
+//! DASH manifests (ISO/IEC 23009-1). What the packager leaves wrong:
+//!
+//! - `@bandwidth` leaves out a short last segment, and is then below the average of a short representation;
+//! - `@mediaPresentationDuration` is that of one representation, so that the end of a longer one is not played;
+//! - `@startWithSAP` is missing on video, whose segments begin with an IDR in every plan;
+//! - where a copy begins a little after 0, `@presentationTimeOffset` is set in some timelines and not in others;
+//! - `@frameRate` of a copy is taken from its first frame alone;
+//! - the level of VP9 is guessed.
 
 use std::{fs, io, ops::Range, path::Path};
 
 use roxmltree::{Document, Node};
 
-use super::vp9;
+use super::vp9_level;
 use crate::{
-    VideoPlan,
     format::{
         bandwidth::Bandwidth,
         dash::{child_elements, parse_duration, segment_uri, timeline_segments},
     },
+    plan::VideoPlan,
 };
 
-/// A manifest whose bandwidths are measured on the files below `dir`, whose duration is that of the
-/// longest representation, and whose adaptation sets say how segments begin.
-pub(crate) fn put_right(text: &str, dir: &Path, videos: &[VideoPlan]) -> io::Result<String> {
+/// The manifest with all that right; segments are measured on the files below `dir`.
+pub(crate) fn fix_up(text: &str, dir: &Path, videos: &[VideoPlan]) -> io::Result<String> {
     let document = Document::parse(text).map_err(io::Error::other)?;
-    let mut changes: Vec<(Range<usize>, String)> = Vec::new();
+    let mut edits: Vec<(Range<usize>, String)> = Vec::new();
     let mut longest = 0.0_f64;
     let buffer = document.root_element().attribute("minBufferTime").and_then(parse_duration);
     let buffer = buffer.ok_or_else(|| io::Error::other("the manifest has no `minBufferTime`"))?;
     for node in document.descendants().filter(|node| node.tag_name().name() == "Representation") {
         let segments = segments(node, dir)?;
-        longest = longest.max(begins(node) + segments.iter().map(|(_, seconds)| seconds).sum::<f64>());
-        let video = videos.iter().find(|video| is_of(node, &video.name));
+        longest = longest.max(start(node) + segments.iter().map(|(_, seconds)| seconds).sum::<f64>());
+        let video = videos.iter().find(|video| is_in_folder(node, &video.name));
         if let Some((video, attribute)) = video.zip(node.attribute_node("codecs")) {
-            changes.push((attribute.range_value(), vp9::named(attribute.value(), video)));
+            edits.push((attribute.range_value(), vp9_level::fix_codecs(attribute.value(), video)));
         }
         let above = [Some(node), node.parent()].into_iter().flatten();
         let rate = above.filter_map(|node| node.attribute_node("frameRate")).next();
         if let Some((video, attribute)) = video.filter(|video| video.copied().is_some()).zip(rate) {
-            changes.push((attribute.range_value(), video.rate.to_string()));
+            edits.push((attribute.range_value(), video.rate.to_string()));
         }
         let template = child_elements(node, "SegmentTemplate").next();
         if let Some(moved) = template.and_then(|node| node.attribute_node("presentationTimeOffset")) {
-            changes.push((moved.range_value(), "0".to_owned()));
+            edits.push((moved.range_value(), "0".to_owned()));
         }
         if let Some(attribute) = node.attribute_node("bandwidth") {
             let needed = Bandwidth::peak_with_buffer(&segments, buffer).ceil() as u64;
-            changes.push((attribute.range_value(), needed.to_string()));
+            edits.push((attribute.range_value(), needed.to_string()));
         }
     }
     for set in document.descendants().filter(|node| node.tag_name().name() == "AdaptationSet") {
         if set.attribute("startWithSAP").is_none() {
             let after_name = set.range().start + "<AdaptationSet".len();
-            changes.push((after_name..after_name, r#" startWithSAP="1""#.to_owned()));
+            edits.push((after_name..after_name, r#" startWithSAP="1""#.to_owned()));
         }
     }
     if let Some(attribute) = document.root_element().attribute_node("mediaPresentationDuration") {
-        changes.push((attribute.range_value(), format!("PT{longest:.3}S")));
+        edits.push((attribute.range_value(), format!("PT{longest:.3}S")));
     }
-    changes.sort_by_key(|(range, _)| range.start);
-    let mut right = text.to_owned();
-    for (range, value) in changes.into_iter().rev() {
-        right.replace_range(range, &value);
+    edits.sort_by_key(|(range, _)| range.start);
+    let mut fixed = text.to_owned();
+    for (range, value) in edits.into_iter().rev() {
+        fixed.replace_range(range, &value);
     }
-    Ok(right)
+    Ok(fixed)
 }
 
 /// Whether a representation's segments lie in the folder of this name.
-fn is_of(representation: Node<'_, '_>, name: &str) -> bool {
+fn is_in_folder(representation: Node<'_, '_>, name: &str) -> bool {
     let template = child_elements(representation, "SegmentTemplate").next();
     let media = template.and_then(|template| template.attribute("media")).unwrap_or_default();
     media.rsplit('/').nth(1) == Some(name)
 }
 
 /// Seconds at which the first segment begins.
-fn begins(representation: Node<'_, '_>) -> f64 {
+fn start(representation: Node<'_, '_>) -> f64 {
     let template = child_elements(representation, "SegmentTemplate").next();
     let first = template.and_then(|template| {
-        let (begins, _) = *timeline_segments(child_elements(template, "SegmentTimeline").next()?).first()?;
-        let scale = template.attribute("timescale")?.parse::<f64>().ok()?;
-        Some(begins as f64 / scale.max(1.0))
+        let (start, _) = *timeline_segments(child_elements(template, "SegmentTimeline").next()?).first()?;
+        let timescale = template.attribute("timescale")?.parse::<f64>().ok()?;
+        Some(start as f64 / timescale.max(1.0))
     });
     first.unwrap_or_default()
 }
@@ -88,11 +90,11 @@ fn segments(representation: Node<'_, '_>, dir: &Path) -> io::Result<Vec<(u64, f6
     let timeline = child_elements(template, "SegmentTimeline").next().ok_or_else(lacks)?;
     let media = template.attribute("media").ok_or_else(lacks)?;
     let number = |name: &str| template.attribute(name).and_then(|value| value.parse::<u64>().ok());
-    let scale = number("timescale").unwrap_or(1).max(1) as f64;
+    let timescale = number("timescale").unwrap_or(1).max(1) as f64;
     let first = number("startNumber").unwrap_or(1);
-    let segment = |(index, (_, ticks)): (usize, (u64, u64))| {
+    let segment = |(index, (_, duration)): (usize, (u64, u64))| {
         let uri = segment_uri(media, first.saturating_add(index as u64)).ok_or_else(lacks)?;
-        Ok((fs::metadata(dir.join(uri))?.len(), ticks as f64 / scale))
+        Ok((fs::metadata(dir.join(uri))?.len(), duration as f64 / timescale))
     };
     timeline_segments(timeline).into_iter().enumerate().map(segment).collect()
 }
@@ -102,7 +104,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::plan::tests as given;
+    use crate::fixtures;
 
     #[test]
     fn short_last_segments_count() {
@@ -112,7 +114,7 @@ mod tests {
             fs::write(folder.path().join("files/v").join(name), vec![0; bytes]).expect("written");
         }
         let text = r#"<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" mediaPresentationDuration="PT2.0S" minBufferTime="PT2S"><AdaptationSet id="0"><Representation id="0" bandwidth="146920" codecs="avc1.42c014"><SegmentTemplate timescale="15360" media="files/v/$Number$.m4s" startNumber="1"><SegmentTimeline><S t="0" d="30720"/><S t="30720" d="512"/></SegmentTimeline></SegmentTemplate></Representation></AdaptationSet></MPD>"#;
-        let right = put_right(text, folder.path(), &[]).expect("readable");
+        let right = fix_up(text, folder.path(), &[]).expect("readable");
         let wanted = text.replace("146920", "175311").replace("PT2.0S", "PT2.033S");
         assert_eq!(right, wanted.replace("<AdaptationSet id", "<AdaptationSet startWithSAP=\"1\" id"));
     }
@@ -122,12 +124,10 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         fs::create_dir_all(folder.path().join("files/360p")).expect("made");
         fs::write(folder.path().join("files/360p/1.m4s"), "12345678").expect("written");
-        let picture = given::picture(640, 360, "24000/1001");
-        let template = given::template(json!({"format": "dash", "vcodec": "copy"}));
-        let plan = crate::plan(&template, &given::source(Some(picture), vec![]), &given::settings());
-        let videos = plan.expect("a plan").videos;
+        let source = fixtures::source(Some(fixtures::video(640, 360, "24000/1001")), vec![]);
+        let videos = fixtures::plan(json!({"format": "dash", "vcodec": "copy"}), &source).videos;
         let text = r#"<MPD mediaPresentationDuration="PT2S" minBufferTime="PT2S"><AdaptationSet startWithSAP="1" frameRate="16000/672"><Representation><SegmentTemplate timescale="10" presentationTimeOffset="1" media="files/360p/$Number$.m4s"><SegmentTimeline><S t="1" d="20"/></SegmentTimeline></SegmentTemplate></Representation></AdaptationSet></MPD>"#;
-        let right = put_right(text, folder.path(), &videos).expect("readable");
+        let right = fix_up(text, folder.path(), &videos).expect("readable");
         let wanted = text.replace("16000/672", "24000/1001").replace("Offset=\"1\"", "Offset=\"0\"");
         assert_eq!(right, wanted.replace("PT2S\" min", "PT2.100S\" min"));
     }

@@ -1,42 +1,38 @@
-//! Frame rates, and the lengths of segments and of groups of pictures: exact fractions throughout, so
-//! that every keyframe falls on the same time in every rendition.
+//! Frame rates, and the durations of segments and GOPs: exact fractions throughout, so that every key
+//! frame falls on the same time in every rendition.
 
 use std::num::NonZeroU32;
 
 use model::{Rational, Template};
 
-use super::rungs::Rung;
-use crate::VideoStream;
+use super::ladder::Rung;
+use crate::source::VideoStream;
 
 /// More frames a second than this only when asked.
-const USUAL_MAXIMUM: u32 = 60;
-/// Seconds from one keyframe to the next unless asked otherwise.
-const USUAL_GOP: f64 = 2.0;
+const DEFAULT_MAX_FRAME_RATE: u32 = 60;
+/// Seconds from one key frame to the next unless asked otherwise.
+const DEFAULT_GOP_SECS: f64 = 2.0;
 
-/// The rate of each rendition. Segmented renditions whose rates have no short common period are
-/// given divisors of the source's rate, which always have one.
-pub(super) fn renditions(
-    template: &Template,
-    picture: Option<&VideoStream>,
-    rungs: &[Rung],
-) -> Vec<Rational> {
-    let Some(picture) = picture else { return Vec::new() };
-    let source = picture.rate.max(Rational::whole(1));
-    let caps: Vec<_> = rungs.iter().map(|rung| maximum(rung.framerate)).collect();
+/// The frame rate of each rendition. Segmented renditions whose rates have no short common period are given
+/// divisors of the source's rate, which always have one.
+pub(super) fn renditions(template: &Template, video: Option<&VideoStream>, rungs: &[Rung]) -> Vec<Rational> {
+    let Some(video) = video else { return Vec::new() };
+    let source = video.rate.max(Rational::whole(1));
+    let caps: Vec<_> = rungs.iter().map(|rung| maximum(rung.max_frame_rate)).collect();
     let rates: Vec<_> = caps.iter().map(|cap| capped(source, *cap)).collect();
-    let wanted = f64::from(template.segment_seconds());
-    let together = common_period(&rates).is_some_and(|period| {
-        let length = (wanted / period.as_f64()).round().max(1.0) * period.as_f64();
-        (length - wanted).abs() <= wanted / 4.0
+    let asked = f64::from(template.segment_seconds());
+    let have_common_segments = common_period(&rates).is_some_and(|period| {
+        let length = (asked / period.as_f64()).round().max(1.0) * period.as_f64();
+        (length - asked).abs() <= asked / 4.0
     });
-    if !template.format.is_segmented() || together {
+    if !template.format.is_segmented() || have_common_segments {
         return rates;
     }
     caps.iter().map(|cap| divided(source, divisor(source, *cap))).collect()
 }
 
 fn maximum(framerate: Option<NonZeroU32>) -> Rational {
-    Rational::whole(framerate.map_or(USUAL_MAXIMUM, NonZeroU32::get).into())
+    Rational::whole(framerate.map_or(DEFAULT_MAX_FRAME_RATE, NonZeroU32::get).into())
 }
 
 /// The source's rate if it is no more than `cap`; else a divisor of it of at least 80 % of the cap,
@@ -76,22 +72,22 @@ fn least_common(a: Rational, b: Rational) -> Option<Rational> {
     Rational::new(num, gcd(a.den(), b.den()))
 }
 
-/// The length of a segment: a whole number of frames of every rendition, as near as can be to what
-/// is wanted; without picture, what is wanted.
-pub(super) fn segment(rates: &[Rational], wanted: u32) -> Rational {
-    let Some(period) = common_period(rates) else { return Rational::whole(wanted.into()) };
-    let times = (f64::from(wanted) / period.as_f64()).round().max(1.0) as u64;
+/// The duration of a segment: a whole number of frames of every rendition, as near as can be to what
+/// is asked; without video, what is asked.
+pub(super) fn segment(rates: &[Rational], asked: u32) -> Rational {
+    let Some(period) = common_period(rates) else { return Rational::whole(asked.into()) };
+    let times = (f64::from(asked) / period.as_f64()).round().max(1.0) as u64;
     Rational::new(period.num() * times, period.den()).unwrap_or(period)
 }
 
-/// Frames from one keyframe to the next, for each rendition. In segments it is the same time in all
+/// Frames from one key frame to the next, for each rendition. In segments it is the same time in all
 /// of them and divides the segment; `gop_size` counts frames of the first rendition.
 pub(super) fn gops(template: &Template, rates: &[Rational], segment: Option<Rational>) -> Vec<u32> {
     let Some(first) = rates.first() else { return Vec::new() };
     let asked = match (template.gop_size, template.gop_seconds) {
         (Some(frames), _) => f64::from(frames) / first.as_f64(),
         (None, Some(seconds)) => f64::from(seconds),
-        (None, None) => USUAL_GOP,
+        (None, None) => DEFAULT_GOP_SECS,
     };
     let frames = |rate: &Rational, seconds: f64| (seconds * rate.as_f64()).round().max(1.0) as u32;
     let Some(segment) = segment else {

@@ -1,82 +1,17 @@
 //! Decisions, each by its rule; and rules that hold whatever is asked for.
 
-use model::{Format, SegmentType};
+use model::{Format, Rational, SegmentType};
 use proptest::prelude::*;
 use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{AudioStream, VideoStream};
-
-pub(crate) fn settings() -> PlanSettings {
-    crate::MediaSettings::default().plan_settings()
-}
-
-/// A template by its fields.
-pub(crate) fn template(fields: Value) -> Template {
-    let mut all = json!({"template_name": "t"});
-    for (name, value) in fields.as_object().expect("fields") {
-        all[name] = value.clone();
-    }
-    serde_json::from_value(model::remove_unset(all)).expect("a template")
-}
-
-pub(crate) fn picture(width: u32, height: u32, rate: &str) -> VideoStream {
-    VideoStream {
-        index: 0,
-        codec: "h264".to_owned(),
-        profile: "High".to_owned(),
-        width,
-        height,
-        sample_aspect: Rational::whole(1),
-        orientation: Orientation::default(),
-        rate: rate.parse().expect("a rate"),
-        is_variable_rate: false,
-        field_order: FieldOrder::Progressive,
-        top_field_first: true,
-        pixel_format: "yuv420p".to_owned(),
-        color_range: "tv".to_owned(),
-        color_space: "bt709".to_owned(),
-        color_transfer: "bt709".to_owned(),
-        color_primaries: "bt709".to_owned(),
-        hdr_metadata: crate::HdrMetadata::default(),
-        start: 0.0,
-        end: 30.0,
-    }
-}
-
-pub(crate) fn sound(index: u32, channels: u32, language: &str) -> AudioStream {
-    AudioStream {
-        index,
-        codec: "aac".to_owned(),
-        profile: "LC".to_owned(),
-        channels,
-        layout: String::new(),
-        sample_rate: 48_000,
-        language: language.to_owned(),
-        title: String::new(),
-        start: 0.0,
-        end: 30.0,
-    }
-}
-
-pub(crate) fn source(picture: Option<VideoStream>, sounds: Vec<AudioStream>) -> Source {
-    Source {
-        container: "mov,mp4,m4a,3gp,3g2,mj2".to_owned(),
-        size: 1_000_000,
-        duration: 30.0,
-        start_offset: 0.0,
-        duration_is_indexed: true,
-        video: picture,
-        audios: sounds,
-        undecodable: crate::UndecodableCodecs::default(),
-        title: String::new(),
-        has_chapters: false,
-        corrections: Vec::new(),
-        clip: None,
-        facts: model::SourceFacts::default(),
-    }
-}
+use crate::{
+    colour::Colour,
+    fixtures::{audio, settings, source, template, video},
+    plan::{Coding, Encoding, RateControl, VideoPlan},
+    source::{AudioStream, FieldOrder, Orientation, VideoStream},
+};
 
 fn planned(fields: Value, source: &Source) -> Plan {
     plan(&template(fields), source, &settings()).expect("a plan")
@@ -93,8 +28,9 @@ fn sizes(plan: &Plan) -> Vec<String> {
     plan.videos.iter().map(|video| format!("{}={}x{}", video.name, video.width, video.height)).collect()
 }
 
-fn video(width: u32, height: u32) -> Source {
-    source(Some(picture(width, height, "25")), vec![sound(1, 2, "")])
+/// A video of 25 frames a second, with stereo.
+fn with_audio(width: u32, height: u32) -> Source {
+    source(Some(video(width, height, "25")), vec![audio(1, 2, "")])
 }
 
 #[rstest]
@@ -114,13 +50,13 @@ fn video(width: u32, height: u32) -> Source {
 #[case::a_stripe("1280x720", (4096, 16), "4p=1280x4")]
 #[case::more_than_h264_holds("", (8192, 8192), "5930p=5930x5930")]
 fn one_file(#[case] resolution: &str, #[case] (width, height): (u32, u32), #[case] size: &str) {
-    let plan = planned(json!({"format": "mp4", "resolution": resolution}), &video(width, height));
+    let plan = planned(json!({"format": "mp4", "resolution": resolution}), &with_audio(width, height));
     assert_eq!(sizes(&plan), [size]);
 }
 
 #[test]
 fn square_pixels() {
-    let mut pal = picture(720, 576, "25");
+    let mut pal = video(720, 576, "25");
     pal.sample_aspect = "64:45".parse().expect("an aspect");
     assert_eq!(
         sizes(&planned(json!({"format": "mp4"}), &source(Some(pal.clone()), vec![]))),
@@ -147,7 +83,7 @@ fn square_pixels() {
 #[case::capped_above((640, 360), "1080p", &["360p=640x360", "234p=416x234"])]
 fn ladders(#[case] (width, height): (u32, u32), #[case] resolution: &str, #[case] rungs: &[&str]) {
     for format in ["hls", "dash"] {
-        let plan = planned(json!({"format": format, "resolution": resolution}), &video(width, height));
+        let plan = planned(json!({"format": format, "resolution": resolution}), &with_audio(width, height));
         assert_eq!(sizes(&plan), rungs);
     }
 }
@@ -159,11 +95,11 @@ fn asked_rungs() {
         {"resolution": "1280x720", "quality": 7}, {"resolution": "720p", "video_bitrate": 3000},
         {"resolution": "1920x1080"},
     ]);
-    let plan = planned(json!({"format": "hls", "adaptive_streams": streams}), &video(1280, 720));
+    let plan = planned(json!({"format": "hls", "adaptive_streams": streams}), &with_audio(1280, 720));
     assert_eq!(sizes(&plan), ["720p=1280x720", "720p_2=1280x720", "360p=640x360"]);
     assert_eq!(encoding(&plan.videos[0]).rate_control, RateControl::Crf { crf: 19.0, cap: None });
     assert_eq!(encoding(&plan.videos[1]).rate_control, RateControl::Average(3000));
-    let small = planned(json!({"format": "hls", "adaptive_streams": streams}), &video(320, 180));
+    let small = planned(json!({"format": "hls", "adaptive_streams": streams}), &with_audio(320, 180));
     assert_eq!(sizes(&small), ["180p=320x180"]);
     assert_eq!(encoding(&small.videos[0]).rate_control, RateControl::Average(700));
 }
@@ -175,13 +111,13 @@ fn asked_rungs() {
 #[case(json!({"video_bitrate": 2000}), RateControl::Average(2000))]
 fn bits(#[case] mut fields: Value, #[case] rate_control: RateControl) {
     fields["format"] = json!("mp4");
-    let plan = planned(fields, &video(1280, 720));
+    let plan = planned(fields, &with_audio(1280, 720));
     assert_eq!(encoding(&plan.videos[0]).rate_control, rate_control);
 }
 
 #[test]
 fn a_bit_rate_for_the_ladder_is_the_top_rungs() {
-    let plan = planned(json!({"format": "hls", "video_bitrate": 4000}), &video(1920, 1080));
+    let plan = planned(json!({"format": "hls", "video_bitrate": 4000}), &with_audio(1920, 1080));
     let rates: Vec<_> = plan.videos.iter().map(|video| encoding(video).rate_control).collect();
     let expected = [4000, 2177, 1414, 770, 403].map(RateControl::Average);
     assert_eq!(rates, expected);
@@ -199,7 +135,7 @@ fn a_bit_rate_for_the_ladder_is_the_top_rungs() {
 #[case::a_thousand("1000", 0, "1000/17")]
 #[case::one_at_least("1/10", 0, "1")]
 fn frame_rates(#[case] rate: &str, #[case] framerate: u32, #[case] planned_rate: &str) {
-    let source = source(Some(picture(640, 360, rate)), vec![]);
+    let source = source(Some(video(640, 360, rate)), vec![]);
     let plan = planned(json!({"format": "mp4", "framerate": framerate}), &source);
     assert_eq!(plan.videos[0].rate.to_string(), planned_rate);
 }
@@ -217,7 +153,7 @@ fn frame_rates(#[case] rate: &str, #[case] framerate: u32, #[case] planned_rate:
 #[case("25", json!({"seg_time": 1}), "1", 25)]
 fn segments(#[case] rate: &str, #[case] mut fields: Value, #[case] seconds: &str, #[case] gop: u32) {
     fields["format"] = json!("hls");
-    let plan = planned(fields, &source(Some(picture(640, 360, rate)), vec![]));
+    let plan = planned(fields, &source(Some(video(640, 360, rate)), vec![]));
     let segmenting = plan.segmenting.expect("segments");
     assert_eq!((segmenting.seconds.to_string().as_str(), encoding(&plan.videos[0]).gop), (seconds, gop));
 }
@@ -228,7 +164,7 @@ fn renditions_of_several_rates_have_their_keyframes_together() {
         {"resolution": "1080p"}, {"resolution": "720p", "framerate": 30}, {"resolution": "360p", "framerate": 12},
     ]);
     let fields = json!({"format": "hls", "adaptive_streams": streams});
-    let plan = planned(fields, &source(Some(picture(1920, 1080, "60000/1001")), vec![]));
+    let plan = planned(fields, &source(Some(video(1920, 1080, "60000/1001")), vec![]));
     let rates: Vec<_> =
         plan.videos.iter().map(|video| (video.rate.to_string(), encoding(video).gop)).collect();
     // 12 frames a second have no short common period with 59.94: a fifth of it is the most below
@@ -256,7 +192,7 @@ fn levels(
     #[case] level: &str,
 ) {
     fields["format"] = json!("mp4");
-    let plan = planned(fields, &source(Some(picture(width, height, rate)), vec![]));
+    let plan = planned(fields, &source(Some(video(width, height, rate)), vec![]));
     assert_eq!(plan.videos[0].level, level);
 }
 
@@ -273,16 +209,16 @@ fn levels(
 #[case::as_much_as_a_frame_holds(1, json!({"audio_sample_rate": "8000", "audio_bitrate": 128}), (1, 48, 8_000))]
 fn sounds(#[case] channels: u32, #[case] mut fields: Value, #[case] made: (u32, u32, u32)) {
     fields["format"] = json!("mp4");
-    let plan = planned(fields, &source(None, vec![sound(0, channels, "")]));
+    let plan = planned(fields, &source(None, vec![audio(0, channels, "")]));
     let audio = &plan.audios[0];
     assert_eq!((audio.channels, audio.bitrate.expect("encoded"), audio.sample_rate), made);
 }
 
 #[test]
 fn several_sounds_are_alternatives_where_there_are_any() {
-    let mut tracks = vec![sound(2, 2, "eng"), sound(1, 2, "eng"), sound(3, 1, "")];
+    let mut tracks = vec![audio(2, 2, "eng"), audio(1, 2, "eng"), audio(3, 1, "")];
     tracks[1].title = "Director, \"cut\"=1".to_owned();
-    let source = source(Some(picture(640, 360, "25")), tracks);
+    let source = source(Some(video(640, 360, "25")), tracks);
     let plan = planned(json!({"format": "hls"}), &source);
     let named: Vec<_> =
         plan.audios.iter().map(|audio| (audio.name.as_str(), audio.label.as_str(), audio.index)).collect();
@@ -293,14 +229,14 @@ fn several_sounds_are_alternatives_where_there_are_any() {
 
 #[test]
 fn everything_plays_to_the_longest_end() {
-    let mut short = sound(1, 2, "");
+    let mut short = audio(1, 2, "");
     short.end = 12.5;
-    let plan = planned(json!({"format": "hls"}), &source(Some(picture(640, 360, "25")), vec![short]));
+    let plan = planned(json!({"format": "hls"}), &source(Some(video(640, 360, "25")), vec![short]));
     assert_eq!((plan.duration, plan.audios[0].silence), (30.0, 17.5));
     assert_eq!(plan.video_filter.map(|picture| picture.hold), Some(0.0));
-    let mut still = picture(640, 360, "25");
+    let mut still = video(640, 360, "25");
     still.end = 0.04;
-    let plan = planned(json!({"format": "mp4"}), &source(Some(still), vec![sound(1, 2, "")]));
+    let plan = planned(json!({"format": "mp4"}), &source(Some(still), vec![audio(1, 2, "")]));
     assert_eq!((plan.duration, plan.video_filter.map(|picture| picture.hold)), (30.0, Some(29.96)));
 }
 
@@ -315,7 +251,7 @@ fn everything_plays_to_the_longest_end() {
 #[case::as_tagged((3840, 2160), ["bt470bg", "smpte170m", "bt470bg"], "bt470bg smpte170m bt470bg")]
 fn colours(#[case] (width, height): (u32, u32), #[case] tags: [&str; 3], #[case] colour: &str) {
     let [space, transfer, primaries] = tags;
-    let mut tagged = picture(width, height, "25");
+    let mut tagged = video(width, height, "25");
     tagged.color_space = space.to_owned();
     tagged.color_transfer = transfer.to_owned();
     tagged.color_primaries = primaries.to_owned();
@@ -328,8 +264,8 @@ fn colours(#[case] (width, height): (u32, u32), #[case] tags: [&str; 3], #[case]
 }
 
 #[rstest]
-#[case(json!({"format": "mp4", "vcodec": "none"}), Some(picture(640, 360, "25")), vec![])]
-#[case(json!({"format": "mp4", "acodec": "none"}), None, vec![sound(0, 2, "")])]
+#[case(json!({"format": "mp4", "vcodec": "none"}), Some(video(640, 360, "25")), vec![])]
+#[case(json!({"format": "mp4", "acodec": "none"}), None, vec![audio(0, 2, "")])]
 fn nothing_to_transcode(
     #[case] fields: Value,
     #[case] picture: Option<VideoStream>,
@@ -340,8 +276,8 @@ fn nothing_to_transcode(
 }
 
 #[rstest]
-#[case(json!({"format": "mp4"}), Some("vvc"), None, Some("its picture (`vvc`)"))]
-#[case(json!({"format": "mp4"}), None, Some("ac4"), Some("its sound (`ac4`)"))]
+#[case(json!({"format": "mp4"}), Some("vvc"), None, Some("its video (`vvc`)"))]
+#[case(json!({"format": "mp4"}), None, Some("ac4"), Some("its audio (`ac4`)"))]
 #[case(json!({"format": "mp4", "vcodec": "none"}), Some("vvc"), None, None)]
 #[case(json!({"format": "mp4", "acodec": "none"}), None, Some("ac4"), None)]
 fn what_cannot_be_decoded_is_not_left_out_in_silence(
@@ -351,10 +287,12 @@ fn what_cannot_be_decoded_is_not_left_out_in_silence(
     #[case] words: Option<&str>,
 ) {
     let has = |without: Option<&str>| without.is_none();
-    let picture = has(no_picture).then(|| picture(640, 360, "25"));
-    let sounds = has(no_sound).then(|| sound(1, 2, "")).into_iter().collect();
-    let undecodable =
-        crate::UndecodableCodecs { video: no_picture.map(str::to_owned), audio: no_sound.map(str::to_owned) };
+    let picture = has(no_picture).then(|| video(640, 360, "25"));
+    let sounds = has(no_sound).then(|| audio(1, 2, "")).into_iter().collect();
+    let undecodable = crate::source::UndecodableCodecs {
+        video: no_picture.map(str::to_owned),
+        audio: no_sound.map(str::to_owned),
+    };
     let source = Source { undecodable, ..source(picture, sounds) };
     match (plan(&template(fields), &source, &settings()), words) {
         (Ok(_), None) => {}
@@ -369,7 +307,7 @@ fn what_cannot_be_decoded_is_not_left_out_in_silence(
 #[test]
 fn sound_alone_gives_sound_alone() {
     for format in ["mp4", "flv", "hls", "dash"] {
-        let plan = planned(json!({"format": format}), &source(None, vec![sound(0, 2, "")]));
+        let plan = planned(json!({"format": format}), &source(None, vec![audio(0, 2, "")]));
         assert!(plan.videos.is_empty() && plan.video_filter.is_none() && plan.audios.len() == 1);
     }
 }
@@ -377,9 +315,10 @@ fn sound_alone_gives_sound_alone() {
 #[test]
 fn threads_are_shared_out() {
     let settings = PlanSettings { threads: 4, ..settings() };
-    let ladder = plan(&template(json!({"format": "hls"})), &video(1920, 1080), &settings).expect("a plan");
+    let ladder =
+        plan(&template(json!({"format": "hls"})), &with_audio(1920, 1080), &settings).expect("a plan");
     assert_eq!((ladder.videos.len(), ladder.threads), (5, 1));
-    let one = plan(&template(json!({"format": "mp4"})), &video(1920, 1080), &settings).expect("a plan");
+    let one = plan(&template(json!({"format": "mp4"})), &with_audio(1920, 1080), &settings).expect("a plan");
     assert_eq!(one.threads, 4);
 }
 
@@ -414,7 +353,7 @@ proptest! {
         (gop_size, gop_seconds) in (0_u32..600, 0_u32..=60),
         format in prop::sample::select(vec!["mp4", "flv", "hls", "dash"]),
     ) {
-        let mut shot = picture(width, height, &rate);
+        let mut shot = video(width, height, &rate);
         shot.sample_aspect = Rational::new(aspect.0, aspect.1).expect("an aspect");
         shot.orientation = Orientation { quarters, mirrored: false };
         let streams: Vec<_> = wishes
@@ -429,8 +368,8 @@ proptest! {
         if matches!(format, "hls" | "dash") {
             fields["adaptive_streams"] = json!(streams);
         }
-        let (shown_width, shown_height) = shot.shown();
-        let source = source(Some(shot), vec![sound(1, 2, "")]);
+        let (shown_width, shown_height) = shot.display_size();
+        let source = source(Some(shot), vec![audio(1, 2, "")]);
         let plan = planned(fields, &source);
         prop_assert!(!plan.videos.is_empty());
         let names: std::collections::BTreeSet<_> = plan.videos.iter().map(|video| &video.name).collect();
@@ -468,7 +407,7 @@ proptest! {
 #[case::never_larger(json!({"interval": 30, "width": 4000, "height": 4000}), "0 + 30 x 1, 1920x1080, 320x180 in 1x1")]
 #[case::after_the_end(json!({"start_point": 99}), "29.96 + 10 x 1, 320x180, 320x180 in 1x1")]
 fn pictures_taken_out(#[case] thumbnail: Value, #[case] wanted: &str) {
-    let plan = planned(json!({"format": "mp4", "thumbnail": thumbnail}), &video(1920, 1080));
+    let plan = planned(json!({"format": "mp4", "thumbnail": thumbnail}), &with_audio(1920, 1080));
     let stills = plan.thumbnails.expect("pictures");
     let found = format!(
         "{} + {} x {}, {}, {} in {}x{}",
@@ -479,7 +418,7 @@ fn pictures_taken_out(#[case] thumbnail: Value, #[case] wanted: &str) {
 
 /// A source with this picture and this sound, into this format.
 fn copied(format: &str, change: impl Fn(&mut VideoStream, &mut AudioStream)) -> Result<Plan, MediaError> {
-    let (mut shown, mut heard) = (picture(1280, 720, "25"), sound(1, 2, ""));
+    let (mut shown, mut heard) = (video(1280, 720, "25"), audio(1, 2, ""));
     heard.layout = "stereo".to_owned();
     change(&mut shown, &mut heard);
     let fields = json!({"format": format, "vcodec": "copy", "acodec": "copy"});
@@ -504,28 +443,28 @@ fn what_can_be_copied(#[case] format: &str, #[case] change: fn(&mut VideoStream,
 
 #[rstest]
 #[case::codec("mp4", |p: &mut VideoStream, _: &mut AudioStream| p.codec = "mpeg4".to_owned(),
-    "its picture is `mpeg4`, which cannot be copied into mp4; vcodec `h264` would encode it")]
+    "its video is `mpeg4`, which cannot be copied into mp4; vcodec `h264` would encode it")]
 #[case::another_format("flv", |p: &mut VideoStream, _: &mut AudioStream| p.codec = "hevc".to_owned(),
-    "its picture is `hevc`, which cannot be copied into flv; vcodec `h264` would encode it")]
+    "its video is `hevc`, which cannot be copied into flv; vcodec `h264` would encode it")]
 #[case::profile("mp4", |p: &mut VideoStream, _: &mut AudioStream| (p.profile, p.pixel_format) = ("High 10".to_owned(), "yuv420p10le".to_owned()),
-    "its picture is `h264` of profile `High 10` in `yuv420p10le`, which cannot be copied into mp4; vcodec `h264` would encode it")]
+    "its video is `h264` of profile `High 10` in `yuv420p10le`, which cannot be copied into mp4; vcodec `h264` would encode it")]
 #[case::turned("flv", |p: &mut VideoStream, _: &mut AudioStream| p.orientation.quarters = 1,
-    "its picture is turned by a matrix, which cannot be copied into flv; vcodec `h264` would encode it, or format `mp4` would copy it")]
-#[case::pixels("flv", |p: &mut VideoStream, _: &mut AudioStream| p.sample_aspect = "4:3".parse().expect("an aspect"), "its picture has pixels that are not square, ")]
-#[case::fields("mp4", |p: &mut VideoStream, _: &mut AudioStream| p.field_order = FieldOrder::Interlaced, "its picture is interlaced, ")]
+    "its video is turned by a matrix, which cannot be copied into flv; vcodec `h264` would encode it, or format `mp4` would copy it")]
+#[case::pixels("flv", |p: &mut VideoStream, _: &mut AudioStream| p.sample_aspect = "4:3".parse().expect("an aspect"), "its video has pixels that are not square, ")]
+#[case::fields("mp4", |p: &mut VideoStream, _: &mut AudioStream| p.field_order = FieldOrder::Interlaced, "its video is interlaced, ")]
 #[case::segments("hls", |p: &mut VideoStream, _: &mut AudioStream| p.codec = "mpeg4".to_owned(),
-    "its picture is `mpeg4`, which cannot be copied into hls with seg_type `fmp4`; vcodec `h264` would encode it")]
-#[case::turned_segments("dash", |p: &mut VideoStream, _: &mut AudioStream| p.orientation.quarters = 2, "its picture is turned by a matrix, ")]
+    "its video is `mpeg4`, which cannot be copied into hls with seg_type `fmp4`; vcodec `h264` would encode it")]
+#[case::turned_segments("dash", |p: &mut VideoStream, _: &mut AudioStream| p.orientation.quarters = 2, "its video is turned by a matrix, ")]
 #[case::late("hls", |p: &mut VideoStream, _: &mut AudioStream| p.start = 0.11,
-    "its picture begins 0.11 s late, which cannot be copied into hls with seg_type `fmp4`; vcodec `h264` would encode it, or format `mp4` would copy it")]
-#[case::late_sound("dash", |_: &mut VideoStream, a: &mut AudioStream| a.start = 0.5, "its sound begins 0.50 s late, ")]
-#[case::short_sound("hls", |_: &mut VideoStream, a: &mut AudioStream| a.end = 28.5, "its sound ends 1.50 s early, ")]
-#[case::sound("flv", |_: &mut VideoStream, a: &mut AudioStream| a.codec = "mp3".to_owned(),
-    "its sound is `mp3`, which cannot be copied into flv; acodec `aac` would encode it")]
-#[case::sound_profile("mp4", |_: &mut VideoStream, a: &mut AudioStream| a.profile = "HE-AAC".to_owned(), "its sound is `aac` of profile `HE-AAC`, ")]
-#[case::sound_rate("mp4", |_: &mut VideoStream, a: &mut AudioStream| a.sample_rate = 96_000, "its sound has 96000 Hz, ")]
-#[case::layout("mp4", |_: &mut VideoStream, a: &mut AudioStream| (a.channels, a.layout) = (6, "5.1(side)".to_owned()), "its sound has 6 channels (`5.1(side)`), ")]
-#[case::surround("flv", |_: &mut VideoStream, a: &mut AudioStream| (a.channels, a.layout) = (6, "5.1".to_owned()), "its sound has 6 channels (`5.1`), ")]
+    "its video begins 0.11 s late, which cannot be copied into hls with seg_type `fmp4`; vcodec `h264` would encode it, or format `mp4` would copy it")]
+#[case::late_sound("dash", |_: &mut VideoStream, a: &mut AudioStream| a.start = 0.5, "its audio begins 0.50 s late, ")]
+#[case::short_sound("hls", |_: &mut VideoStream, a: &mut AudioStream| a.end = 28.5, "its audio ends 1.50 s early, ")]
+#[case::audio("flv", |_: &mut VideoStream, a: &mut AudioStream| a.codec = "mp3".to_owned(),
+    "its audio is `mp3`, which cannot be copied into flv; acodec `aac` would encode it")]
+#[case::sound_profile("mp4", |_: &mut VideoStream, a: &mut AudioStream| a.profile = "HE-AAC".to_owned(), "its audio is `aac` of profile `HE-AAC`, ")]
+#[case::sound_rate("mp4", |_: &mut VideoStream, a: &mut AudioStream| a.sample_rate = 96_000, "its audio has 96000 Hz, ")]
+#[case::layout("mp4", |_: &mut VideoStream, a: &mut AudioStream| (a.channels, a.layout) = (6, "5.1(side)".to_owned()), "its audio has 6 channels (`5.1(side)`), ")]
+#[case::surround("flv", |_: &mut VideoStream, a: &mut AudioStream| (a.channels, a.layout) = (6, "5.1".to_owned()), "its audio has 6 channels (`5.1`), ")]
 fn what_cannot_be_copied(
     #[case] format: &str,
     #[case] change: fn(&mut VideoStream, &mut AudioStream),

@@ -1,31 +1,15 @@
 //! The plan: what is made of a source, decided before anything runs.
 //!
-//! [`plan`] is pure (template × source → plan), so it is tested without FFmpeg. What the plan says
-//! is what `verify` later holds the output to: sizes, rates, keyframe distance, codecs, duration.
+//! It is data alone: [`crate::planner`] makes it, `run` does it, and `verify` holds the output to it: sizes, frame rates,
+//! key frame distance, codecs, duration. Nobody changes a plan that was made.
 
-use model::{
-    AudioCodec, AudioMode, ErrorCode, Format, LogoOffset, LogoSize, Loudness, Rational, SegmentType,
-    Template, VideoCodec, VideoMode,
-};
+use model::{AudioCodec, Box2d, Format, LogoOffset, LogoSize, Loudness, Rational, SegmentType, VideoCodec};
 
 use crate::{
-    Clip, FieldOrder, HdrMetadata, MediaError, Orientation, Source, TimestampCorrection, UndecodableCodecs,
-    VideoStream,
+    colour::Colour,
+    formats,
+    source::{Clip, FieldOrder, HdrMetadata, Orientation, TimestampCorrection, VideoStream},
 };
-
-mod colour;
-mod copy;
-mod picture;
-mod rate;
-mod rungs;
-mod size;
-mod sound;
-mod stills;
-#[cfg(test)]
-pub(crate) mod tests;
-
-pub use colour::Colour;
-pub use stills::ThumbnailPlan;
 
 /// What the operator decides about plans.
 #[derive(Clone, Debug)]
@@ -138,6 +122,42 @@ pub struct VideoFilter {
     pub start: f64,
     /// Seconds for which the last frame is held beyond its end, because the sound lasts longer.
     pub hold: f64,
+}
+
+/// Pictures taken out of the video.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ThumbnailPlan {
+    /// The time of the first one, in seconds.
+    pub start: f64,
+    /// Seconds from one to the next.
+    pub interval: f64,
+    /// How many: all of them lie before the end.
+    pub number: u32,
+    /// Of each.
+    pub size: Box2d,
+    /// Of each on a sheet.
+    pub cell: Box2d,
+    /// Pictures across a sheet.
+    pub columns: u32,
+    /// Pictures down a sheet.
+    pub rows: u32,
+}
+
+impl ThumbnailPlan {
+    /// The path of the first picture below the folder of an output's other objects.
+    pub fn first_picture(&self) -> String {
+        formats::stills::below_files(&formats::stills::picture(1))
+    }
+
+    /// The path of the storyboard below the folder of an output's other objects.
+    pub fn storyboard(&self) -> String {
+        formats::stills::below_files(formats::stills::STORYBOARD)
+    }
+
+    /// How many sheets so many pictures fill.
+    pub(crate) fn sheets(&self, pictures: u32) -> u32 {
+        pictures.div_ceil(self.columns * self.rows)
+    }
 }
 
 /// A picture that is laid over every rendition, at its final size.
@@ -276,93 +296,4 @@ impl AudioPlan {
     pub(crate) const fn is_copied(&self) -> bool {
         self.bitrate.is_none()
     }
-}
-
-/// Decides what is made of a source.
-///
-/// # Errors
-/// [`ErrorCode::NothingToTranscode`] when the streams that the template needs are absent, or cannot be
-/// copied;
-/// [`ErrorCode::InvalidInput`] when they are there and cannot be decoded.
-pub fn plan(template: &Template, source: &Source, settings: &PlanSettings) -> Result<Plan, MediaError> {
-    let picture = source.video.as_ref().filter(|_| template.video_mode() != VideoMode::None);
-    let sounds = sound::chosen(template, source);
-    all_decoded(template, source)?;
-    if picture.is_none() && sounds.is_empty() {
-        return Err(nothing(template, source));
-    }
-    let duration = picture
-        .map(|picture| picture.end)
-        .into_iter()
-        .chain(sounds.iter().map(|sound| sound.end))
-        .fold(0.0, f64::max);
-    let encoded = picture.filter(|_| !copy::takes_picture(template));
-    let wishes = rungs::rungs(template, encoded);
-    let rates = rate::renditions(template, encoded, &wishes);
-    let segmenting = template
-        .segment_type()
-        .map(|kind| Segmenting { kind, seconds: rate::segment(&rates, template.segment_seconds()) });
-    let videos = match (encoded, picture) {
-        (Some(encoded), _) => picture::renditions(template, settings, encoded, &wishes, &rates, segmenting),
-        (None, Some(copied)) => vec![copy::picture(template, copied, duration)?],
-        (None, None) => Vec::new(),
-    };
-    let is_taken = |correction: &&TimestampCorrection| {
-        let sounds = sounds.iter().map(|sound| sound.index);
-        picture.map(|picture| picture.index).into_iter().chain(sounds).any(|index| index == correction.stream)
-    };
-    Ok(Plan {
-        format: template.format,
-        also: template.also,
-        segmenting,
-        video_filter: encoded.map(|picture| picture::filter(picture, &rates, duration)),
-        threads: rungs::threads(settings.threads, videos.len()),
-        videos,
-        audios: sound::tracks(template, &source.container, &sounds, duration)?,
-        thumbnails: stills::stills(template, picture, duration),
-        is_growing: false,
-        logo: picture
-            .and(template.logo_path.as_ref())
-            .map(|_| LogoPlan { size: template.logo_size, offset: template.logo_offset.unwrap_or_default() }),
-        duration,
-        start_offset: source.start_offset,
-        corrections: source.corrections.iter().filter(is_taken).copied().collect(),
-        clip: source.clip,
-        title: source.title.clone(),
-        chapters: source.has_chapters && template.format == Format::Mp4,
-    })
-}
-
-/// What a template takes of a source is not left out in silence.
-fn all_decoded(template: &Template, source: &Source) -> Result<(), MediaError> {
-    let UndecodableCodecs { video: picture, audio: sound } = &source.undecodable;
-    let (shows, sounds) =
-        (template.video_mode() != VideoMode::None, template.audio_mode() != AudioMode::None);
-    let detail = match (picture, sound) {
-        (Some(codec), _) if shows => {
-            format!("its picture (`{codec}`) cannot be decoded; `vcodec` `none` would make its sound alone")
-        }
-        (_, Some(codec)) if sounds => {
-            format!("its sound (`{codec}`) cannot be decoded; `acodec` `none` would make its picture alone")
-        }
-        _ => return Ok(()),
-    };
-    Err(MediaError::new(ErrorCode::InvalidInput, detail))
-}
-
-fn nothing(template: &Template, source: &Source) -> MediaError {
-    let has = match (&source.video, source.audios.is_empty()) {
-        (Some(_), true) => "a picture alone",
-        (Some(_), false) => "a picture and sound",
-        (None, _) => "sound alone",
-    };
-    let makes = match (template.video_mode(), template.audio_mode()) {
-        (VideoMode::None, _) => "sound alone",
-        (_, AudioMode::None) => "a picture alone",
-        _ => "a picture and sound",
-    };
-    MediaError::new(
-        ErrorCode::NothingToTranscode,
-        format!("the input has {has}, and the template makes {makes}"),
-    )
 }

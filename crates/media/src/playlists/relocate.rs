@@ -14,17 +14,17 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 
 /// The main playlist or manifest with its URIs `files/…` pointing at `folder` instead, which is
 /// percent-encoded. Single-file formats have no such text.
-pub fn refer_to(format: Format, main_text: &str, folder: &str) -> String {
+pub fn relocate(format: Format, main_playlist: &str, folder: &str) -> String {
     let folder = format!("{}/", utf8_percent_encode(folder, ESCAPED));
     match format {
-        Format::Mp4 | Format::Flv => main_text.to_owned(),
-        Format::Hls => hls::map_lines(main_text, |line| match line.strip_prefix(FILES) {
+        Format::Mp4 | Format::Flv => main_playlist.to_owned(),
+        Format::Hls => hls::map_lines(main_playlist, |line| match line.strip_prefix(FILES) {
             Some(rest) => format!("{folder}{rest}"),
             None => line.replace(&format!("URI=\"{FILES}"), &format!("URI=\"{folder}")),
         }),
         Format::Dash => ["initialization=\"", "media=\"", "sourceURL=\"", "<BaseURL>"]
             .iter()
-            .fold(main_text.to_owned(), |text, before| {
+            .fold(main_playlist.to_owned(), |text, before| {
                 text.replace(&format!("{before}{FILES}"), &format!("{before}{folder}"))
             }),
     }

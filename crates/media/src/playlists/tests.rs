@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::plan::tests as given;
+use crate::{fixtures, playlists::relocate};
 
 const MASTER_TEXT: &str = r##"#EXTM3U
 ## Generated with https://github.com/shaka-project/shaka-packager version v3.8.0-75b2faf-release
@@ -27,16 +27,16 @@ fn measured(uri: &str) -> io::Result<Bandwidth> {
     })
 }
 
-/// 640x360 at 59.94 frames a second, with sound.
+/// 640x360 at 59.94 frames a second, with audio.
 fn plan() -> Plan {
-    let source = given::source(Some(given::picture(640, 360, "60000/1001")), vec![given::sound(1, 2, "")]);
-    let template = given::template(serde_json::json!({"format": "hls"}));
-    crate::plan::plan(&template, &source, &given::settings()).expect("a plan")
+    let source =
+        fixtures::source(Some(fixtures::video(640, 360, "60000/1001")), vec![fixtures::audio(1, 2, "")]);
+    fixtures::plan(serde_json::json!({"format": "hls"}), &source)
 }
 
 #[test]
 fn a_master_playlist_says_what_is_true() {
-    let text = master_playlist(MASTER_TEXT, &Truth::of(&plan()), measured).expect("readable");
+    let text = fix_main_playlist(MASTER_TEXT, &PlannedStreams::of(&plan()), measured).expect("readable");
     assert!(text.contains(r#"NAME="one, two",DEFAULT=YES,AUTOSELECT=YES"#), "{text}");
     assert!(text.contains("#EXT-X-STREAM-INF:BANDWIDTH=940001,AVERAGE-BANDWIDTH=830000,CODECS="), "{text}");
     assert!(text.contains("#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=20000,AVERAGE-BANDWIDTH=13000,"), "{text}");
@@ -54,7 +54,7 @@ files/audio/main.m3u8
 #EXT-X-STREAM-INF:BANDWIDTH=74434,AVERAGE-BANDWIDTH=73423,CODECS="mp4a.40.2",AUDIO="audio",CLOSED-CAPTIONS=NONE
 files/audio_2/main.m3u8
 "##;
-    let text = master_playlist(text, &Truth::of(&plan()), measured).expect("readable");
+    let text = fix_main_playlist(text, &PlannedStreams::of(&plan()), measured).expect("readable");
     assert_eq!(text.matches("#EXT-X-STREAM-INF").count(), 1);
     assert!(text.ends_with("AUDIO=\"audio\",CLOSED-CAPTIONS=NONE\nfiles/audio/main.m3u8\n"), "{text}");
 }
@@ -63,16 +63,16 @@ files/audio_2/main.m3u8
 fn target_durations_hold_and_i_frames_come_with_their_tables() {
     let text = "#EXTM3U\n#EXT-X-TARGETDURATION:3\n#EXT-X-I-FRAMES-ONLY\n#EXTINF:2.002,\n#EXT-X-BYTERANGE:8460@376\n1.ts\n#EXTINF:0.3,\n#EXT-X-BYTERANGE:10152@376\n2.ts\n#EXT-X-ENDLIST\n";
     let longer = "#EXTM3U\n#EXTINF:2.499,\n1.ts\n#EXTINF:3.5,\n2.ts\n";
-    assert_eq!((target([text].into_iter()), target([text, longer].into_iter())), (2, 4));
-    let right = media_playlist(text, 2);
+    assert_eq!((target_duration([text].into_iter()), target_duration([text, longer].into_iter())), (2, 4));
+    let right = fix_media_playlist(text, 2);
     assert!(right.contains("#EXT-X-TARGETDURATION:2\n"), "{right}");
     let begins =
         "#EXT-X-MAP:URI=\"1.ts\",BYTERANGE=\"376@0\"\n#EXTINF:2.002,\n#EXT-X-BYTERANGE:8460@376\n1.ts";
     assert!(right.contains(begins), "{right}");
-    assert_eq!(media_playlist(&right, 2), right);
+    assert_eq!(fix_media_playlist(&right, 2), right);
     let fragmented =
         text.replace("#EXT-X-I-FRAMES-ONLY", "#EXT-X-I-FRAMES-ONLY\n#EXT-X-MAP:URI=\"init.mp4\"");
-    assert_eq!(media_playlist(&fragmented, 2).matches("#EXT-X-MAP").count(), 1);
+    assert_eq!(fix_media_playlist(&fragmented, 2).matches("#EXT-X-MAP").count(), 1);
 }
 
 #[test]
@@ -93,11 +93,11 @@ const MPD: &str = r#"<SegmentTemplate timescale="30000" initialization="files/v1
 
 #[test]
 fn main_playlists_refer_to_their_folder() {
-    let hls = refer_to(Format::Hls, MASTER_TEXT, "é #1\".hls");
+    let hls = relocate(Format::Hls, MASTER_TEXT, "é #1\".hls");
     assert!(hls.contains("URI=\"%C3%A9%20%231%22.hls/audio/main.m3u8\""), "{hls}");
     assert!(hls.contains("\n%C3%A9%20%231%22.hls/360p/main.m3u8\n"), "{hls}");
     assert!(!hls.contains("files/"));
-    let dash = refer_to(Format::Dash, MPD, "cash$Number$&.dash");
+    let dash = relocate(Format::Dash, MPD, "cash$Number$&.dash");
     assert!(dash.contains(r#"media="cash%24Number%24%26.dash/v1/$Number$.m4s""#), "{dash}");
     assert!(dash.contains(r#"initialization="cash%24Number%24%26.dash/v1/init.mp4""#), "{dash}");
 }
@@ -105,7 +105,7 @@ fn main_playlists_refer_to_their_folder() {
 proptest! {
     #[test]
     fn any_folder_comes_back_out_of_the_uri(folder in "[^/\\x00-\\x1f]{1,40}") {
-        let text = refer_to(Format::Hls, "files/a.m3u8\n", &folder);
+        let text = relocate(Format::Hls, "files/a.m3u8\n", &folder);
         let path = text.trim_end().strip_suffix("/a.m3u8").expect("one line");
         let decoded = percent_encoding::percent_decode_str(path).decode_utf8().expect("UTF-8");
         prop_assert_eq!(decoded, folder.as_str());
@@ -118,9 +118,12 @@ fn the_level_of_vp9_is_the_plans() {
     let mut plan = plan();
     let video = &mut plan.videos[0];
     (video.codec, video.level) = (model::VideoCodec::Vp9, "3.1".to_owned());
-    assert_eq!(vp9::named("vp09.00.30.08.01.02.02.02.00,opus", video), "vp09.00.31.08.01.02.02.02.00,opus");
-    assert_eq!(vp9::named("avc1.64001e", video), "avc1.64001e");
+    assert_eq!(
+        vp9_level::fix_codecs("vp09.00.30.08.01.02.02.02.00,opus", video),
+        "vp09.00.31.08.01.02.02.02.00,opus"
+    );
+    assert_eq!(vp9_level::fix_codecs("avc1.64001e", video), "avc1.64001e");
     let text = MASTER_TEXT.replace("avc1.64001e", "vp09.00.30.08");
-    let right = master_playlist(&text, &Truth::of(&plan), measured).expect("readable");
+    let right = fix_main_playlist(&text, &PlannedStreams::of(&plan), measured).expect("readable");
     assert_eq!(right.matches("vp09.00.31.08").count(), 2, "{right}");
 }

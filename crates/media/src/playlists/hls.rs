@@ -1,0 +1,193 @@
+//! HLS playlists (RFC 8216) of an output that is done. What the packager leaves wrong:
+//!
+//! - the default audio is the one of a language, if any, not the first of the plan;
+//! - target durations are rounded up instead of to the nearest second, and differ between renditions;
+//! - without video, each language is a variant, between which players would switch by bandwidth;
+//! - the level of VP9 is guessed;
+//! - frame rates of transport streams are those of a clock of 90 kHz;
+//! - the peak bandwidths of I-frame playlists are below their averages;
+//! - I-frames of transport streams are listed without the PAT and PMT that a decoder needs before them.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use model::Format;
+
+use super::{growing, vp9_level};
+use crate::{
+    format::{
+        bandwidth::Bandwidth,
+        hls::{self, Tag},
+    },
+    formats,
+    plan::{Plan, VideoPlan},
+};
+
+/// Rewrites the main playlist in `dir` and the media playlists that it names.
+pub(super) fn fix_up(plan: &Plan, dir: &Path) -> io::Result<()> {
+    let master = dir.join(formats::main_file(Format::Hls));
+    let text = fs::read_to_string(&master)?;
+    let playlists: Vec<(PathBuf, String)> = uris(&text)
+        .into_iter()
+        .map(|uri| {
+            let path = dir.join(uri);
+            let text = fs::read_to_string(&path)?;
+            Ok((path, growing::complete(&text)))
+        })
+        .collect::<io::Result<_>>()?;
+    let target =
+        target_duration(playlists.iter().map(|(_, text)| text.as_str())).max(min_target_duration(plan));
+    for (path, text) in &playlists {
+        fs::write(path, fix_media_playlist(text, target))?;
+    }
+    let measure = |uri: &str| Bandwidth::of_playlist(&dir.join(uri));
+    fs::write(&master, fix_main_playlist(&text, &PlannedStreams::of(plan), measure)?)
+}
+
+/// What the plan knows better than the packager, by the beginnings of URIs.
+pub(super) struct PlannedStreams<'a> {
+    videos: &'a [VideoPlan],
+    default_audio_folder: Option<String>,
+}
+
+impl<'a> PlannedStreams<'a> {
+    pub(super) fn of(plan: &'a Plan) -> Self {
+        let default_audio_folder = plan.audios.first().map(|audio| format!("files/{}/", audio.name));
+        Self { videos: &plan.videos, default_audio_folder }
+    }
+
+    fn video(&self, uri: &str) -> Option<&'a VideoPlan> {
+        self.videos.iter().find(|video| uri.starts_with(&format!("files/{}/", video.name)))
+    }
+
+    fn is_default_audio(&self, uri: &str) -> bool {
+        self.default_audio_folder.as_ref().is_some_and(|folder| uri.starts_with(folder))
+    }
+
+    /// Sets the codecs of a rendition in its tag.
+    fn set_codecs(&self, tag: &mut Tag, uri: &str) {
+        if let Some((video, codecs)) = self.video(uri).zip(tag.get("CODECS")) {
+            let fixed = vp9_level::fix_codecs(codecs, video);
+            tag.set("CODECS", format!("\"{fixed}\""));
+        }
+    }
+}
+
+/// The media playlists that a main playlist names.
+pub(super) fn uris(main: &str) -> Vec<String> {
+    let mut uris: Vec<String> = main
+        .lines()
+        .filter_map(|line| match Tag::parse(line) {
+            Some(tag) => tag.get("URI").map(str::to_owned),
+            None => hls::parse_uri(line).map(str::to_owned),
+        })
+        .collect();
+    uris.sort();
+    uris.dedup();
+    uris
+}
+
+/// The target duration that the playlist had while it grew: it must not change (RFC 8216, 6.2.1).
+fn min_target_duration(plan: &Plan) -> u64 {
+    if plan.is_growing { growing::target_duration(plan) } else { 1 }
+}
+
+/// Whole seconds that no segment of any of these playlists lasts longer than (RFC 8216, 4.3.3.1): renditions
+/// have all the same (6.2.4).
+fn target_duration<'a>(playlists: impl Iterator<Item = &'a str>) -> u64 {
+    let seconds = playlists.flat_map(str::lines).filter_map(hls::parse_extinf);
+    seconds.map(|seconds| seconds.round() as u64).max().unwrap_or(1)
+}
+
+/// A media playlist with this target duration, and with the PAT and PMT of its transport stream as the
+/// `EXT-X-MAP` of I-frames (RFC 8216, 4.3.3.6): they stand before the first one.
+fn fix_media_playlist(text: &str, target: u64) -> String {
+    let mut map = i_frame_map(text);
+    let rewrite = |line: &str| {
+        if line.starts_with("#EXT-X-TARGETDURATION:") {
+            return format!("#EXT-X-TARGETDURATION:{target}");
+        }
+        if line.starts_with("#EXTINF:")
+            && let Some(map) = map.take()
+        {
+            return format!("{map}\n{line}");
+        }
+        line.to_owned()
+    };
+    hls::map_lines(text, rewrite)
+}
+
+/// The `EXT-X-MAP` of I-frames, where it is missing: the bytes before the first I-frame are the PAT and PMT.
+fn i_frame_map(text: &str) -> Option<String> {
+    if !text.contains("#EXT-X-I-FRAMES-ONLY") || text.contains("#EXT-X-MAP:") {
+        return None;
+    }
+    let (_, end) = text.lines().find_map(hls::parse_byte_range)?;
+    let uri = text.lines().find_map(hls::parse_uri)?;
+    Some(format!("#EXT-X-MAP:URI=\"{uri}\",BYTERANGE=\"{end}@0\""))
+}
+
+/// The main playlist, with bandwidths measured by `measure`.
+pub(super) fn fix_main_playlist(
+    text: &str,
+    planned: &PlannedStreams<'_>,
+    measure: impl Fn(&str) -> io::Result<Bandwidth>,
+) -> io::Result<String> {
+    let tags: Vec<Tag> = text.lines().filter_map(Tag::parse).collect();
+    let audio_uris: Vec<&str> =
+        tags.iter().filter(|tag| tag.name == "EXT-X-MEDIA").filter_map(|tag| tag.get("URI")).collect();
+    let mut largest_audio = Bandwidth::default();
+    for uri in &audio_uris {
+        largest_audio = largest_audio.max(measure(uri)?);
+    }
+    let mut out = Vec::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        let Some(mut tag) = Tag::parse(line) else {
+            out.push(line.to_owned());
+            continue;
+        };
+        match tag.name.as_str() {
+            "EXT-X-MEDIA" => {
+                if tag.get("URI").is_some_and(|uri| planned.is_default_audio(uri)) {
+                    tag.set("DEFAULT", "YES");
+                    tag.set("AUTOSELECT", "YES");
+                } else {
+                    tag.set("DEFAULT", "NO");
+                }
+            }
+            "EXT-X-STREAM-INF" => {
+                let uri = lines.next().unwrap_or_default();
+                if audio_uris.contains(&uri) {
+                    if !planned.is_default_audio(uri) {
+                        continue;
+                    }
+                    largest_audio.write_to(&mut tag);
+                } else {
+                    measure(uri)?.plus(largest_audio).write_to(&mut tag);
+                    planned.set_codecs(&mut tag, uri);
+                    if let Some(video) = planned.video(uri) {
+                        tag.set("FRAME-RATE", format!("{:.3}", video.rate.as_f64()));
+                    }
+                }
+                out.extend([tag.to_string(), uri.to_owned()]);
+                continue;
+            }
+            "EXT-X-I-FRAME-STREAM-INF" => {
+                if let Some(uri) = tag.get("URI").map(str::to_owned) {
+                    measure(&uri)?.write_to(&mut tag);
+                    planned.set_codecs(&mut tag, &uri);
+                }
+            }
+            _ => {}
+        }
+        out.push(tag.to_string());
+    }
+    Ok(out.join("\n") + "\n")
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;
