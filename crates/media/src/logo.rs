@@ -1,4 +1,4 @@
-//! The picture that is laid over a video: looked at before any tool reads it.
+//! The logo that is laid over a video: its header is checked before any program reads it.
 
 use std::{
     fs::File,
@@ -10,45 +10,46 @@ use model::ErrorCode;
 
 use crate::error::MediaError;
 
-/// The most bytes of one.
+/// Bytes of a logo's file.
 pub const MAX_LOGO_BYTES: u64 = 10 << 20;
 /// Pixels across, and down.
-const MOST_PIXELS: u32 = 4096;
+const MAX_SIDE_PIXELS: u32 = 4096;
 
 /// Where a task's logo lies before it runs.
 pub fn logo_file(work: &Path) -> PathBuf {
     work.join("logo.png")
 }
 
-/// Whether a file is a PNG of a size that can be laid over a picture.
+/// Whether a file is a PNG of a size that can be laid over a video.
 ///
 /// # Errors
 /// [`ErrorCode::InvalidInput`] when it is no PNG, [`ErrorCode::InputOverLimit`] when it is too large.
 pub fn check_logo(file: &Path) -> Result<(), MediaError> {
-    let head = head(file)
+    let head = read_head(file)
         .map_err(|error| MediaError::new(ErrorCode::Internal, format!("the logo cannot be read: {error}")))?;
-    let Some((width, height)) = size_of_png(&head) else {
+    let Some((width, height)) = png_size(&head) else {
         return Err(MediaError::new(ErrorCode::InvalidInput, "logo_path is not a PNG"));
     };
-    let fits = |side| (1..=MOST_PIXELS).contains(&side);
-    if fits(width) && fits(height) {
+    let is_allowed = |side| (1..=MAX_SIDE_PIXELS).contains(&side);
+    if is_allowed(width) && is_allowed(height) {
         return Ok(());
     }
-    let detail = format!("logo_path has {width}x{height} pixels; at most {MOST_PIXELS} a side are allowed");
+    let detail =
+        format!("logo_path has {width}x{height} pixels; at most {MAX_SIDE_PIXELS} a side are allowed");
     Err(MediaError::new(ErrorCode::InputOverLimit, detail))
 }
 
-fn head(file: &Path) -> io::Result<Vec<u8>> {
+fn read_head(file: &Path) -> io::Result<Vec<u8>> {
     let mut head = Vec::new();
     File::open(file)?.take(24).read_to_end(&mut head)?;
     Ok(head)
 }
 
-/// The signature and the first chunk (PNG, 5.2 and 11.2.2).
-fn size_of_png(head: &[u8]) -> Option<(u32, u32)> {
+/// Width and height, after the signature, in the first chunk (PNG, 5.2 and 11.2.2).
+fn png_size(head: &[u8]) -> Option<(u32, u32)> {
     let rest = head.strip_prefix(b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR")?;
     let side = |at: usize| Some(u32::from_be_bytes(rest.get(at..at + 4)?.try_into().ok()?));
-    side(0).zip(side(4))
+    Some((side(0)?, side(4)?))
 }
 
 #[cfg(test)]

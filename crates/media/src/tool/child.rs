@@ -23,15 +23,15 @@ use crate::{
     tool::{progress::Progress, spawn, stderr},
 };
 
-/// From TERM to KILL.
-const GRACE: Duration = Duration::from_secs(5);
+/// From SIGTERM to SIGKILL.
+const KILL_GRACE: Duration = Duration::from_secs(5);
 
-/// How long what a child left behind may live on.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long processes that a child left behind may live on: they hold its standard error open.
+const STDERR_END_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Encoders look ahead before the first picture comes out: it may take so many times longer than any
+/// Encoders have a lookahead before the first frame comes out: it may take so many times longer than any
 /// later one.
-const FIRST_PROGRESS: u32 = 3;
+const FIRST_FRAME_FACTOR: u32 = 3;
 
 /// What a child may see beside the programs: everything else is absent in the sandbox.
 #[derive(Clone, Debug, Default)]
@@ -80,7 +80,7 @@ pub(crate) struct Ended {
 /// Why a child was given up.
 #[derive(Debug)]
 pub(crate) enum ChildError {
-    /// It got no further for so long.
+    /// It made no progress for so long.
     Stalled(Duration),
     /// The system's own error.
     Io(io::Error),
@@ -96,7 +96,7 @@ impl From<io::Error> for ChildError {
 #[derive(Debug)]
 pub(crate) struct Child {
     process: tokio::process::Child,
-    /// The number of its group; nobody else's as long as anything in the group lives.
+    /// The id of its process group, which the kernel gives to nobody else as long as anything in it lives.
     group: u32,
     stdout: Option<ChildStdout>,
     stderr: Option<JoinHandle<String>>,
@@ -121,22 +121,22 @@ impl Child {
     /// Waits for its end.
     pub(crate) async fn wait(&mut self) -> io::Result<Ended> {
         let status = self.process.wait().await?;
-        let stderr_tail = match timeout(LAST_WORDS, self.silence()).await {
-            Ok(words) => words,
+        let stderr_tail = match timeout(STDERR_END_TIMEOUT, self.stderr_end()).await {
+            Ok(tail) => tail,
             Err(_) => {
                 self.signal(Signal::KILL);
-                timeout(LAST_WORDS, self.silence()).await.unwrap_or_default()
+                timeout(STDERR_END_TIMEOUT, self.stderr_end()).await.unwrap_or_default()
             }
         };
         Ok(Ended { status, stderr_tail })
     }
 
-    /// Waits until nothing in the group can speak any more, which is when all of it is gone.
-    async fn silence(&mut self) -> String {
+    /// Waits for the end of standard error, which comes when all of the group is gone; gives its tail.
+    async fn stderr_end(&mut self) -> String {
         let Some(stderr) = &mut self.stderr else { return String::new() };
-        let words = stderr.await.unwrap_or_default();
+        let tail = stderr.await.unwrap_or_default();
         self.stderr = None;
-        words
+        tail
     }
 
     /// Hands over every line of standard output, then waits for its end.
@@ -166,63 +166,64 @@ impl Child {
         self.wait().await
     }
 
-    /// Follows FFmpeg's progress to its end; gives up when nothing changes for `stall`, unless it `was_short`
-    /// of input meanwhile.
+    /// Follows FFmpeg's progress to its end; gives up when nothing changes for `stall_timeout`, unless it
+    /// `was_starved` of input meanwhile.
     pub(crate) async fn follow(
         &mut self,
-        stall: Duration,
-        was_short: impl Fn() -> bool,
+        stall_timeout: Duration,
+        was_starved: impl Fn() -> bool,
         mut each: impl FnMut(Progress),
     ) -> Result<Ended, ChildError> {
         let mut progress = Progress::default();
-        let mut seen = progress;
-        let mut until = Instant::now() + stall * FIRST_PROGRESS;
+        let mut reported = progress;
+        let mut deadline = Instant::now() + stall_timeout * FIRST_FRAME_FACTOR;
         if let Some(stdout) = self.stdout.take() {
             let mut lines = BufReader::new(stdout).lines();
             loop {
-                let line = match timeout_at(until, lines.next_line()).await {
+                let line = match timeout_at(deadline, lines.next_line()).await {
                     Ok(line) => line?,
-                    Err(_) if was_short() => {
-                        until = Instant::now() + stall;
+                    Err(_) if was_starved() => {
+                        deadline = Instant::now() + stall_timeout;
                         continue;
                     }
-                    Err(_) => return Err(ChildError::Stalled(stall)),
+                    Err(_) => return Err(ChildError::Stalled(stall_timeout)),
                 };
                 let Some(line) = line else { break };
-                if progress.read(&line) && progress != seen {
-                    seen = progress;
-                    until = Instant::now() + stall;
+                if progress.read(&line) && progress != reported {
+                    reported = progress;
+                    deadline = Instant::now() + stall_timeout;
                     each(progress);
                 }
             }
         }
-        let ended = timeout(stall, self.wait()).await.map_err(|_| ChildError::Stalled(stall))?;
+        let ended =
+            timeout(stall_timeout, self.wait()).await.map_err(|_| ChildError::Stalled(stall_timeout))?;
         Ok(ended?)
     }
 
-    /// Ends the whole group: asks, and after 5 s forces it.
+    /// Ends the whole group: SIGTERM, and SIGKILL after 5 s.
     pub(crate) async fn kill(&mut self) {
-        self.kill_within(GRACE).await;
+        self.kill_within(KILL_GRACE).await;
     }
 
     async fn kill_within(&mut self, grace: Duration) {
         self.signal(Signal::TERM);
-        // A sandbox goes at once; what is inside may just have missed that.
+        // bubblewrap exits at once; what runs inside it may not have had the signal
         let _ = timeout(grace, self.process.wait()).await;
         self.signal(Signal::KILL);
-        // It cannot refuse; whoever waits for it in vain has nothing better to do.
-        let _ = timeout(GRACE, self.gone()).await;
+        // SIGKILL cannot be refused: only a process that hangs in the kernel takes longer
+        let _ = timeout(KILL_GRACE, self.wait_for_group()).await;
     }
 
-    async fn gone(&mut self) {
-        // What cannot be waited for is gone already.
+    async fn wait_for_group(&mut self) {
+        // what cannot be waited for is gone already
         let _ = self.process.wait().await;
-        self.silence().await;
+        self.stderr_end().await;
     }
 
     fn signal(&self, signal: Signal) {
-        // Without its first process and without a voice, the group is gone, and its number may be
-        // another's by now.
+        // when its first process and its standard error have ended, the group is gone, and its id may be
+        // another's by now
         if self.process.id().is_some() || self.stderr.is_some() {
             spawn::signal_group(self.group, signal);
         }

@@ -1,5 +1,5 @@
-//! Files, one after the other, as a child's standard input: what it reads needs no place on disk, and
-//! the child needs no sight of the files.
+//! Files, one after the other, as a child's standard input: segments need not be joined on disk first, and
+//! the sandbox need not show the files to the child.
 
 use std::{
     fs::File,

@@ -5,29 +5,30 @@
 
 use std::{ffi::OsString, path::Path};
 
-/// Demuxers of files that hold moving pictures or sound, by their first names.
-const MEDIA: &str = "3dostr,aac,ac3,ac4,aiff,amr,amrnb,amrwb,ape,apng,asf,asf_o,ast,au,av1,avi,avs2,avs3,avr,\
+/// Demuxers of files that hold video or audio, by their first names.
+const MEDIA_DEMUXERS: &str = "3dostr,aac,ac3,ac4,aiff,amr,amrnb,amrwb,ape,apng,asf,asf_o,ast,au,av1,avi,avs2,avs3,avr,\
 binka,caf,cavsvideo,dirac,dnxhd,dsf,dts,dtshd,dv,eac3,evc,film_cpk,flac,flic,flv,g722,gif,gsm,gxf,\
 h261,h263,h264,hevc,iamf,ipu,ivf,iv8,jpegxl_anim,kux,live_flv,loas,lxf,m4v,matroska,webm,mjpeg,mlp,mlv,mov,\
 mp4,m4a,3gp,3g2,mj2,mp3,mpc,mpc8,mpeg,mpegts,mpegvideo,mxf,nsv,nut,obu,ogg,oma,pmp,pva,qcp,qoa,r3d,rm,\
 rpl,shn,smjpeg,smk,sox,spdif,swf,tak,thp,truehd,tta,ty,usm,vc1,vc1test,vivo,voc,vvc,w64,wav,webp_anim,\
 wsd,wtv,wv,xmv,xwma,yuv4mpegpipe";
 
-/// Demuxers of single pictures: looked at only to say what the input is.
-const STILLS: &str = "bmp_pipe,dds_pipe,dpx_pipe,exr_pipe,hdr_pipe,j2k_pipe,jpeg_pipe,jpegls_pipe,\
+/// Demuxers of single images: they are allowed only to say what the input is.
+const IMAGE_DEMUXERS: &str = "bmp_pipe,dds_pipe,dpx_pipe,exr_pipe,hdr_pipe,j2k_pipe,jpeg_pipe,jpegls_pipe,\
 jpegxl_pipe,pam_pipe,pbm_pipe,pcx_pipe,pgm_pipe,png_pipe,ppm_pipe,psd_pipe,qoi_pipe,sgi_pipe,svg_pipe,\
 tiff_pipe,webp_pipe,xbm_pipe,xpm_pipe";
 
-/// Bytes and microseconds that are read to learn what the streams are: sound that begins late in a
-/// transport stream is found after the usual 5 MB.
+/// What is read to learn what the streams are: audio that begins late in a transport stream is found after
+/// the default of 5 MB.
 const READ_AHEAD: [&str; 4] = ["-probesize", "64M", "-analyzeduration", "30M"];
 
 /// Makes ffprobe write blocks of many lines: its standard output would be written to once a line.
 pub(crate) const BLOCK_OUTPUT: [&str; 2] = ["-o", "pipe:1"];
 
 /// Input options up to and with the file, or the pipe by its name, for a program that takes `-i`.
-pub(crate) fn open_input(path: &Path, stills: bool) -> Vec<OsString> {
-    let formats = if stills { format!("{MEDIA},{STILLS}") } else { MEDIA.to_owned() };
+pub(crate) fn open_input(path: &Path, allow_images: bool) -> Vec<OsString> {
+    let formats =
+        if allow_images { format!("{MEDIA_DEMUXERS},{IMAGE_DEMUXERS}") } else { MEDIA_DEMUXERS.to_owned() };
     let mut arguments: Vec<OsString> =
         vec!["-protocol_whitelist".into(), "file,pipe,fd".into(), "-format_whitelist".into(), formats.into()];
     arguments.extend(READ_AHEAD.map(OsString::from));

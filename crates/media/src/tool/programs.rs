@@ -55,12 +55,12 @@ impl Programs {
     /// # Errors
     /// When one is missing: which, and where it was looked for.
     pub fn find(dir: Option<&Path>) -> Result<Self, ProgramsError> {
-        let places = match dir {
+        let folders = match dir {
             Some(dir) => vec![dir.to_owned()],
-            None => usual_places(),
+            None => default_folders(),
         };
         let find = |program: Program| {
-            places.iter().map(|place| place.join(program.name())).find(|path| is_program(path))
+            folders.iter().map(|folder| folder.join(program.name())).find(|path| is_program(path))
         };
         let found = Program::ALL.map(find);
         match found {
@@ -95,20 +95,20 @@ impl ProgramsError {
     }
 }
 
-fn usual_places() -> Vec<PathBuf> {
+fn default_folders() -> Vec<PathBuf> {
     let current = std::env::current_dir().ok();
     let program = std::env::current_exe().ok();
     let beside_program = program.iter().flat_map(|path| path.ancestors().skip(1));
-    let mut places: Vec<_> = current
+    let mut folders: Vec<_> = current
         .iter()
         .map(PathBuf::as_path)
         .chain(beside_program)
         .map(|folder| folder.join(".tools"))
         .collect();
     if let Some(path) = std::env::var_os("PATH") {
-        places.extend(std::env::split_paths(&path));
+        folders.extend(std::env::split_paths(&path));
     }
-    places
+    folders
 }
 
 pub(crate) fn is_program(path: &Path) -> bool {

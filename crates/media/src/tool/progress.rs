@@ -1,9 +1,9 @@
-//! What FFmpeg says with `-progress pipe:1`: lines of `key=value`, in blocks that end with `progress`.
+//! FFmpeg's `-progress pipe:1`: lines of `key=value`, in blocks that end with `progress`.
 
 /// One line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ProgressLine {
-    /// Pictures that have left the first video encoder.
+    /// Frames that have left the first video encoder.
     Frame(u64),
     /// Microseconds that are written; FFmpeg's `N/A`, before the first packet, is `Other`.
     OutTime(i64),
@@ -34,11 +34,11 @@ impl ProgressLine {
 /// How far FFmpeg has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Progress {
-    /// Pictures.
+    /// Frames that have left the first video encoder.
     pub frame: u64,
-    /// Microseconds.
+    /// Microseconds that are written.
     pub out_time: i64,
-    /// Bytes.
+    /// Bytes that are written.
     pub size: u64,
 }
 

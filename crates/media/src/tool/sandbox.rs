@@ -1,5 +1,5 @@
-//! The wall around a child: no network, nothing of the system but read-only libraries, its own work
-//! folder. Bubblewrap builds it, in about 5 ms, with or without root.
+//! The sandbox around a child, made of namespaces by bubblewrap: no network, nothing of the system but
+//! read-only libraries, and its own work folder. It costs about 5 ms, and needs no root.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -17,12 +17,12 @@ use crate::{
 };
 
 /// Folders that hold the libraries of dynamically linked programs.
-const LIBRARIES: [&str; 6] = ["/usr", "/bin", "/lib", "/lib32", "/lib64", "/nix/store"];
+const LIBRARY_FOLDERS: [&str; 6] = ["/usr", "/bin", "/lib", "/lib32", "/lib64", "/nix/store"];
 
 /// How long the trial run may take.
-const TRIAL: Duration = Duration::from_secs(60);
+const TRIAL_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How children are started: walled in, or not.
+/// How children are started.
 #[derive(Clone, Debug)]
 pub(crate) enum Sandbox {
     /// In bubblewrap.
@@ -32,9 +32,9 @@ pub(crate) enum Sandbox {
         /// The arguments that are the same for every child.
         base: Vec<OsString>,
     },
-    /// With limits alone, and why.
+    /// Without a sandbox, with limits alone.
     None {
-        /// A sentence.
+        /// Why, as a sentence.
         reason: String,
     },
 }
@@ -64,12 +64,12 @@ impl Sandbox {
             .map(|folder| folder.join("bwrap"))
             .find(|bwrap| programs::is_program(bwrap))
             .ok_or("bubblewrap (`bwrap`) is not installed")?;
-        let sandbox = Self::Bubblewrap { bwrap, base: base() };
+        let sandbox = Self::Bubblewrap { bwrap, base: base_options() };
         let mut trial = sandbox.command(program, &["-version".into()], &Access::default());
         let trial = trial.kill_on_drop(true).stdin(std::process::Stdio::null()).output();
-        let output = timeout(TRIAL, trial)
+        let output = timeout(TRIAL_TIMEOUT, trial)
             .await
-            .map_err(|_| format!("its trial run took over {} s", TRIAL.as_secs()))?
+            .map_err(|_| format!("its trial run took over {} s", TRIAL_TIMEOUT.as_secs()))?
             .map_err(|error| format!("bubblewrap does not start: {error}"))?;
         if output.status.success() {
             return Ok(sandbox);
@@ -105,36 +105,37 @@ impl Sandbox {
     }
 }
 
-fn base() -> Vec<OsString> {
+fn base_options() -> Vec<OsString> {
     let mut args: Vec<OsString> =
         ["--unshare-all", "--die-with-parent", "--cap-drop", "ALL", "--hostname", "sandbox"]
             .map(OsString::from)
             .to_vec();
-    for folder in LIBRARIES.map(Path::new) {
+    for folder in LIBRARY_FOLDERS.map(Path::new) {
         match folder.read_link() {
             Ok(target) => args.extend(["--symlink".into(), target.into(), folder.into()]),
-            Err(_) => args.extend(triple("--ro-bind-try", folder)),
+            Err(_) => args.extend(same_path("--ro-bind-try", folder)),
         }
     }
-    args.extend(triple("--ro-bind-try", Path::new("/etc/ld.so.cache")));
+    args.extend(same_path("--ro-bind-try", Path::new("/etc/ld.so.cache")));
     args.extend(["--dev".into(), "/dev".into()]);
     args
 }
 
 fn binds(program: &Path, access: &Access) -> Vec<OsString> {
     let mut args = Vec::new();
-    if !LIBRARIES.iter().any(|folder| program.starts_with(folder)) {
-        args.extend(triple("--ro-bind", program));
+    if !LIBRARY_FOLDERS.iter().any(|folder| program.starts_with(folder)) {
+        args.extend(same_path("--ro-bind", program));
     }
-    // Writable folders first: what is readable inside one of them stays read-only.
-    args.extend(access.writable.iter().flat_map(|path| triple("--bind", path)));
-    args.extend(access.readable.iter().flat_map(|path| triple("--ro-bind", path)));
+    // writable folders first: a readable file inside one of them stays read-only
+    args.extend(access.writable.iter().flat_map(|path| same_path("--bind", path)));
+    args.extend(access.readable.iter().flat_map(|path| same_path("--ro-bind", path)));
     let current = access.writable.first().map_or(OsStr::new("/"), |path| path.as_os_str());
     args.extend(["--chdir".into(), current.to_owned()]);
     args
 }
 
-fn triple(option: &str, path: &Path) -> [OsString; 3] {
+/// A bind mount at the same path inside as outside.
+fn same_path(option: &str, path: &Path) -> [OsString; 3] {
     [option.into(), path.into(), path.into()]
 }
 

@@ -1,8 +1,8 @@
 //! Starts children from one thread that lives as long as the program.
 //!
-//! A child asks the kernel to be killed when its parent dies, and Linux means the *thread* that
-//! spawned it: a child of a pool's thread that goes idle would die with it. So all of them are
-//! spawned from here, whichever runtime or thread asks.
+//! A child asks the kernel to be killed when its parent dies (PR_SET_PDEATHSIG), and Linux means the *thread*
+//! that spawned it: a child that a thread of the blocking pool spawned would die when that thread goes idle.
+//! So all children are spawned from here, whichever runtime or thread asks.
 
 use std::{
     io,
@@ -26,25 +26,25 @@ fn rlimits(limits: ResourceLimits) -> [(Resource, u64); 5] {
     ]
 }
 
-struct Order {
+struct SpawnRequest {
     command: Command,
     runtime: Handle,
     reply: oneshot::Sender<io::Result<tokio::process::Child>>,
 }
 
-static SPAWNER: LazyLock<mpsc::Sender<Order>> = LazyLock::new(|| {
-    let (orders, incoming) = mpsc::channel::<Order>();
+static SPAWNER: LazyLock<mpsc::Sender<SpawnRequest>> = LazyLock::new(|| {
+    let (sender, requests) = mpsc::channel::<SpawnRequest>();
     thread::Builder::new()
         .name("spawner".to_owned())
         .spawn(move || {
-            for Order { mut command, runtime, reply } in incoming {
+            for SpawnRequest { mut command, runtime, reply } in requests {
                 let _context = runtime.enter();
-                // Nobody may be waiting any more: the child is killed as it is dropped.
+                // nobody may be waiting any more: the child is killed when it is dropped
                 let _ = reply.send(command.spawn());
             }
         })
         .expect("one thread can be started");
-    orders
+    sender
 });
 
 /// Starts a child in a session and process group of its own, with limits, dying with this program.
@@ -55,8 +55,8 @@ pub(crate) async fn spawn(mut command: Command, limits: ResourceLimits) -> io::R
     command.kill_on_drop(true);
     prepare(&mut command, rlimits(limits));
     let (reply, child) = oneshot::channel();
-    let order = Order { command, runtime: Handle::current(), reply };
-    SPAWNER.send(order).map_err(|_| io::Error::other("the spawning thread is gone"))?;
+    let request = SpawnRequest { command, runtime: Handle::current(), reply };
+    SPAWNER.send(request).map_err(|_| io::Error::other("the spawning thread is gone"))?;
     child.await.map_err(|_| io::Error::other("the spawning thread is gone"))?
 }
 
@@ -71,9 +71,9 @@ fn prepare(command: &mut Command, limits: [(Resource, u64); 5]) {
         if rustix::process::getppid() != Some(parent) {
             return Err(io::Error::from_raw_os_error(rustix::io::Errno::SRCH.raw_os_error()));
         }
-        for (resource, wanted) in limits {
+        for (resource, asked) in limits {
             let hard = rustix::process::getrlimit(resource).maximum;
-            let limit = Some(hard.map_or(wanted, |hard| hard.min(wanted)));
+            let limit = Some(hard.map_or(asked, |hard| hard.min(asked)));
             rustix::process::setrlimit(resource, Rlimit { current: limit, maximum: limit })?;
         }
         Ok(())
