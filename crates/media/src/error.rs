@@ -1,4 +1,4 @@
-//! What goes wrong with media, as the customer's code and sentence, and the tool's words for the log.
+//! Failures of media work: the customer's code and sentence, and the program's output for the server's log.
 
 use std::io;
 
@@ -7,14 +7,13 @@ use model::{ErrorCode, Failure};
 /// The customer's sentence for a disk that is full.
 pub(crate) const DISK_FULL: &str = "the server's disk is full";
 
-/// A failure of one of the four steps. None of them passes by itself: only [`ErrorCode::Internal`]
-/// is worth another try.
+/// A failure of one of the four steps. Another try may help only after [`ErrorCode::Internal`].
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{}: {detail}", code.words())]
 pub struct MediaError {
     /// The customer's code.
     pub code: ErrorCode,
-    /// The customer's sentence, without the code's words.
+    /// The customer's sentence, without the text of the code.
     pub detail: String,
     /// The end of the tool's own output; for the server's log, never for the customer.
     pub log: String,
@@ -26,7 +25,7 @@ impl MediaError {
         Self { code, detail: detail.into(), log: String::new() }
     }
 
-    /// What became of a file in the work folder; `otherwise` unless the disk is full.
+    /// An error at a file in the work folder: a full disk as such, `otherwise` for everything else.
     pub(crate) fn of_disk(error: &io::Error, otherwise: Self) -> Self {
         match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
@@ -36,7 +35,7 @@ impl MediaError {
         }
     }
 
-    /// The same with the tool's own words.
+    /// The same with the program's own output.
     pub fn with_log(mut self, log: impl Into<String>) -> Self {
         self.log = log.into();
         self

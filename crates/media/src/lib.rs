@@ -1,9 +1,8 @@
-//! From any file to outputs that play everywhere, in four steps: `probe` says what came in, `plan`
-//! decides (a pure function), `run` does it with FFmpeg and Shaka Packager as sandboxed children,
-//! `verify` looks at what came out.
+//! From any file to outputs that play everywhere, in four steps: `probe` finds out what the input is,
+//! `plan` decides (a pure function), `run` makes the output with FFmpeg and Shaka Packager as sandboxed
+//! children, `verify` inspects it.
 //!
-//! An output is only as good as `verify` says: a broken file called a success is the worst bug
-//! there is here, a clear failure is not.
+//! A broken output that is called a success is the worst bug there is here; a clear failure is not.
 
 mod codecs;
 mod colour;

@@ -38,7 +38,7 @@ impl Media {
         Ok(Self { tools, settings })
     }
 
-    /// Says what came in.
+    /// Finds out what an input is.
     ///
     /// # Errors
     /// [`model::ErrorCode::InputForbidden`] for playlists and the like, [`model::ErrorCode::InputOverLimit`],
@@ -47,8 +47,8 @@ impl Media {
         probe::probe(&self.tools, &self.settings.input, &absolute(input)?, cancel).await
     }
 
-    /// Says what is coming in, as `probe` will of the whole, once as much is there as that takes; none
-    /// where it takes the whole.
+    /// Finds out what a growing input is, as `probe` would of the complete file, as soon as enough of it is
+    /// there; none where only the complete file tells.
     ///
     /// # Errors
     /// As `probe`, where the index alone says so.
@@ -60,7 +60,7 @@ impl Media {
         probe::probe_growing(&self.tools, &self.settings.input, input, cancel).await
     }
 
-    /// Does what the plan says. Files land in `<work>/out`: `main.<extension>` and, for segmented
+    /// Makes the output of a plan. Files land in `<work>/out`: `main.<extension>` and, for segmented
     /// formats, `files/…`. `work` is an existing folder of the task's own.
     ///
     /// # Errors
@@ -83,15 +83,15 @@ impl Media {
             growing @ MediaInput::Growing(_) => growing,
         };
         let work = &absolute(work)?;
-        let (tools, resampled) = (&self.tools, [].as_slice());
-        run::run(&RunContext { tools, plan, input, work, resampled, observer, cancel }).await
+        let tools = &self.tools;
+        run::run(&RunContext { tools, plan, input, work, resampled: &[], observer, cancel }).await
     }
 
-    /// Looks at what came out; only what it agrees to has succeeded.
+    /// Inspects an output; only one that it finds right has succeeded.
     ///
     /// # Errors
     /// [`model::ErrorCode::EncodingFailed`] for whatever is not as planned;
-    /// [`model::ErrorCode::InvalidInput`] when the input ended before its index says.
+    /// [`model::ErrorCode::InvalidInput`] when the input ended earlier than its index says.
     pub async fn verify(
         &self,
         plan: &Plan,

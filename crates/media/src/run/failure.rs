@@ -30,7 +30,7 @@ const MESSAGES: &[(&str, ErrorCode, &str)] = &[
     (AUDIO_CHANGED_MESSAGE, ErrorCode::InvalidInput, AUDIO_CHANGES),
     ("No space left on device", ErrorCode::EncodingOverLimit, DISK_FULL),
     ("Disk quota exceeded", ErrorCode::EncodingOverLimit, DISK_FULL),
-    // the packager is not told why a file was cut short
+    // the packager does not know why a file was cut short
     ("running out of disk space", ErrorCode::EncodingOverLimit, DISK_FULL),
     ("File too large", ErrorCode::EncodingOverLimit, "an output file got too large"),
     // a size that no memory holds was read from the file

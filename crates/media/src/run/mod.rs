@@ -1,4 +1,4 @@
-//! Does what a plan says: one FFmpeg for single files, FFmpeg and the packager side by side for segmented
+//! Makes the output of a plan: one FFmpeg for single files, FFmpeg and the packager side by side for segmented
 //! outputs; before them the passes over the input that the plan needs.
 
 mod args;

@@ -1,7 +1,7 @@
 //! FFmpeg's `framecrc` muxer: `#tb 0: 1/90000` for each stream, then one line for each packet, `stream, dts,
 //! pts, duration, size, crc`, with `F=0x…` where its flags are not those of a plain key frame.
 
-/// A line that says something.
+/// A line that is not a comment.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum FramecrcLine {
     /// Seconds of one unit of a stream's time stamps.

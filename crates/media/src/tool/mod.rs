@@ -1,5 +1,5 @@
 //! How a program is run: where FFmpeg, ffprobe and Shaka Packager are, the sandbox around a child, its
-//! limits, what it is fed with and what it says.
+//! limits, its input and its output.
 //!
 //! Everything here knows arguments and bytes; it knows no source, no plan and no output.
 

@@ -100,9 +100,9 @@ pub(in crate::run) fn input_position(plan: &Plan) -> Vec<OsString> {
 fn corrected_timestamps(plan: &Plan) -> Vec<OsString> {
     let streams: BTreeSet<_> = plan.corrections.iter().map(|correction| correction.stream).collect();
     let filter = |stream: u32| {
-        let sum = |name: &str, shown: bool| {
+        let sum = |name: &str, is_pts: bool| {
             let own = |correction: &&TimestampCorrection| {
-                correction.stream == stream && (shown || !correction.pts_only)
+                correction.stream == stream && (is_pts || !correction.pts_only)
             };
             let term = |correction: &TimestampCorrection| {
                 format!("-({}*gte(N,{}))", correction.offset, correction.packet)

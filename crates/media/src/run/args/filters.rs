@@ -234,10 +234,10 @@ fn to_bt709(video_filter: &VideoFilter, top: &VideoPlan) -> Vec<String> {
     filters
 }
 
-/// The last filters of a rendition: its size, square pixels, 4:2:0 in its depth, and colours that are
-/// said. `linear` is the rendition whose colours were converted before, if any had to be.
+/// The last filters of a rendition: its size, square pixels, 4:2:0 in its depth, and tagged colours.
+/// `linear` is the rendition whose colours were converted before, if any had to be.
 fn finish(video_filter: &VideoFilter, video: &VideoPlan, linear: &VideoPlan) -> Vec<String> {
-    let (given, wanted) = (&video_filter.given, &video.colour);
+    let (given, planned) = (&video_filter.given, &video.colour);
     let converted = needs_linear_light(video_filter, linear);
     let size =
         if converted { (linear.width, linear.height) } else { (video_filter.width, video_filter.height) };
@@ -248,8 +248,8 @@ fn finish(video_filter: &VideoFilter, video: &VideoPlan, linear: &VideoPlan) -> 
     if !converted && given.full_range {
         scale.push("out_range=limited".to_owned());
     }
-    if !converted && given.matrix != wanted.matrix {
-        scale.push(format!("out_color_matrix={}", wanted.matrix));
+    if !converted && given.matrix != planned.matrix {
+        scale.push(format!("out_color_matrix={}", planned.matrix));
     }
     let mut filters = Vec::new();
     if !scale.is_empty() {
@@ -259,8 +259,8 @@ fn finish(video_filter: &VideoFilter, video: &VideoPlan, linear: &VideoPlan) -> 
         filters.push(format!("format={}", video.pixel_format()));
     }
     filters.push("setsar=1".to_owned());
-    if given != wanted {
-        filters.push(set_params(wanted));
+    if given != planned {
+        filters.push(set_params(planned));
     }
     filters
 }

@@ -10,7 +10,7 @@ use crate::{
     tool::ffmpeg::{file_url, words},
 };
 
-/// The input, if the plan has a logo: a PNG, whatever the file says of itself.
+/// The input, if the plan has a logo: a PNG, whatever the file looks like.
 pub(super) fn open(plan: &Plan, work: &Path) -> Vec<OsString> {
     if plan.logo.is_none() || plan.videos.is_empty() {
         return Vec::new();

@@ -39,7 +39,7 @@ pub(super) fn args(plan: &Plan, segmenting: Segmenting) -> Vec<OsString> {
         argument.push(value);
         args.push(argument);
     };
-    add("segment_duration", segment_seconds(segmenting.seconds).into());
+    add("segment_duration", packager_seconds(segmenting.seconds).into());
     if let Some(language) = plan.audios.first().map(|audio| &audio.language).filter(|code| !code.is_empty()) {
         add("default_language", language.into());
     }
@@ -49,7 +49,7 @@ pub(super) fn args(plan: &Plan, segmenting: Segmenting) -> Vec<OsString> {
         }
         SegmentType::Fmp4 => {
             if let Some(gop) = plan.videos.first().and_then(gop_seconds) {
-                add("fragment_duration", segment_seconds(gop).into());
+                add("fragment_duration", packager_seconds(gop).into());
             }
         }
     }
@@ -152,9 +152,9 @@ fn gop_seconds(video: &VideoPlan) -> Option<Rational> {
     }
 }
 
-/// Seconds as the packager should read them: it cuts `seconds × ticks a second` down to a whole
+/// Seconds as the packager should read them: it cuts `seconds × timescale` down to a whole
 /// number, which a fraction such as 6.006 may just miss from below.
-fn segment_seconds(seconds: Rational) -> String {
+fn packager_seconds(seconds: Rational) -> String {
     format!("{:.7}", seconds.as_f64() + 1e-7)
 }
 
