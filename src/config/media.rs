@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use media::{InputLimits, SandboxMode, ToolLimits};
+use media::{InputLimits, PlanSettings, SandboxMode, ToolLimits};
 use serde::{Deserialize, Serialize};
 use storage::fetch::FetchLimits;
 
@@ -103,11 +103,13 @@ impl MediaSettings {
             },
             tools: ToolLimits { stall_timeout: self.stall, ..ToolLimits::default() },
             sandbox: self.sandbox,
-            x264_preset: self.x264_preset.as_str().to_owned(),
-            x265_preset: self.x265_preset.as_str().to_owned(),
-            svtav1_preset: self.svtav1_preset,
-            vp9_cpu_used: self.vp9_cpu_used,
-            threads: self.threads,
+            plan: PlanSettings {
+                x264_preset: self.x264_preset.as_str().to_owned(),
+                x265_preset: self.x265_preset.as_str().to_owned(),
+                svtav1_preset: self.svtav1_preset,
+                vp9_cpu_used: self.vp9_cpu_used,
+                threads: self.threads,
+            },
         }
     }
 

@@ -4,15 +4,15 @@ use model::{Rational, Template};
 use serde_json::{Value, json};
 
 use crate::{
-    plan::{Plan, PlanSettings},
+    error::MediaError,
+    plan::{Plan, PlanRequest, PlanSettings},
     planner,
-    settings::MediaSettings,
     source::{AudioStream, FieldOrder, HdrMetadata, Orientation, Source, UndecodableCodecs, VideoStream},
 };
 
 /// What an operator decides who decides nothing.
 pub(crate) fn settings() -> PlanSettings {
-    MediaSettings::default().plan_settings()
+    PlanSettings::default()
 }
 
 /// A template by its fields.
@@ -86,5 +86,10 @@ pub(crate) fn source(video: Option<VideoStream>, audios: Vec<AudioStream>) -> So
 
 /// What is made of a source by a template with these fields.
 pub(crate) fn plan(fields: Value, source: &Source) -> Plan {
-    planner::plan(&template(fields), source, &settings()).expect("a plan")
+    try_plan(&template(fields), source).expect("a plan")
+}
+
+/// The same where it may be refused.
+pub(crate) fn try_plan(template: &Template, source: &Source) -> Result<Plan, MediaError> {
+    planner::plan(&PlanRequest::new(template, source, &settings()))
 }

@@ -35,8 +35,8 @@ pub use logo::{MAX_LOGO_BYTES, check_logo, logo_file};
 pub use media::Media;
 pub use output::RunOutput;
 pub use plan::{
-    AudioPlan, Coding, Encoding, LogoPlan, Plan, PlanSettings, RateControl, Segmenting, ThumbnailPlan,
-    VideoFilter, VideoPlan,
+    AudioPlan, Coding, Encoding, LogoPlan, Plan, PlanRequest, PlanSettings, RateControl, Segmenting,
+    ThumbnailPlan, VideoFilter, VideoPlan,
 };
 pub use planner::plan;
 pub use playlists::{growing_main_playlist, growing_media_playlist, is_growing, relocate};

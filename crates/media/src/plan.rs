@@ -3,12 +3,14 @@
 //! It is data alone: [`crate::planner`] makes it, `run` does it, and `verify` holds the output to it: sizes, frame rates,
 //! key frame distance, codecs, duration. Nobody changes a plan that was made.
 
-use model::{AudioCodec, Box2d, Format, LogoOffset, LogoSize, Loudness, Rational, SegmentType, VideoCodec};
+use model::{
+    AudioCodec, Box2d, Format, LogoOffset, LogoSize, Loudness, Rational, SegmentType, Template, VideoCodec,
+};
 
 use crate::{
     colour::Colour,
     formats,
-    source::{Clip, FieldOrder, HdrMetadata, Orientation, TimestampCorrection, VideoStream},
+    source::{Clip, FieldOrder, HdrMetadata, Orientation, Source, TimestampCorrection, VideoStream},
 };
 
 /// What the operator decides about plans.
@@ -20,10 +22,42 @@ pub struct PlanSettings {
     pub x265_preset: String,
     /// SVT-AV1's preset, 0 (slowest) to 13.
     pub svtav1_preset: u8,
-    /// libvpx's `cpu-used` for VP9, 0 (slowest) to 5.
+    /// libvpx's `cpu-used` for VP9, 0 (slowest) to 8.
     pub vp9_cpu_used: u8,
     /// Encoder threads in all; 0 leaves it to the encoder.
     pub threads: u32,
+}
+
+impl Default for PlanSettings {
+    fn default() -> Self {
+        Self {
+            x264_preset: "medium".to_owned(),
+            x265_preset: "medium".to_owned(),
+            svtav1_preset: 8,
+            vp9_cpu_used: 4,
+            threads: 0,
+        }
+    }
+}
+
+/// What a plan is made from.
+#[derive(Clone, Copy, Debug)]
+pub struct PlanRequest<'a> {
+    /// What is asked for.
+    pub template: &'a Template,
+    /// What there is.
+    pub source: &'a Source,
+    /// What the operator decides.
+    pub settings: &'a PlanSettings,
+    /// Whether HLS playlists are published while they grow, from the first segment on.
+    pub growing_playlists: bool,
+}
+
+impl<'a> PlanRequest<'a> {
+    /// A request whose playlists are published when they are complete.
+    pub const fn new(template: &'a Template, source: &'a Source, settings: &'a PlanSettings) -> Self {
+        Self { template, source, settings, growing_playlists: false }
+    }
 }
 
 /// What is made of a source.

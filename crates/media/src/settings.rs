@@ -18,16 +18,8 @@ pub struct MediaSettings {
     pub tools: ToolLimits,
     /// Whether children run in a sandbox.
     pub sandbox: SandboxMode,
-    /// x264's preset.
-    pub x264_preset: String,
-    /// x265's preset.
-    pub x265_preset: String,
-    /// SVT-AV1's preset, 0 (slowest) to 13.
-    pub svtav1_preset: u8,
-    /// libvpx's `cpu-used` for VP9, 0 (slowest) to 5.
-    pub vp9_cpu_used: u8,
-    /// Encoder threads in all; 0 leaves it to the encoder.
-    pub threads: u32,
+    /// What plans are made by.
+    pub plan: PlanSettings,
 }
 
 impl Default for MediaSettings {
@@ -36,24 +28,7 @@ impl Default for MediaSettings {
             input: InputLimits::default(),
             tools: ToolLimits::default(),
             sandbox: SandboxMode::Auto,
-            x264_preset: "medium".to_owned(),
-            x265_preset: "medium".to_owned(),
-            svtav1_preset: 8,
-            vp9_cpu_used: 4,
-            threads: 0,
-        }
-    }
-}
-
-impl MediaSettings {
-    /// The part of them that the planner reads.
-    pub fn plan_settings(&self) -> PlanSettings {
-        PlanSettings {
-            x264_preset: self.x264_preset.clone(),
-            x265_preset: self.x265_preset.clone(),
-            svtav1_preset: self.svtav1_preset,
-            vp9_cpu_used: self.vp9_cpu_used,
-            threads: self.threads,
+            plan: PlanSettings::default(),
         }
     }
 }

@@ -12,7 +12,7 @@ mod upload;
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use media::{Media, MediaError, RunObserver, Source};
+use media::{Media, MediaError, PlanRequest, RunObserver, Source};
 use model::{ErrorCode, Failure, OutputFacts, Stage};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -88,14 +88,17 @@ async fn make_output(
         media::check_logo(&file).map_err(|error| media_failed(job, error))?;
     }
     let mut publisher = Publisher::begin(app, job).await?;
-    let has_growing_playlists =
-        publisher.publishes_early() && spec.extra_options.early_playlist == Some(true);
-    if !has_growing_playlists {
+    let growing_playlists = publisher.publishes_early() && spec.extra_options.early_playlist == Some(true);
+    if !growing_playlists {
         input.fetch_freely();
     }
-    let mut plan = media::plan(&spec.template, &source, &media.settings.plan_settings())
-        .map_err(|error| media_failed(job, error))?;
-    plan.is_growing = has_growing_playlists;
+    let request = PlanRequest {
+        template: &spec.template,
+        source: &source,
+        settings: &media.settings.plan,
+        growing_playlists,
+    };
+    let plan = media::plan(&request).map_err(|error| media_failed(job, error))?;
 
     let (finished, finished_files) = mpsc::unbounded_channel();
     let on_progress = |share| job.progress.set(Stage::Running, share);

@@ -6,7 +6,7 @@ use model::{AudioMode, ErrorCode, Format, Template, VideoMode};
 
 use crate::{
     error::MediaError,
-    plan::{LogoPlan, Plan, PlanSettings, Segmenting},
+    plan::{LogoPlan, Plan, PlanRequest, Segmenting},
     source::{Source, TimestampCorrection, UndecodableCodecs},
 };
 
@@ -27,7 +27,8 @@ mod video;
 /// [`ErrorCode::NothingToTranscode`] when the streams that the template needs are absent, or cannot be
 /// copied;
 /// [`ErrorCode::InvalidInput`] when they are there and cannot be decoded.
-pub fn plan(template: &Template, source: &Source, settings: &PlanSettings) -> Result<Plan, MediaError> {
+pub fn plan(request: &PlanRequest<'_>) -> Result<Plan, MediaError> {
+    let PlanRequest { template, source, settings, growing_playlists } = *request;
     let video = if template.video_mode() == VideoMode::None { None } else { source.video.as_ref() };
     let audios = audio::choose(template, source);
     check_decodable(template, source)?;
@@ -68,7 +69,7 @@ pub fn plan(template: &Template, source: &Source, settings: &PlanSettings) -> Re
         videos,
         audios: audio::tracks(template, &source.container, &audios, duration)?,
         thumbnails: thumbnails::plan(template, video, duration),
-        is_growing: false,
+        is_growing: growing_playlists,
         logo,
         duration,
         start_offset: source.start_offset,

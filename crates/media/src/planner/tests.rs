@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     colour::Colour,
-    fixtures::{audio, settings, source, template, video},
-    plan::{Coding, Encoding, RateControl, VideoPlan},
+    fixtures::{self, audio, source, template, video},
+    plan::{Coding, Encoding, PlanSettings, RateControl, VideoPlan},
     source::{AudioStream, FieldOrder, Orientation, VideoStream},
 };
 
 fn planned(fields: Value, source: &Source) -> Plan {
-    plan(&template(fields), source, &settings()).expect("a plan")
+    fixtures::plan(fields, source)
 }
 
 fn encoding(video: &VideoPlan) -> &Encoding {
@@ -271,7 +271,7 @@ fn nothing_to_transcode(
     #[case] picture: Option<VideoStream>,
     #[case] sounds: Vec<AudioStream>,
 ) {
-    let error = plan(&template(fields), &source(picture, sounds), &settings()).expect_err("nothing");
+    let error = fixtures::try_plan(&template(fields), &source(picture, sounds)).expect_err("nothing");
     assert_eq!(error.code, ErrorCode::NothingToTranscode);
 }
 
@@ -294,7 +294,7 @@ fn what_cannot_be_decoded_is_not_left_out_in_silence(
         audio: no_sound.map(str::to_owned),
     };
     let source = Source { undecodable, ..source(picture, sounds) };
-    match (plan(&template(fields), &source, &settings()), words) {
+    match (fixtures::try_plan(&template(fields), &source), words) {
         (Ok(_), None) => {}
         (Err(error), Some(words)) => {
             assert_eq!(error.code, ErrorCode::InvalidInput);
@@ -314,11 +314,14 @@ fn sound_alone_gives_sound_alone() {
 
 #[test]
 fn threads_are_shared_out() {
-    let settings = PlanSettings { threads: 4, ..settings() };
+    let settings = PlanSettings { threads: 4, ..PlanSettings::default() };
     let ladder =
-        plan(&template(json!({"format": "hls"})), &with_audio(1920, 1080), &settings).expect("a plan");
+        plan(&PlanRequest::new(&template(json!({"format": "hls"})), &with_audio(1920, 1080), &settings))
+            .expect("a plan");
     assert_eq!((ladder.videos.len(), ladder.threads), (5, 1));
-    let one = plan(&template(json!({"format": "mp4"})), &with_audio(1920, 1080), &settings).expect("a plan");
+    let one =
+        plan(&PlanRequest::new(&template(json!({"format": "mp4"})), &with_audio(1920, 1080), &settings))
+            .expect("a plan");
     assert_eq!(one.threads, 4);
 }
 
@@ -422,7 +425,7 @@ fn copied(format: &str, change: impl Fn(&mut VideoStream, &mut AudioStream)) -> 
     heard.layout = "stereo".to_owned();
     change(&mut shown, &mut heard);
     let fields = json!({"format": format, "vcodec": "copy", "acodec": "copy"});
-    plan(&template(fields), &source(Some(shown), vec![heard]), &settings())
+    fixtures::try_plan(&template(fields), &source(Some(shown), vec![heard]))
 }
 
 #[rstest]

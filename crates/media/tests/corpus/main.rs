@@ -17,7 +17,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use borealis_media::{Media, MediaSettings, Programs};
+use borealis_media::{Media, MediaSettings, PlanSettings, Programs};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 use manifest::Entry;
@@ -75,5 +75,8 @@ fn tools() -> Result<Programs, String> {
 }
 
 fn settings() -> MediaSettings {
-    MediaSettings { x264_preset: "ultrafast".to_owned(), threads: 1, ..MediaSettings::default() }
+    MediaSettings {
+        plan: PlanSettings { x264_preset: "ultrafast".to_owned(), threads: 1, ..PlanSettings::default() },
+        ..MediaSettings::default()
+    }
 }

@@ -8,7 +8,9 @@ use std::{
     process::Command,
 };
 
-use borealis_media::{Media, MediaError, MediaInput, Plan, RunObserver, RunOutput, Source, plan};
+use borealis_media::{
+    Media, MediaError, MediaInput, Plan, PlanRequest, RunObserver, RunOutput, Source, plan,
+};
 use model::{Format, Template};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -109,7 +111,7 @@ struct Made {
 
 async fn make(media: &Media, entry: &Entry, source: &Source, format: &str) -> Result<Made, MediaError> {
     let (work, never) = (tempfile::tempdir().expect("a folder"), CancellationToken::new());
-    let plan = plan(&template(format), source, &media.settings.plan_settings())?;
+    let plan = plan(&PlanRequest::new(&template(format), source, &media.settings.plan))?;
     let output =
         media.run(&plan, MediaInput::File(&entry.file), work.path(), RunObserver::default(), &never).await?;
     let measured = media.verify(&plan, source, &output, &never).await?;

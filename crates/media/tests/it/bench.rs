@@ -6,7 +6,8 @@ use std::{
 };
 
 use borealis_media::{
-    Measured, Media, MediaError, MediaInput, MediaSettings, Plan, Programs, RunObserver, Source, plan,
+    Measured, Media, MediaError, MediaInput, MediaSettings, Plan, PlanRequest, PlanSettings, Programs,
+    RunObserver, Source, plan,
 };
 use model::{ExtraOptions, Template};
 use serde_json::Value;
@@ -40,10 +41,13 @@ impl Bench {
         };
         let fast = || "ultrafast".to_owned();
         let settings = MediaSettings {
-            x264_preset: fast(),
-            x265_preset: fast(),
-            svtav1_preset: 12,
-            vp9_cpu_used: 5,
+            plan: PlanSettings {
+                x264_preset: fast(),
+                x265_preset: fast(),
+                svtav1_preset: 12,
+                vp9_cpu_used: 5,
+                threads: 0,
+            },
             ..MediaSettings::default()
         };
         let media = Media::new(tools, settings).await.expect("media work");
@@ -87,7 +91,7 @@ impl Bench {
         fields["template_name"] = "t".into();
         let template: Template = serde_json::from_value(fields).expect("a template");
         template.check().expect("a right template");
-        let plan = plan(&template, &source, &self.media.settings.plan_settings())?;
+        let plan = plan(&PlanRequest::new(&template, &source, &self.media.settings.plan))?;
         let output =
             self.media.run(&plan, MediaInput::File(input), work, RunObserver::default(), &never).await?;
         let measured = self.media.verify(&plan, &source, &output, &never).await?;

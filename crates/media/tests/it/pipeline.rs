@@ -12,8 +12,8 @@ use std::{
 };
 
 use borealis_media::{
-    Measured, Media, MediaError, MediaInput, MediaSettings, Plan, Programs, ResourceLimits, RunObserver,
-    RunOutput, Source, ToolLimits, plan,
+    Measured, Media, MediaError, MediaInput, MediaSettings, Plan, PlanRequest, PlanSettings, Programs,
+    ResourceLimits, RunObserver, RunOutput, Source, ToolLimits, plan,
 };
 use model::{ErrorCode, Template};
 use rstest::rstest;
@@ -69,7 +69,7 @@ impl Bench {
         let input = self.corpus.join(clip);
         let source = self.media.probe(&input, &cancel).await?;
         let template: Template = serde_json::from_str(template).expect("a template");
-        let plan = plan(&template, &source, &self.media.settings.plan_settings())?;
+        let plan = plan(&PlanRequest::new(&template, &source, &self.media.settings.plan))?;
         let shares = Mutex::new(vec![0.0]);
         let on_progress = |share: f64| shares.lock().expect("not poisoned").push(share);
         let observer = RunObserver { on_progress: &on_progress, ..RunObserver::default() };
@@ -86,7 +86,10 @@ impl Bench {
 }
 
 fn quick() -> MediaSettings {
-    MediaSettings { x264_preset: "ultrafast".to_owned(), ..MediaSettings::default() }
+    MediaSettings {
+        plan: PlanSettings { x264_preset: "ultrafast".to_owned(), ..PlanSettings::default() },
+        ..MediaSettings::default()
+    }
 }
 
 #[rstest]
@@ -254,7 +257,11 @@ fn processes_in(folder: &Path) -> usize {
 #[case(HLS)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cancelled_run_leaves_no_process(#[case] template: &str) {
-    let Some(bench) = Bench::find(MediaSettings { x264_preset: "placebo".to_owned(), ..quick() }).await
+    let Some(bench) = Bench::find(MediaSettings {
+        plan: PlanSettings { x264_preset: "placebo".to_owned(), ..PlanSettings::default() },
+        ..quick()
+    })
+    .await
     else {
         return;
     };
@@ -262,7 +269,7 @@ async fn a_cancelled_run_leaves_no_process(#[case] template: &str) {
     let input = bench.corpus.join("android_4k60_rot90.mp4");
     let source = bench.media.probe(&input, &cancel).await.expect("media");
     let template: Template = serde_json::from_str(template).expect("a template");
-    let plan = plan(&template, &source, &bench.media.settings.plan_settings()).expect("a plan");
+    let plan = plan(&PlanRequest::new(&template, &source, &bench.media.settings.plan)).expect("a plan");
     let run = bench.media.run(&plan, MediaInput::File(&input), work.path(), RunObserver::default(), &cancel);
     let cancelled = async {
         while processes_in(work.path()) == 0 {

@@ -7,7 +7,7 @@ use model::{AudioMode, CONTAINERS, Format, Template, VideoMode};
 use serde_json::json;
 
 use super::{commands, tests::context};
-use crate::{fixtures, planner};
+use crate::fixtures;
 
 /// A phone's clip: HLG, 10 bits, 1280x720, with six channels.
 fn source() -> crate::source::Source {
@@ -24,7 +24,7 @@ fn line(template: &Template) -> String {
     if let Err(refusal) = template.check() {
         return format!("1001 {refusal}");
     }
-    let plan = match planner::plan(template, &source(), &fixtures::settings()) {
+    let plan = match fixtures::try_plan(template, &source()) {
         Ok(plan) => plan,
         Err(error) => return error.to_string(),
     };

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::run::passes::loudness;
 use crate::{
-    fixtures, planner,
+    fixtures,
     source::{FieldOrder, Orientation, Source, TimestampCorrection},
 };
 
@@ -96,7 +96,7 @@ fn sound_alone() -> Source {
 #[case::hls_copy_of_sound("hls_copy_of_sound", json!({"format": "hls", "resolution": "234p", "acodec": "copy"}), with_layouts(full_hd()))]
 #[case::flv_copy_of_picture("flv_copy_of_picture", json!({"format": "flv", "vcodec": "copy"}), full_hd())]
 fn command_lines(#[case] name: &str, #[case] fields: Value, #[case] source: Source) {
-    let plan = planner::plan(&fixtures::template(fields), &source, &fixtures::settings()).expect("a plan");
+    let plan = fixtures::plan(fields, &source);
     let commands = commands(&context(&plan));
     insta::with_settings!({prepend_module_to_snapshot => false, omit_expression => true}, {
         insta::assert_snapshot!(name, shown(&commands));
@@ -145,8 +145,8 @@ fn command_lines_of_a_piece(#[case] name: &str, #[case] mut source: Source) {
     source.audios[0].end = 105.0;
     let wishes = ExtraOptions { start: Some(100.0), duration: Some(7.5), ..ExtraOptions::default() };
     let source = source.clip(&wishes).expect("within");
-    let plan = planner::plan(&fixtures::template(json!({"format": "mp4"})), &source, &fixtures::settings());
-    let commands = commands(&context(&plan.expect("a plan")));
+    let plan = fixtures::plan(json!({"format": "mp4"}), &source);
+    let commands = commands(&context(&plan));
     insta::with_settings!({prepend_module_to_snapshot => false, omit_expression => true}, {
         insta::assert_snapshot!(name, shown(&commands));
     });
@@ -161,8 +161,7 @@ fn time_stamps_are_put_right_where_they_are_wrong() {
     let wishes = ExtraOptions { start: Some(10.0), ..ExtraOptions::default() };
     let source = Source { corrections, ..full_hd() };
     let source = source.clip(&wishes).expect("within");
-    let plan = planner::plan(&fixtures::template(json!({"format": "mp4"})), &source, &fixtures::settings())
-        .expect("a plan");
+    let plan = fixtures::plan(json!({"format": "mp4"}), &source);
     let expected = [
         "-bsf:0",
         "setts=pts='if(eq(PTS,NOPTS),NOPTS,PTS-(90*gte(N,7)))':dts='if(eq(DTS,NOPTS),NOPTS,DTS)'",
@@ -179,9 +178,7 @@ fn time_stamps_are_put_right_where_they_are_wrong() {
 
 #[test]
 fn threads_are_passed_on() {
-    let settings = crate::plan::PlanSettings { threads: 3, ..fixtures::settings() };
-    let template = fixtures::template(json!({"format": "mp4"}));
-    let plan = planner::plan(&template, &full_hd(), &settings).expect("a plan");
+    let plan = Plan { threads: 3, ..fixtures::plan(json!({"format": "mp4"}), &full_hd()) };
     let ffmpeg = commands(&context(&plan)).ffmpeg;
     assert!(ffmpeg.windows(2).any(|pair| pair[0] == "-threads:v" && pair[1] == "3"));
 }

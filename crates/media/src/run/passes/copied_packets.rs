@@ -268,7 +268,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        fixtures, planner,
+        fixtures,
         run::args::tests::{context, full_hd, shown_ffmpeg, with_layouts},
     };
 
@@ -279,7 +279,7 @@ mod tests {
         source.start_offset = 1.25;
         let listed = |format: &str| {
             let template = fixtures::template(json!({"format": format, "vcodec": "copy", "acodec": "copy"}));
-            let plan = planner::plan(&template, &source, &fixtures::settings()).expect("a plan");
+            let plan = fixtures::try_plan(&template, &source).expect("a plan");
             shown_ffmpeg(args(&context(&plan)))
         };
         insta::with_settings!({prepend_module_to_snapshot => false, omit_expression => true}, {

@@ -160,7 +160,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        fixtures, planner,
+        fixtures,
         run::args::{
             commands,
             tests::{context, full_hd, shown, shown_ffmpeg},
@@ -173,7 +173,7 @@ mod tests {
     #[test]
     fn loudness_takes_two_passes() {
         let template = fixtures::template(json!({"format": "mp4", "loudness": "ebu-r128"}));
-        let plan = planner::plan(&template, &full_hd(), &fixtures::settings()).expect("a plan");
+        let plan = fixtures::try_plan(&template, &full_hd()).expect("a plan");
         let gains = [Some(Gain { decibels: 4.25, ceiling: Some(-1.5) })];
         let first = shown_ffmpeg(args(&context(&plan)));
         let second = shown(&commands(&CommandContext { gains: &gains, ..context(&plan) }));

@@ -77,7 +77,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        fixtures, planner,
+        fixtures,
         run::args::{
             commands,
             tests::{broadcast, context, shown_ffmpeg},
@@ -92,7 +92,7 @@ mod tests {
         source.audios[2].codec = "mp3".to_owned();
         let template =
             fixtures::template(json!({"format": "hls", "logo_path": "https://example.com/logo.png"}));
-        let plan = planner::plan(&template, &source, &fixtures::settings()).expect("a plan");
+        let plan = fixtures::try_plan(&template, &source).expect("a plan");
         assert_eq!(plan.audios.iter().map(|audio| audio.may_change).collect::<Vec<_>>(), [false, true, true]);
         let resampled = [plan.audios[1].index];
         let context = CommandContext { resampled: &resampled, ..context(&plan) };

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use borealis_media::{MediaInput, RunObserver, plan};
+use borealis_media::{MediaInput, PlanRequest, RunObserver, plan};
 use model::ErrorCode;
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -291,7 +291,7 @@ async fn real_clips_are_copied_or_refused() {
             let planned = |acodec: &str| {
                 let fields = json!({"template_name": "t", "format": format, "seg_type": seg_type, "vcodec": "copy", "acodec": acodec});
                 let template = serde_json::from_value(fields).expect("a template");
-                plan(&template, &source, &bench.media.settings.plan_settings())
+                plan(&PlanRequest::new(&template, &source, &bench.media.settings.plan))
             };
             let Ok(plan) = planned("copy").or_else(|_| planned("aac")) else { continue };
             let made = async {

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use borealis_media::{
-    MediaInput, RunObserver, growing_main_playlist, growing_media_playlist, is_growing, plan,
+    MediaInput, PlanRequest, RunObserver, growing_main_playlist, growing_media_playlist, is_growing, plan,
 };
 use model::Template;
 use rstest::rstest;
@@ -29,8 +29,11 @@ async fn what_is_finished_is_told_and_grows_into_the_whole(#[case] seg_type: &st
         "adaptive_streams": [{"resolution": "72p"}, {"resolution": "36p"}],
     });
     let template: Template = serde_json::from_value(template).expect("a template");
-    let mut plan = plan(&template, &source, &bench.media.settings.plan_settings()).expect("a plan");
-    plan.is_growing = true;
+    let request = PlanRequest {
+        growing_playlists: true,
+        ..PlanRequest::new(&template, &source, &bench.media.settings.plan)
+    };
+    let plan = plan(&request).expect("a plan");
     let (dir, seen) = (work.join("out"), Mutex::new((Vec::<String>::new(), Vec::<String>::new(), None)));
     let finished = |path: &str| {
         let mut seen = seen.lock().expect("not poisoned");

@@ -60,7 +60,7 @@ async fn hevc_in_10_bits_to_h264() {
 async fn a_static_picture_at_20_kbit_a_second() {
     let Some(mut bench) = Bench::find().await else { return };
     // what people get, not what is quick
-    bench.media.settings.x264_preset = "medium".to_owned();
+    bench.media.settings.plan.x264_preset = "medium".to_owned();
     let input = bench.clip(
         "a.mkv",
         "-f lavfi -i testsrc=s=320x180:r=25 -vf trim=end_frame=1,loop=-1:1,setpts=N/25/TB -t 8 -pix_fmt yuv420p \

@@ -63,7 +63,7 @@ async fn a_rate_of_30_then_15_then_30(#[case] template: Value) {
 async fn a_first_time_stamp_that_is_not_0(#[case] offset: &str, #[case] name: &str) {
     let Some(mut bench) = Bench::find().await else { return };
     // has frames that are decoded before they are shown
-    bench.media.settings.x264_preset = "veryfast".to_owned();
+    bench.media.settings.plan.x264_preset = "veryfast".to_owned();
     let plain = bench.clip(
         "plain.mp4",
         "-f lavfi -i testsrc2=s=64x64:r=25:d=4,lutyuv=y=val/4,geq=lum='if(between(T,1.99,2.01),235,lum(X,Y))':\
