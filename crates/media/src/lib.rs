@@ -10,10 +10,10 @@ mod error;
 #[cfg(test)]
 mod fixtures;
 mod format;
-mod formats;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 mod input;
+mod layout;
 mod logo;
 mod media;
 mod output;
@@ -29,8 +29,8 @@ mod verify;
 
 pub use colour::Colour;
 pub use error::MediaError;
-pub use formats::SECOND_MANIFEST;
 pub use input::{GrowingInput, InputFeed, MediaInput, growing_input};
+pub use layout::OutputLayout;
 pub use logo::{MAX_LOGO_BYTES, check_logo, logo_file};
 pub use media::Media;
 pub use output::RunOutput;

@@ -9,7 +9,6 @@ use model::{
 
 use crate::{
     colour::Colour,
-    formats,
     source::{Clip, FieldOrder, HdrMetadata, Orientation, Source, TimestampCorrection, VideoStream},
 };
 
@@ -178,19 +177,9 @@ pub struct ThumbnailPlan {
 }
 
 impl ThumbnailPlan {
-    /// The path of the first picture below the folder of an output's other objects.
-    pub fn first_picture(&self) -> String {
-        formats::stills::below_files(&formats::stills::picture(1))
-    }
-
-    /// The path of the storyboard below the folder of an output's other objects.
-    pub fn storyboard(&self) -> String {
-        formats::stills::below_files(formats::stills::STORYBOARD)
-    }
-
-    /// How many sheets so many pictures fill.
-    pub(crate) fn sheets(&self, pictures: u32) -> u32 {
-        pictures.div_ceil(self.columns * self.rows)
+    /// How many sheets so many thumbnails fill.
+    pub(crate) fn sheets(&self, thumbnails: u32) -> u32 {
+        thumbnails.div_ceil(self.columns * self.rows)
     }
 }
 

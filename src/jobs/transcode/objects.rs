@@ -7,10 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use media::OutputLayout;
 use model::{Format, OutputPath};
-
-/// Where the media tools leave what lies beside the main file.
-const BESIDE: &str = "files";
 
 /// The objects of an output: their keys and the files they are made of.
 pub(super) struct OutputObjects {
@@ -24,12 +22,12 @@ impl OutputObjects {
     /// to point at where the others will be.
     pub(super) fn collect(output: &OutputPath, format: Format, folder: &Path) -> io::Result<Self> {
         let mut this = Self { objects: Vec::new(), bytes: 0 };
-        let main = folder.join(format!("main.{}", format.extensions()[0]));
+        let main = folder.join(OutputLayout::main_file(format));
         if format.is_segmented() {
             let text = fs::read_to_string(&main)?;
             fs::write(&main, media::relocate(format, &text, &output.folder_name(format)))?;
         }
-        let beside = folder.join(BESIDE);
+        let beside = folder.join(OutputLayout::FILES_FOLDER);
         if beside.is_dir() {
             this.add_folder(output, format, &beside, "")?;
             this.objects.sort_by(|(one, _), (other, _)| (points(one), one).cmp(&(points(other), other)));
@@ -87,7 +85,7 @@ fn points(key: &str) -> bool {
 
 /// The key of a file by its path below the output's folder.
 pub(super) fn key_of(output: &OutputPath, format: Format, path: &str) -> String {
-    match path.strip_prefix(BESIDE).and_then(|path| path.strip_prefix('/')) {
+    match OutputLayout::below_files(path) {
         Some(beside) => output.key_in_folder(format, beside),
         None => output.key().to_owned(),
     }

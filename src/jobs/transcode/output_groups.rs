@@ -1,6 +1,6 @@
 //! The groups of an output as the customer sees them: the main object first, then what lies beside it.
 
-use media::Plan;
+use media::{OutputLayout, Plan};
 use model::{GroupFormat, OutputGroup, Task};
 
 /// Every object of an output that a customer may want to open.
@@ -15,25 +15,28 @@ pub(super) fn output_groups(task: &Task, plan: &Plan) -> Vec<OutputGroup> {
     let mut groups = vec![main.clone()];
     if let Some(format) = plan.also {
         // a second manifest over the same segments
-        let output = uri_beside_main(task, plan, media::SECOND_MANIFEST);
+        let output = uri_in_folder(task, plan, &OutputLayout::second_manifest());
         groups.push(OutputGroup { format: format.into(), output, ..main });
     }
-    if let Some(stills) = &plan.thumbnails {
+    if plan.thumbnails.is_some() {
         let group = |custom_name: &str, format, path: &str| OutputGroup {
             custom_name: custom_name.to_owned(),
             format,
             seg_type: None,
             seg_time: 0,
-            output: uri_beside_main(task, plan, path),
+            output: uri_in_folder(task, plan, path),
         };
-        groups.push(group("thumbnails", GroupFormat::Jpg, &stills.first_picture()));
-        groups.push(group("storyboard", GroupFormat::Vtt, &stills.storyboard()));
+        groups.push(group("thumbnails", GroupFormat::Jpg, &OutputLayout::thumbnail(1)));
+        groups.push(group("storyboard", GroupFormat::Vtt, &OutputLayout::storyboard()));
     }
     groups
 }
 
-/// The full URI of what lies beside the main object.
-fn uri_beside_main(task: &Task, plan: &Plan, path: &str) -> String {
+/// The full URI of a file that is not the main one, by its path below the output's folder.
+fn uri_in_folder(task: &Task, plan: &Plan, path: &str) -> String {
     let bucket = task.output_uri.strip_suffix(task.spec.output.key()).unwrap_or_default();
-    format!("{bucket}{}", task.spec.output.key_in_folder(plan.format, path))
+    format!(
+        "{bucket}{}",
+        task.spec.output.key_in_folder(plan.format, OutputLayout::below_files(path).unwrap_or(path))
+    )
 }

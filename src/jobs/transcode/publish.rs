@@ -14,7 +14,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use media::{Plan, RunOutput};
+use media::{OutputLayout, Plan, RunOutput};
 use model::{Stage, Storage};
 use storage::Bucket;
 use store::{DraftReservation, StoreError};
@@ -107,7 +107,7 @@ impl<'a> Publisher<'a> {
         mut finished: UnboundedReceiver<String>,
         on_playlists_published: impl Fn(),
     ) -> Result<Infallible, JobError> {
-        let dir = self.job.work.join("out");
+        let dir = OutputLayout::dir(&self.job.work);
         while let Some(path) = finished.recv().await {
             let file = dir.join(&path);
             // a run that begins again empties the folder, now or while one is put, and tells of each file once more
@@ -141,10 +141,8 @@ impl<'a> Publisher<'a> {
                 self.put_text(key, text).await?;
             }
         }
-        let videos = plan.videos.iter().map(|video| &video.name);
-        let mut streams = videos.chain(plan.audios.iter().map(|audio| &audio.name));
-        let is_shown = |name| self.shown.contains_key(&self.key(&format!("files/{name}/playlist.m3u8")));
-        if !self.shown.contains_key(main) && streams.all(is_shown) {
+        let is_shown = |name: &str| self.shown.contains_key(&self.key(&OutputLayout::media_playlist(name)));
+        if !self.shown.contains_key(main) && OutputLayout::stream_names(plan).all(is_shown) {
             let folder = self.job.claim.task.spec.output.folder_name(plan.format);
             if let Some(text) = media::growing_main_playlist(plan, dir, &folder).map_err(unreadable)? {
                 self.put_text(main.to_owned(), text).await?;

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     format::{bandwidth::Bandwidth, hls},
-    formats,
+    layout::OutputLayout,
     plan::Plan,
 };
 
@@ -38,7 +38,7 @@ pub fn growing_media_playlist(
 ) -> io::Result<Option<String>> {
     let text = fs::read_to_string(dir.join(playlist))?;
     let folder = playlist.rsplit_once('/').map_or("", |(folder, _)| folder);
-    if text.contains("#EXT-X-MAP:") && !is_published(&format!("{folder}/{}", formats::INIT)) {
+    if text.contains("#EXT-X-MAP:") && !is_published(&OutputLayout::init_segment(folder)) {
         return Ok(None);
     }
     let (mut lines, mut listed_len) = (String::new(), None);
@@ -73,7 +73,7 @@ pub(super) fn target_duration(plan: &Plan) -> u64 {
 /// # Errors
 /// When the packager's playlists cannot be read.
 pub fn growing_main_playlist(plan: &Plan, dir: &Path, folder: &str) -> io::Result<Option<String>> {
-    let text = fs::read_to_string(dir.join(formats::main_file(plan.format)))?;
+    let text = fs::read_to_string(dir.join(OutputLayout::main_file(plan.format)))?;
     let is_kept = |line: &&str| !line.starts_with("#EXT-X-I-FRAME-STREAM-INF:");
     let text: String = text.lines().filter(is_kept).map(|line| format!("{line}\n")).collect();
     let named = uris(&text);

@@ -21,13 +21,13 @@ use crate::{
         bandwidth::Bandwidth,
         hls::{self, Tag},
     },
-    formats,
+    layout::OutputLayout,
     plan::{Plan, VideoPlan},
 };
 
 /// Rewrites the main playlist in `dir` and the media playlists that it names.
 pub(super) fn fix_up(plan: &Plan, dir: &Path) -> io::Result<()> {
-    let master = dir.join(formats::main_file(Format::Hls));
+    let master = dir.join(OutputLayout::main_file(Format::Hls));
     let text = fs::read_to_string(&master)?;
     let playlists: Vec<(PathBuf, String)> = uris(&text)
         .into_iter()
@@ -49,21 +49,21 @@ pub(super) fn fix_up(plan: &Plan, dir: &Path) -> io::Result<()> {
 /// What the plan knows better than the packager, by the beginnings of URIs.
 pub(super) struct PlannedStreams<'a> {
     videos: &'a [VideoPlan],
-    default_audio_folder: Option<String>,
+    default_audio: Option<&'a str>,
 }
 
 impl<'a> PlannedStreams<'a> {
     pub(super) fn of(plan: &'a Plan) -> Self {
-        let default_audio_folder = plan.audios.first().map(|audio| format!("files/{}/", audio.name));
-        Self { videos: &plan.videos, default_audio_folder }
+        let default_audio = plan.audios.first().map(|audio| audio.name.as_str());
+        Self { videos: &plan.videos, default_audio }
     }
 
     fn video(&self, uri: &str) -> Option<&'a VideoPlan> {
-        self.videos.iter().find(|video| uri.starts_with(&format!("files/{}/", video.name)))
+        self.videos.iter().find(|video| OutputLayout::is_of_stream(uri, &video.name))
     }
 
     fn is_default_audio(&self, uri: &str) -> bool {
-        self.default_audio_folder.as_ref().is_some_and(|folder| uri.starts_with(folder))
+        self.default_audio.is_some_and(|name| OutputLayout::is_of_stream(uri, name))
     }
 
     /// Sets the codecs of a rendition in its tag.

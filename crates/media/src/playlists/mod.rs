@@ -14,7 +14,7 @@ use std::{fs, io, path::Path};
 
 use model::{ErrorCode, Format};
 
-use crate::{error::MediaError, formats, plan::Plan};
+use crate::{error::MediaError, layout::OutputLayout, plan::Plan};
 pub use growing::{growing_main_playlist, growing_media_playlist, is_growing};
 pub use relocate::relocate;
 
@@ -27,7 +27,7 @@ pub(crate) async fn fix_up(plan: &Plan, dir: &Path) -> Result<(), MediaError> {
     let fixed = tokio::task::spawn_blocking(move || {
         storyboard::write(&plan, &dir)?;
         vp9_level::write(&plan, &dir)?;
-        for (format, file) in formats::manifests(&plan) {
+        for (format, file) in OutputLayout::manifests(&plan) {
             match format {
                 Format::Mp4 | Format::Flv => {}
                 Format::Hls => hls::fix_up(&plan, &dir)?,

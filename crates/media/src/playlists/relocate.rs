@@ -3,10 +3,7 @@
 use model::Format;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::format::hls;
-
-/// The folder of all files but the main one, while they lie in the work folder.
-const FILES: &str = "files/";
+use crate::{format::hls, layout::OutputLayout};
 
 /// All but the characters that RFC 3986 leaves alone. That covers what quotes end, what XML escapes,
 /// and the `$` of DASH's templates.
@@ -15,17 +12,18 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 /// The main playlist or manifest with its URIs `files/…` pointing at `folder` instead, which is
 /// percent-encoded. Single-file formats have no such text.
 pub fn relocate(format: Format, main_playlist: &str, folder: &str) -> String {
+    let files = format!("{}/", OutputLayout::FILES_FOLDER);
     let folder = format!("{}/", utf8_percent_encode(folder, ESCAPED));
     match format {
         Format::Mp4 | Format::Flv => main_playlist.to_owned(),
-        Format::Hls => hls::map_lines(main_playlist, |line| match line.strip_prefix(FILES) {
+        Format::Hls => hls::map_lines(main_playlist, |line| match line.strip_prefix(&files) {
             Some(rest) => format!("{folder}{rest}"),
-            None => line.replace(&format!("URI=\"{FILES}"), &format!("URI=\"{folder}")),
+            None => line.replace(&format!("URI=\"{files}"), &format!("URI=\"{folder}")),
         }),
         Format::Dash => ["initialization=\"", "media=\"", "sourceURL=\"", "<BaseURL>"]
             .iter()
             .fold(main_playlist.to_owned(), |text, before| {
-                text.replace(&format!("{before}{FILES}"), &format!("{before}{folder}"))
+                text.replace(&format!("{before}{files}"), &format!("{before}{folder}"))
             }),
     }
 }

@@ -6,18 +6,17 @@ use std::{fs, io, path::Path};
 use model::Box2d;
 
 use crate::{
-    formats::stills,
+    layout::OutputLayout,
     plan::{Plan, ThumbnailPlan},
 };
 
 /// Writes it for the thumbnails that there are: an input may end before its declared duration.
 pub(super) fn write(plan: &Plan, dir: &Path) -> io::Result<()> {
     let Some(thumbnails) = &plan.thumbnails else { return Ok(()) };
-    let folder = dir.join(stills::FOLDER);
     let written =
-        (1..=thumbnails.number).take_while(|number| folder.join(stills::picture(*number)).is_file());
+        (1..=thumbnails.number).take_while(|number| dir.join(OutputLayout::thumbnail(*number)).is_file());
     let count = u32::try_from(written.count()).unwrap_or(u32::MAX);
-    fs::write(folder.join(stills::STORYBOARD), storyboard(thumbnails, count, plan.duration))
+    fs::write(dir.join(OutputLayout::storyboard()), storyboard(thumbnails, count, plan.duration))
 }
 
 /// Each thumbnail stands until the next one; the last until the end, unless more would have followed.
@@ -38,7 +37,12 @@ fn sheet_part(thumbnails: &ThumbnailPlan, index: u32) -> String {
     let (sheet, cell_index) = (index / per_sheet, index % per_sheet);
     let (column, row) = (cell_index % thumbnails.columns, cell_index / thumbnails.columns);
     let Box2d { width, height } = thumbnails.cell;
-    format!("{}#xywh={},{},{width},{height}", stills::sheet(sheet + 1), column * width, row * height)
+    format!(
+        "{}#xywh={},{},{width},{height}",
+        OutputLayout::sheet_name(sheet + 1),
+        column * width,
+        row * height
+    )
 }
 
 /// `HH:MM:SS.mmm`.

@@ -10,7 +10,7 @@ use std::{
 use model::VideoCodec;
 
 use crate::{
-    formats,
+    layout::OutputLayout,
     plan::{Plan, VideoPlan},
 };
 
@@ -24,8 +24,8 @@ const LEVEL_OFFSET: usize = 4 + 4 + 1;
 pub(super) fn write(plan: &Plan, dir: &Path) -> io::Result<()> {
     for video in plan.videos.iter().filter(|video| video.codec == VideoCodec::Vp9) {
         let file = match plan.segmenting {
-            Some(_) => dir.join("files").join(&video.name).join("init.mp4"),
-            None => dir.join(formats::main_file(plan.format)),
+            Some(_) => dir.join(OutputLayout::init_segment(&OutputLayout::stream_folder(&video.name))),
+            None => dir.join(OutputLayout::main_file(plan.format)),
         };
         write_into(&file, level(video))?;
     }

@@ -17,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     error::{MediaError, damaged_copy, nothing_decoded},
-    formats,
     input::MediaInput,
+    layout::OutputLayout,
     output::RunOutput,
     plan::Plan,
     playlists,
@@ -97,7 +97,7 @@ async fn run_once(context: &RunContext<'_>, progress: &RunProgress<'_>) -> Resul
     let copied = copied_packets::list(context).await?;
     let gains = loudness::measure_gains(context, progress.of_loudness_pass()).await?;
     let commands = args::commands(&CommandContext { gains: &gains, ..context.command() });
-    let dir = work.join("out");
+    let dir = OutputLayout::dir(work);
     let pipes = prepare(plan, &dir, work, &commands).await.map_err(|error| work_folder_failed(&error))?;
     let watch = match plan.segmenting {
         Some(_) => Some(FileWatch::start(plan, &dir).map_err(|error| work_folder_failed(&error))?),
@@ -148,9 +148,9 @@ fn check_each_stream_has_segments(plan: &Plan, dir: &Path) -> Result<(), MediaEr
         return Ok(());
     }
     let is_segment =
-        |entry: std::fs::DirEntry| entry.file_name().to_string_lossy().starts_with(formats::SEGMENT);
+        |entry: std::fs::DirEntry| OutputLayout::is_segment(&entry.file_name().to_string_lossy());
     let has_segments = |name: &str| {
-        let folder = std::fs::read_dir(dir.join("files").join(name));
+        let folder = std::fs::read_dir(dir.join(OutputLayout::stream_folder(name)));
         folder.is_ok_and(|entries| entries.flatten().any(is_segment))
     };
     if plan.videos.iter().any(|video| !has_segments(&video.name)) {
@@ -172,7 +172,7 @@ async fn prepare(plan: &Plan, dir: &Path, work: &Path, commands: &Commands) -> i
         }
     }
     if plan.thumbnails.is_some() {
-        fs::create_dir_all(dir.join(formats::stills::FOLDER)).await?;
+        fs::create_dir_all(dir.join(OutputLayout::thumbnails_folder())).await?;
     }
     Pipes::create(&commands.pipes)
 }

@@ -12,7 +12,7 @@ use rustix::{
 };
 use tokio::io::{Interest, unix::AsyncFd};
 
-use crate::{formats, plan::Plan};
+use crate::{layout::OutputLayout, plan::Plan};
 
 /// Bytes of events that are read at once.
 const EVENT_BUFFER_BYTES: usize = 4096;
@@ -34,10 +34,10 @@ impl FileWatch {
     /// Begins to watch each stream's folder, which is made, and the main playlist's.
     pub(super) fn start(plan: &Plan, dir: &Path) -> io::Result<Self> {
         let events = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
-        let names = plan.videos.iter().map(|video| &video.name);
-        let streams = names.chain(plan.audios.iter().map(|audio| &audio.name));
+        let streams =
+            OutputLayout::stream_names(plan).map(|name| format!("{}/", OutputLayout::stream_folder(name)));
         let mut folders = Vec::new();
-        for prefix in streams.map(|name| format!("files/{name}/")).chain([String::new()]) {
+        for prefix in streams.chain([String::new()]) {
             let folder = dir.join(&prefix);
             std::fs::create_dir_all(&folder)?;
             let flags = WatchFlags::CLOSE_WRITE | WatchFlags::MOVED_TO | WatchFlags::ONLYDIR;
@@ -68,7 +68,7 @@ impl FileWatch {
             let folder = self.folders.iter().find(|folder| folder.descriptor == event.wd());
             let name = event.file_name().and_then(|name| name.to_str().ok());
             if let (Some(folder), Some(name)) = (folder, name)
-                && is_output_file(name)
+                && OutputLayout::is_published_early(name)
             {
                 on_finished(&format!("{}{name}", folder.prefix));
             }
@@ -81,10 +81,4 @@ fn register(events: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     // SAFETY: an `OwnedFd` keeps its one descriptor, and closes it only when it is dropped, which is after
     // the `AsyncFd` has taken it off the list of those that are watched.
     unsafe { AsyncFd::register_with_interest(events, Interest::READABLE) }.map_err(io::Error::from)
-}
-
-/// The packager has temporary files of its own for a moment.
-fn is_output_file(name: &str) -> bool {
-    let main = formats::main_file(model::Format::Hls);
-    name.starts_with(formats::SEGMENT) || [main.as_str(), formats::PLAYLIST, formats::INIT].contains(&name)
 }

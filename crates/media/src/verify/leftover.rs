@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::listing::{Listing, Track, wrong};
-use crate::{error::MediaError, formats, plan::Plan};
+use crate::{error::MediaError, layout::OutputLayout, plan::Plan};
 
 /// Looks at every file of an output, which lies in `dir`. Pictures that were taken out have a check of their
 /// own.
@@ -18,7 +18,7 @@ pub(super) fn check(plan: &Plan, dir: &Path, listings: &[&Listing]) -> Result<()
         listing.lists.iter().cloned().chain(pieces).collect()
     };
     let listed: BTreeSet<PathBuf> = listings.iter().flat_map(|listing| listed(listing)).collect();
-    let stills = plan.thumbnails.as_ref().map(|_| dir.join(formats::stills::FOLDER));
+    let stills = plan.thumbnails.as_ref().map(|_| dir.join(OutputLayout::thumbnails_folder()));
     let expected = |file: &Path| {
         listed.contains(file) || stills.as_ref().is_some_and(|folder| file.parent() == Some(folder))
     };

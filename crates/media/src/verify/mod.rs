@@ -34,7 +34,7 @@ use listing::Listing;
 
 use crate::{
     error::MediaError,
-    formats,
+    layout::OutputLayout,
     output::{RunOutput, bytes_below},
     plan::Plan,
     source::Source,
@@ -154,8 +154,8 @@ async fn read_listings(
             Format::Hls => hls::read(&plan, &dir),
             Format::Dash => dash::read(&plan, &dir, file),
         };
-        let second = formats::manifests(&plan).into_iter().nth(1);
-        let main = listing(plan.format, &formats::main_file(plan.format))?;
+        let second = OutputLayout::manifests(&plan).into_iter().nth(1);
+        let main = listing(plan.format, &OutputLayout::main_file(plan.format))?;
         let second = second.map(|(format, file)| listing(format, &file)).transpose()?;
         let all: Vec<_> = std::iter::once(&main).chain(&second).collect();
         leftover::check(&plan, &dir, &all)?;

@@ -9,14 +9,14 @@ use std::{
 use model::Format;
 
 use super::listing::{Claims, Listing, Piece, Planned, Segment, Track, Wrapping, wrong};
-use crate::{error::MediaError, formats, plan::Plan};
+use crate::{error::MediaError, layout::OutputLayout, plan::Plan};
 
 /// FLV's metadata stands at the very start, and an index of 12 h is below this.
 const FLV_METADATA: u64 = 2 << 20;
 
 /// Looks at the one file in `dir`.
 pub(super) fn read(plan: &Plan, dir: &Path) -> Result<Listing, MediaError> {
-    let name = formats::main_file(plan.format);
+    let name = OutputLayout::main_file(plan.format);
     let piece = Piece::find(dir, &name)?;
     let (wrapping, starts_well, what) = match plan.format {
         Format::Flv => {

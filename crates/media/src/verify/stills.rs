@@ -5,24 +5,23 @@ use std::{fs, path::Path};
 use model::Box2d;
 
 use super::listing::wrong;
-use crate::{error::MediaError, formats::stills, plan::Plan, source::Source};
+use crate::{error::MediaError, layout::OutputLayout, plan::Plan, source::Source};
 
 /// Agrees, or says what is wrong. An input without an index may have ended before it said.
 pub(super) fn check(plan: &Plan, source: &Source, dir: &Path) -> Result<(), MediaError> {
     let Some(wanted) = &plan.thumbnails else { return Ok(()) };
-    let folder = dir.join(stills::FOLDER);
-    let there = (1..=wanted.number).take_while(|number| folder.join(stills::picture(*number)).is_file());
+    let there = (1..=wanted.number).take_while(|number| dir.join(OutputLayout::thumbnail(*number)).is_file());
     let pictures = u32::try_from(there.count()).unwrap_or(u32::MAX);
     if pictures == 0 || (source.duration_is_indexed && pictures < wanted.number) {
         return Err(wrong(format!("there are {pictures} thumbnails, not {}", wanted.number)));
     }
     for number in 1..=pictures {
-        check_picture(&folder, &stills::picture(number), wanted.size)?;
+        check_picture(dir, &OutputLayout::thumbnail(number), wanted.size)?;
     }
     let across = wanted.cell.width * wanted.columns;
     let sheet = Box2d { width: across, height: wanted.cell.height * wanted.rows };
     for number in 1..=wanted.sheets(pictures) {
-        check_picture(&folder, &stills::sheet(number), sheet)?;
+        check_picture(dir, &OutputLayout::sheet(number), sheet)?;
     }
     Ok(())
 }

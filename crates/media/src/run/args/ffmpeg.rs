@@ -8,7 +8,7 @@ use model::{AudioCodec, Format};
 use super::{CommandContext, filters, logo, pipe, resampled, thumbnails};
 use crate::{
     codecs::{self, audio_arguments, video_arguments},
-    formats,
+    layout::OutputLayout,
     plan::{AudioPlan, Plan, VideoPlan},
     source::TimestampCorrection,
     tool::ffmpeg::{GLOBAL_OPTIONS, file_url, open_input, words},
@@ -136,7 +136,7 @@ fn single_file(plan: &Plan, work: &Path) -> Vec<OsString> {
     // audio that begins late leaves the video waiting for the file's header
     args.extend(words(&["-max_muxing_queue_size", "1000000"]));
     args.extend(words(muxer(plan.format)));
-    let file = work.join("out").join(formats::main_file(plan.format));
+    let file = OutputLayout::dir(work).join(OutputLayout::main_file(plan.format));
     args.push(file_url(&file));
     args
 }

@@ -10,7 +10,7 @@ use model::{Format, Rational, SegmentType};
 
 use super::pipe;
 use crate::{
-    formats,
+    layout::OutputLayout,
     plan::{AudioPlan, Coding, Plan, Segmenting, VideoPlan},
 };
 
@@ -53,8 +53,8 @@ pub(super) fn args(plan: &Plan, segmenting: Segmenting) -> Vec<OsString> {
             }
         }
     }
-    for (format, file) in formats::manifests(plan) {
-        let file = Path::new("out").join(file);
+    for (format, file) in OutputLayout::manifests(plan) {
+        let file = OutputLayout::dir(Path::new("")).join(file);
         for (flag, value) in manifest_flags(format, plan.is_growing, segmenting.seconds.as_f64(), &file) {
             add(flag, value);
         }
@@ -93,8 +93,8 @@ fn manifest_flags(
 fn video_stream(plan: &Plan, video: &VideoPlan, kind: SegmentType) -> OsString {
     let mut fields = stream("video", &video.name, kind);
     if plan.format == Format::Hls {
-        field(&mut fields, "playlist_name", &format!("files/{}/{}", video.name, formats::PLAYLIST));
-        field(&mut fields, "iframe_playlist_name", &format!("files/{}/iframes.m3u8", video.name));
+        field(&mut fields, "playlist_name", &OutputLayout::media_playlist(&video.name));
+        field(&mut fields, "iframe_playlist_name", &OutputLayout::i_frame_playlist(&video.name));
     }
     fields
 }
@@ -105,11 +105,11 @@ fn audio_stream(plan: &Plan, audio: &AudioPlan, first: bool, kind: SegmentType) 
         field(&mut fields, "language", &audio.language);
     }
     if plan.format == Format::Hls {
-        field(&mut fields, "playlist_name", &format!("files/{}/{}", audio.name, formats::PLAYLIST));
+        field(&mut fields, "playlist_name", &OutputLayout::media_playlist(&audio.name));
         field(&mut fields, "hls_group_id", "audio");
         field(&mut fields, "hls_name", &audio.label);
     }
-    if formats::manifests(plan).iter().any(|(format, _)| *format == Format::Dash) {
+    if OutputLayout::manifests(plan).iter().any(|(format, _)| *format == Format::Dash) {
         field(&mut fields, "dash_roles", if first { "main" } else { "alternate" });
         // audios of one language and role would otherwise be one audio in several bit rates
         field(&mut fields, "dash_label", &audio.label);
@@ -119,21 +119,18 @@ fn audio_stream(plan: &Plan, audio: &AudioPlan, first: bool, kind: SegmentType) 
 
 /// The fields that every stream has.
 fn stream(what: &str, name: &str, kind: SegmentType) -> OsString {
-    let folder = Path::new("out/files").join(name);
+    let dir = OutputLayout::dir(Path::new(""));
     let mut fields = OsString::from("in=");
     fields.push(pipe(Path::new(""), name));
     field(&mut fields, "stream", what);
-    let mut file = |key: &str, name: &str| {
+    let mut file = |key: &str, path: String| {
         fields.push(format!(",{key}="));
-        fields.push(folder.join(name));
+        fields.push(dir.join(path));
     };
-    match kind {
-        SegmentType::Ts => file("segment_template", &format!("{}$Number%05d$.ts", formats::SEGMENT)),
-        SegmentType::Fmp4 => {
-            file("init_segment", formats::INIT);
-            file("segment_template", &format!("{}$Number%05d$.m4s", formats::SEGMENT));
-        }
+    if kind == SegmentType::Fmp4 {
+        file("init_segment", OutputLayout::init_segment(&OutputLayout::stream_folder(name)));
     }
+    file("segment_template", OutputLayout::segment_template(name, kind));
     fields
 }
 

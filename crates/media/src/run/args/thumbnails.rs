@@ -1,9 +1,9 @@
 //! Thumbnails: a branch of the video's graph, and two outputs of JPEG files, single ones and sheets.
 
-use std::ffi::OsString;
+use std::{ffi::OsString, path::Path};
 
 use crate::{
-    formats,
+    layout::OutputLayout,
     plan::{Plan, ThumbnailPlan},
     tool::ffmpeg::words,
 };
@@ -31,8 +31,8 @@ pub(super) fn outputs(plan: &Plan) -> Vec<OsString> {
     if plan.thumbnails.is_none() {
         return Vec::new();
     }
-    let output = |label: &str, name: &str| {
-        let file = format!("file:out/{}/{name}", formats::stills::FOLDER);
+    let output = |label: &str, pattern: String| {
+        let file = format!("file:{}", OutputLayout::dir(Path::new("")).join(pattern).display());
         words(&[
             "-map",
             label,
@@ -47,5 +47,6 @@ pub(super) fn outputs(plan: &Plan) -> Vec<OsString> {
             &file,
         ])
     };
-    [output("[p0]", formats::stills::PICTURES), output("[p1]", formats::stills::SHEETS)].concat()
+    [output("[p0]", OutputLayout::thumbnail_pattern()), output("[p1]", OutputLayout::sheet_pattern())]
+        .concat()
 }

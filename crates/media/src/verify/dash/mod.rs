@@ -14,6 +14,7 @@ use super::listing::{Claims, Listing, Piece, Planned, Segment, Track, Wrapping, 
 use crate::{
     error::MediaError,
     format::dash::{child_elements, parse_duration, segment_uri, timeline_segments},
+    layout::OutputLayout,
     plan::Plan,
 };
 
@@ -30,8 +31,8 @@ const COLOUR: [&str; 3] = [
 /// Reads the manifest `file` in `dir`, which names files beside it or below `files/`.
 pub(super) fn read(plan: &Plan, dir: &Path, file: &str) -> Result<Listing, MediaError> {
     let (dir, below) = match file.rsplit_once('/') {
-        Some((folder, _)) => (dir.join(folder), ""),
-        None => (dir.to_owned(), "files/"),
+        Some((folder, _)) => (dir.join(folder), String::new()),
+        None => (dir.to_owned(), format!("{}/", OutputLayout::FILES_FOLDER)),
     };
     let name = file.rsplit('/').next().unwrap_or(file);
     let text = fs::read_to_string(dir.join(name))
@@ -48,7 +49,7 @@ pub(super) fn read(plan: &Plan, dir: &Path, file: &str) -> Result<Listing, Media
     let videos = plan.videos.iter().enumerate().map(|(n, video)| (&video.name, Planned::Video(n)));
     let audios = plan.audios.iter().enumerate().map(|(n, audio)| (&audio.name, Planned::Audio(n)));
     let track = |(name, planned): (&String, Planned)| {
-        let found = representations.iter().find(|one| one.is_in(below, name));
+        let found = representations.iter().find(|one| one.is_in(&below, name));
         let found = found.ok_or_else(|| wrong(format!("the manifest does not name `{name}`")))?;
         rules::set(plan, found, name, planned)?;
         found.track(&dir, name, planned, planned.is_copied(plan))

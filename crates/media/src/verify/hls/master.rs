@@ -6,11 +6,11 @@ use m3u8_rs::{AlternativeMedia, AlternativeMediaType, MasterPlaylist, VariantStr
 use model::Format;
 
 use super::{all_are_known, read_text};
-use crate::{error::MediaError, formats, plan::Plan, verify::listing::wrong};
+use crate::{error::MediaError, layout::OutputLayout, plan::Plan, verify::listing::wrong};
 
 /// Reads the one in `dir`, and holds it to the rules.
 pub(super) fn read(plan: &Plan, dir: &Path) -> Result<MasterPlaylist, MediaError> {
-    let name = formats::main_file(Format::Hls);
+    let name = OutputLayout::main_file(Format::Hls);
     let text = read_text(&dir.join(&name), &name)?;
     let (rest, master) =
         m3u8_rs::parse_master_playlist(&text).map_err(|_| wrong("the master playlist cannot be read"))?;
@@ -141,7 +141,5 @@ pub(super) fn range(variant: &VariantStream) -> Option<String> {
 }
 
 fn is_in(uri: &str, name: &str) -> bool {
-    uri.strip_prefix("files/")
-        .and_then(|rest| rest.strip_prefix(name))
-        .is_some_and(|rest| rest.starts_with('/'))
+    OutputLayout::is_of_stream(uri, name)
 }

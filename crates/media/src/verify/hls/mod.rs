@@ -14,13 +14,13 @@ use m3u8_rs::{ExtTag, MediaSegment, VariantStream};
 use model::{Format, SegmentType};
 
 use super::listing::{Claims, Listing, Piece, Planned, Segment, Track, Wrapping, wrong};
-use crate::{error::MediaError, formats, plan::Plan};
+use crate::{error::MediaError, layout::OutputLayout, plan::Plan};
 
 /// Reads the master playlist in `dir` and all that it names.
 pub(super) fn read(plan: &Plan, dir: &Path) -> Result<Listing, MediaError> {
     let master = master::read(plan, dir)?;
     let mut tracks = Vec::new();
-    let mut lists = vec![dir.join(formats::main_file(Format::Hls))];
+    let mut lists = vec![dir.join(OutputLayout::main_file(Format::Hls))];
     for (number, video) in plan.videos.iter().enumerate() {
         let variant = master::variant(&master, &video.name, false)?;
         let mut track = track(plan, dir, &video.name, &variant.uri)?;

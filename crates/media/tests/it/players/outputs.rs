@@ -2,7 +2,7 @@
 //! usual sound, every other sound with the usual picture, every sound alone, the usual picture alone, copies of
 //! the usual two, and these with sound in six channels; at last both manifests over one set of files.
 
-use borealis_media::SECOND_MANIFEST;
+use borealis_media::OutputLayout;
 use model::{AudioCodec, AudioMode, CONTAINERS, Container, Format, SegmentType, VideoCodec, VideoMode};
 use serde_json::{Value, json};
 
@@ -70,7 +70,7 @@ impl Output {
     /// What a player opens, in the output's folder.
     pub(crate) fn main(self, player: &str) -> String {
         match self.also {
-            Some(_) if player == "shaka-player" => format!("files/{SECOND_MANIFEST}"),
+            Some(_) if player == "shaka-player" => OutputLayout::second_manifest(),
             _ => format!("main.{}", self.container.format.extensions()[0]),
         }
     }
