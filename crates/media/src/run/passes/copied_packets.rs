@@ -238,9 +238,11 @@ impl GopIndex {
         {
             return Some(format!("its video begins {first:.2} s late"));
         }
-        let not_random_access = self.key_frames.iter().find(|key_frame| !is_random_access(key_frame));
-        if let Some(at) = self.open_gop.or(not_random_access.copied()) {
+        if let Some(at) = self.open_gop {
             return Some(format!("the GOP of its key frame at {at:.2} s is open"));
+        }
+        if let Some(at) = self.key_frames.iter().find(|key_frame| !is_random_access(key_frame)) {
+            return Some(format!("its key frame at {at:.2} s is no random access point (IDR)"));
         }
         let end_offset_changed = (self.end - self.decoding_end - self.pts_dts_offset).abs() > self.tolerance;
         let end = if end_offset_changed { Some(self.end) } else { None };
@@ -331,7 +333,7 @@ mod tests {
     #[rstest]
     #[case::closed(&CLOSED, None, 20.0, None)]
     #[case::idr(&CLOSED, Some(&[0.0, 1.5][..]), 20.0, None)]
-    #[case::no_idr(&CLOSED, Some(&[0.0][..]), 20.0, Some("the GOP of its key frame at 1.50 s is open"))]
+    #[case::no_idr(&CLOSED, Some(&[0.0][..]), 20.0, Some("its key frame at 1.50 s is no random access point (IDR)"))]
     #[case::open(&[(0.0, true), (0.5, false), (1.5, true), (1.0, false)], None, 20.0,
         Some("the GOP of its key frame at 1.50 s is open"))]
     #[case::uneven(&[(0.0, true), (0.7, false), (1.5, true)], None, 20.0, Some("its frames come at uneven times before 1.50 s"))]
