@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CallbackId, StorageId, TaskId, TenantId, Timestamp, field::words};
+use crate::{CallbackId, StorageId, TaskId, TenantId, Timestamp, field::word_enum};
 
-words! {
+word_enum! {
     /// The status of a callback.
     CallbackStatus {
         /// it will be sent, now or later

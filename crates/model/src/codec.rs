@@ -7,10 +7,10 @@ use utoipa::{
     openapi::{ObjectBuilder, RefOr, Schema, schema::Type},
 };
 
-use crate::field::{text_serde, words};
+use crate::field::{serde_as_text, word_enum};
 
-words! {
-    /// A codec of video that is encoded to.
+word_enum! {
+    /// A video codec that is encoded to.
     VideoCodec {
         /// H.264 (AVC)
         H264 = "h264",
@@ -23,8 +23,8 @@ words! {
     }
 }
 
-words! {
-    /// A codec of audio that is encoded to.
+word_enum! {
+    /// An audio codec that is encoded to.
     AudioCodec {
         /// AAC-LC
         Aac = "aac",
@@ -74,7 +74,7 @@ impl AudioCodec {
             // ISO/IEC 14496-3, table 1.16, as far as MP4, HLS, DASH and FLV players know it; and
             // MPEG-1, 2 and 2.5 have the same
             Self::Aac | Self::Mp3 => &[8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000],
-            // whatever goes in, it is decoded at 48 kHz (RFC 7845, 5.1)
+            // it is decoded at 48 kHz, whatever the rate of the encoder's input (RFC 7845, 5.1)
             Self::Opus => &[48000],
             // ATSC A/52, 5.3
             Self::Ac3 => &[32000, 44100, 48000],
@@ -105,7 +105,7 @@ macro_rules! mode {
         }
 
         impl $name {
-            /// Every one of them, in the order of the documentation.
+            /// All modes, in the order of the documentation.
             pub const ALL: &[Self] = &{
                 let mut all = [Self::None; $codec::ALL.len() + 2];
                 let mut index = 0;
@@ -152,7 +152,7 @@ macro_rules! mode {
             }
         }
 
-        text_serde!($name);
+        serde_as_text!($name);
 
         impl PartialSchema for $name {
             fn schema() -> RefOr<Schema> {
@@ -175,16 +175,17 @@ macro_rules! mode {
 
 mode! {
     /// How the video of an output comes about.
-    VideoMode, VideoCodec, "The codec of the video."
+    VideoMode, VideoCodec, "The video codec."
 }
 
 mode! {
     /// How the audio of an output comes about.
-    AudioMode, AudioCodec, "The codec of the audio."
+    AudioMode, AudioCodec, "The audio codec."
 }
 
 impl AudioMode {
-    /// Sample rates in Hz: those of its codec; every one that a template may ask for where nothing is encoded.
+    /// Sample rates in Hz: those of its codec; every one that a template may ask for where nothing is
+    /// encoded.
     pub const fn sample_rates(self) -> &'static [u32] {
         match self {
             Self::Encode(codec) => codec.sample_rates(),
@@ -206,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_word_is_read_as_what_it_was_written_for() {
+    fn every_mode_is_parsed_from_its_word() {
         let words: Vec<_> = VideoMode::ALL.iter().map(|mode| mode.as_str()).collect();
         assert_eq!(words, ["h264", "h265", "av1", "vp9", "copy", "none"]);
         for mode in AudioMode::ALL {

@@ -1,7 +1,8 @@
-//! Which codecs go with which format and kind of segments: the one table that the checks of a
-//! template, their messages and `docs/formats.md` come from.
+//! Which codecs each format and type of segment can hold: the one table that the checks of a template,
+//! their messages and `docs/formats.md` come from.
 //!
-//! `copy` and `none` go with everything; what `copy` finds in a source has to be in the table too.
+//! The modes `copy` and `none` are accepted with every container; the codec of a stream that is copied has
+//! to be in the table too, which the planner checks.
 
 use std::fmt::Display;
 
@@ -14,15 +15,15 @@ use crate::{
 pub struct Container {
     /// The format.
     pub format: Format,
-    /// What segments are; none for single files.
+    /// The type of its segments; none for single files.
     pub segments: Option<SegmentType>,
-    /// Codecs of video, the default one first.
+    /// Video codecs, the default one first.
     pub video_codecs: &'static [VideoCodec],
-    /// Codecs of audio, the default one first.
+    /// Audio codecs, the default one first.
     pub audio_codecs: &'static [AudioCodec],
 }
 
-/// Every kind of output. MP3 is kept to single files: the packager cannot read it in fragments.
+/// Every kind of output. MP3 is in single files alone: the packager cannot read it in fragmented MP4.
 pub const CONTAINERS: &[Container] = &[
     Container {
         format: Format::Mp4,
@@ -57,12 +58,12 @@ pub const CONTAINERS: &[Container] = &[
 ];
 
 impl Container {
-    /// The one that a template makes.
+    /// The container of a template's output.
     pub fn of(template: &Template) -> &'static Self {
-        let wanted = (template.format, template.segment_type());
-        let found = CONTAINERS.iter().find(|one| (one.format, one.segments) == wanted);
-        // `ts` in DASH is refused before anything is made
-        found.unwrap_or(&CONTAINERS[0])
+        let (format, segments) = (template.format, template.segment_type());
+        let container = CONTAINERS.iter().find(|one| one.format == format && one.segments == segments);
+        // the fallback is never used: `segment_type` gives no TS for DASH
+        container.unwrap_or(&CONTAINERS[0])
     }
 
     /// Whether it holds video of this mode.
@@ -84,23 +85,24 @@ impl Container {
     }
 }
 
-/// Holds the codecs of a template to the table, and its audio to what its codec can do.
+/// Checks the codecs of a template against the table, and the audio fields against what the audio codec can
+/// do.
 pub(crate) fn check(template: &Template) -> Result<(), FieldError> {
     let container = Container::of(template);
     for (field, mode) in template.video_modes() {
         if !container.holds_video(mode) {
-            return Err(misplaced(container, &field, &mode, container.video_codecs));
+            return Err(not_in_container(container, &field, &mode, container.video_codecs));
         }
     }
     let mode = template.audio_mode();
     if !container.holds_audio(mode) {
-        return Err(misplaced(container, "acodec", &mode, container.audio_codecs));
+        return Err(not_in_container(container, "acodec", &mode, container.audio_codecs));
     }
     check_hdr(template)?;
     check_audio(template, mode)
 }
 
-/// One of the renditions at least has to be able to keep it.
+/// With `hdr: keep`, at least one rendition needs a codec that keeps HDR.
 fn check_hdr(template: &Template) -> Result<(), FieldError> {
     let modes = template.video_modes();
     let keeps_hdr = |mode: VideoMode| mode.codec().is_some_and(VideoCodec::keeps_hdr);
@@ -115,12 +117,17 @@ fn check_hdr(template: &Template) -> Result<(), FieldError> {
     Ok(())
 }
 
-fn misplaced(container: &Container, field: &str, mode: &dyn Display, codecs: &[impl Display]) -> FieldError {
+fn not_in_container(
+    container: &Container,
+    field: &str,
+    mode: &dyn Display,
+    codecs: &[impl Display],
+) -> FieldError {
     if container.segments == Some(SegmentType::Ts) {
-        // the segments are what the template can easily change
+        // the simplest remedy is fMP4 segments, which hold more codecs
         return FieldError::new("seg_type", format!("`ts` cannot hold {field} `{mode}`; give `fmp4`"));
     }
-    let problem = format!("`{mode}` cannot be put into {}; give {}", container.name(), listed(codecs));
+    let problem = format!("`{mode}` cannot be put into {}; give {}", container.name(), either_of(codecs));
     FieldError::new(field, problem)
 }
 
@@ -132,7 +139,7 @@ fn check_audio(template: &Template, mode: AudioMode) -> Result<(), FieldError> {
         return Err(FieldError::new("audio_sample_rate", problem));
     }
     match template.audio_channels {
-        // FFmpeg tells of more of them in a way that mpegts.js, which browsers play it with, does not know
+        // FFmpeg signals more channels in a way that mpegts.js, the FLV player of browsers, does not know
         Some(channels) if channels > 2 && template.format == Format::Flv => Err(FieldError::new(
             "audio_channels",
             format!("{channels} cannot be had in flv; give 1 or 2, or another format"),
@@ -145,8 +152,8 @@ fn check_audio(template: &Template, mode: AudioMode) -> Result<(), FieldError> {
     }
 }
 
-/// `` `a`, `b` or `c` ``.
-fn listed<T: Display>(words: &[T]) -> String {
+/// The words as `` `a`, `b` or `c` ``.
+fn either_of<T: Display>(words: &[T]) -> String {
     let mut words: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
     let last = words.pop().unwrap_or_default();
     if words.is_empty() { last } else { format!("{} or {last}", words.join(", ")) }
@@ -161,7 +168,7 @@ mod tests {
 
     use super::*;
 
-    fn refusal(fields: serde_json::Value) -> String {
+    fn check_error(fields: serde_json::Value) -> String {
         let mut all = json!({"template_name": "t"});
         for (name, value) in fields.as_object().expect("fields") {
             all[name] = value.clone();
@@ -187,7 +194,7 @@ mod tests {
     #[case(json!({"format": "mp4", "acodec": "opus", "audio_sample_rate": "44100"}),
         "audio_sample_rate: 44100 Hz cannot be had as `opus`; give one of [48000]")]
     fn what_does_not_go_together_says_what_would(#[case] fields: serde_json::Value, #[case] words: &str) {
-        assert_eq!(refusal(fields), words);
+        assert_eq!(check_error(fields), words);
     }
 
     #[rstest]
@@ -200,8 +207,8 @@ mod tests {
     #[case(json!({"format": "hls", "also": "dash"}), SegmentType::Fmp4)]
     #[case(json!({"format": "hls", "adaptive_streams": [{"vcodec": "h264"}, {"vcodec": "h265"}]}), SegmentType::Fmp4)]
     #[case(json!({"format": "hls", "vcodec": "h265", "adaptive_streams": [{"vcodec": "h264"}]}), SegmentType::Ts)]
-    fn segments_that_nobody_asked_for(#[case] fields: serde_json::Value, #[case] segments: SegmentType) {
-        assert_eq!(refusal(fields.clone()), "none");
+    fn default_segments(#[case] fields: serde_json::Value, #[case] segments: SegmentType) {
+        assert_eq!(check_error(fields.clone()), "none");
         let mut all = fields;
         all["template_name"] = json!("t");
         let template: Template = serde_json::from_value(all).expect("a template");
@@ -217,7 +224,7 @@ mod tests {
                 if let Some(segments) = container.segments {
                     fields["seg_type"] = json!(segments);
                 }
-                refusal(fields) == "none"
+                check_error(fields) == "none"
             };
             for mode in VideoMode::ALL {
                 assert_eq!(with("vcodec", mode), container.holds_video(*mode), "{mode} in {container:?}");
@@ -237,12 +244,12 @@ mod tests {
         let [head, table, tail] = text.split(MARKER).collect::<Vec<_>>()[..] else {
             panic!("docs/formats.md has not two markers {MARKER}");
         };
-        let wanted = tables();
+        let expected = tables();
         if std::env::var_os("UPDATE_DOCS").is_some() {
-            std::fs::write(&path, [head, &wanted, tail].join(MARKER))
+            std::fs::write(&path, [head, &expected, tail].join(MARKER))
                 .expect("docs/formats.md can be written");
         } else {
-            assert_eq!(table, wanted, "docs/formats.md is not what the code says: run `make gen`");
+            assert_eq!(table, expected, "docs/formats.md is not what the code says: run `make gen`");
         }
     }
 

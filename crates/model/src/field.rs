@@ -78,7 +78,7 @@ pub(crate) fn quoted(value: &str) -> String {
 }
 
 /// Implements `Serialize` and `Deserialize` of a type as its text, by `Display` and `FromStr`.
-macro_rules! text_serde {
+macro_rules! serde_as_text {
     ($type:ty) => {
         impl serde::Serialize for $type {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -94,17 +94,17 @@ macro_rules! text_serde {
         }
     };
 }
-pub(crate) use text_serde;
+pub(crate) use serde_as_text;
 
-/// An enum whose variants are words on the wire; its error names every word that is accepted.
-macro_rules! words {
+/// An enum whose variants are words on the wire; the error of another word names every one that is accepted.
+macro_rules! word_enum {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, utoipa::ToSchema)]
         pub enum $name { $($(#[$vdoc])* #[schema(rename = $word)] $variant,)+ }
 
         impl $name {
-            /// Every one of them.
+            /// All variants.
             pub const ALL: &[Self] = &[$(Self::$variant,)+];
 
             /// Its word on the wire.
@@ -133,7 +133,7 @@ macro_rules! words {
             }
         }
 
-        $crate::field::text_serde!($name);
+        $crate::field::serde_as_text!($name);
     };
 }
-pub(crate) use words;
+pub(crate) use word_enum;

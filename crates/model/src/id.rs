@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use chrono::DateTime;
 use rand::Rng;
 
-use crate::{Timestamp, field::text_serde};
+use crate::{Timestamp, field::serde_as_text};
 
 /// A text that is not an id of this kind.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,7 +47,7 @@ macro_rules! text_id {
             }
         }
 
-        text_serde!($name);
+        serde_as_text!($name);
     };
 }
 

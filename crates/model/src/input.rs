@@ -6,7 +6,7 @@ use url::Url;
 
 use crate::{
     StorageType, UploadId,
-    field::{quoted, text_serde},
+    field::{quoted, serde_as_text},
 };
 
 /// The longest text of an input, in bytes.
@@ -115,7 +115,7 @@ fn parse_object(kind: StorageType, rest: &str) -> Result<InputLocation, String> 
     }
 }
 
-text_serde!(Input);
+serde_as_text!(Input);
 
 #[cfg(test)]
 mod tests {

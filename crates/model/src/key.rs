@@ -1,8 +1,8 @@
 //! Access keys: who may call the API, and what they may do.
 
-use crate::{TenantId, Timestamp, field::words};
+use crate::{TenantId, Timestamp, field::word_enum};
 
-words! {
+word_enum! {
     /// What a key may do.
     Role {
         /// everything, keys included

@@ -46,6 +46,6 @@ pub use task::{
 };
 pub use template::{
     Box2d, Encryption, Format, Hdr, Loudness, Rendition, Resolution, SampleRate, SegmentType, Template,
-    TemplateName, Thumbnail, TransMode, predefined,
+    TemplateName, Thumbnail, TransMode, predefined_templates,
 };
 pub use upload::Upload;

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::field::{quoted, text_serde};
+use crate::field::{quoted, serde_as_text};
 
 /// The longest length, in pixels.
 const MAX_PIXELS: u32 = 8192;
@@ -88,7 +88,7 @@ impl fmt::Display for LogoSize {
     }
 }
 
-text_serde!(LogoSize);
+serde_as_text!(LogoSize);
 
 /// A distance from one of two opposite edges of the video.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -145,7 +145,7 @@ impl fmt::Display for LogoOffset {
     }
 }
 
-text_serde!(LogoOffset);
+serde_as_text!(LogoOffset);
 
 #[cfg(test)]
 mod tests {

@@ -99,7 +99,7 @@ fn with_file_name(key: &str, format: Format) -> Result<String, String> {
     if has_extension {
         return Ok(key.to_owned());
     }
-    match format.folder_main() {
+    match format.default_main_name() {
         Some(main) => Ok(join(key.strip_suffix('/').unwrap_or(key), main)),
         None if key.ends_with('/') => {
             Err(format!("names a folder; a {format} output is one file, such as `{key}a.{format}`"))

@@ -2,7 +2,7 @@
 
 use std::{cmp::Ordering, fmt, str::FromStr};
 
-use crate::field::text_serde;
+use crate::field::serde_as_text;
 
 /// A positive fraction in lowest terms, or zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -92,7 +92,7 @@ impl FromStr for Rational {
     }
 }
 
-text_serde!(Rational);
+serde_as_text!(Rational);
 
 #[cfg(test)]
 mod tests {

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Secret, StorageId, TenantId, Timestamp, field::words};
+use crate::{Secret, StorageId, TenantId, Timestamp, field::word_enum};
 
-words! {
+word_enum! {
     /// The kind of object store.
     StorageType {
         /// a folder of the server itself
@@ -26,7 +26,7 @@ words! {
     }
 }
 
-words! {
+word_enum! {
     /// What happens when the first attempts of a callback failed.
     NotifyPolicy {
         /// a fixed number of attempts at a fixed delay, as AuroraCloud documents it
@@ -36,7 +36,7 @@ words! {
     }
 }
 
-words! {
+word_enum! {
     /// Which answer of a receiver is success.
     NotifySuccess {
         /// 200 alone, as AuroraCloud documents it

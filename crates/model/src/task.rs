@@ -9,10 +9,10 @@ use utoipa::ToSchema;
 use crate::{
     BatchId, ErrorCode, Failure, FieldError, Format, Input, OutputPath, SegmentType, StorageId, TaskId,
     Template, TenantId, Timestamp,
-    field::{check_range, words},
+    field::{check_range, word_enum},
 };
 
-words! {
+word_enum! {
     /// The status of a task, as it is answered.
     TaskStatus {
         /// it waits for a worker
@@ -32,7 +32,7 @@ words! {
     }
 }
 
-words! {
+word_enum! {
     /// What a worker is doing for a task.
     Stage {
         /// the input is being fetched
@@ -194,7 +194,7 @@ pub struct OutputFacts {
     pub groups: Vec<OutputGroup>,
 }
 
-words! {
+word_enum! {
     /// What an entry of `output_groups` is.
     GroupFormat {
         /// one progressive MP4 file

@@ -117,7 +117,8 @@ pub(super) async fn list_template(
     Query(NoQuery {}, warnings): Query<NoQuery>,
 ) -> Reply<TemplateList> {
     let own = app.store.templates(&caller.tenant).await?.into_iter().map(ListedTemplate::own);
-    let list: Vec<_> = own.chain(model::predefined().into_iter().map(ListedTemplate::built_in)).collect();
+    let list: Vec<_> =
+        own.chain(model::predefined_templates().into_iter().map(ListedTemplate::built_in)).collect();
     Ok(Answer::new(TemplateList { num: list.len(), list }, warnings))
 }
 
@@ -154,7 +155,7 @@ pub(super) async fn resolve(
 }
 
 fn predefined(name: &TemplateName) -> Option<Template> {
-    model::predefined().into_iter().find(|template| template.template_name == *name)
+    model::predefined_templates().into_iter().find(|template| template.template_name == *name)
 }
 
 fn refuse_predefined(name: &TemplateName) -> Result<(), ApiError> {

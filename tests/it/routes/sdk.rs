@@ -68,7 +68,7 @@ async fn the_newer_generation() {
         assert_eq!(template.get(unset), None, "{unset}");
     }
     let templates = go(&app, Method::GET, "list_template", "").await.data_without_warnings();
-    assert_eq!(templates["num"], model::predefined().len() + 1);
+    assert_eq!(templates["num"], model::predefined_templates().len() + 1);
 
     let task_id = create_task(&app, "sdk-hls", &storage, "show/master.m3u8").await;
     let call = format!("query_task?task_id={task_id}");

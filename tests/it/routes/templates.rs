@@ -51,7 +51,8 @@ async fn lists_have_the_newest_first_and_the_predefined_last() {
     let names = names(&data);
     assert_eq!(data["num"], names.len());
     assert_eq!(names[..2], ["second", "first"]);
-    let predefined: Vec<_> = model::predefined().iter().map(|one| one.template_name.to_string()).collect();
+    let predefined: Vec<_> =
+        model::predefined_templates().iter().map(|one| one.template_name.to_string()).collect();
     assert_eq!(names[2..], predefined);
     assert_eq!((&data["list"][1]["built_in"], &data["list"][2]["built_in"]), (&json!(false), &json!(true)));
 }

@@ -1,12 +1,21 @@
-//! What the fields of a template say together, and what can be done at all.
+//! The checks of a template: ranges, features that are not supported yet, and combinations of fields.
 
-use std::{fmt, num::NonZeroU32};
+use std::num::NonZeroU32;
 
 use super::{Format, SegmentType, Template, TransMode};
 use crate::{AudioMode, FieldError, VideoMode, field::check_range};
 
+/// The `framerate` that the older SDK sends with every template.
+const SDK_FRAMERATE: u32 = 25;
+
+/// The `quality` that the older SDK sends with every template.
+const SDK_QUALITY: f64 = 5.0;
+
+/// The most renditions of an adaptive output.
+const MAX_RENDITIONS: usize = 10;
+
 impl Template {
-    /// Checks what the fields say together, and that all of it can be done.
+    /// Checks ranges and combinations of fields, and that everything in it is supported.
     ///
     /// # Errors
     /// The first field that is wrong, with what would be accepted.
@@ -32,11 +41,11 @@ impl Template {
             check_range(&field("video_bitrate"), rendition.video_bitrate, 10, 200_000)?;
             check_range(&field("audio_bitrate"), rendition.audio_bitrate, 8, 640)?;
         }
-        if let Some(wish) = &self.thumbnail {
-            let set = |value: u32| Some(value).filter(|value| *value > 0);
-            check_range("thumbnail.number", set(wish.number), 1, 10_000)?;
-            check_range("thumbnail.width", set(wish.width), 16, 4096)?;
-            check_range("thumbnail.height", set(wish.height), 16, 4096)?;
+        if let Some(thumbnail) = &self.thumbnail {
+            let unless_zero = |value: u32| if value == 0 { None } else { Some(value) };
+            check_range("thumbnail.number", unless_zero(thumbnail.number), 1, 10_000)?;
+            check_range("thumbnail.width", unless_zero(thumbnail.width), 16, 4096)?;
+            check_range("thumbnail.height", unless_zero(thumbnail.height), 16, 4096)?;
         }
         match self.audio_channels {
             None | Some(1 | 2 | 6) => Ok(()),
@@ -47,27 +56,27 @@ impl Template {
     }
 
     fn check_support(&self) -> Result<(), FieldError> {
-        let not_yet = |field: &str, value: &dyn fmt::Display, accepted: &str| {
-            Err(FieldError::new(field, format!("`{value}` is not supported yet; {accepted}")))
-        };
-        if let Some(other) = self.trans_mode.filter(|mode| *mode != TransMode::Standard) {
-            return not_yet("trans_mode", &other, "give `standard`");
+        match self.trans_mode {
+            None | Some(TransMode::Standard) => {}
+            Some(mode @ (TransMode::Fast | TransMode::Intelligent)) => {
+                let problem = format!("`{mode}` is not supported yet; give `standard`");
+                return Err(FieldError::new("trans_mode", problem));
+            }
         }
-        match self.encryption {
-            Some(_) => Err(FieldError::new("encryption", "is not supported yet; leave it unset")),
-            None => Ok(()),
+        if self.encryption.is_some() {
+            return Err(FieldError::new("encryption", "is not supported yet; leave it unset"));
         }
+        Ok(())
     }
 
-    /// What is copied is not encoded: nothing is said of how it should be, but for what the older SDK
-    /// always says.
+    /// Fields that say how to encode are refused for a stream that is copied, except for the values that
+    /// the older SDK always sends.
     fn check_copied(&self) -> Result<(), FieldError> {
-        let always = (const { NonZeroU32::new(25).expect("not 0") }, 5.0);
         let video = [
             ("hdr", self.hdr.is_some()),
             ("resolution", self.resolution.is_some()),
-            ("framerate", self.framerate.is_some_and(|rate| rate != always.0)),
-            ("quality", self.quality.is_some_and(|quality| quality != always.1)),
+            ("framerate", self.framerate.is_some_and(|rate| rate.get() != SDK_FRAMERATE)),
+            ("quality", self.quality.is_some_and(|quality| quality != SDK_QUALITY)),
             ("video_bitrate", self.video_bitrate.is_some()),
             ("gop_size", self.gop_size.is_some()),
             ("gop_seconds", self.gop_seconds.is_some()),
@@ -81,24 +90,27 @@ impl Template {
             ("audio_channels", self.audio_channels.is_some()),
             ("loudness", self.loudness.is_some()),
         ];
-        let first =
-            |fields: &[(&'static str, bool)]| fields.iter().find(|(_, set)| *set).map(|(name, _)| *name);
-        let leave = |field: &str, codec: &str| {
+        let first_set = |fields: &[(&'static str, bool)]| {
+            fields.iter().find(|(_, is_set)| *is_set).map(|(name, _)| *name)
+        };
+        let conflict = |field: &str, codec: &str| {
             Err(FieldError::new(
                 field,
                 format!("cannot be had with {codec}; leave it unset, or give a codec"),
             ))
         };
-        if let Some(field) = first(&video).filter(|_| self.video_mode() == VideoMode::Copy) {
-            return leave(field, "vcodec `copy`");
+        if self.video_mode() == VideoMode::Copy
+            && let Some(field) = first_set(&video)
+        {
+            return conflict(field, "vcodec `copy`");
         }
         if self.audio_mode() == AudioMode::Copy {
-            if let Some(field) = first(&audio) {
-                return leave(field, "acodec `copy`");
+            if let Some(field) = first_set(&audio) {
+                return conflict(field, "acodec `copy`");
             }
             let mut renditions = self.adaptive_streams.iter().flatten();
             if let Some(index) = renditions.position(|rendition| rendition.audio_bitrate.is_some()) {
-                return leave(&format!("adaptive_streams[{index}].audio_bitrate"), "acodec `copy`");
+                return conflict(&format!("adaptive_streams[{index}].audio_bitrate"), "acodec `copy`");
             }
         }
         Ok(())
@@ -114,7 +126,7 @@ impl Template {
                 return wrong("adaptive_streams", "has renditions beside vcodec `none`".to_owned());
             }
             if self.thumbnail.is_some() {
-                return wrong("thumbnail", "cannot be taken beside vcodec `none`".to_owned());
+                return wrong("thumbnail", "cannot be made beside vcodec `none`".to_owned());
             }
             if self.logo_path.is_some() {
                 return wrong("logo_path", "has nothing to be laid over beside vcodec `none`".to_owned());
@@ -150,8 +162,8 @@ impl Template {
                 return wrong("also", problem);
             }
         }
-        if self.adaptive_streams.as_ref().is_some_and(|streams| streams.len() > 10) {
-            return wrong("adaptive_streams", "has more than 10 renditions".to_owned());
+        if self.adaptive_streams.as_ref().is_some_and(|streams| streams.len() > MAX_RENDITIONS) {
+            return wrong("adaptive_streams", format!("has more than {MAX_RENDITIONS} renditions"));
         }
         if (self.format == Format::Dash || self.also.is_some()) && self.seg_type == Some(SegmentType::Ts) {
             return wrong("seg_type", "`ts` cannot be used with dash; give `fmp4`".to_owned());

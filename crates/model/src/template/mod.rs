@@ -1,8 +1,8 @@
 //! A template: how to transcode.
 //!
-//! One struct is the wire, the stored form and what the planner reads; a new field is added here,
-//! once, and used in the planner. Reading it checks each field alone, [`Template::check`] what the
-//! fields say together.
+//! One struct is the form on the wire, the stored form and the planner's input; a new field is added here,
+//! once, and used in the planner. Deserializing checks each field alone, [`Template::check`] their ranges
+//! and combinations.
 
 use std::num::NonZeroU32;
 
@@ -18,14 +18,14 @@ mod tests;
 mod values;
 mod words;
 
-pub use predefined::predefined;
+pub use predefined::predefined_templates;
 pub use values::{Box2d, Resolution, SampleRate, TemplateName};
 pub use words::{Format, Hdr, Loudness, SegmentType, TransMode};
 
 /// One rendition of an adaptive output. What is not set is taken from the template.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Rendition {
-    /// The codec of the video.
+    /// The video codec.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vcodec: Option<VideoMode>,
     /// 1 to 10; 5 is normal.
@@ -42,21 +42,21 @@ pub struct Rendition {
     /// kbit/s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub video_bitrate: Option<u32>,
-    /// kbit/s; the renditions share their sound, so the highest of them counts, and the template's
-    /// own goes before it.
+    /// kbit/s; the renditions share one audio stream, so the highest of them counts; the template's own
+    /// goes before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audio_bitrate: Option<u32>,
 }
 
-/// Pictures taken out of the video: JPEG files `thumbnails/thumb_00001.jpg` and so on in the folder
-/// beside the output, sheets of them (`sprite_001.jpg`), and a WebVTT storyboard over the sheets
-/// (`storyboard.vtt`). `output_groups` names the first picture and the storyboard.
+/// Thumbnails: JPEG files `thumbnails/thumb_00001.jpg` and so on in the folder beside the output, sprite
+/// sheets of them (`sprite_001.jpg`), and a WebVTT storyboard over the sheets (`storyboard.vtt`).
+/// `output_groups` names the first thumbnail and the storyboard.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Thumbnail {
-    /// The time of the first picture, in seconds; after the end: the last frame.
+    /// The time of the first thumbnail, in seconds; after the end: the last frame.
     pub start_point: u32,
-    /// From one picture to the next, in seconds; unset: `number` of them evenly, else 10.
+    /// From one thumbnail to the next, in seconds; unset: `number` of them evenly, else 10.
     pub interval: u32,
     /// How many; unset: as many as there are until the end, at most 10000.
     pub number: u32,
@@ -70,13 +70,13 @@ pub struct Thumbnail {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Encryption {
-    /// The key server's dialect.
+    /// The protocol of the key server.
     pub provider: String,
     /// `aes-128`, `cenc` or `cbcs`.
     pub mode: String,
     /// `widevine`, `playready`, `fairplay`, `clearkey`.
     pub drm_systems: Vec<String>,
-    /// Where the key is asked for.
+    /// The URL that the key is requested from.
     pub key_url: String,
     /// `GET` or `POST`.
     pub http_method: String,
@@ -87,15 +87,15 @@ pub struct Encryption {
 /// How to transcode. Every field that is not set has the meaning its comment gives.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Template {
-    /// Its identity.
+    /// Its name, which is its id.
     #[schema(value_type = String, pattern = "^[A-Za-z0-9._-]{1,64}$")]
     pub template_name: TemplateName,
-    /// What kind of output comes out.
+    /// The format of the output.
     pub format: Format,
-    /// The codec of the video; unset: `h264`.
+    /// The video codec; unset: `h264`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vcodec: Option<VideoMode>,
-    /// The codec of the audio; unset: `aac`.
+    /// The audio codec; unset: `aac`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acodec: Option<AudioMode>,
     /// How the encoding is done; unset: `standard`.
@@ -104,7 +104,7 @@ pub struct Template {
     /// What becomes of HDR; unset: `tone-map`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hdr: Option<Hdr>,
-    /// The size of the picture; unset: as the source.
+    /// The size of the video; unset: as the source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, example = "1280x720")]
     pub resolution: Option<Resolution>,
@@ -127,7 +127,7 @@ pub struct Template {
     /// Seconds from one keyframe to the next; `gop_size` goes before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gop_seconds: Option<u32>,
-    /// What segments are; unset: `ts` for HLS with H.264 and AAC, else `fmp4`.
+    /// The type of segments; unset: `ts` for HLS with H.264 and AAC, else `fmp4`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seg_type: Option<SegmentType>,
     /// Seconds of a segment; unset: 6 (DASH: 4).
@@ -140,7 +140,7 @@ pub struct Template {
     /// 1, 2 or 6; unset: 2, or 1 when the source has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audio_channels: Option<u32>,
-    /// How loud the sound is, measured in a first pass and set in the second; unset: as the source.
+    /// The loudness of the audio, measured in a first pass and set in the second; unset: as the source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loudness: Option<Loudness>,
     /// The URL of a PNG that is laid over every rendition, `http` or `https`, or an object such as
@@ -148,8 +148,8 @@ pub struct Template {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, example = "https://example.com/logo.png")]
     pub logo_path: Option<Input>,
-    /// The box it fits into, its aspect kept: `WxH`, `Wx` or `xH`, in pixels of each rendition or in
-    /// percent of it (`15%x`); unset: its own size. It is never larger than the picture.
+    /// The box it fits into, its aspect ratio kept: `WxH`, `Wx` or `xH`, in pixels of each rendition or in
+    /// percent of it (`15%x`); unset: its own size. It is never larger than the video.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, example = "15%x")]
     pub logo_size: Option<LogoSize>,
@@ -168,7 +168,7 @@ pub struct Template {
     /// How segments are encrypted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encryption: Option<Encryption>,
-    /// Pictures taken out of the video.
+    /// Thumbnails of the video.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thumbnail: Option<Thumbnail>,
     /// Free text.
@@ -177,12 +177,12 @@ pub struct Template {
 }
 
 impl Template {
-    /// How the video comes about.
+    /// Whether and how the video is encoded, without renditions of its own.
     pub fn video_mode(&self) -> VideoMode {
         self.vcodec.unwrap_or(VideoMode::Encode(VideoCodec::H264))
     }
 
-    /// How the audio comes about.
+    /// Whether and how the audio is encoded.
     pub fn audio_mode(&self) -> AudioMode {
         self.acodec.unwrap_or(AudioMode::Encode(AudioCodec::Aac))
     }
@@ -192,17 +192,17 @@ impl Template {
         self.video_mode() == VideoMode::Copy || self.audio_mode() == AudioMode::Copy
     }
 
-    /// What segments are, for segmented formats.
+    /// The type of segments; none for single files.
     pub fn segment_type(&self) -> Option<SegmentType> {
         match self.format {
             Format::Mp4 | Format::Flv => None,
             Format::Dash => Some(SegmentType::Fmp4),
-            Format::Hls => Some(self.seg_type.unwrap_or_else(|| self.usual_segments())),
+            Format::Hls => Some(self.seg_type.unwrap_or_else(|| self.default_segment_type())),
         }
     }
 
-    /// TS where every player is sure to know what is in it.
-    fn usual_segments(&self) -> SegmentType {
+    /// TS where every player can play the codecs in TS.
+    fn default_segment_type(&self) -> SegmentType {
         let is_plain_video = |mode| matches!(mode, VideoMode::Encode(VideoCodec::H264) | VideoMode::None);
         let video = self.video_modes().into_iter().all(|(_, mode)| is_plain_video(mode));
         let audio = matches!(self.audio_mode(), AudioMode::Encode(AudioCodec::Aac) | AudioMode::None);
@@ -214,16 +214,19 @@ impl Template {
         match &self.adaptive_streams {
             None => vec![("vcodec".to_owned(), self.video_mode())],
             Some(streams) => {
-                let mode = |(index, stream): (usize, &Rendition)| match stream.vcodec {
-                    Some(mode) => (format!("adaptive_streams[{index}].vcodec"), mode),
-                    None => ("vcodec".to_owned(), self.video_mode()),
-                };
-                streams.iter().enumerate().map(mode).collect()
+                let mut modes = Vec::new();
+                for (index, rendition) in streams.iter().enumerate() {
+                    modes.push(match rendition.vcodec {
+                        Some(mode) => (format!("adaptive_streams[{index}].vcodec"), mode),
+                        None => ("vcodec".to_owned(), self.video_mode()),
+                    });
+                }
+                modes
             }
         }
     }
 
-    /// Whether an output may be more than its main object.
+    /// Whether an output may have more objects than its main one.
     pub fn has_folder(&self) -> bool {
         self.format.is_segmented() || self.thumbnail.is_some()
     }

@@ -3,8 +3,8 @@
 use super::{Format, Resolution, Template, TemplateName};
 use crate::VideoMode;
 
-/// All of them, in the order they are listed.
-pub fn predefined() -> Vec<Template> {
+/// All of them, in the order in which they are listed.
+pub fn predefined_templates() -> Vec<Template> {
     let base = |name: &str, format, description: &str| Template {
         description: Some(description.to_owned()),
         ..Template::new(TemplateName(name.to_owned()), format)
@@ -26,7 +26,7 @@ pub fn predefined() -> Vec<Template> {
         sized(720, base("flv-720p", Format::Flv, "FLV, H.264 and AAC, 720p at most")),
         Template {
             vcodec: Some(VideoMode::None),
-            ..base("audio-aac", Format::Mp4, "Sound alone, AAC in MP4")
+            ..base("audio-aac", Format::Mp4, "Audio alone, AAC in MP4")
         },
     ]
 }

@@ -1,4 +1,4 @@
-//! What is read, what is refused, and with which words.
+//! Which templates are accepted and which refused, and with which texts.
 
 use rstest::rstest;
 use serde_json::json;
@@ -67,7 +67,7 @@ fn a_wrong_field_says_what_would_do(
 #[case("audio_channels", json!(5))]
 #[case("logo_size", json!("10x10"))]
 #[case("logo_offset", json!("10x10"))]
-fn what_cannot_be_done_is_refused(#[case] field: &str, #[case] value: serde_json::Value) {
+fn unsupported_values_are_refused(#[case] field: &str, #[case] value: serde_json::Value) {
     let mut body = sdk_body();
     body[field.split('.').next().expect("a name")] = value;
     let template: Template = serde_json::from_value(remove_unset(body)).expect("readable");
@@ -75,7 +75,7 @@ fn what_cannot_be_done_is_refused(#[case] field: &str, #[case] value: serde_json
 }
 
 #[test]
-fn what_the_older_sdk_always_says_is_nothing_to_a_copy() {
+fn what_the_older_sdk_always_sends_is_accepted_with_a_copy() {
     let body =
         json!({"template_name": "t", "format": "mp4", "vcodec": "copy", "framerate": 25, "quality": 5});
     serde_json::from_value::<Template>(body).expect("readable").check().expect("fine");
@@ -83,7 +83,7 @@ fn what_the_older_sdk_always_says_is_nothing_to_a_copy() {
 
 /// Every field that would need an encoder, beside a copy.
 #[test]
-fn nothing_is_said_of_how_a_copy_is_encoded() {
+fn fields_for_an_encoder_are_refused_with_a_copy() {
     let refused = |copied: &str, field: &str, value: serde_json::Value| {
         let mut body = json!({"template_name": "t", "format": "hls", copied: "copy"});
         serde_json::from_value::<Template>(body.clone()).expect("readable").check().expect("fine alone");
@@ -115,13 +115,13 @@ fn nothing_is_said_of_how_a_copy_is_encoded() {
     ] {
         assert_eq!(refused("acodec", field, value).field, field);
     }
-    let rungs = json!([{"resolution": "720p"}, {"audio_bitrate": 96}]);
-    assert_eq!(refused("acodec", "adaptive_streams", rungs).field, "adaptive_streams[1].audio_bitrate");
+    let renditions = json!([{"resolution": "720p"}, {"audio_bitrate": 96}]);
+    assert_eq!(refused("acodec", "adaptive_streams", renditions).field, "adaptive_streams[1].audio_bitrate");
 }
 
 #[test]
 fn predefined_templates_are_right() {
-    for template in predefined() {
+    for template in predefined_templates() {
         template.check().unwrap_or_else(|error| panic!("{}: {error}", template.template_name));
     }
 }

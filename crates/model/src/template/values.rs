@@ -1,4 +1,4 @@
-//! Values that are sent as text: sizes, names, sample rates.
+//! The fields of a template whose values are sent as text: resolutions, names, sample rates.
 
 use std::{fmt, str::FromStr};
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AudioCodec,
-    field::{quoted, text_serde},
+    field::{quoted, serde_as_text},
 };
 
 /// A width and a height in pixels.
@@ -24,7 +24,7 @@ impl fmt::Display for Box2d {
     }
 }
 
-/// The size of a picture, as it is asked for. The source's aspect is always kept.
+/// The size of the video, as a template gives it. The source's aspect ratio is always kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Resolution {
     /// `1280x720`: fits into this box, which turns with a portrait source.
@@ -73,7 +73,7 @@ impl fmt::Display for Resolution {
     }
 }
 
-text_serde!(Resolution);
+serde_as_text!(Resolution);
 
 /// The name of a template: 1 to 64 letters, digits, `.`, `_` or `-`, since the SDK puts it into
 /// URLs unescaped.
@@ -106,13 +106,13 @@ impl FromStr for TemplateName {
     }
 }
 
-text_serde!(TemplateName);
+serde_as_text!(TemplateName);
 
 /// Samples a second, sent as text: `44100`, `48k`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SampleRate(pub u32);
 
-/// Rates that any codec knows.
+/// The sample rates that any codec takes, in Hz: AAC takes them all.
 const SAMPLE_RATES: &[u32] = AudioCodec::Aac.sample_rates();
 
 impl FromStr for SampleRate {
@@ -136,4 +136,4 @@ impl fmt::Display for SampleRate {
     }
 }
 
-text_serde!(SampleRate);
+serde_as_text!(SampleRate);

@@ -1,9 +1,9 @@
-//! The words that fields of a template take.
+//! The fields of a template whose values are words.
 
-use crate::field::words;
+use crate::field::word_enum;
 
-words! {
-    /// What kind of output comes out.
+word_enum! {
+    /// The format of an output.
     Format {
         /// one progressive MP4 file
         Mp4 = "mp4",
@@ -17,7 +17,7 @@ words! {
 }
 
 impl Format {
-    /// File extensions of the main object; the first is the one that is added.
+    /// The file extensions of the main object; the first is added where it has none.
     pub const fn extensions(self) -> &'static [&'static str] {
         match self {
             Self::Mp4 => &["mp4", "m4v", "m4a"],
@@ -27,8 +27,8 @@ impl Format {
         }
     }
 
-    /// The name of the main object in a folder, for formats that consist of many objects.
-    pub const fn folder_main(self) -> Option<&'static str> {
+    /// The default name of the main object, for formats that consist of many objects.
+    pub const fn default_main_name(self) -> Option<&'static str> {
         match self {
             Self::Mp4 | Self::Flv => None,
             Self::Hls => Some("master.m3u8"),
@@ -38,42 +38,42 @@ impl Format {
 
     /// Whether the output is cut into segments.
     pub const fn is_segmented(self) -> bool {
-        self.folder_main().is_some()
+        self.default_main_name().is_some()
     }
 }
 
-words! {
+word_enum! {
     /// How the encoding is done.
     TransMode {
         /// one encoder run
         Standard = "standard",
-        /// the source is cut and its parts are encoded side by side
+        /// the source is cut into parts, which are encoded in parallel
         Fast = "fast",
         /// content-adaptive
         Intelligent = "intelligent",
     }
 }
 
-words! {
-    /// How loud the audio is.
+word_enum! {
+    /// The loudness of the audio.
     Loudness {
-        /// -23 LUFS in all, true peaks below -1 dBTP (EBU R 128)
+        /// -23 LUFS integrated, true peaks below -1 dBTP (EBU R 128)
         EbuR128 = "ebu-r128",
     }
 }
 
-words! {
+word_enum! {
     /// What becomes of HDR.
     Hdr {
         /// kept, with its metadata, where the codec can: H.265 and AV1
         Keep = "keep",
-        /// becomes BT.709, which every screen shows
+        /// tone-mapped to BT.709, which every screen shows
         ToneMap = "tone-map",
     }
 }
 
-words! {
-    /// What segments are.
+word_enum! {
+    /// The type of segments.
     SegmentType {
         /// MPEG transport stream
         Ts = "ts",
