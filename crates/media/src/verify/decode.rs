@@ -1,21 +1,21 @@
-//! Decodes the first and the last segment of a track, or the start and the end of a long file.
+//! Decodes the first and the last segment of a track, or the start and the end of a long file: every frame
+//! of them has to come out, without an error.
 
 use std::{ffi::OsString, path::PathBuf};
 
 use model::VideoCodec;
-use tokio_util::sync::CancellationToken;
 
 use super::{
-    facts::{Packets, StreamFacts},
-    listing::{Planned, Track, wrong},
-    scan::{Input, Reader},
+    VerifyContext,
+    facts::{StreamFacts, StreamPackets},
+    listing::{StreamRef, Track, wrong_output},
+    scan::{ScanInput, ScanReader},
 };
 use crate::{
     error::{MediaError, damaged_copy},
-    output::CopiedPackets,
     plan::Plan,
     tool::{
-        Call, Tools,
+        Call,
         child::Access,
         feed,
         ffmpeg::{file_or_stdin, head, words},
@@ -24,100 +24,103 @@ use crate::{
     },
 };
 
-/// Seconds of a file that are decoded at its start and at its end.
-const STRETCH: f64 = 4.0;
+/// Seconds that are decoded at the start of a file, and at its end.
+const EXCERPT_SECS: f64 = 4.0;
+/// Share of an excerpt whose frames have to come out: how far a seek goes back is up to the demuxer.
+const MIN_EXCERPT_SHARE: f64 = 0.9;
 
-/// ffprobe's arguments to decode all that it reads, and to count it. The loop filter is left out, a fifth
-/// of the work: it has no syntax of its own that could be wrong.
-pub(super) const COUNTED: [&str; 5] = ["-count_frames", "-threads", "2", "-skip_loop_filter", "all"];
+/// ffprobe's arguments to decode all that it reads, and to count the frames. The loop filter is left out, a
+/// fifth of the work: it has no syntax of its own that could be wrong.
+pub(super) const COUNT_FRAMES: [&str; 5] = ["-count_frames", "-threads", "2", "-skip_loop_filter", "all"];
 
-/// Whether a track is decoded whole, while it is scanned: that costs less than to look at it twice.
+/// Whether a track is decoded whole, while it is scanned: that costs less than to read it twice.
 pub(super) fn is_short(plan: &Plan, track: &Track) -> bool {
-    plan.duration <= 2.0 * STRETCH || plan.segmenting.is_some() && track.segments.len() <= 2
+    plan.duration <= 2.0 * EXCERPT_SECS || plan.segmenting.is_some() && track.segments.len() <= 2
 }
 
-/// What was scanned and decoded whole has as many frames as packets.
+/// A track that was decoded whole while it was scanned has as many frames as packets.
 pub(super) fn check_whole(track: &Track, facts: &[StreamFacts]) -> Result<(), MediaError> {
-    let each = track.planned.iter().zip(facts);
-    each.into_iter().try_for_each(|(planned, stream)| {
-        check_count(track, *planned, stream, stream.header.decoded, stream.packets.count)
-    })
-}
-
-/// Whether a track has to be decoded by FFmpeg: ffprobe's build has no decoder for AV1.
-pub(super) fn needs_ffmpeg(plan: &Plan, track: &Track) -> bool {
-    let is_av1 = |planned: &Planned| match *planned {
-        Planned::Video(number) => plan.videos[number].codec == VideoCodec::Av1,
-        Planned::Audio(_) => false,
-    };
-    track.planned.iter().any(is_av1)
-}
-
-/// Decodes a short track whole and both ends of others, by FFmpeg.
-pub(super) async fn check_by_ffmpeg(
-    tools: &Tools,
-    plan: &Plan,
-    track: &Track,
-    facts: &[StreamFacts],
-    cancel: &CancellationToken,
-) -> Result<(), MediaError> {
-    let short = is_short(plan, track);
-    let file = track.file();
-    let feed: Vec<PathBuf> = match (file, short) {
-        (Some(_), _) => Vec::new(),
-        (None, true) => track.pieces().map(|piece| piece.path.clone()).collect(),
-        (None, false) => ends(track).collect(),
-    };
-    let stretches = match (file, short) {
-        (Some(_), false) => vec![
-            vec!["-t".to_owned(), STRETCH.to_string()],
-            vec!["-ss".to_owned(), format!("{:.3}", plan.duration - STRETCH)],
-        ],
-        _ => vec![Vec::new()],
-    };
-    let access = Access { readable: file.into_iter().map(ToOwned::to_owned).collect(), writable: Vec::new() };
-    let limits = tools.pass_limits();
-    let args = decoded_frames(track, &stretches);
-    let mut counts = vec![0_u64; track.planned.len()];
-    let stdin = feed::through_pipe(feed)?;
-    let call = Call { program: Program::Ffmpeg, args, access, stdin };
-    let ended = tools
-        .lines(call, limits, cancel, |line| {
-            if let Some(stream) = FramecrcLine::packet_stream(&String::from_utf8_lossy(line)) {
-                // the same streams for each stretch
-                let stream = stream % counts.len().max(1);
-                counts[stream] += 1;
-            }
-        })
-        .await?;
-    let trouble = ended.stderr_tail.trim();
-    if !ended.status.success() || !trouble.is_empty() {
-        return Err(damaged(plan, track, "decoded", trouble));
-    }
-    for ((planned, stream), count) in track.planned.iter().zip(facts).zip(counts) {
-        let wanted = Wanted::of(&stream.packets, short, file.is_some());
-        wanted.check(track, *planned, stream, Some(count))?;
+    for (planned, stream) in track.planned.iter().zip(facts) {
+        let decoded = stream.header.decoded_frames.unwrap_or(0);
+        check_count(track, *planned, stream, decoded, stream.packets.count)?;
     }
     Ok(())
 }
 
-/// What cannot be read or decoded is wrong; of a copy, the input is to blame, whose packets it has.
-pub(super) fn damaged(plan: &Plan, track: &Track, what: &str, log: &str) -> MediaError {
+/// Whether a track has to be decoded by FFmpeg: the build of ffprobe has no decoder for AV1.
+pub(super) fn needs_ffmpeg(plan: &Plan, track: &Track) -> bool {
+    track.planned.iter().any(|planned| match *planned {
+        StreamRef::Video(number) => plan.videos[number].codec == VideoCodec::Av1,
+        StreamRef::Audio(_) => false,
+    })
+}
+
+/// Decodes a short track whole, and both ends of another, by FFmpeg.
+pub(super) async fn check_by_ffmpeg(
+    context: VerifyContext<'_>,
+    track: &Track,
+    facts: &[StreamFacts],
+) -> Result<(), MediaError> {
+    let plan = context.plan;
+    let is_short = is_short(plan, track);
+    let file = track.single_file();
+    let feed: Vec<PathBuf> = match (file, is_short) {
+        (Some(_), _) => Vec::new(),
+        (None, true) => track.files().map(|file| file.path.clone()).collect(),
+        (None, false) => first_and_last(track).collect(),
+    };
+    let excerpts = match (file, is_short) {
+        (Some(_), false) => vec![
+            vec!["-t".to_owned(), EXCERPT_SECS.to_string()],
+            vec!["-ss".to_owned(), format!("{:.3}", plan.duration - EXCERPT_SECS)],
+        ],
+        _ => vec![Vec::new()],
+    };
+    let call = Call {
+        program: Program::Ffmpeg,
+        args: framecrc_args(track, &excerpts),
+        access: Access { readable: file.into_iter().map(ToOwned::to_owned).collect(), writable: Vec::new() },
+        stdin: feed::through_pipe(feed)?,
+    };
+    let mut counts = vec![0_u64; track.planned.len()];
+    let count_frame = |line: &[u8]| {
+        if let Some(output) = FramecrcLine::packet_stream(&String::from_utf8_lossy(line)) {
+            // each excerpt has the same streams
+            let stream = output % counts.len().max(1);
+            counts[stream] += 1;
+        }
+    };
+    let tools = context.tools;
+    let ended = tools.lines(call, tools.pass_limits(), context.cancel, count_frame).await?;
+    let errors = ended.stderr_tail.trim();
+    if !ended.status.success() || !errors.is_empty() {
+        return Err(damaged_output(plan, track, "decoded", errors));
+    }
+    for ((planned, stream), count) in track.planned.iter().zip(facts).zip(counts) {
+        let expected = ExpectedFrames::of(&stream.packets, is_short, file.is_some());
+        expected.check(track, *planned, stream, count)?;
+    }
+    Ok(())
+}
+
+/// What cannot be read or decoded is a failed output; of a copy, the input is to blame, whose packets it
+/// has.
+pub(super) fn damaged_output(plan: &Plan, track: &Track, verb: &str, log: &str) -> MediaError {
     if track.planned.iter().any(|planned| planned.is_copied(plan)) {
         return damaged_copy(log);
     }
-    wrong(format!("`{}` cannot be {what} without errors", track.name)).with_log(log)
+    wrong_output(format!("`{}` cannot be {verb} without errors", track.name)).with_log(log)
 }
 
-/// FFmpeg's arguments to decode these stretches of a track and to say a line for each frame.
-fn decoded_frames(track: &Track, stretches: &[Vec<String>]) -> Vec<OsString> {
+/// FFmpeg's arguments to decode these excerpts of a track, and to write a line for each frame.
+fn framecrc_args(track: &Track, excerpts: &[Vec<String>]) -> Vec<OsString> {
     let mut args = head("error");
-    for stretch in stretches {
-        args.extend(stretch.iter().map(OsString::from));
-        args.extend(words(&["-threads", "2", "-f", track.wrapping.demuxer(), "-i"]));
-        args.push(file_or_stdin(track.file()));
+    for excerpt in excerpts {
+        args.extend(excerpt.iter().map(OsString::from));
+        args.extend(words(&["-threads", "2", "-f", track.container.demuxer(), "-i"]));
+        args.push(file_or_stdin(track.single_file()));
     }
-    for input in 0..stretches.len() {
+    for input in 0..excerpts.len() {
         for stream in 0..track.planned.len() {
             args.extend(words(&["-map", &format!("{input}:{stream}")]));
         }
@@ -128,44 +131,44 @@ fn decoded_frames(track: &Track, stretches: &[Vec<String>]) -> Vec<OsString> {
 }
 
 /// The initialization segment, the first segment and the last one.
-fn ends(track: &Track) -> impl Iterator<Item = PathBuf> {
-    let both = track.segments.first().into_iter().chain(track.segments.last());
-    track.init.iter().chain(both.map(|segment| &segment.piece)).map(|piece| piece.path.clone())
+fn first_and_last(track: &Track) -> impl Iterator<Item = PathBuf> {
+    let segments = track.segments.first().into_iter().chain(track.segments.last());
+    track.init.iter().chain(segments.map(|segment| &segment.file)).map(|file| file.path.clone())
 }
 
 /// How many frames have to be decoded.
-enum Wanted {
+enum ExpectedFrames {
     /// As many as there are packets.
     Exactly(u64),
-    /// How far a seek goes back is the demuxer's affair: one stretch at least.
+    /// Those of one excerpt at least.
     AtLeast(u64),
 }
 
-impl Wanted {
-    fn of(packets: &Packets, short: bool, is_file: bool) -> Self {
-        let in_ends = || packets.held.first().into_iter().chain(packets.held.last());
-        match (short, is_file) {
-            (true, _) => Self::Exactly(packets.count),
-            (false, true) => Self::AtLeast(match packets.original() {
-                Some(original) => {
-                    let in_it = |time: &&f64| (0.0..0.9 * STRETCH).contains(*time);
-                    original.times.iter().filter(in_it).count() as u64
-                }
-                None => ((0.9 * STRETCH / packets.frame()) as u64).min(packets.count),
-            }),
-            (false, false) => Self::Exactly(in_ends().map(|held| held.packets).sum()),
+impl ExpectedFrames {
+    fn of(packets: &StreamPackets, is_whole: bool, is_file: bool) -> Self {
+        if is_whole {
+            return Self::Exactly(packets.count);
         }
+        if !is_file {
+            let ends = packets.segments.first().into_iter().chain(packets.segments.last());
+            return Self::Exactly(ends.map(|segment| segment.packets).sum());
+        }
+        let seconds = MIN_EXCERPT_SHARE * EXCERPT_SECS;
+        Self::AtLeast(match packets.source() {
+            Some(source) => source.times.iter().filter(|time| (0.0..seconds).contains(*time)).count() as u64,
+            None => ((seconds / packets.frame_duration()) as u64).min(packets.count),
+        })
     }
 
     fn check(
         &self,
         track: &Track,
-        planned: Planned,
+        planned: StreamRef,
         stream: &StreamFacts,
-        decoded: Option<u64>,
+        decoded: u64,
     ) -> Result<(), MediaError> {
         match *self {
-            Self::AtLeast(least) if decoded.is_some_and(|count| count >= least) => Ok(()),
+            Self::AtLeast(least) if decoded >= least => Ok(()),
             Self::AtLeast(packets) | Self::Exactly(packets) => {
                 check_count(track, planned, stream, decoded, packets)
             }
@@ -173,53 +176,51 @@ impl Wanted {
     }
 }
 
-/// Decodes both ends of a track.
+/// Decodes both ends of a track by ffprobe.
 pub(super) async fn check_ends(
-    tools: &Tools,
-    plan: &Plan,
-    originals: &CopiedPackets,
+    context: VerifyContext<'_>,
     track: &Track,
     facts: &[StreamFacts],
-    cancel: &CancellationToken,
 ) -> Result<(), MediaError> {
+    let plan = context.plan;
     let mut args = words(&["-v", "error", "-of", "compact"]);
-    args.extend(words(&COUNTED));
+    args.extend(words(&COUNT_FRAMES));
     args.extend(words(&["-show_entries", "stream=codec_type,nb_read_frames"]));
-    let is_file = track.file().is_some();
+    let is_file = track.single_file().is_some();
     if is_file {
-        let from = plan.duration - STRETCH;
-        args.extend(words(&["-read_intervals", &format!("%+{STRETCH},{from:.3}%")]));
+        let from = plan.duration - EXCERPT_SECS;
+        args.extend(words(&["-read_intervals", &format!("%+{EXCERPT_SECS},{from:.3}%")]));
     }
-    let mut reader = Reader::new(plan, originals, track);
-    let ended =
-        Input::of(track, ends(track).collect()).probe(tools, args, cancel, |line| reader.line(line)).await?;
-    let trouble = ended.stderr_tail.trim();
-    if !ended.status.success() || !trouble.is_empty() {
-        return Err(damaged(plan, track, "decoded", trouble));
+    let mut reader = ScanReader::new(context, track);
+    let input = ScanInput::new(track, first_and_last(track).collect());
+    let ended = input.run_ffprobe(context, args, |line| reader.read_line(line)).await?;
+    let errors = ended.stderr_tail.trim();
+    if !ended.status.success() || !errors.is_empty() {
+        return Err(damaged_output(plan, track, "decoded", errors));
     }
-    let each = track.planned.iter().zip(facts).zip(reader.streams(&track.name)?);
-    for ((planned, stream), decoded) in each {
-        let wanted = Wanted::of(&stream.packets, false, is_file);
-        wanted.check(track, *planned, stream, decoded.header.decoded)?;
+    let ends = reader.finish(&track.name)?;
+    for ((planned, stream), end) in track.planned.iter().zip(facts).zip(ends) {
+        let expected = ExpectedFrames::of(&stream.packets, false, is_file);
+        expected.check(track, *planned, stream, end.header.decoded_frames.unwrap_or(0))?;
     }
     Ok(())
 }
 
 fn check_count(
     track: &Track,
-    planned: Planned,
+    planned: StreamRef,
     stream: &StreamFacts,
-    decoded: Option<u64>,
+    decoded: u64,
     packets: u64,
 ) -> Result<(), MediaError> {
-    let decoded = decoded.unwrap_or(0);
-    let silent = match planned {
-        Planned::Video(_) => 0,
-        // What the encoder puts before the first sample is not played; another one may have put more.
-        Planned::Audio(_) => 1 + stream.packets.before_zero(),
+    // Priming: what an encoder of audio puts before the first sample is not given out; another one may have
+    // put more.
+    let priming = match planned {
+        StreamRef::Video(_) => 0,
+        StreamRef::Audio(_) => 1 + stream.packets.packets_before_zero(),
     };
-    if decoded + silent >= packets && decoded <= packets {
+    if decoded + priming >= packets && decoded <= packets {
         return Ok(());
     }
-    Err(wrong(format!("{decoded} of {packets} frames of `{}` can be decoded", track.name)))
+    Err(wrong_output(format!("{decoded} of {packets} frames of `{}` can be decoded", track.name)))
 }

@@ -1,13 +1,13 @@
-//! What is in a track, packet by packet. Nothing is kept of a packet but its place on the clock: an
-//! hour of video takes some kilobytes.
+//! What is in the streams of a track, packet by packet. Nothing is kept of a packet but whether its frame is
+//! there: an hour of video takes some kilobytes.
 
 use std::sync::Arc;
 
 use crate::output::CopiedStream;
 
-/// What the header of a stream says. Texts are ffprobe's; empty when absent.
+/// What the header of a stream says, in ffprobe's words; a text that is absent is empty.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Header {
+pub(super) struct StreamHeader {
     /// `video`, `audio`, …
     pub kind: String,
     /// Such as `h264`.
@@ -26,9 +26,9 @@ pub(super) struct Header {
     pub pixel_format: String,
     /// Such as `progressive`.
     pub field_order: String,
-    /// Range, matrix, transfer and primaries.
+    /// IFrameRange, matrix, transfer and primaries.
     pub colour: [String; 4],
-    /// Degrees, where a matrix turns the picture.
+    /// Degrees counterclockwise, where a display matrix rotates the video.
     pub rotation: String,
     /// Hz.
     pub sample_rate: u32,
@@ -36,98 +36,99 @@ pub(super) struct Header {
     pub channels: u32,
     /// Such as `stereo`.
     pub layout: String,
-    /// Frames that were decoded; none when none were asked for.
-    pub decoded: Option<u64>,
+    /// Frames that were decoded; none where that was not asked for.
+    pub decoded_frames: Option<u64>,
 }
 
-/// One packet. Times in seconds.
+/// A packet of an output. Times are in seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Packet {
-    /// Shown at.
+pub(super) struct ScannedPacket {
+    /// Presentation time.
     pub pts: f64,
-    /// Decoded at.
+    /// Decoding time.
     pub dts: f64,
     /// Bytes.
     pub size: u64,
-    /// Where it lies in the bytes that were read, where that is known.
-    pub at: Option<u64>,
-    /// Whether decoding can begin here.
+    /// Its position in the bytes that were read, where that is known.
+    pub position: Option<u64>,
+    /// Whether it is flagged as a key frame.
     pub is_key: bool,
 }
 
-/// A picture that can be decoded alone.
+/// A key frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Keyframe {
     /// Frames before it.
     pub index: u64,
-    /// When it is shown, in seconds from the first one.
+    /// Presentation time, in seconds from the first frame.
     pub time: f64,
-    /// Where its packet lies in the bytes that were read, and how long it is.
-    pub at: u64,
+    /// The position of its packet in the bytes that were read.
+    pub position: u64,
     /// Bytes.
     pub size: u64,
 }
 
-/// What a segment turned out to hold of a stream.
+/// What a segment holds of a stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Held {
-    /// Packets.
+pub(super) struct SegmentStats {
+    /// StreamPackets.
     pub packets: u64,
-    /// When the first one is shown; 0 without packets.
+    /// Presentation time of the first one; 0 without packets.
     pub start: f64,
-    /// Whether the first one can be decoded alone.
-    pub begins_with_key: bool,
+    /// Whether the first one is a key frame.
+    pub starts_with_key: bool,
 }
 
-/// All packets of a stream, on the grid of frames that it should be on, or at the times of what it is a copy
-/// of.
+/// All packets of a stream: encoded ones on a grid of equal frames, copied ones at the times of the source.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Packets {
-    frame: f64,
+pub(super) struct StreamPackets {
+    frame_duration: f64,
     tolerance: f64,
-    original: Option<Arc<CopiedStream>>,
-    ends: Vec<u64>,
-    current: usize,
+    source: Option<Arc<CopiedStream>>,
+    /// The ends of the files, as bytes follow each other.
+    file_ends: Vec<u64>,
+    current_file: usize,
+    /// A bit for each frame of the grid that is there.
     seen: Vec<u64>,
     last_dts: f64,
     /// How many.
     pub count: u64,
-    /// When the first one is shown; 0 without packets.
+    /// Presentation time of the first one; 0 without packets.
     pub start: f64,
-    /// Frames from the first to the last, as far as they keep to a grid.
+    /// Frames of the grid from the first to the last.
     pub frames: u64,
-    /// The first time at which something is not where it should be, and what.
+    /// The first fault of a time stamp.
     pub fault: Option<Fault>,
-    /// Every one, for pictures.
+    /// All of them, of video.
     pub keyframes: Vec<Keyframe>,
-    /// By segment.
-    pub held: Vec<Held>,
+    /// By file; by segment as soon as the initialization segment is left out.
+    pub segments: Vec<SegmentStats>,
 }
 
-/// What is wrong with a time stamp.
+/// What is wrong with a time stamp, and at which second.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Fault {
     /// It is not a whole number of frames from the start.
     OffGrid(f64),
     /// Another packet has the same.
-    Twice(f64),
-    /// It is decoded before what stands before it.
-    Disorder(f64),
-    /// It is not shown when the packet is that it is a copy of.
+    Duplicate(f64),
+    /// It is decoded before the packet in front of it.
+    OutOfOrder(f64),
+    /// It is not that of the source's packet.
     Moved(f64),
 }
 
-impl Packets {
-    /// None yet. `frame` is the length of a frame and `tolerance` what rounding may move it by, in
-    /// seconds; `ends` are the ends of the pieces, as bytes follow each other.
-    pub(super) fn new(frame: f64, tolerance: f64, ends: Vec<u64>) -> Self {
+impl StreamPackets {
+    /// None yet. `frame_duration` and `tolerance`, by which rounding may move a time stamp, are in seconds;
+    /// `file_ends` are the ends of the track's files, as bytes follow each other.
+    pub(super) fn new(frame_duration: f64, tolerance: f64, file_ends: Vec<u64>) -> Self {
         Self {
-            frame,
+            frame_duration,
             tolerance,
-            original: None,
-            held: vec![Held::default(); ends.len()],
-            ends,
-            current: 0,
+            source: None,
+            segments: vec![SegmentStats::default(); file_ends.len()],
+            file_ends,
+            current_file: 0,
             seen: Vec::new(),
             last_dts: f64::NEG_INFINITY,
             count: 0,
@@ -139,75 +140,81 @@ impl Packets {
     }
 
     /// None yet of a copy, whose times are those of the source and not on a grid.
-    pub(super) fn of_copy(self, original: Arc<CopiedStream>) -> Self {
-        Self { tolerance: self.tolerance + original.time_base, original: Some(original), ..self }
+    pub(super) fn copied_from(self, source: Arc<CopiedStream>) -> Self {
+        Self { tolerance: self.tolerance + source.time_base, source: Some(source), ..self }
     }
 
-    /// What it is a copy of.
-    pub(super) fn original(&self) -> Option<&CopiedStream> {
-        self.original.as_deref()
+    /// The source's packets, of a copy.
+    pub(super) fn source(&self) -> Option<&CopiedStream> {
+        self.source.as_deref()
     }
 
-    /// When it should begin, in seconds.
-    pub(super) fn due(&self) -> f64 {
-        self.original().and_then(|original| original.times.first().copied()).unwrap_or_default()
+    /// Presentation time at which the stream should begin, in seconds.
+    pub(super) fn expected_start(&self) -> f64 {
+        self.source().and_then(|source| source.times.first().copied()).unwrap_or_default()
     }
 
-    /// Packets of a copy that lie before 0.
-    pub(super) fn before_zero(&self) -> u64 {
-        self.original().map_or(0, |original| original.times.iter().filter(|time| **time < 0.0).count() as u64)
+    /// Packets of a copy before 0.
+    pub(super) fn packets_before_zero(&self) -> u64 {
+        match self.source() {
+            Some(source) => source.times.iter().filter(|time| **time < 0.0).count() as u64,
+            None => 0,
+        }
     }
 
-    /// Takes in one more.
-    pub(super) fn add(&mut self, packet: Packet, is_picture: bool) {
+    /// Takes in the next packet in the order of bytes.
+    pub(super) fn add(&mut self, packet: ScannedPacket, is_video: bool) {
         if self.count == 0 {
             self.start = packet.pts;
         }
         self.count += 1;
         if packet.dts.is_nan() || packet.dts <= self.last_dts {
-            self.note(Fault::Disorder(packet.dts));
+            self.note_fault(Fault::OutOfOrder(packet.dts));
         }
         self.last_dts = packet.dts;
-        let time = packet.pts - self.start;
-        let (index, time) = if self.original.is_some() {
-            self.compare(time);
+        let (index, time) = if self.source.is_some() {
+            let time = packet.pts - self.start;
+            self.compare_with_source(time);
             (self.count - 1, time)
         } else {
-            let index = self.place(packet.pts);
-            (index, index as f64 * self.frame)
+            let index = self.grid_index(packet.pts);
+            (index, index as f64 * self.frame_duration)
         };
-        if is_picture && packet.is_key {
-            let at = packet.at.unwrap_or_default();
-            self.keyframes.push(Keyframe { index, time, at, size: packet.size });
+        if is_video && packet.is_key {
+            let position = packet.position.unwrap_or_default();
+            self.keyframes.push(Keyframe { index, time, position, size: packet.size });
         }
-        self.hold(packet);
+        self.count_in_segment(packet);
     }
 
-    /// Holds the time of the latest packet, in seconds from the first one, to that of the original.
-    fn compare(&mut self, time: f64) {
-        let times = self.original.as_ref().map_or(&[][..], |original| &original.times);
-        let wanted = times.first().zip(times.get(self.count as usize - 1)).map(|(first, it)| it - first);
-        if time.is_nan() || wanted.is_none_or(|wanted| (wanted - time).abs() > self.tolerance) {
-            self.note(Fault::Moved(self.start + time));
+    /// Compares the time of the latest packet, in seconds from the first one, with that of the source.
+    fn compare_with_source(&mut self, time: f64) {
+        let times = self.source.as_ref().map_or(&[][..], |source| &source.times);
+        let expected = match (times.first(), times.get(self.count as usize - 1)) {
+            (Some(first), Some(it)) => Some(it - first),
+            _ => None,
+        };
+        if time.is_nan() || expected.is_none_or(|expected| (expected - time).abs() > self.tolerance) {
+            self.note_fault(Fault::Moved(self.start + time));
         }
     }
 
-    /// Where it is on the grid.
-    fn place(&mut self, pts: f64) -> u64 {
-        let place = (pts - self.start) / self.frame;
-        let off = (place - place.round()).abs() * self.frame;
-        if place.is_nan() || place < -0.5 || off > self.tolerance {
-            self.note(Fault::OffGrid(pts));
+    /// The frame of the grid that a packet is.
+    fn grid_index(&mut self, pts: f64) -> u64 {
+        let frames = (pts - self.start) / self.frame_duration;
+        let off = (frames - frames.round()).abs() * self.frame_duration;
+        if frames.is_nan() || frames < -0.5 || off > self.tolerance {
+            self.note_fault(Fault::OffGrid(pts));
         }
-        let index = place.round().max(0.0) as u64;
+        let index = frames.round().max(0.0) as u64;
         let (word, bit) = ((index / 64) as usize, 1 << (index % 64));
-        // A time stamp far away shows as a gap; its bit is not worth the memory.
+        // a time stamp far away shows as a gap; its bit is not worth the memory
         if word < self.seen.len() + (1 << 20) {
             if word >= self.seen.len() {
                 self.seen.resize(word + 1, 0);
             }
             if self.seen[word] & bit != 0 {
-                self.note(Fault::Twice(pts));
+                self.note_fault(Fault::Duplicate(pts));
             }
             self.seen[word] |= bit;
         }
@@ -215,20 +222,22 @@ impl Packets {
         index
     }
 
-    fn hold(&mut self, packet: Packet) {
-        if let Some(at) = packet.at {
-            self.current = self.ends.partition_point(|end| *end <= at);
+    /// Counts a packet to the file that it lies in; one without a position to that of the packet before.
+    fn count_in_segment(&mut self, packet: ScannedPacket) {
+        if let Some(position) = packet.position {
+            self.current_file = self.file_ends.partition_point(|end| *end <= position);
         }
-        if let Some(held) = self.held.get_mut(self.current) {
-            if held.packets == 0 {
-                held.start = packet.pts;
-                held.begins_with_key = packet.is_key;
+        if let Some(segment) = self.segments.get_mut(self.current_file) {
+            if segment.packets == 0 {
+                segment.start = packet.pts;
+                segment.starts_with_key = packet.is_key;
             }
-            held.packets += 1;
+            segment.packets += 1;
         }
     }
 
-    fn note(&mut self, fault: Fault) {
+    /// The first fault is kept.
+    fn note_fault(&mut self, fault: Fault) {
         self.fault.get_or_insert(fault);
     }
 
@@ -237,33 +246,33 @@ impl Packets {
         let missing = (0..self.frames).find(|index| {
             self.seen.get((index / 64) as usize).is_none_or(|word| word & (1 << (index % 64)) == 0)
         })?;
-        Some(self.start + missing as f64 * self.frame)
+        Some(self.start + missing as f64 * self.frame_duration)
     }
 
-    /// Seconds from the first packet's start to the last one's end.
-    pub(super) fn seconds(&self) -> f64 {
-        match &self.original {
-            Some(original) => original.duration(),
-            None => self.frames as f64 * self.frame,
+    /// Seconds from the start of the first packet to the end of the last one.
+    pub(super) fn duration(&self) -> f64 {
+        match &self.source {
+            Some(source) => source.duration(),
+            None => self.frames as f64 * self.frame_duration,
         }
     }
 
     /// Seconds of a frame.
-    pub(super) fn frame(&self) -> f64 {
-        self.frame
+    pub(super) fn frame_duration(&self) -> f64 {
+        self.frame_duration
     }
 
-    /// Seconds that rounding may move a time stamp by.
+    /// Seconds by which rounding may move a time stamp.
     pub(super) fn tolerance(&self) -> f64 {
         self.tolerance
     }
 }
 
-/// A stream.
+/// A stream of an output.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct StreamFacts {
     /// What its header says.
-    pub header: Header,
+    pub header: StreamHeader,
     /// What is in it.
-    pub packets: Packets,
+    pub packets: StreamPackets,
 }

@@ -1,41 +1,42 @@
-//! Looks at what came out, and decides whether it has succeeded.
+//! Decides whether an output has succeeded, from what is really in its files.
 //!
-//! What the output says of itself ([`listing`], read by [`hls`], [`dash`] and [`single`]), what is
-//! really there packet by packet ([`scan`] into [`facts`]), and the plan have to agree ([`judge`],
-//! [`streams`], [`claims`]); every segment has to begin as players need it ([`segments`]: [`ts`],
-//! [`fragments`]); both ends of everything are decoded ([`decode`]). Any disagreement is a failure: nothing
-//! is repaired here. docs/verify.md lists the rules with their sources.
+//! What the output says of itself ([`listing`], read by [`hls`], [`dash`] and [`single`]), its packets and
+//! headers ([`scan`] into [`facts`]), and the plan have to agree ([`judge`], [`streams`], [`claims`]). Every
+//! segment has to begin as players need it ([`segments`]: [`ts`], [`fragments`]), and both ends of every
+//! track are decoded ([`decode`]). Any disagreement is a failure: nothing is repaired here. docs/verify.md
+//! lists the rules with their sources.
 
 mod claims;
 mod dash;
 mod decode;
 mod facts;
 mod fragments;
+mod hdr;
 mod hls;
 mod judge;
-mod leftover;
-mod light;
 mod listing;
 mod scan;
 mod segments;
 mod single;
-mod stills;
 mod streams;
 #[cfg(test)]
 mod tests;
+mod thumbnails;
 mod ts;
+mod unlisted_files;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use model::{ErrorCode, Format, OutputFacts, OutputGroup};
 use tokio_util::sync::CancellationToken;
 
-use judge::Found;
-use listing::Listing;
+use facts::StreamFacts;
+use judge::InspectedOutput;
+use listing::{Listing, Track};
 
 use crate::{
     error::MediaError,
     layout::OutputLayout,
-    output::{RunOutput, bytes_below},
+    output::{CopiedPackets, RunOutput, bytes_below},
     plan::Plan,
     source::Source,
     tool::Tools,
@@ -52,15 +53,15 @@ pub struct Measured {
     pub media_size: u64,
     /// bit/s of the media.
     pub bitrate: f64,
-    /// Of the top rendition, such as `1280x720`; empty without picture.
+    /// Of the top rendition, such as `1280x720`; empty without video.
     pub resolution: String,
-    /// Frames a second of the top rendition; 0 without picture.
+    /// Frames a second of the top rendition; 0 without video.
     pub framerate: f64,
-    /// Such as `h264`; empty without picture.
+    /// Such as `h264`; empty without video.
     pub video_codec: String,
-    /// Such as `aac`; empty without sound.
+    /// Such as `aac`; empty without audio.
     pub audio_codec: String,
-    /// Hz; 0 without sound.
+    /// Hz; 0 without audio.
     pub audio_samplerate: u32,
 }
 
@@ -83,8 +84,22 @@ impl Measured {
 }
 
 /// Tracks that are read at once: each keeps one processor busy.
-const AT_ONCE: usize = 2;
+const MAX_PARALLEL_TRACKS: usize = 2;
 
+/// What every check that runs a tool needs.
+#[derive(Clone, Copy)]
+struct VerifyContext<'a> {
+    tools: &'a Tools,
+    plan: &'a Plan,
+    copied: &'a CopiedPackets,
+    cancel: &'a CancellationToken,
+}
+
+/// Checks an output against its plan and its source.
+///
+/// # Errors
+/// [`ErrorCode::EncodingFailed`] for whatever is not as planned, [`ErrorCode::InvalidInput`] when the input
+/// is to blame.
 pub(crate) async fn verify(
     tools: &Tools,
     plan: &Plan,
@@ -92,54 +107,76 @@ pub(crate) async fn verify(
     output: &RunOutput,
     cancel: &CancellationToken,
 ) -> Result<Measured, MediaError> {
-    let (listing, second) = read_listings(plan, source, output).await?;
-    // collected: a future that holds the closure is not `Send` for every lifetime
-    let scans = listing.tracks.iter().map(|track| async move {
-        let decode = decode::is_short(plan, track) && !decode::needs_ffmpeg(plan, track);
-        scan::scan(tools, plan, &output.copied, track, decode, cancel).await
-    });
-    let scans: Vec<_> = scans.collect();
-    let facts: Vec<_> = stream::iter(scans).buffered(AT_ONCE).try_collect().await?;
-    let found = Found { plan, source, listing: &listing, facts: &facts };
-    found.judge()?;
-    claims::check(&found)?;
-    if let Some(second) = &second {
-        listing.has_the_files_of(second)?;
-        let found = Found { listing: second, ..found };
-        found.judge()?;
-        claims::check(&found)?;
+    let context = VerifyContext { tools, plan, copied: &output.copied, cancel };
+    let (listing, second_listing) = read_listings(plan, source, output).await?;
+    let facts = scan_tracks(context, &listing).await?;
+    let inspected = InspectedOutput { plan, source, listing: &listing, facts: &facts };
+    inspected.judge()?;
+    claims::check(&inspected)?;
+    if let Some(second) = &second_listing {
+        listing.check_same_files(second)?;
+        let inspected = InspectedOutput { listing: second, ..inspected };
+        inspected.judge()?;
+        claims::check(&inspected)?;
     }
-    check_segments(plan, listing.clone(), second).await?;
-    let decodes = listing.tracks.iter().zip(&facts).map(|(track, facts)| async move {
-        light::check(tools, plan, track, cancel).await?;
-        if decode::needs_ffmpeg(plan, track) {
-            decode::check_by_ffmpeg(tools, plan, track, facts, cancel).await
-        } else if decode::is_short(plan, track) {
-            decode::check_whole(track, facts)
-        } else {
-            decode::check_ends(tools, plan, &output.copied, track, facts, cancel).await
-        }
-    });
-    let decodes: Vec<_> = decodes.collect();
-    stream::iter(decodes).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
-    measure(&found, output).await
+    check_segments(plan, listing.clone(), second_listing).await?;
+    decode_tracks(context, &listing, &facts).await?;
+    measure(&inspected, output).await
 }
 
-/// Of two lists of the same files, the manifest says more.
+/// Reads the packets and headers of all tracks.
+async fn scan_tracks(
+    context: VerifyContext<'_>,
+    listing: &Listing,
+) -> Result<Vec<Vec<StreamFacts>>, MediaError> {
+    // collected first: a stream that holds the closure is not `Send` for every lifetime
+    let scans: Vec<_> = listing.tracks.iter().map(|track| scan::scan(context, track)).collect();
+    stream::iter(scans).buffered(MAX_PARALLEL_TRACKS).try_collect().await
+}
+
+/// Decodes what a scan has not decoded of all tracks, and checks it.
+async fn decode_tracks(
+    context: VerifyContext<'_>,
+    listing: &Listing,
+    facts: &[Vec<StreamFacts>],
+) -> Result<(), MediaError> {
+    let tracks = listing.tracks.iter().zip(facts);
+    let checks: Vec<_> = tracks.map(|(track, facts)| check_frames(context, track, facts)).collect();
+    stream::iter(checks).buffer_unordered(MAX_PARALLEL_TRACKS).try_collect::<()>().await
+}
+
+async fn check_frames(
+    context: VerifyContext<'_>,
+    track: &Track,
+    facts: &[StreamFacts],
+) -> Result<(), MediaError> {
+    hdr::check(context, track).await?;
+    if decode::needs_ffmpeg(context.plan, track) {
+        decode::check_by_ffmpeg(context, track, facts).await
+    } else if decode::is_short(context.plan, track) {
+        decode::check_whole(track, facts)
+    } else {
+        decode::check_ends(context, track, facts).await
+    }
+}
+
+/// Checks the start of every segment. Of a playlist and a manifest of the same files, the manifest says
+/// more.
 async fn check_segments(plan: &Plan, listing: Listing, second: Option<Listing>) -> Result<(), MediaError> {
     let plan = plan.clone();
-    off_the_runtime(move || segments::check(&plan, second.as_ref().unwrap_or(&listing))).await
+    spawn_blocking(move || segments::check(&plan, second.as_ref().unwrap_or(&listing))).await
 }
 
-/// Reads files where it holds up nothing else.
-async fn off_the_runtime<T: Send + 'static>(
+/// Reads files on a thread where that holds up nothing else.
+async fn spawn_blocking<T: Send + 'static>(
     read: impl FnOnce() -> Result<T, MediaError> + Send + 'static,
 ) -> Result<T, MediaError> {
-    let lost = |lost| MediaError::new(ErrorCode::Internal, format!("the output was not read: {lost}"));
-    tokio::task::spawn_blocking(read).await.map_err(lost)?
+    let panicked =
+        |error| MediaError::new(ErrorCode::Internal, format!("the output could not be read: {error}"));
+    tokio::task::spawn_blocking(read).await.map_err(panicked)?
 }
 
-/// What the main file lists, and what a second manifest does.
+/// What the main file lists, and what a second manifest does; checks what needs no tool.
 async fn read_listings(
     plan: &Plan,
     source: &Source,
@@ -147,8 +184,8 @@ async fn read_listings(
 ) -> Result<(Listing, Option<Listing>), MediaError> {
     let (plan, dir) = (plan.clone(), output.dir.clone());
     let source = source.clone();
-    off_the_runtime(move || {
-        stills::check(&plan, &source, &dir)?;
+    spawn_blocking(move || {
+        thumbnails::check(&plan, &source, &dir)?;
         let listing = |format: Format, file: &str| match format {
             Format::Mp4 | Format::Flv => single::read(&plan, &dir),
             Format::Hls => hls::read(&plan, &dir),
@@ -158,35 +195,38 @@ async fn read_listings(
         let main = listing(plan.format, &OutputLayout::main_file(plan.format))?;
         let second = second.map(|(format, file)| listing(format, &file)).transpose()?;
         let all: Vec<_> = std::iter::once(&main).chain(&second).collect();
-        leftover::check(&plan, &dir, &all)?;
+        unlisted_files::check(&plan, &dir, &all)?;
         Ok((main, second))
     })
     .await
 }
 
 /// What the customer is told of an output that is right.
-async fn measure(found: &Found<'_>, output: &RunOutput) -> Result<Measured, MediaError> {
-    let size = bytes_below(&output.dir)
-        .await
-        .map_err(|error| MediaError::new(ErrorCode::Internal, format!("the output has no size: {error}")))?;
-    let pieces = found.listing.tracks.iter().flat_map(listing::Track::pieces);
-    let media_size = pieces.map(|piece| piece.bytes).sum();
-    let duration = found.duration();
+async fn measure(inspected: &InspectedOutput<'_>, output: &RunOutput) -> Result<Measured, MediaError> {
+    let size = bytes_below(&output.dir).await.map_err(|error| {
+        MediaError::new(ErrorCode::Internal, format!("the size of the output cannot be read: {error}"))
+    })?;
+    let files = inspected.listing.tracks.iter().flat_map(Track::files);
+    let media_size = files.map(|file| file.bytes).sum();
+    let duration = inspected.duration();
     let header = |kind: &str| {
-        let mut headers = found.facts.iter().flatten().map(|stream| &stream.header);
+        let mut headers = inspected.facts.iter().flatten().map(|stream| &stream.header);
         headers.find(|header| header.kind == kind).cloned().unwrap_or_default()
     };
-    let (picture, sound) = (header("video"), header("audio"));
-    let top = found.plan.videos.first();
+    let (video, audio) = (header("video"), header("audio"));
+    let (resolution, framerate) = match inspected.plan.videos.first() {
+        Some(top) => (format!("{}x{}", video.size.0, video.size.1), top.rate.as_f64()),
+        None => (String::new(), 0.0),
+    };
     Ok(Measured {
         duration,
         size,
         media_size,
         bitrate: media_size as f64 * 8.0 / duration.max(0.001),
-        resolution: top.map_or_else(String::new, |_| format!("{}x{}", picture.size.0, picture.size.1)),
-        framerate: top.map_or(0.0, |video| video.rate.as_f64()),
-        video_codec: picture.codec,
-        audio_codec: sound.codec,
-        audio_samplerate: sound.sample_rate,
+        resolution,
+        framerate,
+        video_codec: video.codec,
+        audio_codec: audio.codec,
+        audio_samplerate: audio.sample_rate,
     })
 }

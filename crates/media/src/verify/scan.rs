@@ -1,21 +1,18 @@
-//! Reads every packet and every header of a track with one ffprobe, which is fed with its bytes.
+//! Reads all packets and headers of a track with one ffprobe, which is fed with its files.
 
 use std::{collections::BTreeMap, ffi::OsString, path::PathBuf};
 
-use tokio_util::sync::CancellationToken;
-
 use super::{
-    decode::{COUNTED, damaged},
-    facts::{Header, Packet, Packets, StreamFacts},
-    listing::{Planned, Track, Wrapping, wrong},
+    VerifyContext,
+    decode::{self, COUNT_FRAMES, damaged_output},
+    facts::{ScannedPacket, StreamFacts, StreamHeader, StreamPackets},
+    listing::{Container, StreamRef, Track, wrong_output},
 };
 use crate::{
     codecs,
     error::{MediaError, nothing_decoded},
-    output::CopiedPackets,
-    plan::Plan,
     tool::{
-        Call, Tools,
+        Call,
         child::{Access, Ended},
         feed,
         ffmpeg::{self, file_or_stdin, words},
@@ -27,101 +24,94 @@ const ENTRIES: &str = "packet=stream_index,pts_time,dts_time,size,pos,flags:stre
 codec_tag_string,profile,level,width,height,sample_aspect_ratio,pix_fmt,field_order,color_range,color_space,color_transfer,\
 color_primaries,sample_rate,channels,channel_layout,nb_read_frames:stream_side_data=rotation";
 
-/// Looks at all of a track; decodes all of it too when `decode` is set.
-pub(super) async fn scan(
-    tools: &Tools,
-    plan: &Plan,
-    originals: &CopiedPackets,
-    track: &Track,
-    decode: bool,
-    cancel: &CancellationToken,
-) -> Result<Vec<StreamFacts>, MediaError> {
-    let mut reader = Reader::new(plan, originals, track);
+/// Reads all of a track. A short one is decoded whole as well, unless only FFmpeg has its decoder.
+pub(super) async fn scan(context: VerifyContext<'_>, track: &Track) -> Result<Vec<StreamFacts>, MediaError> {
+    let plan = context.plan;
+    let mut reader = ScanReader::new(context, track);
     let mut args = words(&["-v", "error", "-of", "compact", "-show_entries", ENTRIES]);
     args.extend(words(&ffmpeg::BLOCK_OUTPUT));
-    if decode {
-        args.extend(words(&COUNTED));
+    if decode::is_short(plan, track) && !decode::needs_ffmpeg(plan, track) {
+        args.extend(words(&COUNT_FRAMES));
     }
-    let input = Input::of(track, track.pieces().map(|piece| piece.path.clone()).collect());
-    let ended = input.probe(tools, args, cancel, |line| reader.line(line)).await?;
-    let trouble = ended.stderr_tail.trim();
-    if !ended.status.success() || !trouble.is_empty() {
-        return Err(damaged(plan, track, "read", trouble));
+    let input = ScanInput::new(track, track.files().map(|file| file.path.clone()).collect());
+    let ended = input.run_ffprobe(context, args, |line| reader.read_line(line)).await?;
+    let errors = ended.stderr_tail.trim();
+    if !ended.status.success() || !errors.is_empty() {
+        return Err(damaged_output(plan, track, "read", errors));
     }
-    reader.streams(&track.name)
+    reader.finish(&track.name)
 }
 
-/// What ffprobe reads: segments through a pipe, or the one file, whose index needs seeking.
-pub(super) struct Input {
+/// What ffprobe reads: segments through a pipe, or the one file, in which it has to seek.
+pub(super) struct ScanInput {
     demuxer: &'static str,
     file: Option<PathBuf>,
     feed: Vec<PathBuf>,
 }
 
-impl Input {
-    /// These pieces of a track.
-    pub(super) fn of(track: &Track, mut pieces: Vec<PathBuf>) -> Self {
-        let demuxer = track.wrapping.demuxer();
-        match track.wrapping {
-            Wrapping::Mp4 | Wrapping::Flv => Self { demuxer, file: pieces.pop(), feed: Vec::new() },
-            Wrapping::Ts | Wrapping::Fragments => Self { demuxer, file: None, feed: pieces },
+impl ScanInput {
+    /// These files of a track.
+    pub(super) fn new(track: &Track, mut files: Vec<PathBuf>) -> Self {
+        let demuxer = track.container.demuxer();
+        match track.container {
+            Container::Mp4 | Container::Flv => Self { demuxer, file: files.pop(), feed: Vec::new() },
+            Container::Ts | Container::FragmentedMp4 => Self { demuxer, file: None, feed: files },
         }
     }
 
-    /// Runs ffprobe over it.
-    pub(super) async fn probe(
+    /// Runs ffprobe over it, and hands over each line that it writes.
+    pub(super) async fn run_ffprobe(
         self,
-        tools: &Tools,
+        context: VerifyContext<'_>,
         mut args: Vec<OsString>,
-        cancel: &CancellationToken,
-        each: impl FnMut(&str),
+        mut each: impl FnMut(&str),
     ) -> Result<Ended, MediaError> {
-        let mut each = each;
         args.extend(words(&["-f", self.demuxer, "-i"]));
-        let access = Access { readable: self.file.clone().into_iter().collect(), writable: Vec::new() };
         args.push(file_or_stdin(self.file.as_deref()));
-        let limits = tools.pass_limits();
+        let access = Access { readable: self.file.into_iter().collect(), writable: Vec::new() };
         let stdin = feed::through_pipe(self.feed)?;
         let call = Call { program: Program::Ffprobe, args, access, stdin };
-        tools.lines(call, limits, cancel, |line| each(&String::from_utf8_lossy(line))).await
+        let limits = context.tools.pass_limits();
+        context.tools.lines(call, limits, context.cancel, |line| each(&String::from_utf8_lossy(line))).await
     }
 }
 
-/// Takes in ffprobe's `compact` lines: packets, then streams.
-pub(super) struct Reader {
-    planned: Vec<Planned>,
-    packets: Vec<Packets>,
-    headers: Vec<Header>,
-    init: usize,
-    /// Whether a text track with the names of chapters belongs to it.
-    chapters: bool,
+/// Reads ffprobe's `compact` lines: packets, then streams.
+pub(super) struct ScanReader {
+    planned: Vec<StreamRef>,
+    packets: Vec<StreamPackets>,
+    headers: Vec<StreamHeader>,
+    /// Files before the first segment.
+    init_files: usize,
+    /// Whether a text track with the names of chapters belongs to the track.
+    has_chapters: bool,
 }
 
-impl Reader {
-    pub(super) fn new(plan: &Plan, originals: &CopiedPackets, track: &Track) -> Self {
+impl ScanReader {
+    pub(super) fn new(context: VerifyContext<'_>, track: &Track) -> Self {
+        let mut file_ends = Vec::new();
         let mut end = 0;
-        let ends: Vec<u64> = track
-            .pieces()
-            .map(|piece| {
-                end += piece.bytes;
-                end
-            })
-            .collect();
-        let packets = |planned: &Planned| {
-            let (frame, original) = match *planned {
-                Planned::Video(number) => {
-                    (1.0 / plan.videos[number].rate.as_f64(), originals.videos.get(number))
+        for file in track.files() {
+            end += file.bytes;
+            file_ends.push(end);
+        }
+        let packets = |planned: &StreamRef| {
+            let (frame_duration, source) = match *planned {
+                StreamRef::Video(number) => {
+                    let rate = context.plan.videos[number].rate;
+                    (1.0 / rate.as_f64(), context.copied.videos.get(number))
                 }
-                Planned::Audio(number) => {
-                    let audio = &plan.audios[number];
-                    let frame = f64::from(codecs::audio(audio.codec).frame_samples(audio.sample_rate))
-                        / f64::from(audio.sample_rate);
-                    (frame, originals.audios.get(number))
+                StreamRef::Audio(number) => {
+                    let audio = &context.plan.audios[number];
+                    let samples = codecs::audio(audio.codec).frame_samples(audio.sample_rate);
+                    let frame_duration = f64::from(samples) / f64::from(audio.sample_rate);
+                    (frame_duration, context.copied.audios.get(number))
                 }
             };
-            let packets = Packets::new(frame, track.wrapping.tick(), ends.clone());
-            match original {
-                Some(original) => packets.of_copy(original.clone()),
+            let packets =
+                StreamPackets::new(frame_duration, track.container.rounding_secs(), file_ends.clone());
+            match source {
+                Some(source) => packets.copied_from(source.clone()),
                 None => packets,
             }
         };
@@ -129,74 +119,76 @@ impl Reader {
             planned: track.planned.clone(),
             packets: track.planned.iter().map(packets).collect(),
             headers: Vec::new(),
-            init: usize::from(track.init.is_some()),
-            chapters: plan.chapters,
+            init_files: usize::from(track.init.is_some()),
+            has_chapters: context.plan.chapters,
         }
     }
 
-    pub(super) fn line(&mut self, line: &str) {
+    pub(super) fn read_line(&mut self, line: &str) {
         let mut fields = line.trim_end().split('|');
         match fields.next() {
-            Some("packet") => self.packet(fields),
+            Some("packet") => self.read_packet(fields),
             Some("stream") => {
-                let header = header(&fields.filter_map(|f| f.split_once('=')).collect());
-                if !(self.chapters && header.kind == "data") {
+                let header = read_header(&fields.filter_map(|f| f.split_once('=')).collect());
+                if !(self.has_chapters && header.kind == "data") {
                     self.headers.push(header);
                 }
             }
-            // Transport streams list their streams a second time, below the program they belong to.
+            // streams of transport streams are listed a second time, below the program they belong to
             _ => {}
         }
     }
 
-    fn packet<'a>(&mut self, fields: impl Iterator<Item = &'a str>) {
+    fn read_packet<'a>(&mut self, fields: impl Iterator<Item = &'a str>) {
         let mut stream = usize::MAX;
-        let mut packet = Packet { pts: f64::NAN, dts: f64::NAN, ..Packet::default() };
+        let mut packet = ScannedPacket { pts: f64::NAN, dts: f64::NAN, ..ScannedPacket::default() };
         for (name, value) in fields.filter_map(|field| field.split_once('=')) {
             match name {
                 "stream_index" => stream = value.parse().unwrap_or(usize::MAX),
                 "pts_time" => packet.pts = value.parse().unwrap_or(f64::NAN),
                 "dts_time" => packet.dts = value.parse().unwrap_or(f64::NAN),
                 "size" => packet.size = value.parse().unwrap_or(0),
-                "pos" => packet.at = value.parse().ok(),
+                "pos" => packet.position = value.parse().ok(),
                 "flags" => packet.is_key = value.starts_with('K'),
                 _ => {}
             }
         }
         if let Some(packets) = self.packets.get_mut(stream) {
-            packets.add(packet, matches!(self.planned[stream], Planned::Video(_)));
+            packets.add(packet, matches!(self.planned[stream], StreamRef::Video(_)));
         }
     }
 
-    pub(super) fn streams(self, name: &str) -> Result<Vec<StreamFacts>, MediaError> {
-        let is_there = |planned: &Planned| {
-            let kind = if matches!(planned, Planned::Video(_)) { "video" } else { "audio" };
-            self.headers.iter().any(|header| header.kind == kind)
-        };
-        // muxers leave out what has no packet
-        if let Some(planned) = self.planned.iter().find(|planned| !is_there(planned)) {
-            return Err(nothing_decoded(planned.what()));
+    /// What was read of each planned stream.
+    ///
+    /// # Errors
+    /// When there are other streams than planned.
+    pub(super) fn finish(self, name: &str) -> Result<Vec<StreamFacts>, MediaError> {
+        // muxers leave out a stream without packets
+        for planned in &self.planned {
+            if !self.headers.iter().any(|header| header.kind == planned.kind()) {
+                return Err(nothing_decoded(planned.kind()));
+            }
         }
         if self.headers.len() != self.packets.len() {
             let (found, wanted) = (self.headers.len(), self.packets.len());
-            return Err(wrong(format!("`{name}` has {found} streams, not {wanted}")));
+            return Err(wrong_output(format!("`{name}` has {found} streams, not {wanted}")));
         }
-        let init = self.init;
+        let init_files = self.init_files;
         let facts = self.headers.into_iter().zip(self.packets).map(|(header, mut packets)| {
-            packets.held.drain(..init);
+            packets.segments.drain(..init_files);
             StreamFacts { header, packets }
         });
         Ok(facts.collect())
     }
 }
 
-fn header(fields: &BTreeMap<&str, &str>) -> Header {
+fn read_header(fields: &BTreeMap<&str, &str>) -> StreamHeader {
     let text = |name: &str| {
         let known = |value: &&str| !matches!(*value, "unknown" | "N/A");
         fields.get(name).copied().filter(known).unwrap_or_default().to_owned()
     };
     let number = |name: &str| fields.get(name).and_then(|value| value.parse().ok()).unwrap_or(0);
-    Header {
+    StreamHeader {
         kind: text("codec_type"),
         codec: text("codec_name"),
         sample_entry: text("codec_tag_string"),
@@ -211,7 +203,7 @@ fn header(fields: &BTreeMap<&str, &str>) -> Header {
         sample_rate: number("sample_rate"),
         channels: number("channels"),
         layout: text("channel_layout"),
-        decoded: fields.get("nb_read_frames").and_then(|value| value.parse().ok()),
+        decoded_frames: fields.get("nb_read_frames").and_then(|value| value.parse().ok()),
     }
 }
 
@@ -222,9 +214,9 @@ mod tests {
     #[test]
     fn a_header() {
         let line = "stream|codec_name=h264|profile=High|codec_type=video|width=1920|height=1080|sample_aspect_ratio=1:1|pix_fmt=yuvj420p|level=41|color_range=pc|color_space=bt709|color_transfer=unknown|color_primaries=bt709|field_order=progressive|nb_read_frames=N/A|side_datum/display_matrix:rotation=-180";
-        let header = header(&line.split('|').filter_map(|field| field.split_once('=')).collect());
+        let header = read_header(&line.split('|').filter_map(|field| field.split_once('=')).collect());
         assert_eq!((header.kind.as_str(), header.size, header.level), ("video", (1920, 1080), 41));
-        assert_eq!((header.rotation.as_str(), header.decoded), ("-180", None));
+        assert_eq!((header.rotation.as_str(), header.decoded_frames), ("-180", None));
         assert_eq!(header.colour, ["pc", "bt709", "", "bt709"]);
     }
 }

@@ -1,10 +1,10 @@
-//! Segments as files: each begins as players need it that join there.
+//! The start of each segment file: players join there, so it has to hold all that a decoder needs.
 
 use model::VideoCodec;
 
 use super::{
     fragments,
-    listing::{Listing, Planned, Wrapping, wrong},
+    listing::{Container, Listing, StreamRef, wrong_output},
     ts,
 };
 use crate::{
@@ -15,30 +15,31 @@ use crate::{
 
 /// What a track of segments should hold.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Wanted {
+pub(super) enum ExpectedTrack {
     /// A rendition.
-    Picture(VideoCodec),
-    /// A sound.
-    Sound(AudioParams),
+    Video(VideoCodec),
+    /// Audio, as a decoder is told of it.
+    Audio(AudioParams),
 }
 
-/// Agrees, or says what is wrong. Nothing is asked of single files.
+/// Checks every segment. Single files have none.
 pub(super) fn check(plan: &Plan, listing: &Listing) -> Result<(), MediaError> {
-    listing.tracks.iter().try_for_each(|track| {
-        let wanted = match track.planned[..] {
-            [Planned::Video(number)] => Wanted::Picture(plan.videos[number].codec),
-            [Planned::Audio(number)] => Wanted::Sound(planned(&plan.audios[number])),
-            _ => return Ok(()),
+    for track in &listing.tracks {
+        let expected = match track.planned[..] {
+            [StreamRef::Video(number)] => ExpectedTrack::Video(plan.videos[number].codec),
+            [StreamRef::Audio(number)] => ExpectedTrack::Audio(audio_params(&plan.audios[number])),
+            _ => continue,
         };
-        let checked = match track.wrapping {
-            Wrapping::Ts => ts::check(track, wanted),
-            Wrapping::Fragments => fragments::check(track, wanted, track.planned[0].is_copied(plan)),
-            Wrapping::Mp4 | Wrapping::Flv => return Ok(()),
+        let checked = match track.container {
+            Container::Ts => ts::check(track, expected),
+            Container::FragmentedMp4 => fragments::check(track, expected, track.planned[0].is_copied(plan)),
+            Container::Mp4 | Container::Flv => continue,
         };
-        checked.map_err(|problem| wrong(format!("`{}`: {problem}", track.name)))
-    })
+        checked.map_err(|problem| wrong_output(format!("`{}`: {problem}", track.name)))?;
+    }
+    Ok(())
 }
 
-fn planned(audio: &AudioPlan) -> AudioParams {
+fn audio_params(audio: &AudioPlan) -> AudioParams {
     AudioParams { codec: audio.codec, channels: audio.channels, sample_rate: audio.sample_rate }
 }

@@ -1,4 +1,4 @@
-//! MP4 and FLV: what players need to find at the start of the file.
+//! Single files (MP4 and FLV): what players need at the start of the file.
 
 use std::{
     fs::File,
@@ -8,42 +8,48 @@ use std::{
 
 use model::Format;
 
-use super::listing::{Claims, Listing, Piece, Planned, Segment, Track, Wrapping, wrong};
+use super::listing::{Claims, Container, Listing, MediaFile, Segment, StreamRef, Track, wrong_output};
 use crate::{error::MediaError, layout::OutputLayout, plan::Plan};
 
-/// FLV's metadata stands at the very start, and an index of 12 h is below this.
-const FLV_METADATA: u64 = 2 << 20;
+/// The metadata of FLV stands at the very start; with an index of key frames of 12 h it is below this.
+const MAX_FLV_METADATA_BYTES: u64 = 2 << 20;
 
-/// Looks at the one file in `dir`.
+/// Lists the one file in `dir`, and checks its start.
 pub(super) fn read(plan: &Plan, dir: &Path) -> Result<Listing, MediaError> {
     let name = OutputLayout::main_file(plan.format);
-    let piece = Piece::find(dir, &name)?;
-    let (wrapping, starts_well, what) = match plan.format {
+    let file = MediaFile::find(dir, &name)?;
+    let (container, starts_well, what) = match plan.format {
         Format::Flv => {
-            (Wrapping::Flv, has_keyframe_index(&piece.path, plan), "index of keyframes at its start")
+            (Container::Flv, has_keyframe_index(&file.path, plan), "index of key frames at its start")
         }
-        _ => (Wrapping::Mp4, has_index_first(&piece.path), "`moov` before its `mdat`"),
+        _ => (Container::Mp4, has_moov_first(&file.path), "`moov` before its `mdat`"),
     };
-    if !starts_well.map_err(|error| wrong(format!("`{name}` cannot be read: {error}")))? {
-        return Err(wrong(format!("`{name}` does not have its {what}")));
+    if !starts_well.map_err(|error| wrong_output(format!("`{name}` cannot be read: {error}")))? {
+        return Err(wrong_output(format!("`{name}` does not have its {what}")));
     }
-    let videos = (0..plan.videos.len()).map(Planned::Video);
-    let planned = videos.chain((0..plan.audios.len()).map(Planned::Audio)).collect();
-    let segments = vec![Segment { piece, seconds: None, start: None }];
+    let videos = (0..plan.videos.len()).map(StreamRef::Video);
+    let planned = videos.chain((0..plan.audios.len()).map(StreamRef::Audio)).collect();
+    let segments = vec![Segment { file, duration: None, start: None }];
     let track = Track {
         name,
         planned,
-        wrapping,
+        container,
         init: None,
         segments,
         claims: Claims::default(),
         i_frames: Vec::new(),
     };
-    Ok(Listing { format: plan.format, tracks: vec![track], seconds: None, buffer: None, lists: Vec::new() })
+    Ok(Listing {
+        format: plan.format,
+        tracks: vec![track],
+        duration: None,
+        min_buffer_time: None,
+        manifest_files: Vec::new(),
+    })
 }
 
-/// Whether `moov` comes before `mdat` among the top boxes (ISO/IEC 14496-12).
-fn has_index_first(path: &Path) -> io::Result<bool> {
+/// Whether `moov` comes before `mdat` (ISO/IEC 14496-12): players need not read the whole file first.
+fn has_moov_first(path: &Path) -> io::Result<bool> {
     let mut file = File::open(path)?;
     loop {
         let mut header = [0; 8];
@@ -62,10 +68,10 @@ fn has_index_first(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Whether the metadata holds `keyframes`; sound alone needs none.
+/// Whether the metadata holds `keyframes`, which seeking needs; audio without video needs none.
 fn has_keyframe_index(path: &Path, plan: &Plan) -> io::Result<bool> {
     let mut start = Vec::new();
-    File::open(path)?.take(FLV_METADATA).read_to_end(&mut start)?;
+    File::open(path)?.take(MAX_FLV_METADATA_BYTES).read_to_end(&mut start)?;
     let holds = |words: &[u8]| start.windows(words.len()).any(|window| window == words);
     Ok(holds(b"onMetaData") && (plan.videos.is_empty() || holds(b"keyframes")))
 }

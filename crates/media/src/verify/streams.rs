@@ -1,8 +1,8 @@
-//! Holds the header of a stream to the plan.
+//! Compares the header of a stream with the plan.
 
 use super::{
-    facts::Header,
-    listing::{Planned, wrong},
+    facts::StreamHeader,
+    listing::{StreamRef, wrong_output},
 };
 use crate::{
     codecs,
@@ -11,28 +11,38 @@ use crate::{
     source::VideoStream,
 };
 
-/// Agrees, or says what is wrong.
-pub(super) fn check(plan: &Plan, name: &str, planned: Planned, header: &Header) -> Result<(), MediaError> {
+/// Names the first property that is not as planned.
+pub(super) fn check(
+    plan: &Plan,
+    name: &str,
+    planned: StreamRef,
+    header: &StreamHeader,
+) -> Result<(), MediaError> {
     match planned {
-        Planned::Video(number) => check_picture(plan, &plan.videos[number], name, header),
-        Planned::Audio(number) => check_sound(plan, &plan.audios[number], name, header),
+        StreamRef::Video(number) => check_encoded_video(plan, &plan.videos[number], name, header),
+        StreamRef::Audio(number) => check_audio(plan, &plan.audios[number], name, header),
     }
 }
 
-/// Named facts: what was found, and what it should be.
+/// Properties by their names: what was found, and what was planned.
 fn all_equal(name: &str, facts: &[(&str, String, String)]) -> Result<(), MediaError> {
-    match facts.iter().find(|(_, found, wanted)| found != wanted) {
-        Some((what, found, wanted)) => {
-            Err(wrong(format!("`{name}` has the {what} `{found}` instead of `{wanted}`")))
+    for (what, found, wanted) in facts {
+        if found != wanted {
+            return Err(wrong_output(format!("`{name}` has the {what} `{found}` instead of `{wanted}`")));
         }
-        None => Ok(()),
     }
+    Ok(())
 }
 
-fn check_picture(plan: &Plan, video: &VideoPlan, name: &str, header: &Header) -> Result<(), MediaError> {
+fn check_encoded_video(
+    plan: &Plan,
+    video: &VideoPlan,
+    name: &str,
+    header: &StreamHeader,
+) -> Result<(), MediaError> {
     let fact = |what, found: &str, wanted: &str| (what, found.to_owned(), wanted.to_owned());
-    if let Some(picture) = video.copied() {
-        return check_copied(plan, video, picture, name, header);
+    if let Some(source) = video.copied() {
+        return check_copied_video(plan, video, source, name, header);
     }
     let profile = codecs::video(video.codec).is_lower_profile(&header.profile, &video.profile);
     let [_, matrix, transfer, primaries] = &header.colour;
@@ -54,7 +64,7 @@ fn check_picture(plan: &Plan, video: &VideoPlan, name: &str, header: &Header) ->
         facts.push(fact("sample entry", &header.sample_entry, codecs::video(video.codec).sample_entry()));
     }
     if !header.sample_aspect.is_empty() {
-        facts.push(fact("pixel shape", &header.sample_aspect, "1:1"));
+        facts.push(fact("sample aspect ratio", &header.sample_aspect, "1:1"));
     }
     if !header.field_order.is_empty() {
         facts.push(fact("field order", &header.field_order, "progressive"));
@@ -62,34 +72,38 @@ fn check_picture(plan: &Plan, video: &VideoPlan, name: &str, header: &Header) ->
     all_equal(name, &facts)
 }
 
-/// A copy is what it is a copy of; what it says of its colours and its level is its own affair.
-fn check_copied(
+/// A copy is what it is a copy of. Its colours and its level are as in the source, right or wrong.
+fn check_copied_video(
     plan: &Plan,
     video: &VideoPlan,
-    picture: &VideoStream,
+    source: &VideoStream,
     name: &str,
-    header: &Header,
+    header: &StreamHeader,
 ) -> Result<(), MediaError> {
     let fact = |what, found: &str, wanted: &str| (what, found.to_owned(), wanted.to_owned());
-    // FFmpeg counts degrees against the clock
-    let turn = (-header.rotation.parse::<i32>().unwrap_or_default()).rem_euclid(360);
+    // FFmpeg counts degrees counterclockwise
+    let rotation = (-header.rotation.parse::<i32>().unwrap_or_default()).rem_euclid(360);
     let mut facts = vec![
         fact("kind", &header.kind, "video"),
         fact("codec", &header.codec, video.codec.ffmpeg_name()),
         ("size", size(header.size), size((video.width, video.height))),
-        fact("profile", &header.profile, &picture.profile),
-        fact("pixel format", &header.pixel_format, &picture.pixel_format),
+        fact("profile", &header.profile, &source.profile),
+        fact("pixel format", &header.pixel_format, &source.pixel_format),
     ];
-    if !picture.orientation.mirrored {
-        facts.push(("turn", turn.to_string(), (u32::from(picture.orientation.quarters) * 90).to_string()));
+    if !source.orientation.mirrored {
+        facts.push((
+            "rotation",
+            rotation.to_string(),
+            (u32::from(source.orientation.quarters) * 90).to_string(),
+        ));
     }
     if plan.is_in_iso_files() {
         facts.push(fact("sample entry", &header.sample_entry, codecs::video(video.codec).sample_entry()));
     }
     if !header.sample_aspect.is_empty() {
-        let aspect = picture.sample_aspect;
+        let aspect = source.sample_aspect;
         facts.push((
-            "pixel shape",
+            "sample aspect ratio",
             header.sample_aspect.clone(),
             format!("{}:{}", aspect.num(), aspect.den()),
         ));
@@ -97,7 +111,7 @@ fn check_copied(
     all_equal(name, &facts)
 }
 
-fn check_sound(plan: &Plan, audio: &AudioPlan, name: &str, header: &Header) -> Result<(), MediaError> {
+fn check_audio(plan: &Plan, audio: &AudioPlan, name: &str, header: &StreamHeader) -> Result<(), MediaError> {
     let fact = |what, found: &str, wanted: &str| (what, found.to_owned(), wanted.to_owned());
     let mut facts = vec![
         fact("kind", &header.kind, "audio"),

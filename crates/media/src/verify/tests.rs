@@ -6,8 +6,8 @@ use model::{ErrorCode, Rational, SegmentType};
 use rstest::rstest;
 
 use super::{
-    facts::{Header, Packet, Packets, StreamFacts},
-    listing::{Claims, Piece, Planned, Range, Segment, Track, Wrapping},
+    facts::{ScannedPacket, StreamFacts, StreamHeader, StreamPackets},
+    listing::{Claims, Container, IFrameRange, MediaFile, Segment, StreamRef, Track},
     *,
 };
 use crate::{
@@ -103,50 +103,50 @@ const MOVED: f64 = 0.1;
 /// Segments with so many packets each.
 fn segments(name: &str, packets: &[u64], frame: f64) -> Vec<Segment> {
     let segment = |(index, packets): (usize, &u64)| Segment {
-        piece: Piece {
+        file: MediaFile {
             path: PathBuf::from(format!("files/{name}/{index}.ts")),
             bytes: TABLES + packets * FRAME,
         },
-        seconds: Some(*packets as f64 * frame),
+        duration: Some(*packets as f64 * frame),
         start: None,
     };
     packets.iter().enumerate().map(segment).collect()
 }
 
 /// The packets that are in them.
-fn packets(segments: &[Segment], frame: f64, is_key: impl Fn(u64) -> bool) -> Vec<Packet> {
+fn packets(segments: &[Segment], frame: f64, is_key: impl Fn(u64) -> bool) -> Vec<ScannedPacket> {
     let mut list = Vec::new();
     let mut begin = 0;
     for segment in segments {
-        for inside in 0..(segment.piece.bytes - TABLES) / FRAME {
+        for inside in 0..(segment.file.bytes - TABLES) / FRAME {
             let index = list.len() as u64;
             let dts = MOVED + index as f64 * frame;
-            let at = Some(begin + TABLES + inside * FRAME);
-            list.push(Packet { pts: dts, dts, size: FRAME, at, is_key: is_key(index) });
+            let position = Some(begin + TABLES + inside * FRAME);
+            list.push(ScannedPacket { pts: dts, dts, size: FRAME, position, is_key: is_key(index) });
         }
-        begin += segment.piece.bytes;
+        begin += segment.file.bytes;
     }
     list
 }
 
-fn read(segments: &[Segment], list: &[Packet], frame: f64, is_picture: bool) -> Packets {
+fn read(segments: &[Segment], list: &[ScannedPacket], frame: f64, is_picture: bool) -> StreamPackets {
     let mut end = 0;
     let ends = segments.iter().map(|segment| {
-        end += segment.piece.bytes;
+        end += segment.file.bytes;
         end
     });
-    let mut packets = Packets::new(frame, Wrapping::Ts.tick(), ends.collect());
+    let mut packets = StreamPackets::new(frame, Container::Ts.rounding_secs(), ends.collect());
     list.iter().for_each(|packet| packets.add(*packet, is_picture));
     packets
 }
 
-fn header(kind: &str, codec: &str) -> Header {
+fn header(kind: &str, codec: &str) -> StreamHeader {
     let colour = ["tv", "bt709", "bt709", "bt709"].map(str::to_owned);
-    Header { kind: kind.to_owned(), codec: codec.to_owned(), colour, ..Header::default() }
+    StreamHeader { kind: kind.to_owned(), codec: codec.to_owned(), colour, ..StreamHeader::default() }
 }
 
-fn picture_header() -> Header {
-    Header {
+fn picture_header() -> StreamHeader {
+    StreamHeader {
         profile: "High".to_owned(),
         level: 30,
         size: (640, 360),
@@ -157,8 +157,8 @@ fn picture_header() -> Header {
     }
 }
 
-fn sound_header() -> Header {
-    Header {
+fn sound_header() -> StreamHeader {
+    StreamHeader {
         profile: "LC".to_owned(),
         sample_rate: 48000,
         channels: 2,
@@ -167,13 +167,13 @@ fn sound_header() -> Header {
     }
 }
 
-fn track(name: &str, planned: Planned, segments: Vec<Segment>, claims: Claims) -> Track {
+fn track(name: &str, planned: StreamRef, segments: Vec<Segment>, claims: Claims) -> Track {
     let planned = vec![planned];
-    let claims = Claims { target: Some(2.0), ..claims };
+    let claims = Claims { target_duration: Some(2.0), ..claims };
     Track {
         name: name.to_owned(),
         planned,
-        wrapping: Wrapping::Ts,
+        container: Container::Ts,
         init: None,
         segments,
         claims,
@@ -193,7 +193,7 @@ impl Output {
     }
 
     /// One whose packets are others: of the picture, and of the sound.
-    fn with(picture: impl Fn(&mut Vec<Packet>), sound: impl Fn(&mut Vec<Packet>)) -> Self {
+    fn with(picture: impl Fn(&mut Vec<ScannedPacket>), sound: impl Fn(&mut Vec<ScannedPacket>)) -> Self {
         let (shown, heard) = (segments("360p", &PICTURES, PICTURE), segments("audio", &SOUNDS, SOUND));
         let mut pictures = packets(&shown, PICTURE, |index| index % 50 == 0);
         let mut sounds = packets(&heard, SOUND, |_| true);
@@ -205,37 +205,37 @@ impl Output {
         ];
         let rate = |segments: &[Segment]| {
             let of_it: Vec<_> =
-                segments.iter().map(|s| (s.piece.bytes, s.seconds.unwrap_or_default())).collect();
+                segments.iter().map(|s| (s.file.bytes, s.duration.unwrap_or_default())).collect();
             crate::format::bandwidth::Bandwidth::of(&of_it, None)
         };
         let both = rate(&shown).plus(rate(&heard));
         let claims = Claims {
             codecs: Some("avc1.64001e,mp4a.40.2".to_owned()),
             size: Some((640, 360)),
-            rate: Some(25.0),
+            frame_rate: Some(25.0),
             bandwidth: Some(both.peak),
-            average: Some(both.average),
+            average_bandwidth: Some(both.average),
             ..Claims::default()
         };
-        let i_frame = |segment: &Segment| Range {
-            path: segment.piece.path.clone(),
+        let i_frame = |segment: &Segment| IFrameRange {
+            path: segment.file.path.clone(),
             offset: TABLES,
-            length: FRAME + 100,
-            seconds: segment.seconds.unwrap_or_default(),
+            bytes: FRAME + 100,
+            duration: segment.duration.unwrap_or_default(),
         };
         let i_frames = shown.iter().map(i_frame).collect();
-        let pictures = Track { i_frames, ..track("360p", Planned::Video(0), shown, claims) };
+        let pictures = Track { i_frames, ..track("360p", StreamRef::Video(0), shown, claims) };
         let claims = Claims { channels: Some(2), ..Claims::default() };
-        let sounds = track("audio", Planned::Audio(0), heard, claims);
+        let sounds = track("audio", StreamRef::Audio(0), heard, claims);
         Self {
             plan: plan(),
             source: source(),
             listing: Listing {
                 format: Format::Hls,
                 tracks: vec![pictures, sounds],
-                seconds: None,
-                buffer: None,
-                lists: Vec::new(),
+                duration: None,
+                min_buffer_time: None,
+                manifest_files: Vec::new(),
             },
             facts,
         }
@@ -243,7 +243,7 @@ impl Output {
 
     fn judge(&self) -> Result<(), MediaError> {
         let Self { plan, source, listing, facts } = self;
-        let found = Found { plan, source, listing, facts };
+        let found = InspectedOutput { plan, source, listing, facts };
         found.judge()?;
         claims::check(&found)
     }
@@ -260,7 +260,7 @@ impl Output {
         heard.claims.codecs = Some("mp4a.40.2".to_owned());
         heard.claims.sample_rate = Some(48000);
         for track in [shown, heard] {
-            let segments = track.segments.iter().map(|s| (s.piece.bytes, s.seconds.unwrap_or_default()));
+            let segments = track.segments.iter().map(|s| (s.file.bytes, s.duration.unwrap_or_default()));
             let of_it: Vec<_> = segments.collect();
             track.claims.bandwidth = Some(crate::format::bandwidth::Bandwidth::of(&of_it, None).peak);
         }
@@ -313,32 +313,32 @@ fn what_is_right_is_agreed_to() {
     let output = Output::right();
     output.judge().expect("right");
     let Output { plan, source, listing, facts } = &output;
-    let duration = Found { plan, source, listing, facts }.duration();
+    let duration = InspectedOutput { plan, source, listing, facts }.duration();
     assert!((duration - 5.0).abs() < 0.01, "{duration}");
 }
 
 #[rstest]
-#[case::lost_frame(|list: &mut Vec<Packet>| { list.remove(60); }, "has a gap at 2.500 s")]
-#[case::late_frame(|list: &mut Vec<Packet>| list[60].pts += 0.01, "a frame at the wrong time, 2.510 s")]
-#[case::frame_twice(|list: &mut Vec<Packet>| list[60].pts -= PICTURE, "two frames at 2.460 s")]
-#[case::disorder(|list: &mut Vec<Packet>| list.swap(60, 61), "not in decoding order")]
-#[case::no_time(|list: &mut Vec<Packet>| list[60].pts = f64::NAN, "a frame at the wrong time")]
-#[case::begins_late(|list: &mut Vec<Packet>| list.iter_mut().for_each(|p| { p.pts += 0.5; p.dts += 0.5; }), "`audio` begins at -0.500 s")]
-#[case::no_keyframe(|list: &mut Vec<Packet>| list[50].is_key = false, "keyframe every 50 frames")]
-#[case::keyframe_too_many(|list: &mut Vec<Packet>| list[60].is_key = true, "keyframe every 50 frames")]
-#[case::keyframe_moved(|list: &mut Vec<Packet>| { list[50].is_key = false; list[49].is_key = true; }, "keyframe every 50 frames")]
-#[case::empty_segment(|list: &mut Vec<Packet>| list[100..].iter_mut().for_each(|p| p.at = Some(60_000)), "segment 3 of `360p` does not begin")]
-fn wrong_pictures_are_refused(#[case] change: fn(&mut Vec<Packet>), #[case] words: &str) {
+#[case::lost_frame(|list: &mut Vec<ScannedPacket>| { list.remove(60); }, "has a gap at 2.500 s")]
+#[case::late_frame(|list: &mut Vec<ScannedPacket>| list[60].pts += 0.01, "a frame at the wrong time, 2.510 s")]
+#[case::frame_twice(|list: &mut Vec<ScannedPacket>| list[60].pts -= PICTURE, "two frames at 2.460 s")]
+#[case::disorder(|list: &mut Vec<ScannedPacket>| list.swap(60, 61), "not in decoding order")]
+#[case::no_time(|list: &mut Vec<ScannedPacket>| list[60].pts = f64::NAN, "a frame at the wrong time")]
+#[case::begins_late(|list: &mut Vec<ScannedPacket>| list.iter_mut().for_each(|p| { p.pts += 0.5; p.dts += 0.5; }), "`audio` begins at -0.500 s")]
+#[case::no_keyframe(|list: &mut Vec<ScannedPacket>| list[50].is_key = false, "key frame every 50 frames")]
+#[case::keyframe_too_many(|list: &mut Vec<ScannedPacket>| list[60].is_key = true, "key frame every 50 frames")]
+#[case::keyframe_moved(|list: &mut Vec<ScannedPacket>| { list[50].is_key = false; list[49].is_key = true; }, "key frame every 50 frames")]
+#[case::empty_segment(|list: &mut Vec<ScannedPacket>| list[100..].iter_mut().for_each(|p| p.position = Some(60_000)), "segment 3 of `360p` does not begin")]
+fn wrong_pictures_are_refused(#[case] change: fn(&mut Vec<ScannedPacket>), #[case] words: &str) {
     let error = Output::with(change, |_| {}).judge().expect_err("refused");
     assert_eq!(error.code, ErrorCode::EncodingFailed);
     assert!(error.detail.contains(words), "{}", error.detail);
 }
 
 #[rstest]
-#[case::gap(|list: &mut Vec<Packet>| { list.remove(100); }, "`audio` has a gap at")]
-#[case::drift(|list: &mut Vec<Packet>| list.iter_mut().for_each(|p| p.pts *= 1.0005), "at the wrong time")]
-#[case::late(|list: &mut Vec<Packet>| list.iter_mut().for_each(|p| { p.pts += 0.1; p.dts += 0.1; }), "`audio` begins at 0.100 s")]
-fn wrong_sound_is_refused(#[case] change: fn(&mut Vec<Packet>), #[case] words: &str) {
+#[case::gap(|list: &mut Vec<ScannedPacket>| { list.remove(100); }, "`audio` has a gap at")]
+#[case::drift(|list: &mut Vec<ScannedPacket>| list.iter_mut().for_each(|p| p.pts *= 1.0005), "at the wrong time")]
+#[case::late(|list: &mut Vec<ScannedPacket>| list.iter_mut().for_each(|p| { p.pts += 0.1; p.dts += 0.1; }), "`audio` begins at 0.100 s")]
+fn wrong_sound_is_refused(#[case] change: fn(&mut Vec<ScannedPacket>), #[case] words: &str) {
     let error = Output::with(|_| {}, change).judge().expect_err("refused");
     assert_eq!(error.code, ErrorCode::EncodingFailed);
     assert!(error.detail.contains(words), "{}", error.detail);
@@ -350,7 +350,7 @@ fn wrong_sound_is_refused(#[case] change: fn(&mut Vec<Packet>), #[case] words: &
 #[case::ten_bits(|o: &mut Output| o.picture().header.pixel_format = "yuv420p10le".to_owned(), "pixel format")]
 #[case::profile(|o: &mut Output| o.picture().header.profile = "High 4:4:4 Predictive".to_owned(), "profile")]
 #[case::level(|o: &mut Output| o.picture().header.level = 51, "level `51` instead of `30`")]
-#[case::pixels(|o: &mut Output| o.picture().header.sample_aspect = "16:15".to_owned(), "pixel shape `16:15`")]
+#[case::pixels(|o: &mut Output| o.picture().header.sample_aspect = "16:15".to_owned(), "sample aspect ratio `16:15`")]
 #[case::turned(|o: &mut Output| o.picture().header.rotation = "-90".to_owned(), "rotation `-90`")]
 #[case::fields(|o: &mut Output| o.picture().header.field_order = "tt".to_owned(), "field order")]
 #[case::untagged(|o: &mut Output| o.picture().header.colour[2].clear(), "transfer function")]
@@ -365,37 +365,37 @@ fn wrong_headers_are_refused(#[case] change: fn(&mut Output), #[case] words: &st
 #[case::codecs(|o: &mut Output| o.listing.tracks[0].claims.codecs = Some("avc1.64001e".to_owned()), "codec of `360p`")]
 #[case::level(|o: &mut Output| o.listing.tracks[0].claims.codecs = Some("avc1.640028,mp4a.40.2".to_owned()), "codec of `360p`")]
 #[case::size(|o: &mut Output| o.listing.tracks[0].claims.size = Some((360, 640)), "size of `360p`")]
-#[case::rate(|o: &mut Output| o.listing.tracks[0].claims.rate = Some(24.97), "frame rate of `360p`")]
-#[case::no_rate(|o: &mut Output| o.listing.tracks[0].claims.rate = None, "frame rate of `360p`")]
-#[case::bandwidth(|o: &mut Output| o.listing.tracks[0].claims.bandwidth = Some(1e5), "the bandwidth of `360p` is not true: 100000.0, and it is 581008.0")]
-#[case::buffer(|o: &mut Output| o.listing.buffer = Some(1.0), "the bandwidth of `360p` is not true: ")]
-#[case::average(|o: &mut Output| o.listing.tracks[0].claims.average = None, "average bandwidth of `360p`")]
-#[case::range(|o: &mut Output| o.listing.tracks[0].claims.range = Some("PQ".to_owned()), "range of the picture of `360p` is not true: \"PQ\", and it is \"SDR\"")]
-#[case::no_range(|o: &mut Output| o.make_hdr(), "range of the picture of `360p` is not true: \"SDR\", and it is \"PQ\"")]
-#[case::no_colour(|o: &mut Output| o.make_hdr_dash([None; 3]), "the matrix of `360p` is not true: nothing, and it is 9")]
-#[case::transfer(|o: &mut Output| o.make_hdr_dash([Some(9), Some(18), Some(9)]), "the transfer function of `360p` is not true: 18, and it is 16")]
-#[case::no_primaries(|o: &mut Output| o.make_hdr_dash([Some(9), Some(16), None]), "the primaries of `360p` is not true: nothing, and it is 9")]
-#[case::wide(|o: &mut Output| { o.make_dash(); o.listing.tracks[0].claims.colour[2] = Some(9); }, "the primaries of `360p` is not true: 9, and it is 1")]
+#[case::rate(|o: &mut Output| o.listing.tracks[0].claims.frame_rate = Some(24.97), "frame rate of `360p`")]
+#[case::no_rate(|o: &mut Output| o.listing.tracks[0].claims.frame_rate = None, "frame rate of `360p`")]
+#[case::bandwidth(|o: &mut Output| o.listing.tracks[0].claims.bandwidth = Some(1e5), "the bandwidth of `360p` is listed wrongly: 100000.0, and it is 581008.0")]
+#[case::buffer(|o: &mut Output| o.listing.min_buffer_time = Some(1.0), "the bandwidth of `360p` is listed wrongly: ")]
+#[case::average(|o: &mut Output| o.listing.tracks[0].claims.average_bandwidth = None, "average bandwidth of `360p`")]
+#[case::range(|o: &mut Output| o.listing.tracks[0].claims.video_range = Some("PQ".to_owned()), "video range of `360p` is listed wrongly: \"PQ\", and it is \"SDR\"")]
+#[case::no_range(|o: &mut Output| o.make_hdr(), "video range of `360p` is listed wrongly: \"SDR\", and it is \"PQ\"")]
+#[case::no_colour(|o: &mut Output| o.make_hdr_dash([None; 3]), "the matrix of `360p` is listed wrongly: nothing, and it is 9")]
+#[case::transfer(|o: &mut Output| o.make_hdr_dash([Some(9), Some(18), Some(9)]), "the transfer function of `360p` is listed wrongly: 18, and it is 16")]
+#[case::no_primaries(|o: &mut Output| o.make_hdr_dash([Some(9), Some(16), None]), "the primaries of `360p` is listed wrongly: nothing, and it is 9")]
+#[case::wide(|o: &mut Output| { o.make_dash(); o.listing.tracks[0].claims.colour[2] = Some(9); }, "the primaries of `360p` is listed wrongly: 9, and it is 1")]
 #[case::channels(|o: &mut Output| o.listing.tracks[1].claims.channels = Some(6), "number of channels of `audio`")]
 #[case::i_frames(|o: &mut Output| { o.listing.tracks[0].i_frames.pop(); }, "lists 2 I-frames and has 3")]
-#[case::part_of_i_frame(|o: &mut Output| o.listing.tracks[0].i_frames[1].length = FRAME / 2, "bytes of an I-frame of `360p`")]
-#[case::whole_group(|o: &mut Output| o.listing.tracks[0].i_frames[1].length = 50 * FRAME, "bytes of an I-frame of `360p` is not true: ")]
-#[case::length_of_i_frame(|o: &mut Output| o.listing.tracks[0].i_frames[1].seconds = 1.0, "length of an I-frame of `360p` is not true: 1.0, and it is 2.0")]
-#[case::language(|o: &mut Output| o.listing.tracks[1].claims.language = Some("en".to_owned()), "language of `audio` is not true: \"en\", and it is \"\"")]
-#[case::no_language(|o: &mut Output| o.plan.audios[0].language = "deu".to_owned(), "language of `audio` is not true: nothing, and it is \"deu\"")]
+#[case::part_of_i_frame(|o: &mut Output| o.listing.tracks[0].i_frames[1].bytes = FRAME / 2, "bytes of an I-frame of `360p`")]
+#[case::whole_group(|o: &mut Output| o.listing.tracks[0].i_frames[1].bytes = 50 * FRAME, "bytes of an I-frame of `360p` is listed wrongly: ")]
+#[case::length_of_i_frame(|o: &mut Output| o.listing.tracks[0].i_frames[1].duration = 1.0, "duration of an I-frame of `360p` is listed wrongly: 1.0, and it is 2.0")]
+#[case::language(|o: &mut Output| o.listing.tracks[1].claims.language = Some("en".to_owned()), "language of `audio` is listed wrongly: \"en\", and it is \"\"")]
+#[case::no_language(|o: &mut Output| o.plan.audios[0].language = "deu".to_owned(), "language of `audio` is listed wrongly: nothing, and it is \"deu\"")]
 #[case::another_language(|o: &mut Output| { o.plan.audios[0].language = "deu".to_owned(); o.listing.tracks[1].claims.language = Some("en".to_owned()); }, "language of `audio`")]
-#[case::listed_length(|o: &mut Output| o.listing.tracks[0].segments[1].seconds = Some(1.9), "listed with another length")]
-#[case::targets(|o: &mut Output| o.listing.tracks[1].claims.target = Some(3.0), "the same target duration")]
+#[case::listed_length(|o: &mut Output| o.listing.tracks[0].segments[1].duration = Some(1.9), "listed with another duration")]
+#[case::targets(|o: &mut Output| o.listing.tracks[1].claims.target_duration = Some(3.0), "the same target duration")]
 #[case::place(|o: &mut Output| o.listing.tracks[0].segments[1].start = Some(3.0), "is listed elsewhere")]
-#[case::whole(|o: &mut Output| o.listing.seconds = Some(6.0), "the manifest says 6.000 s")]
+#[case::whole(|o: &mut Output| o.listing.duration = Some(6.0), "the manifest says 6.000 s")]
 fn untrue_claims_are_refused(#[case] change: fn(&mut Output), #[case] words: &str) {
     refused(change, ErrorCode::EncodingFailed, words);
 }
 
 #[rstest]
-#[case::truncated(|o: &mut Output| { o.plan.duration = 12.0; }, ErrorCode::InvalidInput, "its index says 12.00 s, but only 5.00 s of picture")]
+#[case::truncated(|o: &mut Output| { o.plan.duration = 12.0; }, ErrorCode::InvalidInput, "its index says 12.00 s, but only 5.00 s of video")]
 #[case::too_long(|o: &mut Output| o.plan.duration = 3.0, ErrorCode::EncodingFailed, "`360p` lasts 5.00 s instead of 3.00 s")]
-#[case::nothing(|o: &mut Output| o.picture().packets = Packets::new(PICTURE, 0.001, Vec::new()), ErrorCode::InvalidInput, "no picture in it could be decoded")]
+#[case::nothing(|o: &mut Output| o.picture().packets = StreamPackets::new(PICTURE, 0.001, Vec::new()), ErrorCode::InvalidInput, "no video in it could be decoded")]
 fn wrong_lengths_are_refused(#[case] change: fn(&mut Output), #[case] code: ErrorCode, #[case] words: &str) {
     refused(change, code, words);
 }
@@ -413,14 +413,14 @@ fn a_rendition_that_ends_before_the_other_is_refused() {
     let mut output = Output::right();
     output.plan.videos.push(VideoPlan { name: "shorter".to_owned(), ..output.plan.videos[0].clone() });
     let mut track = output.listing.tracks[0].clone();
-    (track.name, track.planned) = ("shorter".to_owned(), vec![Planned::Video(1)]);
+    (track.name, track.planned) = ("shorter".to_owned(), vec![StreamRef::Video(1)]);
     output.listing.tracks.push(track);
     output.facts.push(output.facts[0].clone());
     let mut shorter_by = |frames: u64| {
         output.facts[2][0].packets.frames = 125 - frames;
-        output.listing.tracks[2].segments[2].seconds = Some(1.0 - frames as f64 * PICTURE);
+        output.listing.tracks[2].segments[2].duration = Some(1.0 - frames as f64 * PICTURE);
         let Output { plan, source, listing, facts } = &output;
-        Found { plan, source, listing, facts }.judge()
+        InspectedOutput { plan, source, listing, facts }.judge()
     };
     shorter_by(0).expect("right");
     shorter_by(1).expect("rates may differ");
@@ -456,14 +456,14 @@ fn far_more_than_packets_say_is_refused() {
     output.source.duration_is_indexed = false;
     let error = output.judge().expect_err("refused");
     assert_eq!(error.code, ErrorCode::InvalidInput);
-    assert_eq!(error.detail, "its packets say 0.90 s, and 5.00 s of picture come of them");
+    assert_eq!(error.detail, "its time stamps say 0.90 s, but 5.00 s of video were decoded");
 }
 
 #[test]
 fn what_is_listed_has_to_be_there() {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("empty.ts"), "").expect("written");
-    let find = |uri: &str| Piece::find(folder.path(), uri).expect_err("refused").detail;
+    let find = |uri: &str| MediaFile::find(folder.path(), uri).expect_err("refused").detail;
     assert_eq!(find("1.ts"), "`1.ts` is listed and is not there");
     assert_eq!(find("empty.ts"), "`empty.ts` is listed and is empty");
     assert_eq!(find("../empty.ts"), "`../empty.ts` is not a path of the output");

@@ -1,5 +1,5 @@
-//! The packets of transport streams (ISO/IEC 13818-1): what a player relies on that joins at any
-//! segment (RFC 8216, 3.2). Read from the bytes; flags of keyframes are not believed.
+//! Segments in transport streams (ISO/IEC 13818-1): what a player relies on that joins at any of them (RFC
+//! 8216, 3.2). Read from the bytes: flags of key frames are not believed.
 
 use std::{
     collections::BTreeMap,
@@ -7,114 +7,114 @@ use std::{
     io::{BufReader, Read as _},
 };
 
+use model::{AudioCodec, VideoCodec};
+
 use super::{
-    listing::{Piece, Track},
-    segments::Wanted,
+    listing::{MediaFile, Track},
+    segments::ExpectedTrack,
 };
 use crate::format::{
     mp4::audio_entry::AudioParams,
     ts::{H264Start, PACKET_BYTES, Pmt, TsPacket, first_pmt_pid, h264_start},
 };
-use model::{AudioCodec, VideoCodec};
 
-/// Bytes in which the tables, the clock and the start of the first picture have to be.
-const START: u64 = 1000 * PACKET_BYTES as u64;
+/// Bytes in which the tables, the PCR and the start of the first access unit have to be.
+const START_BYTES: u64 = 1000 * PACKET_BYTES as u64;
 /// Bytes that are read at once.
-const READ: usize = 1000 * PACKET_BYTES;
+const BUFFER_BYTES: usize = 1000 * PACKET_BYTES;
 
-/// Looks at the start of every segment of a track, and at the counters of all its packets; says what is
-/// wrong.
-pub(super) fn check(track: &Track, wanted: Wanted) -> Result<(), String> {
-    let mut counters = Counters::default();
+/// Checks the start of every segment of a track, and the continuity counters of all its packets; says what
+/// is wrong.
+pub(super) fn check(track: &Track, expected: ExpectedTrack) -> Result<(), String> {
+    let mut counters = ContinuityCounters::default();
     for (index, segment) in track.segments.iter().enumerate() {
-        begins_well(&segment.piece, wanted)
-            .and_then(|()| continues(&segment.piece, &mut counters))
+        check_start(&segment.file, expected)
+            .and_then(|()| check_continuity(&segment.file, &mut counters))
             .map_err(|problem| format!("segment {} {problem}", index + 1))?;
     }
     Ok(())
 }
 
-/// The kind of stream that a PMT should name (ISO/IEC 13818-1, table 2-34; ATSC A/53-3 for AC-3); none for what is never
-/// in transport streams.
-fn kind(wanted: Wanted) -> Option<u8> {
-    match wanted {
-        Wanted::Picture(VideoCodec::H264) => Some(0x1b),
-        Wanted::Sound(AudioParams { codec: AudioCodec::Aac, .. }) => Some(0x0f),
-        Wanted::Sound(AudioParams { codec: AudioCodec::Ac3, .. }) => Some(0x81),
+/// The `stream_type` that a PMT should have (ISO/IEC 13818-1, table 2-34; ATSC A/53-3 for AC-3); none for
+/// what is never in transport streams.
+fn stream_type(expected: ExpectedTrack) -> Option<u8> {
+    match expected {
+        ExpectedTrack::Video(VideoCodec::H264) => Some(0x1b),
+        ExpectedTrack::Audio(AudioParams { codec: AudioCodec::Aac, .. }) => Some(0x0f),
+        ExpectedTrack::Audio(AudioParams { codec: AudioCodec::Ac3, .. }) => Some(0x81),
         _ => None,
     }
 }
 
-/// The last counter of each stream of packets (ISO/IEC 13818-1, 2.4.3.3).
+/// The last `continuity_counter` by PID (ISO/IEC 13818-1, 2.4.3.3).
 #[derive(Default)]
-struct Counters(BTreeMap<u16, u8>);
+struct ContinuityCounters(BTreeMap<u16, u8>);
 
-impl Counters {
-    /// Counters grow by one with each packet that carries something, over all segments: none is lost.
+impl ContinuityCounters {
+    /// Counters grow by one with each packet that has a payload, over all segments: none is lost.
     fn advance(&mut self, packet: &TsPacket<'_>) -> Result<(), String> {
-        let TsPacket { pid, continuity_counter: counter, .. } = *packet;
-        let grows = u8::from(!packet.payload.is_empty());
-        match self.0.insert(pid, counter) {
-            Some(last) if counter != (last + grows) & 0x0f => {
-                Err(format!("goes on with packet {counter} of stream {pid} after {last}"))
+        let TsPacket { pid, continuity_counter, .. } = *packet;
+        let growth = u8::from(!packet.payload.is_empty());
+        match self.0.insert(pid, continuity_counter) {
+            Some(last) if continuity_counter != (last + growth) & 0x0f => {
+                Err(format!("has the continuity counter {continuity_counter} of PID {pid} after {last}"))
             }
             _ => Ok(()),
         }
     }
 }
 
-fn continues(piece: &Piece, counters: &mut Counters) -> Result<(), String> {
+fn check_continuity(file: &MediaFile, counters: &mut ContinuityCounters) -> Result<(), String> {
     let unreadable = |error| format!("cannot be read: {error}");
-    let mut file = BufReader::with_capacity(READ, File::open(&piece.path).map_err(unreadable)?);
+    let mut reader = BufReader::with_capacity(BUFFER_BYTES, File::open(&file.path).map_err(unreadable)?);
     let mut packet = [0; PACKET_BYTES];
-    for _ in 0..piece.bytes / PACKET_BYTES as u64 {
-        file.read_exact(&mut packet).map_err(unreadable)?;
+    for _ in 0..file.bytes / PACKET_BYTES as u64 {
+        reader.read_exact(&mut packet).map_err(unreadable)?;
         counters.advance(&TsPacket::read(&packet).ok_or("loses the packets' sync byte")?)?;
     }
     Ok(())
 }
 
-/// Tables, clock, and a picture that stands alone come first (RFC 8216, 3.2).
-fn begins_well(piece: &Piece, wanted: Wanted) -> Result<(), String> {
-    if !piece.bytes.is_multiple_of(PACKET_BYTES as u64) {
-        return Err(format!("has {} bytes, which are not whole packets", piece.bytes));
+/// PAT, PMT, PCR and an IDR picture come first (RFC 8216, 3.2).
+fn check_start(file: &MediaFile, expected: ExpectedTrack) -> Result<(), String> {
+    if !file.bytes.is_multiple_of(PACKET_BYTES as u64) {
+        return Err(format!("has {} bytes, which are not whole packets", file.bytes));
     }
     let mut start = Vec::new();
-    File::open(&piece.path)
-        .and_then(|file| file.take(START).read_to_end(&mut start))
+    File::open(&file.path)
+        .and_then(|file| file.take(START_BYTES).read_to_end(&mut start))
         .map_err(|error| format!("cannot be read: {error}"))?;
     let packets: Option<Vec<_>> = start.chunks_exact(PACKET_BYTES).map(TsPacket::read).collect();
     let packets = packets.ok_or("loses the packets' sync byte")?;
-    let programme = packets.first().filter(|packet| packet.pid == 0).and_then(|packet| packet.section());
-    let map = programme.and_then(first_pmt_pid).ok_or("does not begin with a PAT")?;
-    let map = packets.get(1).filter(|packet| packet.pid == map).and_then(|packet| packet.section());
-    let map = map.ok_or("has no PMT after its PAT")?;
-    let Pmt { pcr_pid, streams } = Pmt::read(map).ok_or("has a PMT that cannot be read")?;
-    let stream = match streams[..] {
-        [(found, pid)] if Some(found) == kind(wanted) => pid,
-        _ => return Err(format!("has a PMT with {streams:x?}, and {wanted:?} alone was planned")),
+    let pat = packets.first().filter(|packet| packet.pid == 0).and_then(TsPacket::section);
+    let pmt_pid = pat.and_then(first_pmt_pid).ok_or("does not begin with a PAT")?;
+    let pmt = packets.get(1).filter(|packet| packet.pid == pmt_pid).and_then(TsPacket::section);
+    let pmt = pmt.ok_or("has no PMT after its PAT")?;
+    let Pmt { pcr_pid, streams } = Pmt::read(pmt).ok_or("has a PMT that cannot be read")?;
+    let stream_pid = match streams[..] {
+        [(found, pid)] if Some(found) == stream_type(expected) => pid,
+        _ => return Err(format!("has a PMT with {streams:x?}, and only {expected:?} was planned")),
     };
     if !packets.iter().any(|packet| packet.pid == pcr_pid && packet.has_pcr) {
-        return Err("does not have the clock (PCR) that its PMT names".to_owned());
+        return Err("does not have the PCR that its PMT names".to_owned());
     }
-    let mut of_it = packets.iter().filter(|packet| packet.pid == stream);
-    let first =
-        of_it.next().filter(|packet| packet.starts_unit).ok_or("does not begin with a whole frame")?;
-    if matches!(wanted, Wanted::Picture(_)) {
-        let rest = of_it.take_while(|packet| !packet.starts_unit);
-        let picture: Vec<u8> =
-            [first].into_iter().chain(rest).flat_map(|packet| packet.payload).copied().collect();
-        match h264_start(&picture) {
-            H264Start::RandomAccess => {}
-            H264Start::NoParameterSets => {
-                return Err("does not have its parameter sets before its first picture".to_owned());
-            }
-            H264Start::NotIdr => {
-                return Err("does not begin with a picture that can be decoded alone".to_owned());
-            }
+    let mut packets = packets.iter().filter(|packet| packet.pid == stream_pid);
+    let first = packets.next().filter(|packet| packet.starts_unit);
+    let first = first.ok_or("does not begin with a whole frame")?;
+    if matches!(expected, ExpectedTrack::Audio(_)) {
+        return Ok(());
+    }
+    let mut access_unit = first.payload.to_vec();
+    for packet in packets.take_while(|packet| !packet.starts_unit) {
+        access_unit.extend_from_slice(packet.payload);
+    }
+    match h264_start(&access_unit) {
+        H264Start::RandomAccess => Ok(()),
+        H264Start::NoParameterSets => {
+            Err("does not have its parameter sets before its first picture".to_owned())
         }
+        H264Start::NotIdr => Err("does not begin with an IDR picture".to_owned()),
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -164,15 +164,16 @@ mod tests {
         packet(STREAM, true, true, &PES.into_iter().chain(units).collect::<Vec<_>>())
     }
 
-    const PICTURE: Wanted = Wanted::Picture(VideoCodec::H264);
+    const VIDEO: ExpectedTrack = ExpectedTrack::Video(VideoCodec::H264);
     const H264: u8 = 0x1b;
 
-    fn check(packets: &[Vec<u8>], wanted: Wanted) -> Result<(), String> {
+    fn check(packets: &[Vec<u8>], expected: ExpectedTrack) -> Result<(), String> {
         let file = tempfile::NamedTempFile::new().expect("a file");
         let bytes = packets.concat();
         std::fs::write(file.path(), &bytes).expect("written");
-        let piece = Piece { path: file.path().to_owned(), bytes: bytes.len() as u64 };
-        begins_well(&piece, wanted).and_then(|()| continues(&piece, &mut Counters::default()))
+        let file = MediaFile { path: file.path().to_owned(), bytes: bytes.len() as u64 };
+        check_start(&file, expected)
+            .and_then(|()| check_continuity(&file, &mut ContinuityCounters::default()))
     }
 
     /// More of the stream, with this counter.
@@ -185,9 +186,9 @@ mod tests {
     #[test]
     fn what_is_right_is_agreed_to() {
         let picture = [programme(), map(H264), frame(&[9, 0x67, 0x68, 6, 0x65]), counted(1), counted(2)];
-        assert_eq!(check(&picture, PICTURE), Ok(()));
+        assert_eq!(check(&picture, VIDEO), Ok(()));
         for (codec, kind) in [(AudioCodec::Aac, 0x0f), (AudioCodec::Ac3, 0x81)] {
-            let sound = Wanted::Sound(AudioParams { codec, channels: 2, sample_rate: 48_000 });
+            let sound = ExpectedTrack::Audio(AudioParams { codec, channels: 2, sample_rate: 48_000 });
             assert_eq!(check(&[programme(), map(kind), frame(&[])], sound), Ok(()));
         }
     }
@@ -197,16 +198,16 @@ mod tests {
     #[case::sync(vec![programme(), vec![0; PACKET_BYTES]], "sync byte")]
     #[case::no_programme(vec![map(H264), frame(&[0x67, 0x68, 0x65])], "does not begin with a PAT")]
     #[case::no_map(vec![programme(), frame(&[0x67, 0x68, 0x65])], "no PMT after its PAT")]
-    #[case::another_kind(vec![programme(), map(0x24), frame(&[0x67, 0x68, 0x65])], "has a PMT with [(24, 50)], and Picture(H264) alone was planned")]
-    #[case::no_clock(vec![programme(), map(H264), packet(STREAM, true, false, &PES)], "the clock (PCR)")]
+    #[case::another_kind(vec![programme(), map(0x24), frame(&[0x67, 0x68, 0x65])], "has a PMT with [(24, 50)], and only Video(H264) was planned")]
+    #[case::no_clock(vec![programme(), map(H264), packet(STREAM, true, false, &PES)], "does not have the PCR")]
     #[case::part_of_a_frame(vec![programme(), map(H264), packet(STREAM, false, true, &[0])], "a whole frame")]
-    #[case::no_key(vec![programme(), map(H264), frame(&[0x67, 0x68, 0x41])], "decoded alone")]
+    #[case::no_key(vec![programme(), map(H264), frame(&[0x67, 0x68, 0x41])], "an IDR picture")]
     #[case::no_sets(vec![programme(), map(H264), frame(&[0x67, 0x65])], "parameter sets")]
-    #[case::lost_packet(vec![programme(), map(H264), frame(&[0x67, 0x68, 0x65]), counted(2)], "goes on with packet 2 of stream 80 after 0")]
-    #[case::packet_twice(vec![programme(), map(H264), frame(&[0x67, 0x68, 0x65]), counted(1), counted(1)], "packet 1 of stream 80 after 1")]
-    #[case::late_key(vec![programme(), map(H264), frame(&[9]), frame(&[0x67, 0x68, 0x65])], "decoded alone")]
+    #[case::lost_packet(vec![programme(), map(H264), frame(&[0x67, 0x68, 0x65]), counted(2)], "has the continuity counter 2 of PID 80 after 0")]
+    #[case::packet_twice(vec![programme(), map(H264), frame(&[0x67, 0x68, 0x65]), counted(1), counted(1)], "the continuity counter 1 of PID 80 after 1")]
+    #[case::late_key(vec![programme(), map(H264), frame(&[9]), frame(&[0x67, 0x68, 0x65])], "an IDR picture")]
     fn what_is_wrong_is_refused(#[case] packets: Vec<Vec<u8>>, #[case] words: &str) {
-        let problem = check(&packets, PICTURE).expect_err("refused");
+        let problem = check(&packets, VIDEO).expect_err("refused");
         assert!(problem.contains(words), "{problem}");
     }
 }

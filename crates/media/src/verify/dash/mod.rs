@@ -1,5 +1,5 @@
-//! What a DASH output says of itself (ISO/IEC 23009-1), as far as this kind of manifest goes: static,
-//! one period, one representation for each rendition and sound, each with a timeline of segments.
+//! What a DASH output says of itself (ISO/IEC 23009-1), as far as this kind of manifest goes: static, one
+//! period, one representation for each rendition and each audio stream, each with a segment timeline.
 
 mod rules;
 #[cfg(test)]
@@ -10,7 +10,7 @@ use std::{fs, path::Path};
 use model::{Format, Rational};
 use roxmltree::{Document, Node};
 
-use super::listing::{Claims, Listing, Piece, Planned, Segment, Track, Wrapping, wrong};
+use super::listing::{Claims, Container, Listing, MediaFile, Segment, StreamRef, Track, wrong_output};
 use crate::{
     error::MediaError,
     format::dash::{child_elements, parse_duration, segment_uri, timeline_segments},
@@ -18,11 +18,11 @@ use crate::{
     plan::Plan,
 };
 
-/// Counts channels, up to six of them (ISO/IEC 23009-1, 5.8.5.4; ISO/IEC 23003-3).
-const CHANNELS: &str = "urn:mpeg:dash:23003:3:audio_channel_configuration:2011";
+/// The scheme that counts channels, up to six of them (ISO/IEC 23009-1, 5.8.5.4; ISO/IEC 23003-3).
+const CHANNELS_SCHEME: &str = "urn:mpeg:dash:23003:3:audio_channel_configuration:2011";
 
-/// Code points of the matrix, the transfer and the primaries (ISO/IEC 23091-2, 8).
-const COLOUR: [&str; 3] = [
+/// The schemes of the code points of matrix, transfer function and primaries (ISO/IEC 23091-2, 8).
+const COLOUR_SCHEMES: [&str; 3] = [
     "urn:mpeg:mpegB:cicp:MatrixCoefficients",
     "urn:mpeg:mpegB:cicp:TransferCharacteristics",
     "urn:mpeg:mpegB:cicp:ColourPrimaries",
@@ -36,29 +36,35 @@ pub(super) fn read(plan: &Plan, dir: &Path, file: &str) -> Result<Listing, Media
     };
     let name = file.rsplit('/').next().unwrap_or(file);
     let text = fs::read_to_string(dir.join(name))
-        .map_err(|error| wrong(format!("the manifest cannot be read: {error}")))?;
-    let document =
-        Document::parse(&text).map_err(|error| wrong(format!("the manifest cannot be read: {error}")))?;
+        .map_err(|error| wrong_output(format!("the manifest cannot be read: {error}")))?;
+    let document = Document::parse(&text)
+        .map_err(|error| wrong_output(format!("the manifest cannot be read: {error}")))?;
     let mpd = document.root_element();
-    rules::manifest(mpd)?;
+    rules::check_mpd(mpd)?;
     let representations: Vec<_> = child_elements(mpd, "Period")
         .flat_map(|period| child_elements(period, "AdaptationSet"))
         .flat_map(|set| child_elements(set, "Representation").map(move |one| Representation { set, one }))
         .collect();
-    rules::representations(plan, &representations)?;
-    let videos = plan.videos.iter().enumerate().map(|(n, video)| (&video.name, Planned::Video(n)));
-    let audios = plan.audios.iter().enumerate().map(|(n, audio)| (&audio.name, Planned::Audio(n)));
-    let track = |(name, planned): (&String, Planned)| {
-        let found = representations.iter().find(|one| one.is_in(&below, name));
-        let found = found.ok_or_else(|| wrong(format!("the manifest does not name `{name}`")))?;
-        rules::set(plan, found, name, planned)?;
+    rules::check_representations(plan, &representations)?;
+    let videos = plan.videos.iter().enumerate().map(|(n, video)| (&video.name, StreamRef::Video(n)));
+    let audios = plan.audios.iter().enumerate().map(|(n, audio)| (&audio.name, StreamRef::Audio(n)));
+    let track = |(name, planned): (&String, StreamRef)| {
+        let found = representations.iter().find(|one| one.lies_in(&below, name));
+        let found = found.ok_or_else(|| wrong_output(format!("the manifest does not name `{name}`")))?;
+        rules::check_adaptation_set(plan, found, name, planned)?;
         found.track(&dir, name, planned, planned.is_copied(plan))
     };
     let tracks = videos.chain(audios).map(track).collect::<Result<Vec<_>, _>>()?;
     let time = |name: &str| mpd.attribute(name).and_then(parse_duration);
-    let (seconds, buffer) = (time("mediaPresentationDuration"), time("minBufferTime"));
-    rules::lasts_as_long_as_its_longest(seconds, &tracks)?;
-    Ok(Listing { format: Format::Dash, tracks, seconds, buffer, lists: vec![dir.join(name)] })
+    let (duration, min_buffer_time) = (time("mediaPresentationDuration"), time("minBufferTime"));
+    rules::check_presentation_duration(duration, &tracks)?;
+    Ok(Listing {
+        format: Format::Dash,
+        tracks,
+        duration,
+        min_buffer_time,
+        manifest_files: vec![dir.join(name)],
+    })
 }
 
 /// A representation in its adaptation set, which may hold attributes for all of them.
@@ -76,7 +82,7 @@ impl Representation<'_, '_> {
         self.attribute(name)?.parse().ok()
     }
 
-    /// What a property of its, or of its set's, is said to be (5.8.4.8 and 5.8.4.9).
+    /// The value of its property in this scheme, or of its set's (5.8.4.8 and 5.8.4.9).
     fn property(&self, scheme: &str) -> Option<u32> {
         let kinds = ["EssentialProperty", "SupplementalProperty"];
         let nodes = [self.one, self.set].into_iter().flat_map(|node| kinds.map(|kind| (node, kind)));
@@ -89,13 +95,19 @@ impl Representation<'_, '_> {
         child_elements(self.one, "SegmentTemplate").next()
     }
 
-    fn is_in(&self, below: &str, name: &str) -> bool {
+    fn lies_in(&self, below: &str, name: &str) -> bool {
         let media = self.template().and_then(|template| template.attribute("media"));
         media.is_some_and(|media| media.starts_with(&format!("{below}{name}/")))
     }
 
-    fn track(&self, dir: &Path, name: &str, planned: Planned, late: bool) -> Result<Track, MediaError> {
-        let lacks = |what: &str| wrong(format!("`{name}` has no {what} in the manifest"));
+    fn track(
+        &self,
+        dir: &Path,
+        name: &str,
+        planned: StreamRef,
+        may_begin_late: bool,
+    ) -> Result<Track, MediaError> {
+        let lacks = |what: &str| wrong_output(format!("`{name}` has no {what} in the manifest"));
         let template = self.template().ok_or_else(|| lacks("template"))?;
         let init = template.attribute("initialization").ok_or_else(|| lacks("initialization segment"))?;
         let media = template.attribute("media").ok_or_else(|| lacks("segments"))?;
@@ -105,12 +117,12 @@ impl Representation<'_, '_> {
         let first = number("startNumber").unwrap_or(1);
         let timeline = child_elements(template, "SegmentTimeline").next().ok_or_else(|| lacks("timeline"))?;
         let listed = timeline_segments(timeline);
-        rules::timeline(name, template, &listed, late)?;
-        let segment = |(index, (start, ticks)): (usize, (u64, u64))| {
+        rules::check_timeline(name, template, &listed, may_begin_late)?;
+        let segment = |(index, (start, duration)): (usize, (u64, u64))| {
             let uri = segment_uri(media, first + index as u64).ok_or_else(|| lacks("numbered segments"))?;
-            let piece = Piece::find(dir, &uri)?;
-            let (start, seconds) = (start as f64 / scale, ticks as f64 / scale);
-            Ok(Segment { piece, seconds: Some(seconds), start: Some(start) })
+            let file = MediaFile::find(dir, &uri)?;
+            let (start, duration) = (start as f64 / scale, duration as f64 / scale);
+            Ok(Segment { file, duration: Some(duration), start: Some(start) })
         };
         let segments: Vec<_> =
             listed.into_iter().enumerate().map(segment).collect::<Result<_, MediaError>>()?;
@@ -120,8 +132,8 @@ impl Representation<'_, '_> {
         Ok(Track {
             name: name.to_owned(),
             planned: vec![planned],
-            wrapping: Wrapping::Fragments,
-            init: Some(Piece::find(dir, init)?),
+            container: Container::FragmentedMp4,
+            init: Some(MediaFile::find(dir, init)?),
             segments,
             claims: Claims { timescale: Some(timescale), ..self.claims() },
             i_frames: Vec::new(),
@@ -129,17 +141,17 @@ impl Representation<'_, '_> {
     }
 
     fn claims(&self) -> Claims {
-        let of_it = |node: &Node<'_, '_>| node.attribute("schemeIdUri") == Some(CHANNELS);
+        let of_it = |node: &Node<'_, '_>| node.attribute("schemeIdUri") == Some(CHANNELS_SCHEME);
         let channels = child_elements(self.one, "AudioChannelConfiguration").find(of_it);
         Claims {
             codecs: self.attribute("codecs").map(str::to_owned),
             size: self.number("width").zip(self.number("height")),
-            rate: self.number("frameRate").map(Rational::as_f64),
+            frame_rate: self.number("frameRate").map(Rational::as_f64),
             bandwidth: self.number("bandwidth"),
             channels: channels.and_then(|node| node.attribute("value")).and_then(|value| value.parse().ok()),
             sample_rate: self.number("audioSamplingRate"),
             language: self.attribute("lang").map(str::to_owned),
-            colour: COLOUR.map(|scheme| self.property(scheme)),
+            colour: COLOUR_SCHEMES.map(|scheme| self.property(scheme)),
             ..Claims::default()
         }
     }

@@ -30,7 +30,7 @@ fn listing_of(text: &str, plan: Plan) -> Result<Listing, MediaError> {
 #[test]
 fn what_is_right_is_read() {
     let listing = listing(MPD).expect("right");
-    assert_eq!((listing.tracks.len(), listing.seconds, listing.buffer), (2, Some(5.0), Some(2.0)));
+    assert_eq!((listing.tracks.len(), listing.duration, listing.min_buffer_time), (2, Some(5.0), Some(2.0)));
     assert_eq!(listing.tracks[0].claims.colour, [None, Some(16), None]);
     let said = &listing.tracks[1].claims;
     assert_eq!((said.channels, said.language.as_deref(), said.timescale), (Some(2), Some("de"), Some(10)));
@@ -45,7 +45,7 @@ fn a_copy_may_begin_late() {
     plan.videos[0].coding = crate::plan::Coding::Copied(Box::new(picture));
     let listing = listing_of(&text, plan).expect("right");
     assert_eq!(listing.tracks[0].segments[0].start, Some(0.1));
-    assert_eq!(listing.seconds, Some(5.0));
+    assert_eq!(listing.duration, Some(5.0));
 }
 
 #[rstest::rstest]
@@ -72,14 +72,18 @@ fn a_copy_may_begin_late() {
 )]
 #[case::start("startWithSAP=\"1\" par", "startWithSAP=\"3\" par", "startWithSAP `3`, not `1`")]
 #[case::pixels("1:1", "4:3", "sar `4:3`, not `1:1`")]
-#[case::shape("16:9", "4:3", "`360p` is said to have the shape 4:3, and is Some((640.0, 360.0))")]
+#[case::shape("16:9", "4:3", "`360p` has the `par` 4:3, and the size Some((640.0, 360.0))")]
 #[case::role("value=\"main\"", "value=\"alternate\"", "`audio` does not have the role `main`")]
 #[case::gap("<S t=\"30\"", "<S t=\"31\"", "goes on at 31 where it was at 30")]
 #[case::overlap("<S t=\"30\"", "<S t=\"29\"", "goes on at 29 where it was at 30")]
 #[case::begins("<S t=\"0\"", "<S t=\"1\"", "goes on at 1 where it was at 0")]
-#[case::moved("startNumber=\"1\"", "startNumber=\"1\" presentationTimeOffset=\"7\"", "is moved by 7, not 0")]
-#[case::whole("PT5.000S", "PT5.100S", "lasts 5.100 s, and lists 5.000 s")]
-#[case::no_whole("mediaPresentationDuration", "other", "lasts 0.000 s, and lists 5.000 s")]
+#[case::moved(
+    "startNumber=\"1\"",
+    "startNumber=\"1\" presentationTimeOffset=\"7\"",
+    "has the `presentationTimeOffset` 7, not 0"
+)]
+#[case::whole("PT5.000S", "PT5.100S", "has the duration 5.100 s, and lists 5.000 s")]
+#[case::no_whole("mediaPresentationDuration", "other", "has the duration 0.000 s, and lists 5.000 s")]
 #[case::file("startNumber=\"1\"", "startNumber=\"2\"", "`files/360p/3.m4s` is listed and is not there")]
 #[case::rendition("files/360p/$", "files/361p/$", "does not name `360p`")]
 fn what_is_wrong_is_refused(#[case] right: &str, #[case] changed: &str, #[case] words: &str) {

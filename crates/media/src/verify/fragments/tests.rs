@@ -8,7 +8,7 @@ use super::*;
 use crate::{
     codecs,
     format::mp4::audio_entry::AudioParams,
-    verify::listing::{Claims, Piece, Planned, Segment, Wrapping},
+    verify::listing::{Claims, Container, MediaFile, Segment, StreamRef},
 };
 
 fn boxed(kind: &str, body: &[u8]) -> Vec<u8> {
@@ -84,43 +84,43 @@ impl Output {
         Self { init: init("avc1", "avcC", AVC), first: segment(1, 0, IDR), second: segment(2, 200, IDR) }
     }
 
-    fn check(&self, wanted: Wanted) -> Result<(), String> {
-        self.check_beginning(wanted, false)
+    fn check(&self, expected: ExpectedTrack) -> Result<(), String> {
+        self.check_beginning(expected, false)
     }
 
-    fn check_beginning(&self, wanted: Wanted, late: bool) -> Result<(), String> {
+    fn check_beginning(&self, expected: ExpectedTrack, late: bool) -> Result<(), String> {
         let folder = tempfile::tempdir().expect("a folder");
-        let piece = |name: &str, bytes: &[u8]| {
+        let file = |name: &str, bytes: &[u8]| {
             std::fs::write(folder.path().join(name), bytes).expect("written");
-            Piece { path: folder.path().join(name), bytes: bytes.len() as u64 }
+            MediaFile { path: folder.path().join(name), bytes: bytes.len() as u64 }
         };
-        let segment = |piece| Segment { piece, seconds: None, start: None };
+        let segment = |file| Segment { file, duration: None, start: None };
         let track = Track {
             name: "360p".to_owned(),
-            planned: vec![Planned::Video(0)],
-            wrapping: Wrapping::Fragments,
-            init: Some(piece("init.mp4", &self.init)),
-            segments: vec![segment(piece("1", &self.first)), segment(piece("2", &self.second))],
+            planned: vec![StreamRef::Video(0)],
+            container: Container::FragmentedMp4,
+            init: Some(file("init.mp4", &self.init)),
+            segments: vec![segment(file("1", &self.first)), segment(file("2", &self.second))],
             claims: Claims { timescale: Some(1000), ..Claims::default() },
             i_frames: Vec::new(),
         };
-        check(&track, wanted, late)
+        check(&track, expected, late)
     }
 }
 
 #[test]
 fn what_is_right_is_agreed_to() {
-    assert_eq!(Output::right().check(Wanted::Picture(VideoCodec::H264)), Ok(()));
+    assert_eq!(Output::right().check(ExpectedTrack::Video(VideoCodec::H264)), Ok(()));
 }
 
 #[test]
 fn a_copy_may_begin_late() {
-    let wanted = Wanted::Picture(VideoCodec::H264);
+    let wanted = ExpectedTrack::Video(VideoCodec::H264);
     let late = Output { first: segment(1, 7, IDR), second: segment(2, 207, IDR), ..Output::right() };
     assert_eq!(late.check_beginning(wanted, true), Ok(()));
     let gap = Output { second: segment(2, 208, IDR), ..late };
     let problem = gap.check_beginning(wanted, true).expect_err("refused");
-    assert!(problem.contains("begins at 208 ticks, and what is before it ends at 207"), "{problem}");
+    assert!(problem.contains("has the decode time 208, and what is before it ends at 207"), "{problem}");
 }
 
 /// The bytes from the name of a box on, so many behind it, become others.
@@ -135,15 +135,15 @@ fn changed(bytes: &mut [u8], name: &str, behind: usize, to: &[u8]) {
 #[case::no_movie(|o: &mut Output| changed(&mut o.init, "moov", 0, b"free"), "has no `moov`")]
 #[case::no_track(|o: &mut Output| changed(&mut o.init, "trak", 0, b"free"), "has 0 tracks, not 1")]
 #[case::two_tracks(|o: &mut Output| changed(&mut o.init, "mvex", 0, b"trak"), "has 2 tracks, not 1")]
-#[case::no_table(|o: &mut Output| changed(&mut o.init, "stbl", 0, b"free"), "a track without its table")]
+#[case::no_table(|o: &mut Output| changed(&mut o.init, "stbl", 0, b"free"), "a track without its sample table")]
 #[case::samples(|o: &mut Output| changed(&mut o.init, "stsz", 15, &[1]), "holds samples (`stsz`)")]
 #[case::chunks(|o: &mut Output| changed(&mut o.init, "stco", 11, &[1]), "holds samples (`stco`)")]
 #[case::data(|o: &mut Output| o.init.extend(boxed("mdat", b"x")), "initialization segment holds samples")]
-#[case::no_clock(|o: &mut Output| changed(&mut o.init, "mdhd", 0, b"free"), "a track without a clock")]
-#[case::clock(|o: &mut Output| changed(&mut o.init, "mdhd", 18, &[9]), "has 2536 ticks a second, and 1000 are listed")]
+#[case::no_clock(|o: &mut Output| changed(&mut o.init, "mdhd", 0, b"free"), "a track without a timescale")]
+#[case::clock(|o: &mut Output| changed(&mut o.init, "mdhd", 18, &[9]), "has the timescale 2536, and 1000 is listed")]
 #[case::not_continued(|o: &mut Output| changed(&mut o.init, "trex", 0, b"free"), "does not say that fragments follow")]
 #[case::another(|o: &mut Output| changed(&mut o.init, "trex", 11, &[2]), "continues track 2, and has another")]
-#[case::entry(|o: &mut Output| changed(&mut o.init, "avc1", 0, b"avc3"), "does not say in its `avc1` what a decoder needs")]
+#[case::entry(|o: &mut Output| changed(&mut o.init, "avc1", 0, b"avc3"), "does not have in its `avc1` what a decoder needs")]
 #[case::no_sps(|o: &mut Output| changed(&mut o.init, "avcC", 9, &[0xe0]), "what a decoder needs first")]
 #[case::no_pps(|o: &mut Output| changed(&mut o.init, "avcC", 14, &[0]), "what a decoder needs first")]
 #[case::cut_off(|o: &mut Output| { o.second.pop(); }, "segment 2 has a box at byte")]
@@ -153,20 +153,20 @@ fn changed(bytes: &mut [u8], name: &str, behind: usize, to: &[u8]) {
 #[case::no_time(|o: &mut Output| changed(&mut o.second, "tfdt", 0, b"free"), "is not one track's with its time")]
 #[case::track(|o: &mut Output| changed(&mut o.second, "tfhd", 11, &[2]), "is not one track's with its time")]
 #[case::number(|o: &mut Output| o.second = segment(1, 200, IDR), "segment 2 has fragment 1 after 1")]
-#[case::late(|o: &mut Output| o.first = segment(1, 1, IDR), "segment 1 begins at 1 ticks, and what is before it ends at 0")]
-#[case::gap(|o: &mut Output| o.second = segment(2, 201, IDR), "begins at 201 ticks, and what is before it ends at 200")]
-#[case::overlap(|o: &mut Output| o.second = segment(2, 199, IDR), "begins at 199 ticks")]
+#[case::late(|o: &mut Output| o.first = segment(1, 1, IDR), "segment 1 has the decode time 1, and what is before it ends at 0")]
+#[case::gap(|o: &mut Output| o.second = segment(2, 201, IDR), "has the decode time 201, and what is before it ends at 200")]
+#[case::overlap(|o: &mut Output| o.second = segment(2, 199, IDR), "has the decode time 199")]
 #[case::sample_size(|o: &mut Output| changed(&mut o.second, "tfhd", 19, &[5]), "segment 2 has samples in bytes 156 to 166, and a `mdat` with 156 to 168")]
 #[case::sample_place(|o: &mut Output| changed(&mut o.second, "trun", 15, &[1]), "has samples in bytes 57 to 69, and a `mdat` with 156 to 168")]
-#[case::no_key(|o: &mut Output| o.second = segment(2, 200, &[0, 0, 0, 2, 0x41, 0]), "segment 2 does not begin with a picture that can be decoded alone")]
-#[case::index_bytes(|o: &mut Output| changed(&mut o.second, "sidx", 31, &[1]), "has an index of 1 bytes and 200 ticks, and is")]
-#[case::index_time(|o: &mut Output| changed(&mut o.second, "sidx", 35, &[1]), "bytes and 1 ticks, and is")]
-#[case::index_start(|o: &mut Output| changed(&mut o.second, "sidx", 36, &[0]), "does not list its fragments as points to begin at")]
+#[case::no_key(|o: &mut Output| o.second = segment(2, 200, &[0, 0, 0, 2, 0x41, 0]), "segment 2 does not begin with a random access point")]
+#[case::index_bytes(|o: &mut Output| changed(&mut o.second, "sidx", 31, &[1]), "has a `sidx` of 1 bytes and the duration 200, and is")]
+#[case::index_time(|o: &mut Output| changed(&mut o.second, "sidx", 35, &[1]), "bytes and the duration 1, and is")]
+#[case::index_start(|o: &mut Output| changed(&mut o.second, "sidx", 36, &[0]), "does not list its fragments as stream access points")]
 #[case::index_cut(|o: &mut Output| changed(&mut o.second, "sidx", 27, &[2]), "has a `sidx` that cannot be read")]
 fn what_is_wrong_is_refused(#[case] change: fn(&mut Output), #[case] words: &str) {
     let mut output = Output::right();
     change(&mut output);
-    let problem = output.check(Wanted::Picture(VideoCodec::H264)).expect_err("refused");
+    let problem = output.check(ExpectedTrack::Video(VideoCodec::H264)).expect_err("refused");
     assert!(problem.contains(words), "{problem}");
 }
 
@@ -191,7 +191,7 @@ fn pictures_that_stand_alone(#[case] codec: VideoCodec, #[case] sample: &[u8], #
     };
     let init = init(codecs::video(codec).sample_entry(), kind, &record);
     let output = Output { init, first: segment(1, 0, sample), second: segment(2, 200, sample) };
-    let checked = output.check(Wanted::Picture(codec));
+    let checked = output.check(ExpectedTrack::Video(codec));
     assert_eq!(checked.is_ok(), alone, "{checked:?}");
 }
 
@@ -219,18 +219,18 @@ fn sounds_are_described_as_they_were_planned(
 ) {
     let name = codecs::audio(wanted.codec).sample_entry();
     let output = |record: &[u8]| Output { init: sound_init(name, kind, record), ..Output::right() };
-    assert_eq!(output(record).check(Wanted::Sound(wanted)), Ok(()));
+    assert_eq!(output(record).check(ExpectedTrack::Audio(wanted)), Ok(()));
     for other in [
         AudioParams { channels: wanted.channels - 1, ..wanted },
         AudioParams { sample_rate: 44_100, ..wanted },
     ] {
-        let problem = output(record).check(Wanted::Sound(other)).expect_err("refused");
-        let found = format!("says in its `{name}` {} channels at 48000 Hz, not", wanted.channels);
+        let problem = output(record).check(ExpectedTrack::Audio(other)).expect_err("refused");
+        let found = format!("has in its `{name}` {} channels at 48000 Hz, not", wanted.channels);
         assert!(problem.contains(&found), "{problem}");
     }
     for cut in 0..record.len() {
         // of Opus and AC-3, what is said first is enough
-        let problem = output(&record[..cut]).check(Wanted::Sound(wanted));
+        let problem = output(&record[..cut]).check(ExpectedTrack::Audio(wanted));
         assert!(problem.is_err() || (kind == "dOps" && cut >= 2), "{kind} {cut}");
     }
 }
@@ -242,8 +242,8 @@ fn sounds_are_described_as_they_were_planned(
 #[case::no_config("mp4a", &[&ESDS[..27], &[6], &ESDS[28..]].concat())]
 fn sounds_that_are_not_described(#[case] entry: &str, #[case] record: &[u8]) {
     let output = Output { init: sound_init(entry, "esds", record), ..Output::right() };
-    let problem = output.check(Wanted::Sound(heard(AudioCodec::Aac, 2))).expect_err("refused");
-    assert!(problem.contains("does not say in its `mp4a` what a decoder needs first"), "{problem}");
+    let problem = output.check(ExpectedTrack::Audio(heard(AudioCodec::Aac, 2))).expect_err("refused");
+    assert!(problem.contains("does not have in its `mp4a` what a decoder needs first"), "{problem}");
 }
 
 #[rstest]
@@ -254,6 +254,6 @@ fn sets_of_hevc_are_all_needed(#[case] missing: usize) {
     let mut record = HEVC.to_vec();
     record[1 + 7 * missing] = 39;
     let output = Output { init: init("hvc1", "hvcC", &[&[0; 22][..], &record].concat()), ..Output::right() };
-    let problem = output.check(Wanted::Picture(VideoCodec::H265)).expect_err("refused");
-    assert!(problem.contains("does not say in its `hvc1`"), "{problem}");
+    let problem = output.check(ExpectedTrack::Video(VideoCodec::H265)).expect_err("refused");
+    assert!(problem.contains("does not have in its `hvc1`"), "{problem}");
 }

@@ -4,35 +4,36 @@ use std::path::Path;
 
 use m3u8_rs::{MediaPlaylist, MediaPlaylistType, MediaSegment, VariantStream};
 
-use super::{all_are_known, folder_of, master, read_text};
+use super::{check_known_tags, folder_of, master, read_text};
 use crate::{
     error::MediaError,
     format::bandwidth::Bandwidth,
     verify::{
-        claims::is_rate,
-        listing::{Piece, Range, wrong},
+        claims::is_same_bit_rate,
+        listing::{IFrameRange, MediaFile, wrong_output},
     },
 };
 
 /// Reads the one of this URI below `dir`, and holds it to the rules.
 pub(super) fn read(dir: &Path, uri: &str) -> Result<MediaPlaylist, MediaError> {
-    let file = Piece::find(dir, uri)?;
+    let file = MediaFile::find(dir, uri)?;
     let text = read_text(&file.path, uri)?;
     let (rest, playlist) =
-        m3u8_rs::parse_media_playlist(&text).map_err(|_| wrong(format!("`{uri}` cannot be read")))?;
+        m3u8_rs::parse_media_playlist(&text).map_err(|_| wrong_output(format!("`{uri}` cannot be read")))?;
     if !rest.is_empty() {
-        return Err(wrong(format!("`{uri}` cannot be read to its end")));
+        return Err(wrong_output(format!("`{uri}` cannot be read to its end")));
     }
-    all_are_known(uri, playlist.segments.iter().flat_map(|segment| &segment.unknown_tags))?;
-    let rules = [is_complete, has_the_version, has_durations, has_the_target, is_initialized_once];
+    check_known_tags(uri, playlist.segments.iter().flat_map(|segment| &segment.unknown_tags))?;
+    let rules =
+        [find_incomplete, find_old_version, find_missing_duration, find_long_segment, find_second_init];
     match rules.iter().find_map(|rule| rule(&playlist)) {
-        Some(problem) => Err(wrong(format!("`{uri}` {problem}"))),
+        Some(problem) => Err(wrong_output(format!("`{uri}` {problem}"))),
         None => Ok(playlist),
     }
 }
 
 /// From the first segment to the end, which will never change (4.3.3.2 to 4.3.3.5).
-fn is_complete(playlist: &MediaPlaylist) -> Option<String> {
+fn find_incomplete(playlist: &MediaPlaylist) -> Option<String> {
     let is_vod = playlist.playlist_type == Some(MediaPlaylistType::Vod);
     let begins = playlist.media_sequence == 0 && playlist.discontinuity_sequence == 0;
     let problem = match () {
@@ -45,7 +46,7 @@ fn is_complete(playlist: &MediaPlaylist) -> Option<String> {
 }
 
 /// The least version of a playlist that may hold what this one holds (7).
-fn has_the_version(playlist: &MediaPlaylist) -> Option<String> {
+fn find_old_version(playlist: &MediaPlaylist) -> Option<String> {
     let any = |has: fn(&MediaSegment) -> bool| playlist.segments.iter().any(has);
     let needed = match () {
         () if any(|segment| segment.map.is_some()) => 6 - usize::from(playlist.i_frames_only),
@@ -58,13 +59,13 @@ fn has_the_version(playlist: &MediaPlaylist) -> Option<String> {
 }
 
 /// Every segment has an `EXTINF` (4.3.2.1).
-fn has_durations(playlist: &MediaPlaylist) -> Option<String> {
+fn find_missing_duration(playlist: &MediaPlaylist) -> Option<String> {
     let without = playlist.segments.iter().find(|segment| segment.duration <= 0.0)?;
     Some(format!("lists `{}` without its duration", without.uri))
 }
 
 /// Durations, rounded to whole seconds, are not above the target duration (4.3.3.1).
-fn has_the_target(playlist: &MediaPlaylist) -> Option<String> {
+fn find_long_segment(playlist: &MediaPlaylist) -> Option<String> {
     let target = playlist.target_duration;
     let longer = |segment: &&MediaSegment| f64::from(segment.duration).round() > target as f64;
     let longer = playlist.segments.iter().find(longer)?;
@@ -72,16 +73,16 @@ fn has_the_target(playlist: &MediaPlaylist) -> Option<String> {
 }
 
 /// An `EXT-X-MAP` holds for what follows it: one before the first segment is for all (4.3.2.5).
-fn is_initialized_once(playlist: &MediaPlaylist) -> Option<String> {
+fn find_second_init(playlist: &MediaPlaylist) -> Option<String> {
     let another = playlist.segments.iter().skip(1).find(|segment| segment.map.is_some())?;
     Some(format!("names another initialization segment before `{}`", another.uri))
 }
 
 /// The initialization segment (4.3.2.5).
-pub(super) fn init(playlist: &MediaPlaylist, dir: &Path, uri: &str) -> Result<Piece, MediaError> {
+pub(super) fn init(playlist: &MediaPlaylist, dir: &Path, uri: &str) -> Result<MediaFile, MediaError> {
     let map = playlist.segments.first().and_then(|segment| segment.map.as_ref());
-    let map = map.ok_or_else(|| wrong(format!("`{uri}` names no initialization segment")))?;
-    Piece::find(dir, &format!("{}{}", folder_of(uri), map.uri))
+    let map = map.ok_or_else(|| wrong_output(format!("`{uri}` names no initialization segment")))?;
+    MediaFile::find(dir, &format!("{}{}", folder_of(uri), map.uri))
 }
 
 /// The I-frames of a rendition.
@@ -89,33 +90,33 @@ pub(super) fn i_frames(
     dir: &Path,
     of: &VariantStream,
     listed: &VariantStream,
-    segments_init: Option<&Piece>,
-) -> Result<Vec<Range>, MediaError> {
+    segments_init: Option<&MediaFile>,
+) -> Result<Vec<IFrameRange>, MediaError> {
     let uri = listed.uri.as_str();
     let playlist = read(dir, uri)?;
     if !playlist.i_frames_only {
-        return Err(wrong(format!("`{uri}` is not marked as I-frames only")));
+        return Err(wrong_output(format!("`{uri}` is not marked as I-frames only")));
     }
-    i_frames_are_initialized(&playlist, dir, uri, segments_init)?;
+    check_i_frame_init(&playlist, dir, uri, segments_init)?;
     let range = |segment: &MediaSegment| {
-        let piece = Piece::find(dir, &format!("{}{}", folder_of(uri), segment.uri))?;
+        let file = MediaFile::find(dir, &format!("{}{}", folder_of(uri), segment.uri))?;
         let range = segment.byte_range.as_ref().and_then(|range| Some((range.offset?, range.length)));
         let (offset, length) =
-            range.ok_or_else(|| wrong(format!("`{uri}` has an I-frame without its bytes")))?;
-        Ok(Range { path: piece.path, offset, length, seconds: f64::from(segment.duration) })
+            range.ok_or_else(|| wrong_output(format!("`{uri}` has an I-frame without its bytes")))?;
+        Ok(IFrameRange { path: file.path, offset, bytes: length, duration: f64::from(segment.duration) })
     };
     let ranges = playlist.segments.iter().map(range).collect::<Result<Vec<_>, MediaError>>()?;
-    i_frames_are_listed_as_they_are(of, listed, &ranges, playlist.target_duration as f64)?;
+    check_i_frame_variant(of, listed, &ranges, playlist.target_duration as f64)?;
     Ok(ranges)
 }
 
-/// A decoder is given the rendition's own initialization segment, or the tables of a transport stream, before the first
-/// I-frame (4.3.2.5, 4.3.3.6).
-fn i_frames_are_initialized(
+/// A decoder is given the rendition's own initialization segment, or the tables of a transport stream,
+/// before the first I-frame (4.3.2.5, 4.3.3.6).
+fn check_i_frame_init(
     playlist: &MediaPlaylist,
     dir: &Path,
     uri: &str,
-    segments_init: Option<&Piece>,
+    segments_init: Option<&MediaFile>,
 ) -> Result<(), MediaError> {
     let named = init(playlist, dir, uri)?;
     let first = &playlist.segments[0];
@@ -124,34 +125,38 @@ fn i_frames_are_initialized(
     if is_right {
         return Ok(());
     }
-    Err(wrong(format!("`{uri}` initializes its I-frames with something else than its segments")))
+    Err(wrong_output(format!("`{uri}` initializes its I-frames with something else than its segments")))
 }
 
 /// Their size, codec, range and bit rates (4.3.4.3).
-fn i_frames_are_listed_as_they_are(
+fn check_i_frame_variant(
     of: &VariantStream,
     listed: &VariantStream,
-    ranges: &[Range],
+    ranges: &[IFrameRange],
     target: f64,
 ) -> Result<(), MediaError> {
     let uri = listed.uri.as_str();
     let codec = |variant: &VariantStream| {
         variant.codecs.as_deref().and_then(|codecs| codecs.split(',').next()).map(str::to_owned)
     };
-    let what = |variant| (codec(variant), variant.resolution, master::range(variant));
+    let what = |variant| (codec(variant), variant.resolution, master::video_range(variant));
     if codec(listed).is_none() || what(listed) != what(of) {
         let (listed, of) = (what(listed), what(of));
-        return Err(wrong(format!("`{uri}` is listed with {listed:?}, and its rendition with {of:?}")));
+        return Err(wrong_output(format!(
+            "`{uri}` is listed with {listed:?}, and its rendition with {of:?}"
+        )));
     }
-    let shown: Vec<_> = ranges.iter().map(|range| (range.length, range.seconds)).collect();
+    let shown: Vec<_> = ranges.iter().map(|range| (range.bytes, range.duration)).collect();
     let found = Bandwidth::of(&shown, Some(target));
     for (what, claimed, found) in [
         ("BANDWIDTH", Some(listed.bandwidth), found.peak),
         ("AVERAGE-BANDWIDTH", listed.average_bandwidth, found.average),
     ] {
         let claimed = claimed.unwrap_or_default() as f64;
-        if !is_rate(claimed, found) {
-            return Err(wrong(format!("`{uri}` is listed with {what}={claimed}, and has {found:.0} bit/s")));
+        if !is_same_bit_rate(claimed, found) {
+            return Err(wrong_output(format!(
+                "`{uri}` is listed with {what}={claimed}, and has {found:.0} bit/s"
+            )));
         }
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! What an HLS output says of itself, read with a parser that knows nothing of who wrote it.
 //!
-//! The rules of [`master`] and [`media`] playlists are those of RFC 8216 that can be seen in the text and in the
-//! names of files; whether it is true what they say is for [`super::judge`] and [`super::claims`].
+//! The rules of [`master`] and [`media`] playlists are those of RFC 8216 that can be seen in the text and in
+//! the names of files; whether it is true what they say is for [`super::judge`] and [`super::claims`].
 
 mod master;
 mod media;
@@ -13,49 +13,49 @@ use std::{fs, path::Path};
 use m3u8_rs::{ExtTag, MediaSegment, VariantStream};
 use model::{Format, SegmentType};
 
-use super::listing::{Claims, Listing, Piece, Planned, Segment, Track, Wrapping, wrong};
+use super::listing::{Claims, Container, Listing, MediaFile, Segment, StreamRef, Track, wrong_output};
 use crate::{error::MediaError, layout::OutputLayout, plan::Plan};
 
 /// Reads the master playlist in `dir` and all that it names.
 pub(super) fn read(plan: &Plan, dir: &Path) -> Result<Listing, MediaError> {
     let master = master::read(plan, dir)?;
     let mut tracks = Vec::new();
-    let mut lists = vec![dir.join(OutputLayout::main_file(Format::Hls))];
+    let mut manifest_files = vec![dir.join(OutputLayout::main_file(Format::Hls))];
     for (number, video) in plan.videos.iter().enumerate() {
         let variant = master::variant(&master, &video.name, false)?;
         let mut track = track(plan, dir, &video.name, &variant.uri)?;
-        track.planned = vec![Planned::Video(number)];
-        track.claims = Claims { target: track.claims.target, ..claims(variant) };
+        track.planned = vec![StreamRef::Video(number)];
+        track.claims = Claims { target_duration: track.claims.target_duration, ..claims(variant) };
         let listed = master::variant(&master, &video.name, true)?;
         track.i_frames = media::i_frames(dir, variant, listed, track.init.as_ref())?;
-        lists.extend([&variant.uri, &listed.uri].map(|uri| dir.join(uri)));
+        manifest_files.extend([&variant.uri, &listed.uri].map(|uri| dir.join(uri)));
         tracks.push(track);
     }
     for (number, audio) in plan.audios.iter().enumerate() {
-        let sound = master::sound(&master, &audio.name)?;
+        let sound = master::audio_rendition(&master, &audio.name)?;
         let uri = sound.uri.as_deref().unwrap_or_default();
         let mut track = track(plan, dir, &audio.name, uri)?;
-        lists.push(dir.join(uri));
-        track.planned = vec![Planned::Audio(number)];
+        manifest_files.push(dir.join(uri));
+        track.planned = vec![StreamRef::Audio(number)];
         let channels = sound.channels.as_deref().and_then(|channels| channels.parse().ok());
-        let (target, language) = (track.claims.target, sound.language.clone());
+        let (target_duration, language) = (track.claims.target_duration, sound.language.clone());
         let is_variant = plan.videos.is_empty() && number == 0;
         let variant = is_variant.then(|| master::variant(&master, &audio.name, false)).transpose()?;
-        let said = variant.map(claims).unwrap_or_default();
-        track.claims = Claims { target, channels, language, ..said };
+        let claimed = variant.map(claims).unwrap_or_default();
+        track.claims = Claims { target_duration, channels, language, ..claimed };
         tracks.push(track);
     }
-    Ok(Listing { format: Format::Hls, tracks, seconds: None, buffer: None, lists })
+    Ok(Listing { format: Format::Hls, tracks, duration: None, min_buffer_time: None, manifest_files })
 }
 
 fn claims(variant: &VariantStream) -> Claims {
     Claims {
         codecs: variant.codecs.clone(),
         size: variant.resolution.map(|size| (size.width, size.height)),
-        rate: variant.frame_rate,
+        frame_rate: variant.frame_rate,
         bandwidth: Some(variant.bandwidth as f64),
-        average: variant.average_bandwidth.map(|bits| bits as f64),
-        range: master::range(variant),
+        average_bandwidth: variant.average_bandwidth.map(|bits| bits as f64),
+        video_range: master::video_range(variant),
         ..Claims::default()
     }
 }
@@ -64,32 +64,32 @@ fn claims(variant: &VariantStream) -> Claims {
 fn track(plan: &Plan, dir: &Path, name: &str, uri: &str) -> Result<Track, MediaError> {
     let playlist = media::read(dir, uri)?;
     let folder = folder_of(uri);
-    let (wrapping, init) = match plan.segmenting.map(|segmenting| segmenting.kind) {
-        Some(SegmentType::Fmp4) => (Wrapping::Fragments, Some(media::init(&playlist, dir, uri)?)),
-        _ => (Wrapping::Ts, None),
+    let (container, init) = match plan.segmenting.map(|segmenting| segmenting.kind) {
+        Some(SegmentType::Fmp4) => (Container::FragmentedMp4, Some(media::init(&playlist, dir, uri)?)),
+        _ => (Container::Ts, None),
     };
     let segment = |segment: &MediaSegment| {
         if segment.discontinuity || segment.byte_range.is_some() {
-            return Err(wrong(format!("`{uri}` does not list whole segments that follow each other")));
+            return Err(wrong_output(format!("`{uri}` does not list whole segments that follow each other")));
         }
-        let piece = Piece::find(dir, &format!("{folder}{}", segment.uri))?;
-        Ok(Segment { piece, seconds: Some(f64::from(segment.duration)), start: None })
+        let file = MediaFile::find(dir, &format!("{folder}{}", segment.uri))?;
+        Ok(Segment { file, duration: Some(f64::from(segment.duration)), start: None })
     };
     Ok(Track {
         name: name.to_owned(),
         planned: Vec::new(),
-        wrapping,
+        container,
         init,
         segments: playlist.segments.iter().map(segment).collect::<Result<_, _>>()?,
-        claims: Claims { target: Some(playlist.target_duration as f64), ..Claims::default() },
+        claims: Claims { target_duration: Some(playlist.target_duration as f64), ..Claims::default() },
         i_frames: Vec::new(),
     })
 }
 
 /// Tags that are not as they should be are not read, and kept apart (RFC 8216, 4.1).
-fn all_are_known<'a>(uri: &str, mut unknown: impl Iterator<Item = &'a ExtTag>) -> Result<(), MediaError> {
+fn check_known_tags<'a>(uri: &str, mut unknown: impl Iterator<Item = &'a ExtTag>) -> Result<(), MediaError> {
     match unknown.next() {
-        Some(tag) => Err(wrong(format!("`{uri}` has a tag that cannot be read: `{tag}`"))),
+        Some(tag) => Err(wrong_output(format!("`{uri}` has a tag that cannot be read: `{tag}`"))),
         None => Ok(()),
     }
 }
@@ -100,5 +100,5 @@ fn folder_of(uri: &str) -> &str {
 }
 
 fn read_text(path: &Path, what: &str) -> Result<Vec<u8>, MediaError> {
-    fs::read(path).map_err(|error| wrong(format!("`{what}` cannot be read: {error}")))
+    fs::read(path).map_err(|error| wrong_output(format!("`{what}` cannot be read: {error}")))
 }

@@ -89,16 +89,21 @@ const FRAMES: &str = "files/360p/iframes.m3u8";
     MAIN,
     "AUDIO=\"audio\",C",
     "C",
-    "`files/360p/playlist.m3u8` names the sounds' group ``, not `audio`"
+    "`files/360p/playlist.m3u8` names the audio group ``, not `audio`"
 )]
-#[case::group(MAIN, "GROUP-ID=\"audio\",L", "GROUP-ID=\"other\",L", "`Ton` is not in the group of the first")]
+#[case::group(
+    MAIN,
+    "GROUP-ID=\"audio\",L",
+    "GROUP-ID=\"other\",L",
+    "`Ton` is not in the audio group of the first"
+)]
 #[case::captions(MAIN, ",CLOSED-CAPTIONS=NONE", "", "has other captions than the first")]
-#[case::kind(MAIN, "TYPE=AUDIO", "TYPE=VIDEO", "`Audio` is not listed as sound")]
+#[case::kind(MAIN, "TYPE=AUDIO", "TYPE=VIDEO", "`Audio` is not listed as audio")]
 #[case::one_name(MAIN, "\"Ton\"", "\"Audio\"", "do not have a name each")]
 #[case::no_default(MAIN, "DEFAULT=YES,", "", "`Audio` is not marked with DEFAULT=YES")]
 #[case::two_defaults(MAIN, "DEFAULT=NO", "DEFAULT=YES", "`Ton` is not marked with DEFAULT=NO")]
 #[case::autoselect(MAIN, "AUTOSELECT=YES,", "", "`Audio` is the default without AUTOSELECT=YES")]
-#[case::sound(MAIN, "files/audio_2", "files/audio_3", "does not name the sound `audio_2`")]
+#[case::sound(MAIN, "files/audio_2", "files/audio_3", "does not name the audio `audio_2`")]
 #[case::frame_codec(MAIN, "64001e\",RES", "64001f\",RES", "is listed with (Some(\"avc1.64001f\")")]
 #[case::frame_size(
     MAIN,

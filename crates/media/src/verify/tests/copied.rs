@@ -6,27 +6,27 @@ use super::*;
 use crate::{fixtures, output::CopiedStream, plan::Coding};
 
 /// Frames at uneven times, from a tenth of a second on, as one file that is copied.
-fn copy(change: impl Fn(&mut Vec<Packet>)) -> Output {
+fn copy(change: impl Fn(&mut Vec<ScannedPacket>)) -> Output {
     let time = |index: u32| 0.1 + f64::from(index) * PICTURE + f64::from(index % 3) * 0.004;
     let times: Vec<f64> = (0..125).map(time).collect();
-    let packet = |(index, pts): (usize, &f64)| Packet {
+    let packet = |(index, pts): (usize, &f64)| ScannedPacket {
         pts: *pts,
         dts: *pts,
         size: FRAME,
-        at: None,
+        position: None,
         is_key: index % 40 == 0,
     };
     let mut list: Vec<_> = times.iter().enumerate().map(packet).collect();
     change(&mut list);
     let original = CopiedStream { time_base: 0.001, times, end: 5.1 };
-    let packets = Packets::new(PICTURE, Wrapping::Mp4.tick(), vec![u64::MAX]);
-    let mut packets = packets.of_copy(Arc::new(original));
+    let packets = StreamPackets::new(PICTURE, Container::Mp4.rounding_secs(), vec![u64::MAX]);
+    let mut packets = packets.copied_from(Arc::new(original));
     list.iter().for_each(|packet| packets.add(*packet, true));
     let mut output = Output::right();
     output.plan.format = Format::Mp4;
     output.plan.segmenting = None;
     output.plan.videos[0].coding = Coding::Copied(Box::new(fixtures::video(640, 360, "25")));
-    output.listing.tracks.iter_mut().for_each(|track| track.wrapping = Wrapping::Mp4);
+    output.listing.tracks.iter_mut().for_each(|track| track.container = Container::Mp4);
     output.listing.tracks.truncate(1);
     output.facts.truncate(1);
     output.source.duration_is_indexed = false;
@@ -41,29 +41,29 @@ fn a_copy_of_uneven_frames_is_right() {
 }
 
 #[rstest]
-#[case::moved(|list: &mut Vec<Packet>| list[60].pts += 0.002, "`360p` does not have the source's frame at 2.502 s")]
-#[case::lost(|list: &mut Vec<Packet>| { list.remove(60); }, "`360p` does not have the source's frame at")]
-#[case::cut_off(|list: &mut Vec<Packet>| { list.pop(); }, "`360p` has 124 of the source's 125 frames")]
-#[case::one_too_many(|list: &mut Vec<Packet>| list.push(Packet { pts: 5.2, dts: 5.2, ..list[124] }), "`360p` does not have the source's frame at 5.200 s")]
-#[case::no_time(|list: &mut Vec<Packet>| list[60].pts = f64::NAN, "`360p` does not have the source's frame at")]
-#[case::disorder(|list: &mut Vec<Packet>| list[60].dts = 0.0, "`360p` is not in decoding order")]
-#[case::late(|list: &mut Vec<Packet>| list.iter_mut().for_each(|p| { p.pts += 0.1; p.dts += 0.1; }), "`360p` begins at 0.200 s instead of 0.100 s")]
-#[case::no_keyframe(|list: &mut Vec<Packet>| list[0].is_key = false, "`360p` does not begin with a keyframe")]
-fn what_is_not_the_same_is_refused(#[case] change: fn(&mut Vec<Packet>), #[case] words: &str) {
+#[case::moved(|list: &mut Vec<ScannedPacket>| list[60].pts += 0.002, "`360p` does not have the source's frame at 2.502 s")]
+#[case::lost(|list: &mut Vec<ScannedPacket>| { list.remove(60); }, "`360p` does not have the source's frame at")]
+#[case::cut_off(|list: &mut Vec<ScannedPacket>| { list.pop(); }, "`360p` has 124 of the source's 125 frames")]
+#[case::one_too_many(|list: &mut Vec<ScannedPacket>| list.push(ScannedPacket { pts: 5.2, dts: 5.2, ..list[124] }), "`360p` does not have the source's frame at 5.200 s")]
+#[case::no_time(|list: &mut Vec<ScannedPacket>| list[60].pts = f64::NAN, "`360p` does not have the source's frame at")]
+#[case::disorder(|list: &mut Vec<ScannedPacket>| list[60].dts = 0.0, "`360p` is not in decoding order")]
+#[case::late(|list: &mut Vec<ScannedPacket>| list.iter_mut().for_each(|p| { p.pts += 0.1; p.dts += 0.1; }), "`360p` begins at 0.200 s instead of 0.100 s")]
+#[case::no_keyframe(|list: &mut Vec<ScannedPacket>| list[0].is_key = false, "`360p` does not begin with a key frame")]
+fn what_is_not_the_same_is_refused(#[case] change: fn(&mut Vec<ScannedPacket>), #[case] words: &str) {
     let error = copy(change).judge().expect_err("refused");
     assert_eq!(error.code, ErrorCode::EncodingFailed);
     assert!(error.detail.contains(words), "{}", error.detail);
 }
 
 #[rstest]
-#[case::codec(|header: &mut Header| header.codec = "hevc".to_owned(), "codec `hevc` instead of `h264`")]
-#[case::profile(|header: &mut Header| header.profile = "Main".to_owned(), "profile `Main` instead of `High`")]
-#[case::size(|header: &mut Header| header.size = (360, 640), "size `360x640`")]
-#[case::pixel_format(|header: &mut Header| header.pixel_format = "yuv444p".to_owned(), "pixel format `yuv444p`")]
-#[case::turn(|header: &mut Header| header.rotation = "-90".to_owned(), "turn `90` instead of `0`")]
-#[case::pixel_shape(|header: &mut Header| header.sample_aspect = "4:3".to_owned(), "pixel shape `4:3` instead of `1:1`")]
-#[case::sample_entry(|header: &mut Header| header.sample_entry = "avc3".to_owned(), "sample entry `avc3`")]
-fn another_header_is_refused(#[case] change: fn(&mut Header), #[case] words: &str) {
+#[case::codec(|header: &mut StreamHeader| header.codec = "hevc".to_owned(), "codec `hevc` instead of `h264`")]
+#[case::profile(|header: &mut StreamHeader| header.profile = "Main".to_owned(), "profile `Main` instead of `High`")]
+#[case::size(|header: &mut StreamHeader| header.size = (360, 640), "size `360x640`")]
+#[case::pixel_format(|header: &mut StreamHeader| header.pixel_format = "yuv444p".to_owned(), "pixel format `yuv444p`")]
+#[case::turn(|header: &mut StreamHeader| header.rotation = "-90".to_owned(), "rotation `90` instead of `0`")]
+#[case::pixel_shape(|header: &mut StreamHeader| header.sample_aspect = "4:3".to_owned(), "sample aspect ratio `4:3` instead of `1:1`")]
+#[case::sample_entry(|header: &mut StreamHeader| header.sample_entry = "avc3".to_owned(), "sample entry `avc3`")]
+fn another_header_is_refused(#[case] change: fn(&mut StreamHeader), #[case] words: &str) {
     let mut output = copy(|_| {});
     change(&mut output.picture().header);
     let error = output.judge().expect_err("refused");
@@ -79,20 +79,20 @@ fn a_source_that_ends_early_is_to_blame() {
 }
 
 /// Segments with so many frames of so many seconds, as they are copied.
-fn segmented(lengths: &[u64], frame: f64, change: impl Fn(&mut Vec<Packet>)) -> Output {
+fn segmented(lengths: &[u64], frame: f64, change: impl Fn(&mut Vec<ScannedPacket>)) -> Output {
     let shown = segments("360p", lengths, frame);
     let first_of = |index: u64| (0..lengths.len()).any(|end| lengths[..end].iter().sum::<u64>() == index);
     let mut list = packets(&shown, frame, first_of);
     let times: Vec<f64> = list.iter().map(|packet| packet.pts - MOVED).collect();
     change(&mut list);
     let end = times.len() as f64 * frame;
-    let original = CopiedStream { time_base: Wrapping::Ts.tick(), times, end };
+    let original = CopiedStream { time_base: Container::Ts.rounding_secs(), times, end };
     let ends = shown.iter().scan(0, |end, segment| {
-        *end += segment.piece.bytes;
+        *end += segment.file.bytes;
         Some(*end)
     });
-    let packets = Packets::new(frame, Wrapping::Ts.tick(), ends.collect());
-    let mut packets = packets.of_copy(Arc::new(original));
+    let packets = StreamPackets::new(frame, Container::Ts.rounding_secs(), ends.collect());
+    let mut packets = packets.copied_from(Arc::new(original));
     list.iter().for_each(|packet| packets.add(*packet, true));
     let mut output = Output::right();
     output.plan.videos[0].coding = Coding::Copied(Box::new(fixtures::video(640, 360, "25")));
@@ -106,7 +106,7 @@ fn segmented(lengths: &[u64], frame: f64, change: impl Fn(&mut Vec<Packet>)) -> 
 
 fn judged(output: &Output) -> Result<(), String> {
     let Output { plan, source, listing, facts } = output;
-    Found { plan, source, listing, facts }.judge().map_err(|error| error.detail)
+    InspectedOutput { plan, source, listing, facts }.judge().map_err(|error| error.detail)
 }
 
 /// Of 2 s each where there is a key frame then, and at most of 20 s.
@@ -116,12 +116,12 @@ fn segments_of_a_copy_are_as_long_as_its_groups() {
     let long = judged(&segmented(&[22, 4], 1.0, |_| {}));
     assert_eq!(long, Err("segment 1 of `360p` lasts 22.000 s instead of 20.000 s".to_owned()));
     let mut listed = segmented(&[60, 40, 25], PICTURE, |_| {});
-    listed.listing.tracks[0].segments[0].seconds = Some(2.0);
+    listed.listing.tracks[0].segments[0].duration = Some(2.0);
     let listed = judged(&listed);
     assert_eq!(
         listed,
-        Err("segment 1 of `360p` lasts 2.400 s, but is listed with another length".to_owned())
+        Err("segment 1 of `360p` lasts 2.400 s, but is listed with another duration".to_owned())
     );
     let no_key = judged(&segmented(&[60, 40, 25], PICTURE, |list| list[60].is_key = false));
-    assert_eq!(no_key, Err("segment 2 of `360p` does not begin with a keyframe".to_owned()));
+    assert_eq!(no_key, Err("segment 2 of `360p` does not begin with a key frame".to_owned()));
 }

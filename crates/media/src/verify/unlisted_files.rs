@@ -1,5 +1,4 @@
-//! Nothing lies in an output but what is listed: what no playlist names is never played, and is stored all
-//! the same.
+//! Files of an output that no playlist names: they would never be played, and stored all the same.
 
 use std::{
     collections::BTreeSet,
@@ -7,38 +6,41 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::listing::{Listing, Track, wrong};
+use super::listing::{Listing, Track, wrong_output};
 use crate::{error::MediaError, layout::OutputLayout, plan::Plan};
 
-/// Looks at every file of an output, which lies in `dir`. Pictures that were taken out have a check of their
-/// own.
+/// Refuses the first file in `dir` that is not listed. Thumbnails have a check of their own.
 pub(super) fn check(plan: &Plan, dir: &Path, listings: &[&Listing]) -> Result<(), MediaError> {
-    let listed = |listing: &Listing| -> Vec<PathBuf> {
-        let pieces = listing.tracks.iter().flat_map(Track::pieces).map(|piece| piece.path.clone());
-        listing.lists.iter().cloned().chain(pieces).collect()
+    let mut listed = BTreeSet::new();
+    for listing in listings {
+        listed.extend(listing.manifest_files.iter().map(PathBuf::as_path));
+        listed.extend(listing.tracks.iter().flat_map(Track::files).map(|file| file.path.as_path()));
+    }
+    let thumbnails = plan.thumbnails.as_ref().map(|_| dir.join(OutputLayout::thumbnails_folder()));
+    let is_unlisted = |file: &Path| {
+        let is_thumbnail = thumbnails.is_some() && file.parent() == thumbnails.as_deref();
+        !is_thumbnail && !listed.contains(file)
     };
-    let listed: BTreeSet<PathBuf> = listings.iter().flat_map(|listing| listed(listing)).collect();
-    let stills = plan.thumbnails.as_ref().map(|_| dir.join(OutputLayout::thumbnails_folder()));
-    let expected = |file: &Path| {
-        listed.contains(file) || stills.as_ref().is_some_and(|folder| file.parent() == Some(folder))
-    };
-    match first(dir, &|file| !expected(file)) {
+    match find_file(dir, &is_unlisted) {
         Ok(None) => Ok(()),
         Ok(Some(file)) => {
             let name = file.strip_prefix(dir).unwrap_or(&file).display();
-            Err(wrong(format!("`{name}` is there and is not listed")))
+            Err(wrong_output(format!("`{name}` is there and is not listed")))
         }
-        Err(error) => Err(wrong(format!("the output cannot be read: {error}"))),
+        Err(error) => Err(wrong_output(format!("the output cannot be read: {error}"))),
     }
 }
 
 /// A file in the folder or below of which this is so.
-fn first(dir: &Path, is_so: &dyn Fn(&Path) -> bool) -> io::Result<Option<PathBuf>> {
+fn find_file(dir: &Path, is_so: &dyn Fn(&Path) -> bool) -> io::Result<Option<PathBuf>> {
     for entry in fs::read_dir(dir)? {
         let path = entry?.path();
-        let found = if path.is_dir() { first(&path, is_so)? } else { Some(path).filter(|path| is_so(path)) };
-        if found.is_some() {
-            return Ok(found);
+        if path.is_dir() {
+            if let Some(found) = find_file(&path, is_so)? {
+                return Ok(Some(found));
+            }
+        } else if is_so(&path) {
+            return Ok(Some(path));
         }
     }
     Ok(None)
@@ -49,7 +51,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::verify::listing::Piece;
+    use crate::verify::listing::MediaFile;
 
     /// An output with one segment, its playlist, and this file.
     fn check_with(file: &str) -> Result<(), MediaError> {
@@ -63,9 +65,9 @@ mod tests {
         let mut output = crate::verify::tests::Output::right();
         let track = &mut output.listing.tracks[0];
         track.segments.truncate(1);
-        track.segments[0].piece = Piece { path: write("files/360p/seg_00001.ts"), bytes: 1 };
+        track.segments[0].file = MediaFile { path: write("files/360p/seg_00001.ts"), bytes: 1 };
         output.listing.tracks.truncate(1);
-        output.listing.lists = ["main.m3u8", "files/360p/playlist.m3u8"].map(write).into();
+        output.listing.manifest_files = ["main.m3u8", "files/360p/playlist.m3u8"].map(write).into();
         write(file);
         check(&output.plan, folder.path(), &[&output.listing])
     }
