@@ -31,7 +31,7 @@ pub(super) fn check(plan: &Plan, master: &MasterPlaylist) -> Result<(), MediaErr
     check_default_audio(plan, master)
 }
 
-/// Every segment begins with a picture that can be decoded alone, which is verified (4.3.5.1).
+/// Every segment begins with a random access point, which is checked elsewhere (4.3.5.1).
 fn check_independent_segments(master: &MasterPlaylist) -> Result<(), MediaError> {
     if master.independent_segments {
         return Ok(());
@@ -39,7 +39,7 @@ fn check_independent_segments(master: &MasterPlaylist) -> Result<(), MediaError>
     Err(wrong_output("the master playlist does not say that segments are independent"))
 }
 
-/// One for each rendition and one for its I-frames, or one for sound alone; none twice (4.3.4.2, 4.3.4.3).
+/// One for each rendition and one for its I-frames, or one for audio without video; none twice (4.3.4.2, 4.3.4.3).
 fn check_variants(plan: &Plan, master: &MasterPlaylist) -> Result<(), MediaError> {
     let videos = plan.videos.len();
     for (is_i_frame, what, wanted) in
@@ -58,9 +58,9 @@ fn check_variants(plan: &Plan, master: &MasterPlaylist) -> Result<(), MediaError
     Ok(())
 }
 
-/// A variant names the group of the sounds that go with it; there is one for all (4.3.4.1, 4.3.4.2).
+/// A variant names the group of the audio that goes with it; there is one for all (4.3.4.1, 4.3.4.2).
 fn check_audio_group(master: &MasterPlaylist) -> Result<(), MediaError> {
-    let group = master.alternatives.first().map(|sound| sound.group_id.as_str());
+    let group = master.alternatives.first().map(|audio| audio.group_id.as_str());
     let variants = || master.variants.iter().filter(|variant| !variant.is_i_frame);
     if let Some(other) = variants().find(|variant| variant.audio.as_deref() != group) {
         let (uri, named) = (&other.uri, other.audio.as_deref().unwrap_or_default());
@@ -69,8 +69,8 @@ fn check_audio_group(master: &MasterPlaylist) -> Result<(), MediaError> {
             "the variant `{uri}` names the audio group `{named}`, not `{group}`"
         )));
     }
-    match master.alternatives.iter().find(|sound| Some(sound.group_id.as_str()) != group) {
-        Some(sound) => Err(wrong_output(format!("`{}` is not in the audio group of the first", sound.name))),
+    match master.alternatives.iter().find(|audio| Some(audio.group_id.as_str()) != group) {
+        Some(audio) => Err(wrong_output(format!("`{}` is not in the audio group of the first", audio.name))),
         None => Ok(()),
     }
 }
@@ -87,34 +87,34 @@ fn check_captions(master: &MasterPlaylist) -> Result<(), MediaError> {
     }
 }
 
-/// Sounds are what was planned, and have different names in their group (4.3.4.1, 4.3.4.1.1).
+/// Audio renditions are what was planned, and have different names in their group (4.3.4.1, 4.3.4.1.1).
 fn check_audio_names(plan: &Plan, master: &MasterPlaylist) -> Result<(), MediaError> {
-    let sounds = &master.alternatives;
-    if sounds.len() != plan.audios.len() {
-        let (found, wanted) = (sounds.len(), plan.audios.len());
+    let audios = &master.alternatives;
+    if audios.len() != plan.audios.len() {
+        let (found, wanted) = (audios.len(), plan.audios.len());
         return Err(wrong_output(format!("the master playlist has {found} audio renditions, not {wanted}")));
     }
-    if let Some(other) = sounds.iter().find(|sound| sound.media_type != AlternativeMediaType::Audio) {
+    if let Some(other) = audios.iter().find(|audio| audio.media_type != AlternativeMediaType::Audio) {
         return Err(wrong_output(format!("`{}` is not listed as audio", other.name)));
     }
-    let names: BTreeSet<_> = sounds.iter().map(|sound| sound.name.as_str()).collect();
-    if names.len() == sounds.len() {
+    let names: BTreeSet<_> = audios.iter().map(|audio| audio.name.as_str()).collect();
+    if names.len() == audios.len() {
         return Ok(());
     }
     Err(wrong_output("the audio renditions of the master playlist do not have a name each"))
 }
 
-/// The plan's first sound is the default, and no other; a default may be chosen without asking (4.3.4.1).
+/// The plan's first audio is the default, and no other; a default may be chosen without asking (4.3.4.1).
 fn check_default_audio(plan: &Plan, master: &MasterPlaylist) -> Result<(), MediaError> {
     let first = plan.audios.first().map(|audio| audio.name.as_str());
-    for sound in &master.alternatives {
+    for audio in &master.alternatives {
         let is_first =
-            sound.uri.as_deref().zip(first).is_some_and(|(uri, name)| OutputLayout::is_of_stream(uri, name));
-        let (name, default) = (&sound.name, if is_first { "YES" } else { "NO" });
-        if sound.default != is_first {
+            audio.uri.as_deref().zip(first).is_some_and(|(uri, name)| OutputLayout::is_of_stream(uri, name));
+        let (name, default) = (&audio.name, if is_first { "YES" } else { "NO" });
+        if audio.default != is_first {
             return Err(wrong_output(format!("`{name}` is not marked with DEFAULT={default}")));
         }
-        if is_first && !sound.autoselect {
+        if is_first && !audio.autoselect {
             return Err(wrong_output(format!("`{name}` is the default without AUTOSELECT=YES")));
         }
     }
@@ -135,13 +135,13 @@ pub(super) fn variant<'a>(
     master.variants.iter().find(of_it).ok_or_else(lacks)
 }
 
-/// The entry of a sound.
+/// The entry of an audio rendition.
 pub(super) fn audio_rendition<'a>(
     master: &'a MasterPlaylist,
     name: &str,
 ) -> Result<&'a AlternativeMedia, MediaError> {
-    let of_it = |sound: &&AlternativeMedia| {
-        sound.uri.as_deref().is_some_and(|uri| OutputLayout::is_of_stream(uri, name))
+    let of_it = |audio: &&AlternativeMedia| {
+        audio.uri.as_deref().is_some_and(|uri| OutputLayout::is_of_stream(uri, name))
     };
     let lacks = || wrong_output(format!("the master playlist does not name the audio `{name}`"));
     master.alternatives.iter().find(of_it).ok_or_else(lacks)

@@ -32,13 +32,13 @@ pub(super) fn read(plan: &Plan, dir: &Path) -> Result<Listing, MediaError> {
         tracks.push(track);
     }
     for (number, audio) in plan.audios.iter().enumerate() {
-        let sound = master::audio_rendition(&master, &audio.name)?;
-        let uri = sound.uri.as_deref().unwrap_or_default();
+        let rendition = master::audio_rendition(&master, &audio.name)?;
+        let uri = rendition.uri.as_deref().unwrap_or_default();
         let mut track = track(plan, dir, &audio.name, uri)?;
         manifest_files.push(dir.join(uri));
         track.planned = vec![StreamRef::Audio(number)];
-        let channels = sound.channels.as_deref().and_then(|channels| channels.parse().ok());
-        let (target_duration, language) = (track.claims.target_duration, sound.language.clone());
+        let channels = rendition.channels.as_deref().and_then(|channels| channels.parse().ok());
+        let (target_duration, language) = (track.claims.target_duration, rendition.language.clone());
         let is_variant = plan.videos.is_empty() && number == 0;
         let variant = is_variant.then(|| master::variant(&master, &audio.name, false)).transpose()?;
         let claimed = variant.map(claims).unwrap_or_default();
