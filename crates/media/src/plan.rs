@@ -68,38 +68,37 @@ pub struct Plan {
     pub also: Option<Format>,
     /// How it is cut; none for single files.
     pub segmenting: Option<Segmenting>,
-    /// What is done to the picture once, before it is scaled to each rendition; none without picture, and
+    /// What is done to the video once, before it is scaled to each rendition; none without video, and
     /// where it is copied.
     pub video_filter: Option<VideoFilter>,
-    /// Renditions, best first; empty without picture.
+    /// Renditions, best first; empty without video.
     pub videos: Vec<VideoPlan>,
-    /// Sound tracks; the default first.
+    /// Audio tracks, the default one first.
     pub audios: Vec<AudioPlan>,
-    /// Pictures taken out of the video.
+    /// Thumbnails of the video.
     pub thumbnails: Option<ThumbnailPlan>,
-    /// Whether playlists grow from the start; of HLS alone.
+    /// Whether HLS playlists are published while they grow, from the first segment on.
     pub is_growing: bool,
-    /// What is laid over every rendition: the picture in [`crate::logo_file`].
+    /// What is laid over every rendition: the image in [`crate::logo_file`].
     pub logo: Option<LogoPlan>,
-    /// Seconds that come out, as expected.
+    /// The expected duration of the output in seconds.
     pub duration: f64,
-    /// Seconds by which the file's clock runs before the first stream or the piece that is taken; cut
-    /// off.
+    /// Seconds from the file's first time stamp to the start of the first stream or of the clip; cut off.
     pub start_offset: f64,
-    /// What puts the time stamps of the streams that are taken right.
+    /// Corrections of the time stamps of the streams that are taken.
     pub corrections: Vec<TimestampCorrection>,
-    /// The piece that is taken, which is cut off at `duration`; none: all there is.
+    /// The clip that is taken, which is cut off at `duration`; none: all there is.
     pub clip: Option<Clip>,
     /// The title that the output carries on; may be empty.
     pub title: String,
-    /// Whether chapters are carried on: in MP4, where they are a text track beside picture and sound.
+    /// Whether chapters are carried on: in MP4, where they are a text track beside video and audio.
     pub chapters: bool,
     /// Encoder threads of each rendition; 0 leaves it to the encoder.
     pub threads: u32,
 }
 
 impl Plan {
-    /// Whether anything of the source is taken untouched.
+    /// Whether packets of the source are copied.
     pub(crate) fn copies(&self) -> bool {
         self.videos.iter().any(|video| video.copied().is_some())
             || self.audios.iter().any(AudioPlan::is_copied)
@@ -119,20 +118,19 @@ impl Plan {
 pub struct Segmenting {
     /// What segments are.
     pub kind: SegmentType,
-    /// Exact length of a segment in seconds: a whole number of frames of the picture. Copies are cut at
-    /// their own key frames, the first one after it.
+    /// The exact duration of a segment: a whole number of video frames. Copies are cut at their own key
+    /// frames, the first one after it.
     pub seconds: Rational,
 }
 
 impl Segmenting {
-    /// Seconds that a segment of a copy may last at most: players hold whole ones in memory, and seek by
-    /// them.
+    /// The longest segment of a copy, in seconds: players hold whole segments in memory, and seek by them.
     pub(crate) fn longest_copied(self) -> f64 {
         f64::max(20.0, 1.5 * self.seconds.as_f64())
     }
 }
 
-/// What is done to the picture once.
+/// What is done to the video once.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VideoFilter {
     /// The stream's index in the source.
@@ -141,23 +139,23 @@ pub struct VideoFilter {
     pub field_order: FieldOrder,
     /// Whether the upper lines are the earlier field; means nothing when progressive.
     pub top_field_first: bool,
-    /// What shows it upright.
+    /// How it is shown upright.
     pub orientation: Orientation,
-    /// Pixels across after the turn and before any scaling.
+    /// Pixels across, upright, before any scaling.
     pub width: u32,
-    /// Pixels down after the turn and before any scaling.
+    /// Pixels down, upright, before any scaling.
     pub height: u32,
     /// What the source's samples are in memory, such as `yuv420p10le`.
     pub pixel_format: String,
     /// What the source's colours mean.
     pub given: Colour,
-    /// Seconds of the sound's lead: the picture's first frame is shown until then.
+    /// Seconds by which the video begins later than the audio: its first frame is shown until then.
     pub start: f64,
-    /// Seconds for which the last frame is held beyond its end, because the sound lasts longer.
+    /// Seconds for which the last frame is held beyond its end, because the audio is longer.
     pub hold: f64,
 }
 
-/// Pictures taken out of the video.
+/// Thumbnails: JPEG files, and sheets of them for a storyboard.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ThumbnailPlan {
     /// The time of the first one, in seconds.
@@ -170,9 +168,9 @@ pub struct ThumbnailPlan {
     pub size: Box2d,
     /// Of each on a sheet.
     pub cell: Box2d,
-    /// Pictures across a sheet.
+    /// Thumbnails across a sheet.
     pub columns: u32,
-    /// Pictures down a sheet.
+    /// Thumbnails down a sheet.
     pub rows: u32,
 }
 
@@ -183,7 +181,7 @@ impl ThumbnailPlan {
     }
 }
 
-/// A picture that is laid over every rendition, at its final size.
+/// An image that is laid over every rendition, at its final size.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LogoPlan {
     /// The box that it fits into; none: its own size.
@@ -192,7 +190,7 @@ pub struct LogoPlan {
     pub offset: LogoOffset,
 }
 
-/// How bits are spent.
+/// Rate control.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum RateControl {
     /// Constant quality, with an optional cap; without one, what the level allows.
@@ -207,7 +205,7 @@ pub enum RateControl {
 }
 
 impl RateControl {
-    /// kbit/s that a second may peak at, and kbit of the buffer; none when only the level bounds them.
+    /// The peak in kbit/s (`-maxrate`) and the buffer in kbit (`-bufsize`); none when only the level bounds them.
     pub(crate) fn peak_and_buffer(self) -> Option<(u32, u32)> {
         match self {
             Self::Average(average) => Some((average * 3 / 2, average * 2)),
@@ -217,7 +215,7 @@ impl RateControl {
     }
 }
 
-/// One rendition of the picture.
+/// One rendition of the video.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VideoPlan {
     /// Its name in paths: `1080p`, by the short side; unique in the plan.
@@ -232,7 +230,7 @@ pub struct VideoPlan {
     pub rate: Rational,
     /// How it comes about.
     pub coding: Coding,
-    /// FFmpeg's name, such as `High`; what the fastest presets write may demand less.
+    /// FFmpeg's name, such as `High`; the fastest presets may write a lower one.
     pub profile: String,
     /// Such as `4.0`: the lowest level that fits.
     pub level: String,
@@ -242,7 +240,7 @@ pub struct VideoPlan {
     pub colour: Colour,
     /// Whether PQ or HLG becomes BT.709.
     pub tone_map: bool,
-    /// What is said of its light; where HDR is kept alone.
+    /// Its HDR metadata; empty unless HDR is kept.
     pub hdr_metadata: HdrMetadata,
 }
 
@@ -252,10 +250,10 @@ impl VideoPlan {
         if self.depth > 8 { "yuv420p10le" } else { "yuv420p" }
     }
 
-    /// The picture of the source that it is a copy of.
+    /// The video stream that it is a copy of.
     pub(crate) fn copied(&self) -> Option<&VideoStream> {
         match &self.coding {
-            Coding::Copied(picture) => Some(picture),
+            Coding::Copied(video) => Some(video),
             Coding::Encoded(_) => None,
         }
     }
@@ -266,22 +264,22 @@ impl VideoPlan {
 pub enum Coding {
     /// By an encoder.
     Encoded(Encoding),
-    /// The packets of this picture are taken as they are.
+    /// The packets of this stream are taken as they are.
     Copied(Box<VideoStream>),
 }
 
-/// What an encoder is told.
+/// What an encoder does.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Encoding {
-    /// Frames from one keyframe to the next; fixed when the output is segmented, a maximum otherwise.
+    /// Frames from one key frame to the next; fixed when the output is segmented, a maximum otherwise.
     pub gop: u32,
-    /// How bits are spent.
+    /// Rate control.
     pub rate_control: RateControl,
     /// The encoder's preset.
     pub preset: String,
 }
 
-/// One sound track.
+/// One audio track.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AudioPlan {
     /// Its name in paths: `audio`, `audio_2`; unique in the plan.
@@ -304,13 +302,13 @@ pub struct AudioPlan {
     pub language: String,
     /// The track's title; may be empty.
     pub title: String,
-    /// How loud it becomes; none: as it is.
+    /// The loudness that it is brought to; none: as it is.
     pub loudness: Option<Loudness>,
     /// Seconds of silence before it begins.
     pub start: f64,
-    /// Seconds of silence after its end, because the picture or another sound lasts longer.
+    /// Seconds of silence after its end, because the video or another track is longer.
     pub silence: f64,
-    /// Whether its rate or its channels may change on the way.
+    /// Whether its sample rate or its channels may change on the way.
     pub may_change: bool,
 }
 

@@ -1,7 +1,7 @@
-//! What came in: the one description of an input that the planner reads.
+//! The source: the one description of an input that the planner reads.
 //!
-//! Everything here is what will be shown and heard, already judged: one picture or none (never cover
-//! art), the sound that decodes, a duration that is believed.
+//! It holds what probing found worth playing: one video stream or none (never cover art), the audio streams that can be
+//! decoded, and a duration that the packets bear out. Times are in seconds.
 
 use model::{ErrorCode, ExtraOptions, Rational, SourceFacts};
 
@@ -14,116 +14,118 @@ pub struct Source {
     pub container: String,
     /// Bytes.
     pub size: u64,
-    /// Seconds, as believed.
+    /// Seconds, as measured on the packets.
     pub duration: f64,
-    /// Seconds from the file's first time stamp to the first of the streams below: other programs and
+    /// Seconds from the file's first time stamp to that of the first of the streams below: other programmes and
     /// subtitles may begin earlier.
     pub start_offset: f64,
-    /// Whether an index in the file vouches for the duration (MP4 with `moov`, AVI); a mere hint
-    /// otherwise. What ends early by more than the larger of 1 s and 2 % of an indexed duration is
-    /// truncated.
+    /// Whether the duration is that of an index in the file (`moov` of MP4, `idx1` of AVI), and not an estimate. A file
+    /// that ends earlier than its index says, by more than the larger of 1 s and 2 %, is truncated.
     pub duration_is_indexed: bool,
-    /// The best real picture.
+    /// The best video stream; none where there is none, or only cover art.
     pub video: Option<VideoStream>,
-    /// The sound that is taken for single-track outputs, first; then all others that decode.
+    /// The audio stream that single-track outputs take, then all others that can be decoded.
     pub audios: Vec<AudioStream>,
-    /// What it has and nobody here can decode.
+    /// Codecs of what it has besides, where nothing of that kind can be decoded.
     pub undecodable: UndecodableCodecs,
     /// The container's title; may be empty.
     pub title: String,
     /// Whether it is divided into chapters.
     pub has_chapters: bool,
-    /// What puts its time stamps right, where others contradict them; of healthy files there are none.
+    /// Corrections of time stamps that those of the other streams contradict; none in healthy files.
     pub corrections: Vec<TimestampCorrection>,
-    /// The piece of it that is taken; none: all of it.
+    /// The clip that a task asks for; none: all of it.
     pub clip: Option<Clip>,
     /// Bit rates and names as the customer sees them.
     pub facts: SourceFacts,
 }
 
-/// How far the time stamps of a stream are ahead of what is true, from one of its packets on.
+/// What has to be taken off the time stamps of a stream, from one of its packets on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimestampCorrection {
     /// The stream's index in the file.
     pub stream: u32,
     /// The packet's number among those of its stream, from 0.
     pub packet: u64,
-    /// Ticks of the stream's time base, more than before it.
+    /// Units of the stream's time base, on top of the corrections before it.
     pub offset: i64,
-    /// Whether that is so only of when a packet is shown, not of when it is decoded.
+    /// Whether only the PTS is wrong, and the DTS is right.
     pub pts_only: bool,
 }
 
-/// What cannot be decoded where nothing else of its kind can be: its codec, or how the file names that.
+/// Codecs that cannot be decoded, by FFmpeg's name or the container's tag; of a kind of which nothing else can be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UndecodableCodecs {
-    /// Of the picture.
+    /// Of video.
     pub video: Option<String>,
-    /// Of the sound.
+    /// Of audio.
     pub audio: Option<String>,
 }
 
-/// A piece of an input: all times of its source count from where it begins.
+/// A clip of an input: all times of its source count from where the clip begins.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Clip {
-    /// Where reading begins, in seconds of the file's own clock: far enough before the piece that what
-    /// is seen and heard at its start is decoded.
+    /// Where reading begins, in seconds of the file's own time stamps: far enough before the clip that decoders have
+    /// what its first frames refer to.
     pub seek_to: f64,
 }
 
-/// Containers that lead to any time without a guess: by an index, or by time stamps at every step.
+/// Containers in which FFmpeg seeks exactly: by an index, or by the time stamps of clusters.
 const SEEKABLE: [&str; 2] = ["mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"];
 
-/// Seconds that are decoded before a piece: a decoder may need some frames before the first one that
+/// Pre-roll: seconds that are decoded before a clip, because a decoder may need some frames before the first one that
 /// is right.
-const RUN_UP: f64 = 5.0;
+const PREROLL_SECS: f64 = 5.0;
 
 impl Source {
-    /// The piece of it that a task wishes for. Its facts stay those of the whole input.
+    /// The clip that a task asks for. Its facts stay those of the whole input.
     ///
     /// # Errors
-    /// [`ErrorCode::NothingToTranscode`] when the piece begins where nothing is any more.
-    pub fn clip(mut self, wishes: &ExtraOptions) -> Result<Self, MediaError> {
-        if wishes.start.is_none() && wishes.duration.is_none() {
+    /// [`ErrorCode::NothingToTranscode`] when the clip begins at or after the end.
+    pub fn clip(mut self, options: &ExtraOptions) -> Result<Self, MediaError> {
+        if options.start.is_none() && options.duration.is_none() {
             return Ok(self);
         }
-        let start = wishes.start.unwrap_or(0.0);
+        let start = options.start.unwrap_or(0.0);
         if start >= self.duration {
-            let detail = format!("extra_options.start is {start} s, and the input lasts {} s", self.duration);
+            let detail = format!(
+                "extra_options.start is {start} s, and the duration of the input {} s",
+                self.duration
+            );
             return Err(MediaError::new(ErrorCode::NothingToTranscode, detail));
         }
-        let left = self.duration - start;
-        self.duration = wishes.duration.map_or(left, |wanted| wanted.min(left));
+        let rest = self.duration - start;
+        self.duration = options.duration.map_or(rest, |asked| asked.min(rest));
         let (shifted, end) = (|time: f64| (time - start).max(0.0), self.duration);
-        self.video = self.video.filter(|picture| picture.end > start).map(|picture| VideoStream {
-            start: shifted(picture.start),
-            end: shifted(picture.end).min(end),
-            ..picture
+        self.video = self.video.filter(|video| video.end > start).map(|video| VideoStream {
+            start: shifted(video.start),
+            end: shifted(video.end).min(end),
+            ..video
         });
-        self.audios.retain(|sound| sound.end > start && sound.start < start + end);
-        for sound in &mut self.audios {
-            (sound.start, sound.end) = (shifted(sound.start), shifted(sound.end).min(end));
+        self.audios.retain(|audio| audio.end > start && audio.start < start + end);
+        for audio in &mut self.audios {
+            (audio.start, audio.end) = (shifted(audio.start), shifted(audio.end).min(end));
         }
         self.start_offset += start;
-        // corrections go by the numbers of packets
-        let seekable = SEEKABLE.contains(&self.container.as_str()) && self.corrections.is_empty();
-        let seek_to = if seekable { (self.start_offset - RUN_UP).max(0.0) } else { 0.0 };
+        // corrections count the packets of a stream from its first one
+        let is_seekable = SEEKABLE.contains(&self.container.as_str()) && self.corrections.is_empty();
+        let seek_to = if is_seekable { (self.start_offset - PREROLL_SECS).max(0.0) } else { 0.0 };
         self.clip = Some(Clip { seek_to });
         self.has_chapters = false;
         Ok(self)
     }
 }
 
-/// A quarter-turn clockwise that shows the picture upright, and a mirror before it.
+/// How video has to be turned to be shown upright, by the display matrix: a mirror, then quarter turns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Orientation {
     /// Clockwise quarter turns, 0 to 3.
     pub quarters: u8,
-    /// Whether the picture is mirrored left to right before it is turned.
+    /// Whether it is mirrored left to right before it is turned.
     pub mirrored: bool,
 }
 
-/// The display that an HDR picture was made on (SMPTE ST 2086), in the units of the codecs' messages.
+/// The mastering display of HDR video (SMPTE ST 2086), in the units of the codecs' SEI messages and metadata OBUs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MasteringDisplay {
     /// x and y of red, green, blue and white, in 0.00002.
@@ -132,26 +134,26 @@ pub struct MasteringDisplay {
     pub luminance: (u32, u32),
 }
 
-/// What is known of the light of an HDR picture; players adapt it to their screens by it.
+/// Static HDR metadata: players adapt HDR to their screens by it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HdrMetadata {
-    /// The display it was made on.
+    /// The display that it was mastered on.
     pub mastering_display: Option<MasteringDisplay>,
-    /// The brightest pixel and the brightest frame on average (CTA-861.3), in cd/m².
+    /// `MaxCLL`, the brightest pixel, and `MaxFALL`, the brightest average of a frame (CTA-861.3), in cd/m².
     pub content_light: Option<(u32, u32)>,
 }
 
-/// How the lines of a frame were taken.
+/// Whether frames are whole or made of two fields.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FieldOrder {
-    /// All at once.
+    /// All lines of a frame are of one time.
     #[default]
     Progressive,
     /// Two fields, by flag or by detection.
     Interlaced,
 }
 
-/// The picture of an input.
+/// The video of an input.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VideoStream {
     /// The stream's index in the file.
@@ -160,19 +162,19 @@ pub struct VideoStream {
     pub codec: String,
     /// FFmpeg's name, such as `High`; empty when unknown.
     pub profile: String,
-    /// Coded pixels across, before turning and before square pixels.
+    /// Coded pixels across, before orientation and sample aspect ratio.
     pub width: u32,
     /// Coded pixels down.
     pub height: u32,
     /// Sample aspect ratio; 1 when unknown.
     pub sample_aspect: Rational,
-    /// What shows it upright.
+    /// How it is shown upright.
     pub orientation: Orientation,
-    /// The nearest real constant rate.
+    /// The nearest constant frame rate.
     pub rate: Rational,
-    /// Whether the distances of frames vary.
+    /// Whether the durations of frames vary.
     pub is_variable_rate: bool,
-    /// How its lines were taken.
+    /// Whether it is interlaced.
     pub field_order: FieldOrder,
     /// Whether the upper lines are the earlier field; means nothing when progressive.
     pub top_field_first: bool,
@@ -186,9 +188,9 @@ pub struct VideoStream {
     pub color_transfer: String,
     /// FFmpeg's name, such as `bt2020`; empty when untagged.
     pub color_primaries: String,
-    /// What is known of its light, where it is HDR.
+    /// Its HDR metadata, where it is HDR.
     pub hdr_metadata: HdrMetadata,
-    /// Seconds from the start of the earliest chosen stream to the picture's.
+    /// Seconds from the start of the earliest chosen stream to the start of this one.
     pub start: f64,
     /// Seconds from the start of the earliest chosen stream to the end of the last frame.
     pub end: f64,
@@ -208,7 +210,7 @@ impl VideoStream {
     }
 }
 
-/// One sound track of an input.
+/// One audio stream of an input.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AudioStream {
     /// The stream's index in the file.
@@ -227,8 +229,8 @@ pub struct AudioStream {
     pub language: String,
     /// The track's title; may be empty.
     pub title: String,
-    /// Seconds from the start of the earliest chosen stream to the sound's.
+    /// Seconds from the start of the earliest chosen stream to the start of this one.
     pub start: f64,
-    /// Seconds from the start of the earliest chosen stream to the sound's end.
+    /// Seconds from the start of the earliest chosen stream to the end of this one.
     pub end: f64,
 }

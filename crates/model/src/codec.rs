@@ -206,6 +206,15 @@ impl AudioMode {
 mod tests {
     use super::*;
 
+    /// What clients generate their types from: the words, under the name that they have always had.
+    #[test]
+    fn the_schema_is_a_list_of_words() {
+        let schema = serde_json::to_value(VideoMode::schema()).expect("a schema");
+        let words = serde_json::json!(["h264", "h265", "av1", "vp9", "copy", "none"]);
+        assert_eq!((&schema["type"], &schema["enum"]), (&"string".into(), &words));
+        assert_eq!(VideoMode::name(), "VideoCodec");
+    }
+
     #[test]
     fn every_mode_is_parsed_from_its_word() {
         let words: Vec<_> = VideoMode::ALL.iter().map(|mode| mode.as_str()).collect();

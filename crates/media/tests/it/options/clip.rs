@@ -70,7 +70,10 @@ async fn a_piece_ends_with_its_input() {
     let beyond =
         bench.make(&input, json!({"format": "mp4"}), json!({"start": 12.5})).await.expect_err("beyond");
     assert_eq!(beyond.code, ErrorCode::NothingToTranscode);
-    assert!(beyond.detail.starts_with("extra_options.start is 12.5 s, and the input lasts 12"), "{beyond}");
+    assert!(
+        beyond.detail.starts_with("extra_options.start is 12.5 s, and the duration of the input 12"),
+        "{beyond}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
