@@ -1,7 +1,7 @@
 //! Who calls: HTTP Basic with access key and secret key, and what the role of the key allows.
 //!
-//! A handler states what it needs by the type it takes: [`Caller`] reads, [`Editor`] writes, [`Admin`] has keys in hand.
-//! The header `auth-type` of AuroraCloud's clients is not needed and not read.
+//! A handler states what it needs by the type it takes: [`Caller`] reads, [`Editor`] writes, [`Admin`] has
+//! keys in hand. The header `auth-type` of AuroraCloud's clients is not needed and not read.
 
 use std::ops::Deref;
 
@@ -52,8 +52,8 @@ impl Editor {
         self.store_for_caller(app, None)
     }
 
-    /// The store for a call that creates something: the transaction that creates it also keeps the answer, which is
-    /// given again to a call with the same `Idempotency-Key`.
+    /// The store for a call that creates something: the transaction that creates it also keeps the answer,
+    /// which is given again to a call with the same `Idempotency-Key`.
     ///
     /// # Errors
     /// 1500 when the answer is no JSON.
@@ -102,7 +102,8 @@ impl FromRequestParts<ApiState> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, ApiError> {
-        // a layer before the handler may have authenticated the request: it counts once against the rate limit
+        // a layer before the handler may have authenticated the request: it counts once against the rate
+        // limit
         if let Some(caller) = parts.extensions.get::<Self>() {
             return Ok(caller.clone());
         }

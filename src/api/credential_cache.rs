@@ -1,8 +1,8 @@
 //! Checks secret keys against their Argon2id hashes, and caches which checks succeeded.
 //!
-//! Argon2id is costly on purpose, so a success is good for a minute. The cache holds no secret: its key is an HMAC over
-//! access key, secret and stored hash. The key itself is read from the database on every call, so a deleted one is
-//! refused at once.
+//! Argon2id is costly on purpose, so a success is good for a minute. The cache holds no secret: its key is
+//! an HMAC over access key, secret and stored hash. The key itself is read from the database on every call,
+//! so a deleted one is refused at once.
 
 use std::{
     collections::HashMap,
@@ -27,7 +27,8 @@ const MAX_CACHED_CHECKS: usize = 4096;
 /// Argon2id checks that run at once: each takes tens of milliseconds of a core, and 19 MiB.
 const MAX_CONCURRENT_CHECKS: usize = 2;
 
-/// Checked in place of an unknown key's hash: otherwise the time of the answer would say which keys there are.
+/// Checked in place of an unknown key's hash: otherwise the time of the answer would say which keys there
+/// are.
 static DECOY_HASH: LazyLock<String> = LazyLock::new(|| store::hash_secret(&Secret::new("of nobody")));
 
 type CacheKey = [u8; 32];

@@ -1,4 +1,4 @@
-//! The OpenAPI document: made from the handlers, with what holds for all of them added here.
+//! The OpenAPI document: generated from the handlers, with what holds for all of them added here.
 
 use std::sync::LazyLock;
 
@@ -16,13 +16,13 @@ use utoipa::{
 };
 
 use super::{
-    BASE,
+    BASE_PATH,
     envelope::{Envelope, Nothing},
     error::{AuthFail, Forbidden, Internal, RateLimited, TooLarge, Unavailable},
     routes,
 };
 
-/// What the routes are added to.
+/// What is in the document beside the routes.
 #[derive(utoipa::OpenApi)]
 #[openapi(
     info(
@@ -34,12 +34,12 @@ use super::{
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
     tags(
-        (name = "storage", description = "where output goes, and who is told"),
+        (name = "storage", description = "where outputs go, and who gets the callbacks"),
         (name = "template", description = "how to transcode"),
-        (name = "task", description = "one input to be made into one output"),
-        (name = "callback", description = "what receivers are told, and what came of it"),
+        (name = "task", description = "one input, transcoded into one output"),
+        (name = "callback", description = "what is sent to receivers, and what came of each attempt"),
         (name = "key", description = "who may call, and what"),
-        (name = "health", description = "is it there, can it work")
+        (name = "health", description = "whether the server is alive, can answer calls, and what it can do")
     ),
     components(schemas(Envelope<Nothing>))
 )]
@@ -54,9 +54,9 @@ pub(super) fn base() -> OpenApi {
 pub fn document() -> OpenApi {
     let mut document = routes::documented().into_openapi();
     for (path, item) in &mut document.paths.paths {
-        if path.starts_with(BASE) {
-            for (operation, changes) in operations(item) {
-                complete(operation, changes);
+        if path.starts_with(BASE_PATH) {
+            for (operation, is_write) in operations(item) {
+                add_common(operation, is_write);
             }
         }
     }
@@ -69,16 +69,16 @@ pub fn document() -> OpenApi {
     document
 }
 
-/// The operations of a path, and whether each changes something.
+/// The operations of a path, and whether each is for keys that may change things.
 fn operations(item: &mut PathItem) -> impl Iterator<Item = (&mut Operation, bool)> {
     let PathItem { get, put, post, delete, .. } = item;
     [(get, false), (put, true), (post, true), (delete, true)]
         .into_iter()
-        .filter_map(|(operation, changes)| Some((operation.as_mut()?, changes)))
+        .filter_map(|(operation, is_write)| Some((operation.as_mut()?, is_write)))
 }
 
-/// Adds what holds for every call: who may call it, and what can always go wrong.
-fn complete(operation: &mut Operation, changes: bool) {
+/// Adds what holds for every call: its authentication, and the errors that any call can have.
+fn add_common(operation: &mut Operation, is_write: bool) {
     operation.security = Some(vec![SecurityRequirement::new("basic", Vec::<String>::new())]);
     let mut common = vec![
         AuthFail::responses(),
@@ -86,7 +86,7 @@ fn complete(operation: &mut Operation, changes: bool) {
         Internal::responses(),
         Unavailable::responses(),
     ];
-    if changes {
+    if is_write {
         common.push(Forbidden::responses());
     }
     if operation.request_body.is_some() {

@@ -1,8 +1,9 @@
-//! The envelope: `{"code", "msg", "data", "request_id"}` around whatever is answered.
+//! The envelope: `{"code", "msg", "data", "request_id"}` around every JSON answer.
 //!
-//! A handler says what there is to say ([`Answer`], [`ApiError`](super::error::ApiError)); one layer
-//! around everything puts it into the envelope, so that unknown paths, wrong methods, panics and
-//! time-outs are answered just as calls are. Plain successes, such as metrics, pass as they are.
+//! A handler gives an [`Answer`] or an [`ApiError`]; both become an [`Outcome`] in the response's
+//! extensions. One layer around everything writes the envelope, so that unknown paths, wrong methods, panics
+//! and time-outs are answered as calls are. A success without an outcome, such as the metrics or a video,
+//! passes as it is.
 
 use std::{borrow::Cow, fmt, sync::Arc, time::Instant};
 
@@ -19,7 +20,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use tracing::Instrument as _;
 use utoipa::ToSchema;
 
-use super::{BASE, error::ApiError, limits};
+use super::{BASE_PATH, error::ApiError, limits};
 use crate::{app::App, config::ErrorStatus, telemetry};
 
 /// What every call answers.
@@ -29,28 +30,28 @@ pub(super) struct Envelope<T> {
     code: u32,
     /// `success`, or the word of the code and a sentence that names what was wrong.
     msg: Cow<'static, str>,
-    /// What was asked for; `{}` where there is nothing to say.
+    /// The result; `{}` where there is none.
     data: T,
-    /// Finds the call in the server's log; the header `x-request-id` says the same.
+    /// Finds the call in the server's log; also in the header `x-request-id`.
     #[schema(value_type = String, example = "5f0c6a3d9be84c1f8f5a0c1d2e3f4a5b")]
     request_id: RequestId,
 }
 
-/// A success, with what was noticed on the way.
+/// A success, with warnings about the request.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Answer<T> {
     #[serde(flatten)]
     data: T,
-    /// What was accepted but should be looked at, such as fields that nobody knows.
+    /// What was accepted but is probably a mistake, such as unknown fields.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     warnings: Vec<String>,
 }
 
-/// What a handler gives.
+/// What a handler returns.
 pub(super) type Reply<T> = Result<Answer<T>, ApiError>;
 
-/// There is nothing to say.
+/// The data of a call that has no result: `{}`.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Nothing {}
 
@@ -62,7 +63,7 @@ impl<T> Answer<T> {
 }
 
 impl Answer<Nothing> {
-    /// A success that says nothing.
+    /// A success without a result.
     pub(super) fn nothing(warnings: Vec<String>) -> Self {
         Self::new(Nothing {}, warnings)
     }
@@ -71,27 +72,61 @@ impl Answer<Nothing> {
 impl<T: Serialize> IntoResponse for Answer<T> {
     fn into_response(self) -> Response {
         match to_raw_value(&self) {
-            Ok(data) => said(StatusCode::OK, Said { code: None, msg: "success".into(), data: Some(data) }),
+            Ok(data) => Outcome::success(data).into_response(),
             Err(error) => ApiError::internal(format!("an answer is not JSON: {error}")).into_response(),
         }
     }
 }
 
-/// What a response says, until the layer puts it into the envelope.
+/// What came of a call. It travels in the extensions of a response without a body, until [`wrap`] writes the
+/// envelope.
 #[derive(Clone, Debug)]
-pub(super) struct Said {
+pub(super) struct Outcome {
+    status: StatusCode,
     /// None is success.
-    pub(super) code: Option<ErrorCode>,
-    pub(super) msg: Cow<'static, str>,
+    code: Option<ErrorCode>,
+    msg: Cow<'static, str>,
     /// None is `{}`.
-    pub(super) data: Option<Box<RawValue>>,
+    data: Option<Box<RawValue>>,
 }
 
-/// A response that says this.
-pub(super) fn said(status: StatusCode, said: Said) -> Response {
-    let mut response = status.into_response();
-    response.extensions_mut().insert(said);
-    response
+impl Outcome {
+    /// A success with its data, a JSON object.
+    pub(super) fn success(data: Box<RawValue>) -> Self {
+        Self { status: StatusCode::OK, code: None, msg: "success".into(), data: Some(data) }
+    }
+
+    /// An error with its message.
+    pub(super) fn failure(status: StatusCode, code: ErrorCode, msg: String) -> Self {
+        Self { status, code: Some(code), msg: msg.into(), data: None }
+    }
+
+    /// Writes the envelope as the body of the response. Status and headers stay, but for the setting under
+    /// which every error except 401 has the status 200, made for clients that read no body of another one.
+    fn into_envelope(self, call: &Call, response: Response, error_status: ErrorStatus) -> Response {
+        let (mut parts, _) = response.into_parts();
+        let always_ok = error_status == ErrorStatus::Ok && call.path.starts_with(BASE_PATH);
+        if always_ok && parts.status != StatusCode::UNAUTHORIZED {
+            parts.status = StatusCode::OK;
+        }
+        parts.headers.remove(header::CONTENT_LENGTH);
+        parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let code = self.code.map_or(0, ErrorCode::number);
+        let (msg, request_id) = (self.msg, call.id);
+        let body = match self.data {
+            Some(data) => serde_json::to_vec(&Envelope { code, msg, data, request_id }),
+            None => serde_json::to_vec(&Envelope { code, msg, data: Nothing {}, request_id }),
+        };
+        Response::from_parts(parts, Body::from(body.expect("texts and JSON can be serialised")))
+    }
+}
+
+impl IntoResponse for Outcome {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
 }
 
 /// The identity of one request, made by the server.
@@ -111,8 +146,8 @@ impl From<RequestId> for String {
     }
 }
 
-/// The layer around everything: identity, span, figures, envelope.
-pub(super) async fn enclose(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+/// The layer around everything: request id, span, metrics, envelope.
+pub(super) async fn wrap(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let call = Call::of(&request);
     let span = tracing::info_span!(
         "request",
@@ -126,21 +161,22 @@ pub(super) async fn enclose(State(app): State<Arc<App>>, request: Request, next:
             Ok(()) => next.run(request).await,
             Err(error) => error.into_response(),
         };
-        if let Some(said) = call.said_by(&mut response) {
-            response = call.seal(said, response, app.settings.api.error_status);
+        if let Some(outcome) = call.take_outcome(&mut response) {
+            response = outcome.into_envelope(&call, response, app.settings.api.error_status);
         }
         if let Ok(id) = HeaderValue::from_str(&call.id.to_string()) {
             response.headers_mut().insert("x-request-id", id);
         }
-        call.count(&response);
+        call.record(&response);
         response
     }
     .instrument(span)
     .await
 }
 
-/// Notes the route's own path, of which there are few, in the response: for the figures.
-pub(super) async fn note_route(route: Option<MatchedPath>, request: Request, next: Next) -> Response {
+/// Puts the pattern of the route, such as `/storage/{storage_id}/{*key}`, into the response, where [`wrap`]
+/// finds it for the metrics: outside of the router the request does not have it.
+pub(super) async fn keep_route(route: Option<MatchedPath>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     if let Some(route) = route {
         response.extensions_mut().insert(route);
@@ -148,12 +184,12 @@ pub(super) async fn note_route(route: Option<MatchedPath>, request: Request, nex
     response
 }
 
-/// What must be known of a request after it is gone.
+/// What is still needed of a request when it was consumed.
 struct Call {
     id: RequestId,
     method: Method,
     path: String,
-    began: Instant,
+    started: Instant,
 }
 
 impl Call {
@@ -162,31 +198,32 @@ impl Call {
             id: RequestId(rand::random()),
             method: request.method().clone(),
             path: request.uri().path().to_owned(),
-            began: Instant::now(),
+            started: Instant::now(),
         }
     }
 
-    /// What a response says; none when it is a success that goes out as it is.
-    fn said_by(&self, response: &mut Response) -> Option<Said> {
-        if let Some(said) = response.extensions_mut().remove::<Said>() {
-            return Some(said);
+    /// The outcome to put into the envelope; none when the response is a success that goes out as it is.
+    fn take_outcome(&self, response: &mut Response) -> Option<Outcome> {
+        if let Some(outcome) = response.extensions_mut().remove::<Outcome>() {
+            return Some(outcome);
         }
         let status = response.status();
-        (status.is_client_error() || status.is_server_error())
-            .then(|| self.refusal(status, response.headers()).said())
+        if status.is_client_error() || status.is_server_error() {
+            return Some(self.error_for_status(status, response.headers()).outcome());
+        }
+        None
     }
 
-    /// Words for an error that the router or a layer made.
-    fn refusal(&self, status: StatusCode, headers: &HeaderMap) -> ApiError {
+    /// The error for a status that the router or a layer answered, without an outcome.
+    fn error_for_status(&self, status: StatusCode, headers: &HeaderMap) -> ApiError {
         match status {
             StatusCode::NOT_FOUND => {
-                ApiError::new(ErrorCode::NotFound, format!("there is no `{} {}`", self.method, self.path))
+                ApiError::not_found(format!("there is no `{} {}`", self.method, self.path))
             }
             StatusCode::METHOD_NOT_ALLOWED => {
                 let allowed =
                     headers.get(header::ALLOW).and_then(|value| value.to_str().ok()).unwrap_or_default();
-                let problem = format!("method: {} is not allowed here; give {allowed}", self.method);
-                ApiError::new(ErrorCode::BadParam, problem)
+                ApiError::field("method", format!("{} is not allowed here; give {allowed}", self.method))
             }
             StatusCode::SERVICE_UNAVAILABLE => {
                 ApiError::new(ErrorCode::Unavailable, "the call took too long; try again")
@@ -196,26 +233,8 @@ impl Call {
         }
     }
 
-    /// Puts what is said into the envelope. Status and headers stay, but for the mode in which
-    /// every error except 401 is a 200, made for clients that read no body otherwise.
-    fn seal(&self, said: Said, response: Response, errors: ErrorStatus) -> Response {
-        let (mut parts, _) = response.into_parts();
-        let quiet = errors == ErrorStatus::Ok && self.path.starts_with(BASE);
-        if quiet && parts.status != StatusCode::UNAUTHORIZED {
-            parts.status = StatusCode::OK;
-        }
-        parts.headers.remove(header::CONTENT_LENGTH);
-        parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let (code, msg, request_id) = (said.code.map_or(0, ErrorCode::number), said.msg, self.id);
-        let body = match said.data {
-            Some(data) => serde_json::to_vec(&Envelope { code, msg, data, request_id }),
-            None => serde_json::to_vec(&Envelope { code, msg, data: Nothing {}, request_id }),
-        };
-        Response::from_parts(parts, Body::from(body.expect("texts, and what is JSON already")))
-    }
-
-    fn count(&self, response: &Response) {
-        let (took, status) = (self.began.elapsed(), response.status().as_u16());
+    fn record(&self, response: &Response) {
+        let (took, status) = (self.started.elapsed(), response.status().as_u16());
         let route = response.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str);
         tracing::debug!(status, ?took, "answered");
         telemetry::count_request(route, &self.method, status, took);

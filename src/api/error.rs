@@ -1,7 +1,7 @@
-//! What a call answers when it does not do what it was asked: a documented code and a sentence.
+//! The error of a call: a documented code and a sentence that names the field, the value and what would do.
 //!
-//! A sentence names the field, the value and what would do. What went wrong inside is logged here,
-//! once, and never answered: the request id leads to it.
+//! The reason of a failure of our own is logged here, once, and never answered: the request id in the answer
+//! finds it in the log.
 
 use std::{any::Any, borrow::Cow, collections::BTreeMap, time::Duration};
 
@@ -10,29 +10,30 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use model::{ErrorCode, FieldError};
+use storage::StorageError;
 use store::StoreError;
 use utoipa::{
     IntoResponses,
     openapi::{ContentBuilder, RefOr, Response as Documented, ResponseBuilder, schema::Ref},
 };
 
-use super::envelope::{Said, said};
+use super::envelope::Outcome;
 
-/// When to try again after too many tasks.
-const TASKS_END: Duration = Duration::from_secs(10);
+/// When to try again with too many unfinished tasks: some will have ended.
+const QUOTA_RETRY_AFTER: Duration = Duration::from_secs(10);
 
 /// Why a call was refused or failed.
 #[derive(Clone, Debug)]
 pub(super) struct ApiError {
     code: ErrorCode,
-    /// What follows the code's word.
+    /// The sentence that follows the word of the code.
     detail: Cow<'static, str>,
-    /// When it may be tried again.
+    /// For the header `Retry-After`: from now on.
     retry_after: Option<Duration>,
 }
 
 impl ApiError {
-    /// A refusal with its sentence.
+    /// An error with its sentence.
     pub(super) fn new(code: ErrorCode, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { code, detail: detail.into(), retry_after: None }
     }
@@ -42,18 +43,19 @@ impl ApiError {
         FieldError::new(field, problem).into()
     }
 
-    /// The same about a part of what was asked for.
-    pub(super) fn of(self, part: &str) -> Self {
-        let between = if self.code == ErrorCode::BadParam { "." } else { ": " };
-        Self { detail: format!("{part}{between}{}", self.detail).into(), ..self }
+    /// The same error of one part of the request, such as `tasks[3]`: the detail of a wrong parameter begins
+    /// with the name of the field, which becomes `tasks[3].output`.
+    pub(super) fn within(self, part: &str) -> Self {
+        let separator = if self.code == ErrorCode::BadParam { "." } else { ": " };
+        Self { detail: format!("{part}{separator}{}", self.detail).into(), ..self }
     }
 
-    /// It is too much now, and may be tried again after this time.
+    /// There is too much at this moment; it may be tried again after `wait`.
     pub(super) fn rate_limited(detail: impl Into<Cow<'static, str>>, wait: Duration) -> Self {
         Self { retry_after: Some(wait), ..Self::new(ErrorCode::RateLimited, detail) }
     }
 
-    /// There is no such thing.
+    /// What the call names is not there.
     pub(super) fn not_found(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorCode::NotFound, detail)
     }
@@ -67,18 +69,15 @@ impl ApiError {
         )
     }
 
-    /// What is put into the envelope.
-    pub(super) fn said(self) -> Said {
-        Said {
-            code: Some(self.code),
-            msg: format!("{}: {}", self.code.words(), self.detail).into(),
-            data: None,
-        }
+    /// What goes into the envelope.
+    pub(super) fn outcome(self) -> Outcome {
+        let msg = format!("{}: {}", self.code.words(), self.detail);
+        Outcome::failure(http_status(self.code), self.code, msg)
     }
 }
 
 /// The HTTP status that says the same as the code.
-pub(super) fn status(code: ErrorCode) -> StatusCode {
+fn http_status(code: ErrorCode) -> StatusCode {
     match code {
         ErrorCode::BadParam => StatusCode::BAD_REQUEST,
         ErrorCode::AuthFail => StatusCode::UNAUTHORIZED,
@@ -88,9 +87,9 @@ pub(super) fn status(code: ErrorCode) -> StatusCode {
         ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::Unavailable | ErrorCode::OutputUnreachable => StatusCode::SERVICE_UNAVAILABLE,
-        // what a customer's store says is no failure of ours
+        // an object store of the customer's that refuses is no failure of this server
         ErrorCode::OutputRefused | ErrorCode::OutputMissing => StatusCode::CONFLICT,
-        // the codes of tasks, which no call answers
+        // codes of failed tasks, which no call answers
         ErrorCode::InvalidInput
         | ErrorCode::InputUnreachable
         | ErrorCode::InputForbidden
@@ -107,13 +106,13 @@ pub(super) fn status(code: ErrorCode) -> StatusCode {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let (code, retry_after) = (self.code, self.retry_after);
-        let mut response = said(status(code), self.said());
+        let mut response = self.outcome().into_response();
         if code == ErrorCode::AuthFail {
             let scheme = HeaderValue::from_static("Basic realm=\"borealis\", charset=\"UTF-8\"");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
         }
         if let Some(wait) = retry_after {
-            // whole seconds, and never too early
+            // whole seconds (RFC 9110, 10.2.3), rounded up: never too early
             let seconds = HeaderValue::from(wait.as_secs_f64().ceil() as u64);
             response.headers_mut().insert(header::RETRY_AFTER, seconds);
         }
@@ -132,7 +131,7 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::NotFound(detail) => Self::not_found(detail),
             StoreError::Conflict(detail) => Self::new(ErrorCode::Conflict, detail),
-            StoreError::OverQuota(detail) => Self::rate_limited(detail, TASKS_END),
+            StoreError::OverQuota(detail) => Self::rate_limited(detail, QUOTA_RETRY_AFTER),
             StoreError::AlreadyAnswered => Self::new(
                 ErrorCode::Conflict,
                 "Idempotency-Key: a call with this one came at the same moment",
@@ -150,28 +149,39 @@ impl From<StoreError> for ApiError {
     }
 }
 
-/// What a handler that panicked answers.
-pub(super) fn panicked(panic: Box<dyn Any + Send>) -> Response {
-    let said =
-        panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    ApiError::internal(format!("panic: {}", said.unwrap_or("no text"))).into_response()
+impl From<StorageError> for ApiError {
+    /// Why a storage cannot be opened, or its objects cannot be listed.
+    fn from(error: StorageError) -> Self {
+        match error.code {
+            ErrorCode::Internal => Self::internal(error),
+            code => Self::new(code, error.detail),
+        }
+    }
 }
 
-/// Documents an error of a call; `responses(…, NotFound)` in its attributes.
-macro_rules! documented {
+/// The answer in place of a handler that panicked.
+pub(super) fn answer_panic(panic: Box<dyn Any + Send>) -> Response {
+    let text =
+        panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    ApiError::internal(format!("panic: {}", text.unwrap_or("no text"))).into_response()
+}
+
+/// Defines a type for each code that calls document as an error: `responses(…, NotFound)` in their
+/// attributes.
+macro_rules! documented_errors {
     ($($(#[$doc:meta])* $name:ident;)+) => {$(
         $(#[$doc])*
         pub(super) struct $name;
 
         impl IntoResponses for $name {
             fn responses() -> BTreeMap<String, RefOr<Documented>> {
-                BTreeMap::from([document(ErrorCode::$name)])
+                BTreeMap::from([documented_response(ErrorCode::$name)])
             }
         }
     )+};
 }
 
-documented! {
+documented_errors! {
     /// 400
     BadParam;
     /// 401
@@ -192,14 +202,14 @@ documented! {
     Unavailable;
 }
 
-/// The response of a code, for the OpenAPI document.
-fn document(code: ErrorCode) -> (String, RefOr<Documented>) {
+/// The response with a code, for the OpenAPI document.
+fn documented_response(code: ErrorCode) -> (String, RefOr<Documented>) {
     let envelope = ContentBuilder::new().schema(Some(Ref::from_schema_name("Envelope_Nothing"))).build();
     let response = ResponseBuilder::new()
         .description(format!("`code` {}, `msg` `{}: …`: {}", code.number(), code.words(), code.meaning()))
         .content("application/json", envelope)
         .build();
-    (status(code).as_str().to_owned(), response.into())
+    (http_status(code).as_str().to_owned(), response.into())
 }
 
 #[cfg(test)]
@@ -217,19 +227,20 @@ mod tests {
         let [head, table, tail] = text.split(MARKER).collect::<Vec<_>>()[..] else {
             panic!("docs/api.md has not two markers {MARKER}");
         };
-        let mut wanted = "\n| code | word | HTTP | meaning |\n|---|---|---|---|\n".to_owned();
+        let mut expected = "\n| code | word | HTTP | meaning |\n|---|---|---|---|\n".to_owned();
         for code in ErrorCode::ALL {
-            let answered = match status(*code) {
+            let answered = match http_status(*code) {
                 StatusCode::INTERNAL_SERVER_ERROR if *code != ErrorCode::Internal => String::new(),
                 status => status.as_u16().to_string(),
             };
             let (number, words, meaning) = (code.number(), code.words(), code.meaning());
-            writeln!(wanted, "| {number} | `{words}` | {answered} | {meaning} |").expect("a text takes all");
+            writeln!(expected, "| {number} | `{words}` | {answered} | {meaning} |")
+                .expect("a text takes all");
         }
         if env::var_os("UPDATE_DOCS").is_some() {
-            fs::write(&path, [head, &wanted, tail].join(MARKER)).expect("docs/api.md can be written");
+            fs::write(&path, [head, &expected, tail].join(MARKER)).expect("docs/api.md can be written");
         } else {
-            assert_eq!(table, wanted, "docs/api.md is not what the codes are: run `make gen`");
+            assert_eq!(table, expected, "docs/api.md is not what the codes are: run `make gen`");
         }
     }
 }

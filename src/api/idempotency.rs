@@ -1,9 +1,9 @@
-//! `Idempotency-Key`: the same call, named the same within 24 hours, is answered the same and done
-//! once.
+//! `Idempotency-Key`: a call that is repeated with the same key within 24 hours is done once, and gets the
+//! same answer.
 //!
-//! The answer is kept by the transaction that does what was asked (`store::IdempotentAnswer`). So there is no
-//! moment at which something is done and its answer not known, and of two calls that come together
-//! the one that is later finds the answer of the other.
+//! The transaction that creates something also keeps the answer (`store::IdempotentAnswer`), so there is no
+//! moment at which the thing exists and its answer is unknown. Of two equal calls at the same moment one
+//! fails to commit; it gets the answer of the other.
 
 use axum::{
     body::Body,
@@ -16,66 +16,68 @@ use model::ErrorCode;
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
-use super::{
-    auth::Caller,
-    envelope::{Said, said},
-    error::ApiError,
-    extract, limits,
-    state::ApiState,
-};
+use super::{auth::Caller, envelope::Outcome, error::ApiError, limits, state::ApiState};
 use crate::app::App;
 
-const HEADER: &str = "idempotency-key";
+const KEY_HEADER: &str = "idempotency-key";
 
-/// The longest name, in bytes.
-const MOST: usize = 255;
+/// In the answer to a repeated call.
+const REPLAYED_HEADER: &str = "idempotent-replayed";
 
-/// The name of a call, and what tells it from others.
+/// Bytes of a key at most.
+const MAX_KEY_BYTES: usize = 255;
+
+/// A call with an idempotency key, in the extensions of its request.
 #[derive(Clone, Debug)]
 pub(super) struct NamedCall {
     pub(super) key: String,
+    /// SHA-256 over access key, path and body, which differs when another call has the same key.
     pub(super) digest: Vec<u8>,
 }
 
-/// The layer around the calls: looks for an answer before the call is made.
-pub(super) async fn answer_once(State(state): State<ApiState>, request: Request, next: Next) -> Response {
-    let named = request.method() == Method::POST
-        && request.headers().contains_key(HEADER)
-        // a stream of bytes is nothing to compare; a file that comes twice is swept
+/// The layer around the calls: gives the kept answer where there is one, instead of making the call.
+pub(super) async fn replay_answer(State(state): State<ApiState>, request: Request, next: Next) -> Response {
+    let is_named = request.method() == Method::POST
+        && request.headers().contains_key(KEY_HEADER)
+        // an upload's body is too large to digest; a file that is sent twice is swept like any unused one
         && !limits::is_upload(request.uri().path());
-    if !named {
+    if !is_named {
         return next.run(request).await;
     }
-    first_or_again(&state, request, next).await.unwrap_or_else(ApiError::into_response)
+    replay_or_run(&state, request, next).await.unwrap_or_else(ApiError::into_response)
 }
 
-async fn first_or_again(state: &ApiState, request: Request, next: Next) -> Result<Response, ApiError> {
+async fn replay_or_run(state: &ApiState, request: Request, next: Next) -> Result<Response, ApiError> {
     let (mut parts, body) = request.into_parts();
     let caller = Caller::from_request_parts(&mut parts, state).await?;
-    let name = name(&parts.headers)?;
-    let body = extract::within_limit(&parts.headers, body, state.app.settings.api.body_limit).await?;
-    let call = NamedCall { key: name, digest: digest(&caller, parts.uri.path(), &body) };
-    if let Some(answer) = earlier(&state.app, &caller, &call).await? {
+    let key = parse_key(&parts.headers)?;
+    let body = limits::read_body(&parts.headers, body, state.app.settings.api.body_limit).await?;
+    let call = NamedCall { key, digest: digest(&caller, parts.uri.path(), &body) };
+    if let Some(answer) = kept_answer(&state.app, &caller, &call).await? {
         return Ok(answer);
     }
     parts.extensions.insert(call.clone());
     let response = next.run(Request::from_parts(parts, Body::from(body))).await;
     if response.status() == StatusCode::CONFLICT {
-        // an equal call may have been quicker
-        return Ok(earlier(&state.app, &caller, &call).await?.unwrap_or(response));
+        // an equal call may have committed between the look-up and this one's transaction
+        return Ok(kept_answer(&state.app, &caller, &call).await?.unwrap_or(response));
     }
     Ok(response)
 }
 
-fn name(headers: &HeaderMap) -> Result<String, ApiError> {
-    let text = headers.get(HEADER).and_then(|value| value.to_str().ok()).map(str::trim).unwrap_or_default();
+fn parse_key(headers: &HeaderMap) -> Result<String, ApiError> {
+    let text =
+        headers.get(KEY_HEADER).and_then(|value| value.to_str().ok()).map(str::trim).unwrap_or_default();
     match text.len() {
-        1..=MOST => Ok(text.to_owned()),
-        _ => Err(ApiError::field("Idempotency-Key", format!("is not 1 to {MOST} letters of ASCII"))),
+        1..=MAX_KEY_BYTES => Ok(text.to_owned()),
+        _ => {
+            let problem = format!("is not 1 to {MAX_KEY_BYTES} characters of ASCII");
+            Err(ApiError::field("Idempotency-Key", problem))
+        }
     }
 }
 
-/// The key is part of it: no key is answered what another one asked for.
+/// The access key is part of it, so that no key gets the answer of another one of its tenant.
 fn digest(caller: &Caller, path: &str, body: &[u8]) -> Vec<u8> {
     let mut digest = Sha256::new();
     for part in [caller.access_key.as_bytes(), path.as_bytes()] {
@@ -86,15 +88,18 @@ fn digest(caller: &Caller, path: &str, body: &[u8]) -> Vec<u8> {
     digest.finalize().to_vec()
 }
 
-/// The answer that was given to this call before.
-async fn earlier(app: &App, caller: &Caller, call: &NamedCall) -> Result<Option<Response>, ApiError> {
-    let Some(once) = app.store.idempotent_answer(&caller.tenant, &call.key).await? else { return Ok(None) };
-    if once.digest != call.digest {
-        let problem = "Idempotency-Key: another call had this one within 24 hours; give a new one";
+/// The answer that was given to an equal call before.
+///
+/// # Errors
+/// 1005 when a different call had this key.
+async fn kept_answer(app: &App, caller: &Caller, call: &NamedCall) -> Result<Option<Response>, ApiError> {
+    let Some(kept) = app.store.idempotent_answer(&caller.tenant, &call.key).await? else { return Ok(None) };
+    if kept.digest != call.digest {
+        let problem = "Idempotency-Key: a different call had this key within 24 hours; give a new one";
         return Err(ApiError::new(ErrorCode::Conflict, problem));
     }
-    let data = RawValue::from_string(once.answer.expose().to_owned()).map_err(ApiError::internal)?;
-    let mut response = said(StatusCode::OK, Said { code: None, msg: "success".into(), data: Some(data) });
-    response.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));
+    let data = RawValue::from_string(kept.answer.expose().to_owned()).map_err(ApiError::internal)?;
+    let mut response = Outcome::success(data).into_response();
+    response.headers_mut().insert(REPLAYED_HEADER, HeaderValue::from_static("true"));
     Ok(Some(response))
 }

@@ -1,24 +1,26 @@
-//! How much the head of a request may be. The body's limit is where bodies are read.
+//! How large a request may be, and how long it may take.
 
 use std::sync::Arc;
 
 use axum::{
+    body::{Body, Bytes},
     extract::{Request, State},
-    http::StatusCode,
+    http::{HeaderMap, StatusCode, header},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use model::ErrorCode;
 
-use super::{BASE, error::ApiError};
+use super::{BASE_PATH, error::ApiError};
 use crate::{app::App, config::ApiSettings};
 
-/// What the HTTP parser takes at most, in bytes; above what the settings can allow, so that what is
-/// over them is answered in the envelope.
-pub(super) const HEAD: usize = 160 * 1024;
+/// Bytes of a request head that the HTTP parser accepts. That is more than the settings can allow, so that a
+/// head over their limit still gets an answer in the envelope.
+pub(super) const MAX_HEAD_BYTES: usize = 160 * 1024;
 
-/// The layer that ends a call which takes too long. An upload takes as long as its bytes come.
-pub(super) async fn in_time(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+/// The layer that ends a call which takes too long. An upload may take as long as its bytes come.
+pub(super) async fn with_timeout(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     if is_upload(request.uri().path()) {
         return next.run(request).await;
     }
@@ -28,18 +30,21 @@ pub(super) async fn in_time(State(app): State<Arc<App>>, request: Request, next:
     }
 }
 
-/// Whether this is the path of uploads, which may take their time.
+/// Whether this is the path of `upload`, whose body is a file of any size.
 pub(super) fn is_upload(path: &str) -> bool {
-    path.strip_prefix(BASE) == Some("/upload")
+    path.strip_prefix(BASE_PATH) == Some("/upload")
 }
 
-/// Refuses a head that is too large.
+/// Checks the size of a request's head.
+///
+/// # Errors
+/// 1008 when path and query, or the headers, are over their limit.
 pub(super) fn check_head(request: &Request, settings: &ApiSettings) -> Result<(), ApiError> {
-    let uri = request.uri().path_and_query().map_or(0, |uri| uri.as_str().len());
+    let url = request.uri().path_and_query().map_or(0, |uri| uri.as_str().len());
     let headers: usize =
         request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     for (what, bytes, limit) in
-        [("path and query have", uri, settings.url_limit), ("headers have", headers, settings.header_limit)]
+        [("path and query have", url, settings.url_limit), ("headers have", headers, settings.header_limit)]
     {
         if bytes as u64 > limit {
             let detail = format!("the {what} {bytes} bytes; at most {limit} are allowed");
@@ -47,4 +52,36 @@ pub(super) fn check_head(request: &Request, settings: &ApiSettings) -> Result<()
         }
     }
     Ok(())
+}
+
+/// Checks the `Content-Length` of a body that is called `what` in the error: a client that announces too
+/// much need not send it first. A body without the header is still counted while it is read.
+///
+/// # Errors
+/// 1008 when it is over the limit.
+pub(super) fn check_content_length(headers: &HeaderMap, what: &str, limit: u64) -> Result<(), ApiError> {
+    let length =
+        headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    match length {
+        Some(length) if length > limit => Err(too_large(what, limit)),
+        _ => Ok(()),
+    }
+}
+
+/// The error of a body that is over its limit of bytes.
+pub(super) fn too_large(what: &str, limit: u64) -> ApiError {
+    ApiError::new(ErrorCode::TooLarge, format!("the {what} is over the limit of {limit} bytes"))
+}
+
+/// Reads a whole body.
+///
+/// # Errors
+/// 1008 when it is over the limit, 1001 when it ends before it is complete.
+pub(super) async fn read_body(headers: &HeaderMap, body: Body, limit: u64) -> Result<Bytes, ApiError> {
+    check_content_length(headers, "body", limit)?;
+    match Limited::new(body, usize::try_from(limit).unwrap_or(usize::MAX)).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large("body", limit)),
+        Err(_) => Err(ApiError::field("body", "ended before it was complete")),
+    }
 }

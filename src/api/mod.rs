@@ -1,7 +1,8 @@
 //! The HTTP API.
 //!
-//! A handler parses, asks the store, answers. What always holds: every answer is in the envelope,
-//! whoever makes it; every call but those of `health` signs in; everything is the caller's tenant's.
+//! A handler in `routes/` parses, asks the store, answers; what they share lies beside that folder. What
+//! always holds: every error is answered in the envelope, whichever layer it comes from; every call but
+//! those of `health` is authenticated; a call sees what its caller's tenant owns, and nothing else.
 
 mod auth;
 mod credential_cache;
@@ -32,29 +33,29 @@ pub use document::document;
 pub use server::serve;
 use state::ApiState;
 
-/// Where the calls of the AuroraCloud VOD API are.
-pub const BASE: &str = "/vodencoding/v1";
+/// The path of the calls of the AuroraCloud VOD API.
+pub const BASE_PATH: &str = "/vodencoding/v1";
 
-/// Every route, in the envelope.
+/// Every route with all layers.
 pub fn router(app: Arc<App>) -> Router {
     with_state(ApiState::new(app))
 }
 
 fn with_state(state: ApiState) -> Router {
     let routes = routes::all()
-        .layer(middleware::from_fn_with_state(state.clone(), idempotency::answer_once))
+        .layer(middleware::from_fn_with_state(state.clone(), idempotency::replay_answer))
         .with_state(state.clone());
     with_layers(routes, state.app)
 }
 
-/// The layers around all routes. The envelope is outside of a router, not a layer of one: that is
-/// where the `Allow` of a wrong method can be seen.
+/// Puts the layers around the routes. The envelope is around a router with the routes as its fallback, not a
+/// layer of theirs: a router adds the `Allow` header of a wrong method after its own layers have run.
 fn with_layers(routes: Router, app: Arc<App>) -> Router {
     let routes = routes
-        .layer(middleware::from_fn_with_state(Arc::clone(&app), limits::in_time))
-        .layer(CatchPanicLayer::custom(error::panicked))
-        .layer(middleware::from_fn(envelope::note_route));
-    Router::new().fallback_service(routes).layer(middleware::from_fn_with_state(app, envelope::enclose))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), limits::with_timeout))
+        .layer(CatchPanicLayer::custom(error::answer_panic))
+        .layer(middleware::from_fn(envelope::keep_route));
+    Router::new().fallback_service(routes).layer(middleware::from_fn_with_state(app, envelope::wrap))
 }
 
 #[cfg(test)]

@@ -1,16 +1,16 @@
-//! Pieces of lists. Two generations of clients are in use: one counts with `count` and
-//! `start_num`, the other with `limit` and `skip`.
+//! Pages of lists. Two generations of clients are in use: one pages with `count` and `start_num`, the other
+//! with `limit` and `skip`.
 
 use model::FieldError;
 use store::Page;
 
-/// How many are given unless the call says.
-const USUAL: u32 = 20;
+/// Entries of a page unless the call says how many.
+const DEFAULT_PAGE_SIZE: u32 = 20;
 
-/// How many are given at most.
-pub(super) const MOST: u32 = 1000;
+/// Entries of a page at most.
+pub(super) const MAX_PAGE_SIZE: u32 = 1000;
 
-/// What a list call says about its piece, in either style.
+/// The page that a list call asks for, in either style.
 pub(super) struct Paging {
     pub(super) count: Option<u32>,
     pub(super) start_num: Option<u32>,
@@ -19,19 +19,29 @@ pub(super) struct Paging {
 }
 
 impl Paging {
-    /// The piece; `count` and `start_num` go before `limit` and `skip`.
+    /// The page; `count` and `start_num` win over `limit` and `skip`.
     ///
     /// # Errors
-    /// When more is asked for than is given.
+    /// When `count` or `limit` is over [`MAX_PAGE_SIZE`].
     pub(super) fn page(&self) -> Result<Page, FieldError> {
-        for (field, value) in [("count", self.count), ("limit", self.limit)] {
-            if let Some(value) = value.filter(|value| *value > MOST) {
-                return Err(FieldError::new(field, format!("{value} is too many; give 1 to {MOST}")));
-            }
-        }
+        let count = check_page_size("count", self.count)?;
+        let limit = check_page_size("limit", self.limit)?;
         Ok(Page {
             offset: self.start_num.or(self.skip).unwrap_or(0).into(),
-            limit: self.count.or(self.limit).unwrap_or(USUAL).into(),
+            limit: count.or(limit).unwrap_or(DEFAULT_PAGE_SIZE).into(),
         })
+    }
+}
+
+/// The size that a call gives for a page, when it is within range.
+///
+/// # Errors
+/// When it is over [`MAX_PAGE_SIZE`].
+pub(super) fn check_page_size(field: &str, size: Option<u32>) -> Result<Option<u32>, FieldError> {
+    match size {
+        Some(size) if size > MAX_PAGE_SIZE => {
+            Err(FieldError::new(field, format!("{size} is out of range; give 1 to {MAX_PAGE_SIZE}")))
+        }
+        _ => Ok(size),
     }
 }

@@ -1,7 +1,7 @@
-//! Reading what a client sent: a body or a query, into a typed request.
+//! Parses what a client sent, a body or a query, into a typed request.
 //!
-//! Whatever is "not set" is gone first; then every error names the field by its path, the value, and
-//! what would be accepted; fields that nobody knows become warnings, so that a typo is seen.
+//! Values that mean "not set" are removed first. An error names the field by its path, the value, and what
+//! would be accepted. Unknown fields become warnings, so that a misspelt one is seen.
 
 use std::{borrow::Cow, fmt::Display, str::FromStr};
 
@@ -10,92 +10,97 @@ use serde::{Deserialize, Deserializer, de::DeserializeOwned, de::Error as _};
 use serde_json::Value;
 use serde_path_to_error::{Segment, Track};
 
-/// The longest value that an error repeats, in characters.
-const SHOWN: usize = 80;
+/// Characters of a value that an error repeats.
+const MAX_SHOWN_CHARS: usize = 80;
 
-/// Reads a request out of a JSON object; gives the names of the fields that it does not know too.
+/// Parses a request out of a JSON object; gives the paths of its unknown fields too.
 ///
 /// # Errors
 /// The first field that is wrong.
-pub(super) fn read<T: DeserializeOwned>(value: Value) -> Result<(T, Vec<String>), FieldError> {
+pub(super) fn parse<T: DeserializeOwned>(value: Value) -> Result<(T, Vec<String>), FieldError> {
     refuse_nul(&value, "")?;
     let value = remove_unset(value);
     let (mut track, mut unknown) = (Track::new(), Vec::new());
-    let followed = serde_path_to_error::Deserializer::new(&value, &mut track);
-    let mut note = |path: serde_ignored::Path<'_>| unknown.push(spell(&path));
-    match T::deserialize(serde_ignored::Deserializer::new(followed, &mut note)) {
+    let tracked = serde_path_to_error::Deserializer::new(&value, &mut track);
+    let mut note_unknown = |path: serde_ignored::Path<'_>| unknown.push(path_of_ignored(&path));
+    match T::deserialize(serde_ignored::Deserializer::new(tracked, &mut note_unknown)) {
         Ok(request) => Ok((request, unknown)),
-        Err(error) => Err(explain(&error.to_string(), &track.path(), &value)),
+        Err(error) => Err(to_field_error(&error.to_string(), &track.path(), &value)),
     }
 }
 
-/// The warnings about fields that nobody knows.
+/// The warnings about unknown fields.
 pub(super) fn warnings(unknown: Vec<String>) -> Vec<String> {
     unknown.into_iter().map(|field| format!("`{field}` is not a known field and was ignored")).collect()
 }
 
-/// PostgreSQL keeps no text with a NUL, and nothing that is named in a request needs one.
+/// PostgreSQL stores no text with a NUL character, and no field has a use for one.
 fn refuse_nul(value: &Value, path: &str) -> Result<(), FieldError> {
     match value {
-        Value::String(text) if text.contains('\0') => Err(FieldError::new(path, "holds a NUL character")),
-        Value::Array(items) => items
-            .iter()
-            .enumerate()
-            .try_for_each(|(index, item)| refuse_nul(item, &format!("{path}[{index}]"))),
-        Value::Object(fields) => fields.iter().try_for_each(|(name, value)| {
-            let path = join(path.to_owned(), name);
-            if name.contains('\0') {
-                return Err(FieldError::new(
-                    path.replace('\0', "\u{fffd}"),
-                    "has a NUL character in its name",
-                ));
+        Value::String(text) if text.contains('\0') => {
+            return Err(FieldError::new(path, "holds a NUL character"));
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                refuse_nul(item, &format!("{path}[{index}]"))?;
             }
-            refuse_nul(value, &path)
-        }),
-        _ => Ok(()),
+        }
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                let field_path = join_path(path, name);
+                if name.contains('\0') {
+                    let shown = field_path.replace('\0', "\u{fffd}");
+                    return Err(FieldError::new(shown, "has a NUL character in its name"));
+                }
+                refuse_nul(field, &field_path)?;
+            }
+        }
+        _ => {}
     }
+    Ok(())
 }
 
-/// A path as it is named in errors: `adaptive_streams[1].resolution`.
-fn spell(path: &serde_ignored::Path<'_>) -> String {
+/// The path of an unknown field, as errors name fields: `adaptive_streams[1].resolution`.
+fn path_of_ignored(path: &serde_ignored::Path<'_>) -> String {
     use serde_ignored::Path;
     match path {
         Path::Root => String::new(),
-        Path::Seq { parent, index } => format!("{}[{index}]", spell(parent)),
-        Path::Map { parent, key } => join(spell(parent), key),
+        Path::Seq { parent, index } => format!("{}[{index}]", path_of_ignored(parent)),
+        Path::Map { parent, key } => join_path(&path_of_ignored(parent), key),
         Path::Some { parent } | Path::NewtypeStruct { parent } | Path::NewtypeVariant { parent } => {
-            spell(parent)
+            path_of_ignored(parent)
         }
     }
 }
 
-fn join(parent: String, key: &str) -> String {
+fn join_path(parent: &str, key: &str) -> String {
     if parent.is_empty() { key.to_owned() } else { format!("{parent}.{key}") }
 }
 
-/// Turns serde's error into a sentence about the field.
-fn explain(error: &str, path: &serde_path_to_error::Path, request: &Value) -> FieldError {
+/// Turns the text of serde's error into a sentence about the field.
+fn to_field_error(error: &str, path: &serde_path_to_error::Path, request: &Value) -> FieldError {
     let field = if path.iter().len() == 0 { String::new() } else { path.to_string() };
-    let quoted = |text: &str| text.split('`').nth(1).unwrap_or_default().to_owned();
+    // serde puts the name into backticks
+    let quoted_name = error.split('`').nth(1).unwrap_or_default();
     if error.starts_with("missing field") {
-        return FieldError::new(join(field, &quoted(error)), "is not set, and is needed");
+        return FieldError::new(join_path(&field, quoted_name), "is not set, and is needed");
     }
     if error.starts_with("duplicate field") {
-        return FieldError::new(join(field, &quoted(error)), "is given twice, under two names");
+        return FieldError::new(join_path(&field, quoted_name), "is given twice, under two names");
     }
-    let shown = at(request, path).map(show).unwrap_or_default();
+    let shown = value_at(request, path).map(show).unwrap_or_default();
     let mistyped = error.starts_with("invalid type") || error.starts_with("invalid value");
     let problem = match error.rsplit_once(", expected ") {
-        Some((_, expected)) if mistyped => format!("`{shown}` is not {}", plain(expected)),
-        // errors of our own types begin with the value, or with what it is
+        Some((_, expected)) if mistyped => format!("`{shown}` is not {}", describe_expected(expected)),
+        // the errors of our own types are predicates, such as "is not a resolution"
         _ if error.starts_with("is ") || error.starts_with("has ") => format!("`{shown}` {error}"),
         _ => error.to_owned(),
     };
     FieldError::new(if field.is_empty() { "body" } else { &field }, problem)
 }
 
-/// What serde expected, for people who do not know Rust.
-fn plain(expected: &str) -> &str {
+/// What serde expected, without the names of Rust's types.
+fn describe_expected(expected: &str) -> &str {
     match expected {
         "u8" | "u16" | "u32" | "u64" | "usize" | "a nonzero u32" => {
             "a whole number of 0 or more, within range"
@@ -112,7 +117,7 @@ fn plain(expected: &str) -> &str {
 }
 
 /// The value at a path.
-fn at<'a>(request: &'a Value, path: &serde_path_to_error::Path) -> Option<&'a Value> {
+fn value_at<'a>(request: &'a Value, path: &serde_path_to_error::Path) -> Option<&'a Value> {
     path.iter().try_fold(request, |value, segment| match segment {
         Segment::Seq { index } => value.get(index),
         Segment::Map { key } => value.get(key),
@@ -122,17 +127,21 @@ fn at<'a>(request: &'a Value, path: &serde_path_to_error::Path) -> Option<&'a Va
 
 /// A value as an error shows it.
 fn show(value: &Value) -> Cow<'_, str> {
-    let text = match value {
-        Value::String(text) => Cow::Borrowed(text.as_str()),
-        other => Cow::Owned(other.to_string()),
-    };
-    match text.char_indices().nth(SHOWN) {
+    match value {
+        Value::String(text) => shorten(Cow::Borrowed(text)),
+        other => shorten(Cow::Owned(other.to_string())),
+    }
+}
+
+/// A text that a client sent, as an error repeats it: its first 80 characters.
+pub(super) fn shorten(text: Cow<'_, str>) -> Cow<'_, str> {
+    match text.char_indices().nth(MAX_SHOWN_CHARS) {
         Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
         None => text,
     }
 }
 
-/// A number out of a query, where everything is text; 0 is "not set" there too. Use as
+/// Deserializes a number of a query, where every value is text; 0 is "not set" as in bodies. For
 /// `#[serde(default, deserialize_with = "number")]`.
 pub(super) fn number<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
@@ -141,7 +150,7 @@ where
 {
     let text = String::deserialize(deserializer)?;
     match text.trim().parse::<T>() {
-        Ok(number) => Ok((number != T::default()).then_some(number)),
+        Ok(number) => Ok(if number == T::default() { None } else { Some(number) }),
         Err(_) => Err(D::Error::custom("is not a whole number within range")),
     }
 }
@@ -175,7 +184,7 @@ mod tests {
         "audio_bitrate: is given twice, under two names"
     )]
     fn a_wrong_field_is_named_with_its_value_and_what_would_do(#[case] body: Value, #[case] problem: &str) {
-        let error = read::<Template>(body).expect_err("refused").to_string();
+        let error = parse::<Template>(body).expect_err("refused").to_string();
         assert!(error.starts_with(problem), "{error}");
     }
 
@@ -185,7 +194,7 @@ mod tests {
             "template_name": "t", "format": "hls", "qualty": 5, "not_sent": "",
             "adaptive_streams": [{"resolution": "720p"}, {"resolutoin": "360p"}],
         });
-        let (_, unknown) = read::<Template>(body).expect("readable");
+        let (_, unknown) = parse::<Template>(body).expect("valid");
         assert_eq!(unknown, ["qualty", "adaptive_streams[1].resolutoin"]);
     }
 
@@ -195,7 +204,7 @@ mod tests {
     #[case(json!({"count": ""}), None)]
     #[case(json!({}), None)]
     fn numbers_of_a_query_are_text(#[case] query: Value, #[case] count: Option<u32>) {
-        assert_eq!(read::<Paged>(query).expect("readable").0.count, count);
+        assert_eq!(parse::<Paged>(query).expect("valid").0.count, count);
     }
 
     #[rstest]
@@ -204,7 +213,7 @@ mod tests {
     #[case("1.5")]
     #[case("99999999999")]
     fn a_bad_number_names_its_field(#[case] count: &str) {
-        let error = read::<Paged>(json!({ "count": count })).expect_err("refused").to_string();
+        let error = parse::<Paged>(json!({ "count": count })).expect_err("refused").to_string();
         assert_eq!(error, format!("count: `{count}` is not a whole number within range"));
     }
 }

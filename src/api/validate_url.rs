@@ -1,5 +1,7 @@
-//! Addresses that customers give: judged when they are submitted, for a quick answer. What counts
-//! is the judgement at every connection, so a name that does not resolve now is accepted.
+//! URLs that customers give, checked when they are submitted, so that a mistake is answered at once.
+//!
+//! This check is a courtesy. What protects the network is the guard of `net`, which checks the address of
+//! every connection; so a name that does not resolve yet is accepted here.
 
 use std::time::Duration;
 
@@ -10,53 +12,60 @@ use url::Url;
 use super::error::ApiError;
 use crate::{app::App, input_storage};
 
-/// A look-up that takes longer is left to the connection.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// A name look-up that takes longer is left to the connection.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The longest notify URL, in bytes.
-const MOST: usize = 8192;
+/// Bytes of a notify URL at most.
+const MAX_NOTIFY_BYTES: usize = 8192;
 
-/// Checks a callback URL; gives a warning when callbacks would go out in clear.
+/// Checks a callback URL; gives a warning when callbacks would be sent without TLS.
 ///
 /// # Errors
-/// 1001 when it is no URL or its address is forbidden.
+/// When it is no URL, or its address is forbidden.
 pub(super) async fn check_notify(client: &Client, notify: &str) -> Result<Option<String>, FieldError> {
     let wrong = |problem: String| FieldError::new("notify", problem);
-    if notify.len() > MOST {
-        return Err(wrong(format!("is longer than {MOST} bytes")));
+    if notify.len() > MAX_NOTIFY_BYTES {
+        return Err(wrong(format!("is longer than {MAX_NOTIFY_BYTES} bytes")));
     }
     let url = net::parse_url(notify).map_err(|problem| wrong(problem.to_string()))?;
-    check(client, &url).await.map_err(wrong)?;
-    let clear = url.scheme() == "http";
-    Ok(clear.then(|| "`notify` is an http URL: callbacks go out in clear; https is better".to_owned()))
+    check_address(client, &url).await.map_err(wrong)?;
+    if url.scheme() == "http" {
+        return Ok(Some("`notify` is an http URL: callbacks are not encrypted; https is better".to_owned()));
+    }
+    Ok(None)
 }
 
-/// Checks an input, or what else a task reads: the address of one on the web, or that there is a storage for an object.
+/// Checks an input, or another file that a task reads: the address of a URL, or that there is a storage for
+/// the bucket of an object. `storage` is the task's own.
 ///
 /// # Errors
-/// 1001 when its address is forbidden, or no storage of the tenant's has its bucket; 1004 when the
+/// 1001 when the address is forbidden, or no storage of the tenant's has the bucket; 1004 when the
 /// tenant has no such upload.
 pub(super) async fn check_input(
     app: &App,
-    own: &Storage,
+    storage: &Storage,
     field: &str,
     input: &Input,
 ) -> Result<(), ApiError> {
-    let wrong = |problem: String| FieldError::new(field, problem);
     match input.location() {
-        InputLocation::Url(url) => Ok(check(&app.net, url).await.map_err(wrong)?),
-        InputLocation::Upload(id) => Ok(app.store.upload(&own.tenant, id).await.map(|_| ())?),
+        InputLocation::Url(url) => {
+            check_address(&app.net, url).await.map_err(|problem| FieldError::new(field, problem))?;
+        }
+        InputLocation::Upload(id) => {
+            app.store.upload(&storage.tenant, id).await?;
+        }
         InputLocation::Object { kind, bucket, .. } => {
-            let found = input_storage::find(&app.store, own, *kind, bucket).await?;
-            found.map(|_| ()).ok_or_else(|| {
-                wrong(format!("no storage of yours is the bucket `{kind}://{bucket}/`; add one")).into()
-            })
+            if input_storage::find(&app.store, storage, *kind, bucket).await?.is_none() {
+                let problem = format!("no storage of yours is the bucket `{kind}://{bucket}/`; add one");
+                return Err(ApiError::field(field, problem));
+            }
         }
     }
+    Ok(())
 }
 
-async fn check(client: &Client, url: &Url) -> Result<(), String> {
-    match tokio::time::timeout(PATIENCE, client.check_url(url)).await {
+async fn check_address(client: &Client, url: &Url) -> Result<(), String> {
+    match tokio::time::timeout(LOOKUP_TIMEOUT, client.check_url(url)).await {
         Ok(Err(problem)) => Err(problem.to_string()),
         Ok(Ok(())) | Err(_) => Ok(()),
     }

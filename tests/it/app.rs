@@ -97,7 +97,7 @@ impl TestApp {
     pub(crate) async fn call_as(&self, key: &Key, method: Method, call: &str, body: Value) -> Reply {
         let request = Request::builder()
             .method(method)
-            .uri(format!("{}/{call}", api::BASE))
+            .uri(format!("{}/{call}", api::BASE_PATH))
             .header(header::AUTHORIZATION, key.basic())
             .header("auth-type", "use-basic");
         let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
@@ -106,7 +106,7 @@ impl TestApp {
 
     /// A `POST` of the administrator's with an `Idempotency-Key`.
     pub(crate) async fn post_named(&self, key: &Key, name: &str, call: &str, body: &Value) -> Reply {
-        let request = Request::post(format!("{}/{call}", api::BASE))
+        let request = Request::post(format!("{}/{call}", api::BASE_PATH))
             .header(header::AUTHORIZATION, key.basic())
             .header("idempotency-key", name);
         self.send(request.body(Body::from(body.to_string())).expect("a request")).await

@@ -1,4 +1,4 @@
-//! Batches: tasks that are created together or not at all, and told of together, once.
+//! Batches: tasks that are created together or not at all, and have one callback together.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -18,14 +18,14 @@ use crate::{
     app::App,
 };
 
-/// Tasks of a batch, at most.
-pub(super) const MOST: usize = 1000;
+/// Tasks of a batch at most.
+pub(super) const MAX_BATCH_TASKS: usize = 1000;
 
 /// Tasks to create together.
 #[derive(Deserialize, ToSchema)]
 pub(super) struct CreateBatch {
-    /// 1 to 1,000 tasks with one storage. Their results are told of in this order, in one callback,
-    /// when the last has ended.
+    /// 1 to 1,000 tasks with one storage. Their results are in one callback, in this order, when the last
+    /// has ended.
     tasks: Vec<CreateTask>,
 }
 
@@ -38,7 +38,7 @@ pub(super) struct CreatedBatch {
     task_ids: Vec<String>,
 }
 
-/// Creates tasks that are told of in one callback: all of them, or none.
+/// Creates tasks whose results are in one callback: all of them, or none.
 #[utoipa::path(
     post, path = "/create_batch", tag = "task",
     params(("Idempotency-Key" = Option<String>, Header, description = "makes the call once, however often it is sent")),
@@ -53,16 +53,16 @@ pub(super) async fn create_batch(
     Body(request, warnings): Body<CreateBatch>,
 ) -> Reply<CreatedBatch> {
     let count = request.tasks.len();
-    if !(1..=MOST).contains(&count) {
-        return Err(ApiError::field("tasks", format!("has {count} tasks; give 1 to {MOST}")));
+    if !(1..=MAX_BATCH_TASKS).contains(&count) {
+        return Err(ApiError::field("tasks", format!("has {count} tasks; give 1 to {MAX_BATCH_TASKS}")));
     }
     let mut tasks = Vec::with_capacity(count);
     for (index, task) in request.tasks.into_iter().enumerate() {
         let task = new_task(&app, &editor.tenant, task).await;
-        tasks.push(task.map_err(|error| error.of(&format!("tasks[{index}]")))?);
+        tasks.push(task.map_err(|error| error.within(&format!("tasks[{index}]")))?);
     }
-    go_together(&tasks)?;
-    let id = number(&app, &mut tasks);
+    check_common(&tasks)?;
+    let id = assign_batch(&app, &mut tasks);
     let task_ids = tasks.iter().map(|task| task.id.to_string()).collect();
     let answer = Answer::new(CreatedBatch { batch_id: id.to_string(), task_ids }, warnings);
     editor.store_keeping(&app, &answer)?.create_batch(&id, &tasks).await?;
@@ -70,8 +70,8 @@ pub(super) async fn create_batch(
     Ok(answer)
 }
 
-/// One storage, and an output for each.
-fn go_together(tasks: &[Task]) -> Result<(), FieldError> {
+/// Checks the tasks against each other: they have one storage, and each an output of its own.
+fn check_common(tasks: &[Task]) -> Result<(), FieldError> {
     let mut outputs = HashSet::new();
     let storage: Option<&StorageId> = tasks.first().map(|task| &task.spec.storage_id);
     for (index, task) in tasks.iter().enumerate() {
@@ -87,8 +87,9 @@ fn go_together(tasks: &[Task]) -> Result<(), FieldError> {
     Ok(())
 }
 
-/// Gives the tasks their batch, and ids that sort in their order.
-fn number(app: &App, tasks: &mut [Task]) -> BatchId {
+/// Gives the tasks a new batch, and deals their ids again so that these sort in the order of the tasks: ids
+/// of one millisecond do not.
+fn assign_batch(app: &App, tasks: &mut [Task]) -> BatchId {
     let id = app.new_batch_id();
     let mut ids: Vec<_> = tasks.iter().map(|task| task.id.clone()).collect();
     ids.sort();

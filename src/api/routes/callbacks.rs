@@ -1,4 +1,4 @@
-//! Callbacks: what was promised to receivers, and what came of every attempt.
+//! Callbacks: what is owed to receivers, and every attempt to deliver it.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -14,7 +14,7 @@ use crate::{
         envelope::{Answer, Envelope, Nothing, Reply},
         error::{ApiError, BadParam, Conflict, NotFound},
         extract::{Body, Query},
-        ids::wanted,
+        ids::parse_id_or_not_found,
         paging::Paging,
         request::number,
     },
@@ -29,7 +29,7 @@ pub(super) struct ListedCallback {
     status: CallbackStatus,
     storage_id: String,
     task_ids: Vec<String>,
-    /// Where it goes: the storage's `notify` as it is now.
+    /// The URL that it goes to: the storage's `notify` as it is now.
     url: String,
     /// Attempts made so far.
     attempts: u32,
@@ -41,30 +41,30 @@ pub(super) struct ListedCallback {
     delivered_time: i64,
 }
 
-/// One attempt to deliver a callback, whatever came of it.
+/// One attempt to deliver a callback.
 #[derive(Serialize, ToSchema)]
 pub(super) struct ListedAttempt {
-    /// Counts from 1.
+    /// 1 for the first.
     number: u32,
-    /// When it began, in Unix seconds.
+    /// When it started, in Unix seconds.
     time: i64,
-    /// The address that was connected to, such as `203.0.113.7:443`.
+    /// The address of the connection, such as `203.0.113.7:443`.
     address: Option<String>,
-    /// Time for the name look-up, in milliseconds.
+    /// Time of the name look-up, in milliseconds.
     dns_ms: Option<u32>,
     /// Time to connect, TLS included, in milliseconds.
     connect_ms: Option<u32>,
-    /// Time to the first byte of the answer, in milliseconds.
+    /// Time to the first byte of the response, in milliseconds.
     first_byte_ms: Option<u32>,
     /// Time of the whole exchange, in milliseconds.
     total_ms: u32,
-    /// The status of the answer, when there was one.
+    /// The status of the response, when there was one.
     http_status: Option<u16>,
     /// Why it failed; null when it was accepted.
     error: Option<String>,
-    /// The answer's status line and headers, at most 4 KiB.
+    /// The response's status line and headers, at most 4 KiB.
     response_head: Option<String>,
-    /// The start of the answer's body, at most 4 KiB.
+    /// The start of the response's body, at most 4 KiB.
     response_body: Option<String>,
 }
 
@@ -75,11 +75,11 @@ pub(super) struct CallbackDetails {
     callback: ListedCallback,
     /// The text that is sent, the same on every attempt.
     body: String,
-    /// In order.
+    /// The first attempt first.
     attempt_list: Vec<ListedAttempt>,
 }
 
-/// Which callbacks, and which piece of their list.
+/// Filters of callbacks, and a page of their list.
 #[derive(Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(default)]
@@ -96,28 +96,28 @@ pub(super) struct ListCallbacks {
     /// Another word for `start_num`.
     #[serde(deserialize_with = "number")]
     skip: Option<u32>,
-    /// Of this status.
+    /// Only those with this status.
     status: Option<CallbackStatus>,
-    /// Of this storage.
+    /// Only those of this storage.
     #[param(value_type = Option<String>)]
     storage_id: Option<StorageId>,
-    /// That tell about this task.
+    /// Only those with the result of this task.
     #[param(value_type = Option<String>)]
     task_id: Option<TaskId>,
-    /// Owed since this time or later, in Unix seconds or milliseconds.
+    /// Only those that became owed at this time or later, in Unix seconds or milliseconds.
     #[serde(deserialize_with = "number")]
     start_time: Option<i64>,
-    /// Owed since this time or earlier, in Unix seconds or milliseconds.
+    /// Only those that became owed at this time or earlier, in Unix seconds or milliseconds.
     #[serde(deserialize_with = "number")]
     end_time: Option<i64>,
 }
 
-/// A piece of the list of callbacks.
+/// A page of the list of callbacks.
 #[derive(Serialize, ToSchema)]
 pub(super) struct CallbackList {
-    /// How many there are in all.
+    /// How many there are on all pages.
     total: u64,
-    /// How many are here.
+    /// How many are in `list`.
     num: usize,
     /// The newest first.
     list: Vec<ListedCallback>,
@@ -127,7 +127,7 @@ pub(super) struct CallbackList {
 #[utoipa::path(
     get, path = "/list_callback", tag = "callback",
     params(ListCallbacks),
-    responses((status = 200, description = "a piece of the list", body = Envelope<Answer<CallbackList>>), BadParam)
+    responses((status = 200, description = "a page of the list", body = Envelope<Answer<CallbackList>>), BadParam)
 )]
 pub(super) async fn list_callback(
     State(app): State<Arc<App>>,
@@ -136,12 +136,12 @@ pub(super) async fn list_callback(
 ) -> Reply<CallbackList> {
     let page = request.paging().page()?;
     let (total, found) = app.store.callbacks(&caller.tenant, &request.filter(), page).await?;
-    let urls = urls(&app, &caller.tenant).await?;
+    let urls = notify_urls(&app, &caller.tenant).await?;
     let list: Vec<_> = found.into_iter().map(|callback| ListedCallback::of(callback, &urls)).collect();
     Ok(Answer::new(CallbackList { total, num: list.len(), list }, warnings))
 }
 
-/// Which callback.
+/// The callback that a call names.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ByCallback {
@@ -149,7 +149,7 @@ pub(super) struct ByCallback {
     callback_id: String,
 }
 
-/// Tells what a callback says, and what came of every attempt.
+/// Shows a callback with its body and every attempt.
 #[utoipa::path(
     get, path = "/query_callback", tag = "callback",
     params(ByCallback),
@@ -162,18 +162,18 @@ pub(super) async fn query_callback(
     caller: Caller,
     Query(request, warnings): Query<ByCallback>,
 ) -> Reply<CallbackDetails> {
-    let id = wanted("callback", &request.callback_id)?;
+    let id = parse_id_or_not_found("callback", &request.callback_id)?;
     let (callback, attempts) = app.store.callback(&caller.tenant, &id).await?;
     let details = CallbackDetails {
         body: String::from_utf8_lossy(&callback.body).into_owned(),
-        callback: ListedCallback::of(callback, &urls(&app, &caller.tenant).await?),
+        callback: ListedCallback::of(callback, &notify_urls(&app, &caller.tenant).await?),
         attempt_list: attempts.into_iter().map(ListedAttempt::of).collect(),
     };
     Ok(Answer::new(details, warnings))
 }
 
-/// Sends a callback again, whatever became of it, under the same `webhook-id`; its attempts go on
-/// counting, and it has as many again as its storage allows.
+/// Sends a callback again, delivered or not, under the same `webhook-id`. The numbers of its attempts go
+/// on, and it has as many attempts again as its storage allows.
 #[utoipa::path(
     post, path = "/redeliver_callback", tag = "callback",
     params(ByCallback),
@@ -186,28 +186,30 @@ pub(super) async fn redeliver_callback(
     editor: Editor,
     Query(request, warnings): Query<ByCallback>,
 ) -> Reply<Nothing> {
-    app.store.redeliver_callback(&editor.tenant, &wanted("callback", &request.callback_id)?).await?;
-    tracing::info!(callback_id = request.callback_id, "callback to be sent again");
+    app.store
+        .redeliver_callback(&editor.tenant, &parse_id_or_not_found("callback", &request.callback_id)?)
+        .await?;
+    tracing::info!(callback_id = request.callback_id, "the callback is owed again");
     Ok(Answer::nothing(warnings))
 }
 
-/// Which callbacks to send again.
+/// The callbacks to send again.
 #[derive(Deserialize, ToSchema)]
 pub(super) struct RecoverCallbacks {
-    /// Those of this storage.
+    /// Only those of this storage.
     storage_id: String,
-    /// Those that became owed at this time or later, in Unix seconds or milliseconds.
+    /// Only those that became owed at this time or later, in Unix seconds or milliseconds.
     since: i64,
 }
 
-/// How many are sent again.
+/// How many callbacks are sent again.
 #[derive(Serialize, ToSchema)]
 pub(super) struct RecoveredCallbacks {
     num: u64,
 }
 
-/// Sends again every callback of a storage that failed since a time: those that were given up, and
-/// those that wait for another attempt.
+/// Sends again every callback of a storage that failed since a time: those whose attempts are
+/// exhausted, and those that wait for another attempt.
 #[utoipa::path(
     post, path = "/recover_callback", tag = "callback",
     request_body = RecoverCallbacks,
@@ -221,15 +223,15 @@ pub(super) async fn recover_callback(
     editor: Editor,
     Body(request, warnings): Body<RecoverCallbacks>,
 ) -> Reply<RecoveredCallbacks> {
-    let id = wanted("storage", &request.storage_id)?;
+    let id = parse_id_or_not_found("storage", &request.storage_id)?;
     let since = Timestamp::from_client(request.since);
     let num = app.store.recover_callbacks(&editor.tenant, &id, since).await?;
-    tracing::info!(storage_id = %id, num, "callbacks to be sent again");
+    tracing::info!(storage_id = %id, num, "callbacks are owed again");
     Ok(Answer::new(RecoveredCallbacks { num }, warnings))
 }
 
-/// Where the callbacks of each storage go.
-async fn urls(app: &App, tenant: &TenantId) -> Result<HashMap<StorageId, String>, ApiError> {
+/// The `notify` of each storage.
+async fn notify_urls(app: &App, tenant: &TenantId) -> Result<HashMap<StorageId, String>, ApiError> {
     let storages = app.store.storages(tenant).await?;
     Ok(storages.into_iter().map(|storage| (storage.id, storage.notify)).collect())
 }

@@ -1,8 +1,8 @@
-//! How a task comes along, told while it happens: server-sent events.
+//! The progress of a task as server-sent events.
 //!
-//! An event is the task as it is now, not a piece of a history: whoever comes again with
-//! `Last-Event-ID` is told what he does not know yet. A commit of this process wakes at once; what
-//! other processes do is seen by looking every second.
+//! An event is the task as it is now, not an entry of a history: a client that reconnects with
+//! `Last-Event-ID` gets one event unless it has seen the present state. A commit of this process is seen at
+//! once, one of another process by polling.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -26,20 +26,20 @@ use crate::{
         error::{ApiError, BadParam, NotFound},
         event_streams::EventStreams,
         extract::Query,
-        ids::wanted,
+        ids::parse_id_or_not_found,
     },
     app::App,
 };
 
-/// How often it is looked when nothing woke.
-const POLL: Duration = Duration::from_secs(1);
+/// How often the database is asked without a wake-up.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How often a comment is sent, so that nobody takes the connection for dead.
-const HEARTBEAT: Duration = Duration::from_secs(15);
+/// How often a comment is sent, so that no proxy closes the connection as idle.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
-/// Tells how a task comes along, as server-sent events: `status` when its status is another,
-/// `progress` when it came along; the data of each is the task as `query_task` answers it. The
-/// stream ends after the end of the task. With the `Last-Event-ID` of that, the answer is 204.
+/// Sends the progress of a task as server-sent events: `status` when its status has changed, `progress`
+/// when its progress has; the data of each is the task as `query_task` answers it. The stream ends after
+/// the end of the task. With the `Last-Event-ID` of that event, the answer is 204.
 #[utoipa::path(
     get, path = "/task_events", tag = "task",
     params(
@@ -48,7 +48,7 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
     ),
     responses(
         (status = 200, description = "events", content_type = "text/event-stream", body = String),
-        (status = 204, description = "there is nothing more to tell"),
+        (status = 204, description = "there are no more events"),
         BadParam, NotFound
     )
 )]
@@ -59,69 +59,82 @@ pub(super) async fn task_events(
     headers: HeaderMap,
     Query(request, _): Query<ByTask>,
 ) -> Result<Response, ApiError> {
-    let id: TaskId = wanted("task", &request.task_id)?;
-    // from before the first look, so that nothing is missed
+    let id: TaskId = parse_id_or_not_found("task", &request.task_id)?;
+    // subscribed before the first read, so that no change is missed
     let changes = app.store.task_changes();
     let task = app.store.task(&caller.tenant, &id).await?;
-    let known = headers.get("last-event-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
-    if task.state.ended().is_some() && known.as_deref() == Some(&event_id(&task)) {
+    let last_event_id = headers.get("last-event-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    if task.state.ended().is_some() && last_event_id.as_deref() == Some(&event_id(&task)) {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let slot = streams.acquire()?;
-    let watch = Watch { app, streams, caller, id, changes, known, status: None, over: false, _slot: slot };
-    Ok(Sse::new(watch.events()).keep_alive(KeepAlive::new().interval(HEARTBEAT)).into_response())
+    let task_events = TaskEvents {
+        app,
+        streams,
+        caller,
+        id,
+        changes,
+        last_event_id,
+        last_status: None,
+        ended: false,
+        _slot: slot,
+    };
+    Ok(Sse::new(task_events.into_stream())
+        .keep_alive(KeepAlive::new().interval(KEEP_ALIVE_INTERVAL))
+        .into_response())
 }
 
-/// Says which run of the task, and how far it came.
+/// The id of an event: the run of the task, by the time of its start or end, with status and progress.
 fn event_id(task: &Task) -> String {
     let state = &task.state;
-    let moment = state.ended().map(|(finished, _)| finished).or(state.started()).unwrap_or(task.created);
-    format!("{}-{}-{}", moment.as_millis(), state.status(), state.progress())
+    let time = state.ended().map(|(finished, _)| finished).or(state.started()).unwrap_or(task.created);
+    format!("{}-{}-{}", time.as_millis(), state.status(), state.progress())
 }
 
-/// One who watches a task.
-struct Watch {
+/// The stream of one client.
+struct TaskEvents {
     app: Arc<App>,
     streams: Arc<EventStreams>,
     caller: Caller,
     id: TaskId,
     changes: TaskChanges,
-    /// The id of the last event.
-    known: Option<String>,
-    /// The status of the last event of this stream.
-    status: Option<TaskStatus>,
-    over: bool,
+    /// The id of the last event that the client has received.
+    last_event_id: Option<String>,
+    /// The status in the last event of this stream.
+    last_status: Option<TaskStatus>,
+    /// Whether the task has ended, after which there are no more events.
+    ended: bool,
     _slot: OwnedSemaphorePermit,
 }
 
-impl Watch {
-    fn events(self) -> impl Stream<Item = Result<Event, Infallible>> {
-        stream::unfold(self, async |mut watch| Some((Ok(watch.next().await?), watch)))
+impl TaskEvents {
+    fn into_stream(self) -> impl Stream<Item = Result<Event, Infallible>> {
+        stream::unfold(self, async |mut events| Some((Ok(events.next().await?), events)))
     }
 
-    /// The next event; none when the task has ended or is gone, or the key is.
+    /// Waits for the next event; none when the task has ended or was deleted, or the caller's key was.
     async fn next(&mut self) -> Option<Event> {
-        while !self.over {
-            match self.look().await {
+        while !self.ended {
+            match self.read_task().await {
                 Ok(Some(task)) => {
-                    if let Some(event) = self.news(&task) {
+                    if let Some(event) = self.event_for(&task) {
                         return Some(event);
                     }
                 }
                 Ok(None) => return None,
-                Err(error) => tracing::warn!(%error, "a watched task cannot be looked at"),
+                Err(error) => tracing::warn!(%error, "the task of an event stream cannot be read"),
             }
             tokio::select! {
                 () = self.changes.wait_for(&self.id) => {}
-                () = tokio::time::sleep(POLL) => {}
+                () = tokio::time::sleep(POLL_INTERVAL) => {}
                 () = self.streams.stopped() => return None,
             }
         }
         None
     }
 
-    async fn look(&self) -> Result<Option<Task>, StoreError> {
-        // a key that was deleted sees nothing more
+    async fn read_task(&self) -> Result<Option<Task>, StoreError> {
+        // the key may have been deleted since the stream began
         if self.app.store.find_key(&self.caller.access_key).await?.is_none() {
             return Ok(None);
         }
@@ -131,16 +144,17 @@ impl Watch {
         }
     }
 
-    /// What is to be told of the task, when it is not known.
-    fn news(&mut self, task: &Task) -> Option<Event> {
+    /// The event for a task; none when the client has received it.
+    fn event_for(&mut self, task: &Task) -> Option<Event> {
         let (id, status) = (event_id(task), task.state.status());
-        self.over = task.state.ended().is_some();
-        if self.known.as_ref() == Some(&id) {
+        self.ended = task.state.ended().is_some();
+        if self.last_event_id.as_ref() == Some(&id) {
             return None;
         }
-        let name = if self.status == Some(status) { "progress" } else { "status" };
+        let name = if self.last_status == Some(status) { "progress" } else { "status" };
         let event = Event::default().id(&id).event(name).json_data(TaskReport::of(task)).ok()?;
-        (self.known, self.status) = (Some(id), Some(status));
+        self.last_event_id = Some(id);
+        self.last_status = Some(status);
         Some(event)
     }
 }

@@ -1,4 +1,4 @@
-//! Is it there, can it work, how is it doing: for load balancers and Prometheus. Nobody signs in.
+//! Liveness, readiness and metrics, for load balancers and Prometheus: without authentication.
 
 use std::sync::Arc;
 
@@ -18,19 +18,19 @@ use crate::{
     telemetry,
 };
 
-/// Says that the process is there.
+/// Answers that the process is alive.
 #[utoipa::path(
     get, path = "/healthz", tag = "health",
-    responses((status = 200, description = "it is there", body = Envelope<Answer<Nothing>>))
+    responses((status = 200, description = "the process is alive", body = Envelope<Answer<Nothing>>))
 )]
 pub(super) async fn healthz() -> Reply<Nothing> {
     Ok(Answer::nothing(Vec::new()))
 }
 
-/// Says that calls can be answered: the database is there.
+/// Answers whether calls can be answered: whether the database answers.
 #[utoipa::path(
     get, path = "/readyz", tag = "health",
-    responses((status = 200, description = "it can answer calls", body = Envelope<Answer<Nothing>>), Unavailable)
+    responses((status = 200, description = "calls can be answered", body = Envelope<Answer<Nothing>>), Unavailable)
 )]
 pub(super) async fn readyz(State(app): State<Arc<App>>) -> Reply<Nothing> {
     match app.store.ping().await {

@@ -1,4 +1,4 @@
-//! What this server is and can do.
+//! What this server is and what it supports.
 
 use std::sync::Arc;
 
@@ -18,28 +18,28 @@ use crate::{
     app::App,
 };
 
-/// What this server is and can do.
+/// What this server is and what it supports.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Info {
     /// The version of Borealis.
     version: &'static str,
     /// What `format` may be.
     formats: &'static [Format],
-    /// What `vcodec` may be; which goes into which format, `add_template` says.
+    /// What `vcodec` may be; `add_template` says which format takes which.
     video_codecs: &'static [VideoMode],
     /// What `acodec` may be.
     audio_codecs: &'static [AudioMode],
     /// What `type` of a storage may be.
     storage_types: &'static [StorageType],
-    /// How much may be asked for.
+    /// The limits of requests.
     limits: InfoLimits,
-    /// Processes that run tasks.
+    /// Worker processes that are alive.
     workers: usize,
-    /// Tasks that they run at once, together.
+    /// Tasks that all of them together run at once.
     worker_capacity: usize,
 }
 
-/// How much may be asked for; 0 is without limit.
+/// The limits of requests; 0: without a limit.
 #[derive(Serialize, ToSchema)]
 pub(super) struct InfoLimits {
     /// Bytes of a body.
@@ -50,24 +50,24 @@ pub(super) struct InfoLimits {
     input: u64,
     /// Seconds of an input.
     input_duration: u64,
-    /// Pixels of an input's longer side.
+    /// Pixels of the longer side of an input's video.
     input_side: u32,
     /// Tasks of a batch.
     batch_tasks: usize,
-    /// Things in a piece of a list.
+    /// Entries of a page of a list.
     list_count: u32,
-    /// Requests a second of a key.
+    /// Requests of a key per second.
     requests_per_second: u32,
-    /// Tasks of a key that run.
+    /// Tasks of a key that run at once.
     running_tasks: u64,
-    /// Tasks of a key that wait.
+    /// Tasks of a key that wait for a worker.
     queued_tasks: u64,
 }
 
-/// Tells what this server is and can do.
+/// Shows what this server is and what it supports.
 #[utoipa::path(
     get, path = "/info", tag = "health",
-    responses((status = 200, description = "what it is", body = Envelope<Answer<Info>>))
+    responses((status = 200, description = "version, supported values, limits and workers", body = Envelope<Answer<Info>>))
 )]
 pub(super) async fn info(
     State(app): State<Arc<App>>,
@@ -97,8 +97,8 @@ impl InfoLimits {
             input: media.max_size,
             input_duration: media.max_duration.as_secs(),
             input_side: media.max_side,
-            batch_tasks: batches::MOST,
-            list_count: paging::MOST,
+            batch_tasks: batches::MAX_BATCH_TASKS,
+            list_count: paging::MAX_PAGE_SIZE,
             requests_per_second: limits.requests_per_second,
             running_tasks: limits.running_tasks,
             queued_tasks: limits.queued_tasks,

@@ -1,7 +1,7 @@
-//! Access keys: who may call, for which tenant, and what. A secret is answered once.
+//! Access keys: who may call, for which tenant, and in which role. A secret is answered once.
 //!
-//! Administrators of the first tenant have the keys of every tenant in hand, those of another only
-//! its own.
+//! Administrators of the first tenant administer the keys of every tenant, those of another tenant its keys
+//! alone.
 
 use std::sync::Arc;
 
@@ -21,17 +21,17 @@ use crate::{
     app::App,
 };
 
-/// A key to make.
+/// A key to add.
 #[derive(Deserialize, ToSchema)]
 pub(super) struct AddKey {
-    /// Whose things it sees, 1 to 64 letters, digits, `.`, `_` or `-`; unset: your own tenant's.
+    /// The tenant of the key, 1 to 64 letters, digits, `.`, `_` or `-`; unset: your own.
     #[schema(value_type = String, example = "customer-7")]
     tenant: Option<TenantId>,
-    /// What it may do; unset: `member`.
+    /// The role of the key; unset: `member`.
     role: Option<Role>,
 }
 
-/// The key that was made.
+/// The key that was added.
 #[derive(Serialize, ToSchema)]
 pub(super) struct AddedKey {
     access_key: String,
@@ -41,12 +41,12 @@ pub(super) struct AddedKey {
     role: Role,
 }
 
-/// Makes an access key. Only administrators may.
+/// Adds an access key. For administrators.
 #[utoipa::path(
     post, path = "/add_key", tag = "key",
     params(("Idempotency-Key" = Option<String>, Header, description = "makes the call once, however often it is sent")),
     request_body = AddKey,
-    responses((status = 200, description = "made", body = Envelope<Answer<AddedKey>>), BadParam, Conflict)
+    responses((status = 200, description = "added", body = Envelope<Answer<AddedKey>>), BadParam, Conflict)
 )]
 pub(super) async fn add_key(
     State(app): State<Arc<App>>,
@@ -54,7 +54,7 @@ pub(super) async fn add_key(
     Body(request, warnings): Body<AddKey>,
 ) -> Reply<AddedKey> {
     let tenant = request.tenant.unwrap_or_else(|| admin.tenant.clone());
-    if admin.administered_tenant().is_some_and(|own| *own != tenant) {
+    if admin.administered_tenant().is_some_and(|administered| *administered != tenant) {
         let problem = format!("only administrators of `{}` make keys for other tenants", TenantId::main());
         return Err(ApiError::new(ErrorCode::Forbidden, problem));
     }
@@ -69,7 +69,7 @@ pub(super) async fn add_key(
     };
     let answer = Answer::new(answer, warnings);
     admin.store_keeping(&app, &answer)?.add_key(&key).await?;
-    tracing::info!(new_key = key.access_key, tenant = %key.tenant, %role, "key made");
+    tracing::info!(new_key = key.access_key, tenant = %key.tenant, %role, "key added");
     Ok(answer)
 }
 
@@ -92,7 +92,7 @@ pub(super) struct KeyList {
     list: Vec<ListedKey>,
 }
 
-/// Lists the access keys, without their secrets. Only administrators may.
+/// Lists the access keys, without their secrets. For administrators.
 #[utoipa::path(
     get, path = "/list_key", tag = "key",
     responses((status = 200, description = "every key", body = Envelope<Answer<KeyList>>), Forbidden)
@@ -107,7 +107,7 @@ pub(super) async fn list_key(
     Ok(Answer::new(KeyList { num: list.len(), list }, warnings))
 }
 
-/// Which key.
+/// The key that a call names.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ByKey {
@@ -115,7 +115,7 @@ pub(super) struct ByKey {
     access_key: String,
 }
 
-/// Deletes an access key, which is refused from then on. Only administrators may.
+/// Deletes an access key, which is refused from then on. For administrators.
 #[utoipa::path(
     delete, path = "/del_key", tag = "key",
     params(ByKey),

@@ -19,7 +19,7 @@ mod well_known;
 use axum::{Router, routing::get};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::api::{BASE, document, state::ApiState};
+use crate::api::{BASE_PATH, document, state::ApiState};
 
 /// Every route: the documented ones, and those that are read by machines of another kind.
 pub(super) fn all() -> Router<ApiState> {
@@ -27,7 +27,7 @@ pub(super) fn all() -> Router<ApiState> {
         .route("/metrics", get(health::metrics))
         .route("/.well-known/borealis-callbacks.json", get(well_known::callbacks))
         .route("/openapi.json", get(document::openapi))
-        .route(&format!("{}/{{storage_id}}/{{*key}}", files::PATH), get(files::serve).options(files::serve))
+        .route(&format!("{}/{{storage_id}}/{{*key}}", files::PATH), files::methods())
 }
 
 /// The routes of the OpenAPI document.
@@ -66,7 +66,7 @@ pub(super) fn documented() -> OpenApiRouter<ApiState> {
         .routes(routes!(keys::del_key))
         .routes(routes!(info::info));
     OpenApiRouter::with_openapi(document::base())
-        .nest(BASE, api)
+        .nest(BASE_PATH, api)
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
 }

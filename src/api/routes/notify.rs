@@ -1,4 +1,4 @@
-//! The receiver of a storage: told for a try, and its secret replaced.
+//! The receiver of a storage's callbacks: a test of it, and the rotation of its secret.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,31 +19,31 @@ use crate::{
         envelope::{Answer, Envelope, Reply},
         error::{ApiError, BadParam, Conflict, NotFound},
         extract::Query,
-        ids::wanted,
+        ids::parse_id_or_not_found,
     },
     app::App,
 };
 
-/// How long the secret that was replaced signs as well.
-const OVERLAP: Duration = Duration::from_secs(24 * 60 * 60);
+/// For how long callbacks are signed with the replaced secret too.
+const OLD_SECRET_VALIDITY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What the receiver said.
+/// The result of a test callback.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Pinged {
-    /// The `webhook-id` of what was sent; it is not kept.
+    /// The `webhook-id` of the test callback, of which no record is kept.
     callback_id: String,
     /// Whether the receiver accepted it.
     delivered: bool,
-    /// What happened.
+    /// The attempt.
     attempt: ListedAttempt,
 }
 
-/// Sends a test callback, with no task in it, once and now.
+/// Sends a test callback, with no task in it, at once and without retries.
 #[utoipa::path(
     post, path = "/ping_storage", tag = "callback",
     params(ByStorage),
     responses(
-        (status = 200, description = "it was tried", body = Envelope<Answer<Pinged>>), BadParam, NotFound, Conflict
+        (status = 200, description = "the attempt, accepted or not", body = Envelope<Answer<Pinged>>), BadParam, NotFound, Conflict
     )
 )]
 pub(super) async fn ping_storage(
@@ -51,7 +51,8 @@ pub(super) async fn ping_storage(
     editor: Editor,
     Query(request, warnings): Query<ByStorage>,
 ) -> Reply<Pinged> {
-    let storage = app.store.storage(&editor.tenant, &wanted("storage", &request.storage_id)?).await?;
+    let storage =
+        app.store.storage(&editor.tenant, &parse_id_or_not_found("storage", &request.storage_id)?).await?;
     if storage.notify.is_empty() {
         let problem = format!("the storage `{}` has no notify", storage.id);
         return Err(ApiError::new(ErrorCode::Conflict, problem));
@@ -75,17 +76,17 @@ pub(super) async fn ping_storage(
     ))
 }
 
-/// The secret that signs from now on.
+/// The secret that callbacks are signed with from now on.
 #[derive(Serialize, ToSchema)]
 pub(super) struct RotatedSecret {
     /// Answered only now.
     notify_secret: String,
-    /// Until when callbacks are signed with the one before too, in Unix seconds.
+    /// Until when callbacks are signed with the old secret too, in Unix seconds.
     old_secret_until: i64,
 }
 
-/// Makes a new secret for a storage's callbacks. For 24 h they carry two signatures, by the new
-/// secret and by the one before; one that was replaced earlier signs no more.
+/// Replaces the secret of a storage's callbacks by a new one. For 24 h callbacks have two signatures, with
+/// the new secret and with the old one; a secret that was replaced before is not used any more.
 #[utoipa::path(
     post, path = "/rotate_notify_secret", tag = "callback",
     params(ByStorage),
@@ -98,8 +99,8 @@ pub(super) async fn rotate_notify_secret(
     editor: Editor,
     Query(request, warnings): Query<ByStorage>,
 ) -> Reply<RotatedSecret> {
-    let id = wanted("storage", &request.storage_id)?;
-    let (secret, until) = (sign::generate_secret(), app.clock.now() + OVERLAP);
+    let id = parse_id_or_not_found("storage", &request.storage_id)?;
+    let (secret, until) = (sign::generate_secret(), app.clock.now() + OLD_SECRET_VALIDITY);
     app.store.rotate_notify_secret(&editor.tenant, &id, secret.clone(), until).await?;
     tracing::info!(storage_id = %id, "the notify secret was replaced");
     let notify_secret = secret.expose().to_owned();

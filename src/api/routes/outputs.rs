@@ -1,4 +1,4 @@
-//! Addresses under which an output can be read for a while, by whoever has them.
+//! Signed links to outputs: URLs that open an object for a while, without a key.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,53 +6,55 @@ use axum::{
     extract::State,
     http::{HeaderMap, header},
 };
-use model::{Storage, StorageType, Task, TaskStatus, Timestamp};
+use model::{ErrorCode, Storage, StorageType, Task, TaskStatus, Timestamp};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{files, storages::unusable};
+use super::files;
 use crate::{
     api::{
         auth::Caller,
         envelope::{Answer, Envelope, Reply},
         error::{ApiError, BadParam, Conflict, NotFound},
         extract::Query,
-        ids::wanted,
+        ids::parse_id_or_not_found,
         request::number,
     },
     app::App,
     signed_links,
 };
 
-/// For how long a link is good when nothing is said, in seconds.
-const USUAL: u64 = 3600;
+/// For how long a link is valid unless the call says so, in seconds.
+const DEFAULT_VALIDITY_SECS: u64 = 3600;
 
-/// What stays as it is in the path of a URL (RFC 3986, 2.3), and the slash.
-const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+/// What is percent-encoded in the path of a URL: all but the unreserved characters (RFC 3986, 2.3) and the
+/// slash.
+const PATH_ENCODE_SET: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
-/// Whose output, and for how long.
+/// The task whose output is signed, and for how long.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct SignOutput {
-    /// The task's id; it succeeded.
+    /// The id of a task that succeeded.
     task_id: String,
-    /// For how many seconds the addresses are good, at most 604800; unset: 3600.
+    /// For how many seconds the links are valid, at most 604800; unset: 3600.
     #[serde(default, deserialize_with = "number")]
     valid: Option<u64>,
-    /// `true`: addresses of all objects are given, not of the main one alone.
+    /// `true`: a link to every object of the output, not to the main one alone.
     #[serde(default)]
     all: Option<String>,
 }
 
-/// Addresses of an output.
+/// Signed links to an output.
 #[derive(Serialize, ToSchema)]
 pub(super) struct SignedOutput {
-    /// The main object's.
+    /// The link to the main object.
     url: String,
-    /// Until when it is good, in Unix seconds.
+    /// When the links expire, in Unix seconds.
     expires_time: i64,
-    /// Every object, when all were asked for, the main one first.
+    /// Every object with `all=true`, the main one first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     objects: Vec<SignedObject>,
@@ -61,19 +63,19 @@ pub(super) struct SignedOutput {
 /// One object of an output.
 #[derive(Serialize, ToSchema)]
 pub(super) struct SignedObject {
-    /// Its path beside the main object.
+    /// Its path relative to the folder of the main object.
     #[schema(example = "cat.hls/720p/1.ts")]
     path: String,
-    /// Its address.
+    /// The link.
     url: String,
 }
 
-/// Gives addresses under which the output of a task can be read for a while, without a key.
+/// Signs links that open the output of a task for a while, without a key.
 #[utoipa::path(
     get, path = "/sign_output", tag = "task",
     params(SignOutput),
     responses(
-        (status = 200, description = "the addresses", body = Envelope<Answer<SignedOutput>>),
+        (status = 200, description = "the links", body = Envelope<Answer<SignedOutput>>),
         BadParam, NotFound, Conflict
     )
 )]
@@ -83,41 +85,40 @@ pub(super) async fn sign_output(
     headers: HeaderMap,
     Query(request, mut warnings): Query<SignOutput>,
 ) -> Reply<SignedOutput> {
-    let valid = valid(request.valid)?;
-    let task = app.store.task(&caller.tenant, &wanted("task", &request.task_id)?).await?;
+    let validity = parse_validity(request.valid)?;
+    let task = app.store.task(&caller.tenant, &parse_id_or_not_found("task", &request.task_id)?).await?;
     if task.state.status() != TaskStatus::Succeeded {
         let problem = format!("the task `{}` has no output: it is {}", task.id, task.state.status());
-        return Err(ApiError::new(model::ErrorCode::Conflict, problem));
+        return Err(ApiError::new(ErrorCode::Conflict, problem));
     }
     let storage = app.store.storage(&caller.tenant, &task.spec.storage_id).await?;
-    let end = app.clock.now() + valid;
-    let signer = Signer { app: &app, end, valid, base: base(&headers), storage: &storage, task: &task };
+    let expires = app.clock.now() + validity;
+    let base_url = base_url(&headers);
+    let signer = OutputSigner { app: &app, expires, validity, base_url, storage: &storage, task: &task };
     let url = signer.sign(task.spec.output.key()).await?;
     let mut objects = Vec::new();
     if request.all.as_deref() == Some("true") {
-        objects = signer.all().await?;
+        objects = signer.sign_all().await?;
     } else if task.spec.template.format.is_segmented() && storage.kind != StorageType::File {
-        warnings
-            .push("`url` opens the main object alone, not what it refers to; ask with `all=true`".to_owned());
-    }
-    Ok(Answer::new(SignedOutput { url, expires_time: end.as_secs(), objects }, warnings))
-}
-
-fn valid(seconds: Option<u64>) -> Result<Duration, ApiError> {
-    let valid = Duration::from_secs(seconds.filter(|seconds| *seconds > 0).unwrap_or(USUAL));
-    if valid > signed_links::MAX_VALIDITY {
-        let problem = format!(
-            "{} is out of range; give 1 to {}",
-            valid.as_secs(),
-            signed_links::MAX_VALIDITY.as_secs()
+        warnings.push(
+            "`url` opens the playlist or manifest, but no segment; `all=true` gives a link to each object"
+                .to_owned(),
         );
-        return Err(ApiError::field("valid", problem));
     }
-    Ok(valid)
+    Ok(Answer::new(SignedOutput { url, expires_time: expires.as_secs(), objects }, warnings))
 }
 
-/// The address of this server, as the caller has it.
-fn base(headers: &HeaderMap) -> String {
+fn parse_validity(seconds: Option<u64>) -> Result<Duration, ApiError> {
+    let seconds = seconds.unwrap_or(DEFAULT_VALIDITY_SECS);
+    let max = signed_links::MAX_VALIDITY.as_secs();
+    if seconds > max {
+        return Err(ApiError::field("valid", format!("{seconds} is out of range; give 1 to {max}")));
+    }
+    Ok(Duration::from_secs(seconds))
+}
+
+/// Scheme and host of this server, as the caller or its reverse proxy knows them; empty without a `Host`.
+fn base_url(headers: &HeaderMap) -> String {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     match text(header::HOST.as_str()) {
         "" => String::new(),
@@ -126,30 +127,36 @@ fn base(headers: &HeaderMap) -> String {
     }
 }
 
-/// Signs the objects of one output.
-struct Signer<'a> {
+/// Signs links to the objects of one output.
+struct OutputSigner<'a> {
     app: &'a App,
-    end: Timestamp,
-    valid: Duration,
-    base: String,
+    expires: Timestamp,
+    validity: Duration,
+    base_url: String,
     storage: &'a Storage,
     task: &'a Task,
 }
 
-impl Signer<'_> {
+impl OutputSigner<'_> {
+    /// A link to one object: presigned by the object store where the storage is in one, else to this server.
     async fn sign(&self, key: &str) -> Result<String, ApiError> {
-        let bucket = self.app.storages.open(self.storage).map_err(unusable)?;
-        if let Some(url) = bucket.presign(key, self.valid).await.map_err(unusable)? {
+        let bucket = self.app.storages.open(self.storage)?;
+        if let Some(url) = bucket.presign(key, self.validity).await? {
             return Ok(url);
         }
-        let signature = self.app.link_signer.sign(&self.storage.id, self.scope(), self.end);
-        let (base, id) = (&self.base, &self.storage.id);
-        Ok(format!("{base}{}/{id}/{signature}/{}", files::PATH, utf8_percent_encode(key, PATH)))
+        let signature = self.app.link_signer.sign(&self.storage.id, self.key_prefix(), self.expires);
+        let (base_url, id) = (&self.base_url, &self.storage.id);
+        Ok(format!(
+            "{base_url}{}/{id}/{signature}/{}",
+            files::PATH,
+            utf8_percent_encode(key, PATH_ENCODE_SET)
+        ))
     }
 
-    /// What the keys of the output begin with: the main object's own of a single file, and its name
-    /// without the extension where there is a folder of the same name beside it.
-    fn scope(&self) -> &str {
+    /// What the keys of the output begin with, which one link opens: the key of a single file; for `hls` and
+    /// `dash` the key of the playlist without its extension, for the segments are in a folder of the same
+    /// name.
+    fn key_prefix(&self) -> &str {
         let (key, format) = (self.task.spec.output.key(), self.task.spec.template.format);
         match key.rfind('.') {
             Some(dot) if format.is_segmented() => &key[..=dot],
@@ -157,14 +164,14 @@ impl Signer<'_> {
         }
     }
 
-    async fn all(&self) -> Result<Vec<SignedObject>, ApiError> {
+    async fn sign_all(&self) -> Result<Vec<SignedObject>, ApiError> {
         let (output, format) = (&self.task.spec.output, self.task.spec.template.format);
         let main = output.key();
         let folder = main.rfind('/').map_or(0, |slash| slash + 1);
         let mut keys = vec![main.to_owned()];
         if format.is_segmented() || self.task.spec.template.thumbnail.is_some() {
-            let bucket = self.app.storages.interactive().open(self.storage).map_err(unusable)?;
-            keys.extend(bucket.list(&format!("{}/", output.folder(format))).await.map_err(unusable)?);
+            let bucket = self.app.storages.interactive().open(self.storage)?;
+            keys.extend(bucket.list(&format!("{}/", output.folder(format))).await?);
         }
         let mut objects = Vec::with_capacity(keys.len());
         for key in keys {

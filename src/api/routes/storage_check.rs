@@ -1,4 +1,4 @@
-//! What is in a storage, and whether it can be used: tried for real, step by step.
+//! What is in a storage, and whether tasks can use it: found out by trying.
 
 use std::sync::Arc;
 
@@ -7,23 +7,21 @@ use model::Storage;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::storages::{ByStorage, unusable};
+use super::storages::ByStorage;
 use crate::{
     api::{
         auth::{Caller, Editor},
         envelope::{Answer, Envelope, Reply},
         error::{ApiError, BadParam, Conflict, NotFound},
         extract::Query,
-        ids::wanted,
+        ids::parse_id_or_not_found,
+        paging,
         request::number,
     },
     app::App,
 };
 
-/// Objects in a list at most.
-const MOST: usize = 1000;
-
-/// What came of the check.
+/// The result of a check.
 #[derive(Serialize, ToSchema)]
 pub(super) struct CheckedStorage {
     /// Whether tasks can use the storage: every step succeeded.
@@ -32,7 +30,7 @@ pub(super) struct CheckedStorage {
     steps: Vec<CheckedStep>,
 }
 
-/// What came of one step.
+/// The result of one step.
 #[derive(Serialize, ToSchema)]
 pub(super) struct CheckedStep {
     /// `list`, `write`, `read` or `delete`.
@@ -42,16 +40,17 @@ pub(super) struct CheckedStep {
     ok: bool,
     /// The code that a task would fail with; 0 when there is nothing wrong.
     code: u32,
-    /// What went wrong, with the store's own code and request id.
+    /// What went wrong, with the object store's own code and request id.
     message: String,
 }
 
-/// Lists, writes, reads back and deletes a small object, and says which permission is missing.
+/// Tries whether a storage can be used: lists objects, and writes, reads and deletes a small one. The
+/// result shows which permission is missing.
 #[utoipa::path(
     post, path = "/check_storage", tag = "storage",
     params(ByStorage),
     responses(
-        (status = 200, description = "what came of it", body = Envelope<Answer<CheckedStorage>>),
+        (status = 200, description = "the result of each step", body = Envelope<Answer<CheckedStorage>>),
         BadParam, NotFound
     )
 )]
@@ -60,19 +59,20 @@ pub(super) async fn check_storage(
     editor: Editor,
     Query(request, warnings): Query<ByStorage>,
 ) -> Reply<CheckedStorage> {
-    let storage = app.store.storage(&editor.tenant, &wanted("storage", &request.storage_id)?).await?;
-    let bucket = app.storages.interactive().open(&storage).map_err(unusable)?;
-    let steps: Vec<_> = bucket.check(&below(&storage)).await.into_iter().map(CheckedStep::of).collect();
+    let storage =
+        app.store.storage(&editor.tenant, &parse_id_or_not_found("storage", &request.storage_id)?).await?;
+    let bucket = app.storages.interactive().open(&storage)?;
+    let steps: Vec<_> = bucket.check(&key_prefix(&storage)).await.into_iter().map(CheckedStep::of).collect();
     Ok(Answer::new(CheckedStorage { ok: steps.iter().all(|step| step.ok), steps }, warnings))
 }
 
-/// Which objects.
+/// The objects to list.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ListObjects {
     /// The storage's id.
     storage_id: String,
-    /// What their paths below the storage's prefix begin with; unset: all.
+    /// Only objects whose path below the storage's prefix begins with this; unset: all.
     #[serde(default)]
     prefix: String,
     /// How many at most, 1 to 1000; unset: 1000.
@@ -83,7 +83,7 @@ pub(super) struct ListObjects {
 /// Objects of a storage.
 #[derive(Serialize, ToSchema)]
 pub(super) struct ObjectList {
-    /// How many are here.
+    /// How many are in `list`.
     num: usize,
     /// Their full URIs, sorted.
     #[schema(example = json!(["s3://bucket/videos/cat.mp4"]))]
@@ -95,7 +95,7 @@ pub(super) struct ObjectList {
     get, path = "/list_object", tag = "storage",
     params(ListObjects),
     responses(
-        (status = 200, description = "the first of them", body = Envelope<Answer<ObjectList>>),
+        (status = 200, description = "the first objects", body = Envelope<Answer<ObjectList>>),
         BadParam, NotFound, Conflict
     )
 )]
@@ -104,24 +104,19 @@ pub(super) async fn list_object(
     caller: Caller,
     Query(request, warnings): Query<ListObjects>,
 ) -> Reply<ObjectList> {
-    let storage = app.store.storage(&caller.tenant, &wanted("storage", &request.storage_id)?).await?;
-    let count = match request.count {
-        None | Some(0) => MOST,
-        Some(count) if count as usize <= MOST => count as usize,
-        Some(count) => {
-            return Err(ApiError::field("count", format!("{count} is out of range; give 1 to {MOST}")));
-        }
-    };
-    let bucket = app.storages.interactive().open(&storage).map_err(unusable)?;
-    let prefix = format!("{}{}", below(&storage), request.prefix);
+    let storage =
+        app.store.storage(&caller.tenant, &parse_id_or_not_found("storage", &request.storage_id)?).await?;
+    let count = paging::check_page_size("count", request.count)?.unwrap_or(paging::MAX_PAGE_SIZE);
+    let bucket = app.storages.interactive().open(&storage)?;
+    let prefix = format!("{}{}", key_prefix(&storage), request.prefix);
     storage::check_prefix(&prefix).map_err(|problem| ApiError::field("prefix", problem))?;
-    let keys = bucket.list_first(&prefix, count).await.map_err(unusable)?;
+    let keys = bucket.list_first(&prefix, count as usize).await?;
     let list: Vec<_> = keys.iter().map(|key| storage.uri(key)).collect();
     Ok(Answer::new(ObjectList { num: list.len(), list }, warnings))
 }
 
-/// What every key of a storage begins with.
-fn below(storage: &Storage) -> String {
+/// What the key of every output in a storage begins with.
+fn key_prefix(storage: &Storage) -> String {
     if storage.prefix.is_empty() { String::new() } else { format!("{}/", storage.prefix) }
 }
 

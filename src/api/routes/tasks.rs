@@ -1,4 +1,4 @@
-//! Tasks: one input to be made into one output.
+//! Tasks: one input, transcoded into one output.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::{
         envelope::{Answer, Envelope, Nothing, Reply},
         error::{ApiError, BadParam, Conflict, NotFound},
         extract::{Body, Query},
-        ids::wanted,
+        ids::parse_id_or_not_found,
         paging::Paging,
         request::number,
         validate_url,
@@ -29,23 +29,23 @@ use crate::{
 /// A task to create.
 #[derive(Deserialize, ToSchema)]
 pub(super) struct CreateTask {
-    /// A template of one's own, or a predefined one.
+    /// A template of your own, or a predefined one.
     #[schema(example = "mp4-720p")]
     template_name: String,
-    /// Where the output goes and who is told.
+    /// The storage that the output goes to, whose receiver gets the callback.
     storage_id: String,
-    /// The URL of the input, `http` or `https`; or an object in a bucket of a storage of yours, such
-    /// as `s3://bucket/key`, whose key is taken as it is; or what `upload` answered.
+    /// The URL of the input, `http` or `https`; or an object in the bucket of a storage of yours, such as
+    /// `s3://bucket/key`, whose key is not percent-decoded; or the `input` that `upload` answered.
     #[schema(value_type = String, example = "https://example.com/cat.mov")]
     input: Input,
     /// A path below the storage's prefix or a full URI in its bucket; for `hls` and `dash` the
     /// playlist or manifest, or a folder. A missing extension is added.
     #[schema(example = "videos/cat.mp4")]
     output: String,
-    /// Handed back in every callback.
+    /// Free text, returned in the callback.
     #[serde(default)]
     custom_info: String,
-    /// Wishes beyond the template.
+    /// Options beside the template.
     #[serde(default)]
     extra_options: ExtraOptions,
     /// 1 to 9, higher goes first; unset: 5.
@@ -81,13 +81,13 @@ pub(super) async fn create_task(
     Ok(answer)
 }
 
-/// The task that is asked for, checked; it is not kept yet.
+/// Checks a request and makes a task of it, which is not stored yet.
 pub(super) async fn new_task(app: &App, tenant: &TenantId, request: CreateTask) -> Result<Task, ApiError> {
     let priority = Priority::new(request.priority)?;
-    let name = wanted("template", &request.template_name)?;
+    let name = parse_id_or_not_found("template", &request.template_name)?;
     let template = templates::resolve(app, tenant, &name).await?.into_template();
     request.extra_options.check(&template)?;
-    let storage = app.store.storage(tenant, &wanted("storage", &request.storage_id)?).await?;
+    let storage = app.store.storage(tenant, &parse_id_or_not_found("storage", &request.storage_id)?).await?;
     let output = OutputPath::resolve(&request.output, &storage, template.format)?;
     validate_url::check_input(app, &storage, "input", &request.input).await?;
     if let Some(logo) = &template.logo_path {
@@ -114,7 +114,7 @@ pub(super) async fn new_task(app: &App, tenant: &TenantId, request: CreateTask) 
     })
 }
 
-/// Which task.
+/// The task that a call names.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ByTask {
@@ -122,7 +122,7 @@ pub(super) struct ByTask {
     pub(super) task_id: String,
 }
 
-/// Tells how far a task has come, and what became of it.
+/// Shows the progress and the result of a task.
 #[utoipa::path(
     get, path = "/query_task", tag = "task",
     params(ByTask),
@@ -133,11 +133,11 @@ pub(super) async fn query_task(
     caller: Caller,
     Query(request, warnings): Query<ByTask>,
 ) -> Reply<TaskReport> {
-    let task = app.store.task(&caller.tenant, &wanted("task", &request.task_id)?).await?;
+    let task = app.store.task(&caller.tenant, &parse_id_or_not_found("task", &request.task_id)?).await?;
     Ok(Answer::new(TaskReport::of(&task), warnings))
 }
 
-/// Which tasks, and which piece of their list.
+/// Filters of tasks, and a page of their list.
 #[derive(Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(default)]
@@ -154,33 +154,33 @@ pub(super) struct ListTasks {
     /// Another word for `start_num`.
     #[serde(deserialize_with = "number")]
     skip: Option<u32>,
-    /// Created at this time or later, in Unix seconds or milliseconds.
+    /// Only those created at this time or later, in Unix seconds or milliseconds.
     #[serde(deserialize_with = "number")]
     start_time: Option<i64>,
-    /// Created at this time or earlier, in Unix seconds or milliseconds.
+    /// Only those created at this time or earlier, in Unix seconds or milliseconds.
     #[serde(deserialize_with = "number")]
     end_time: Option<i64>,
-    /// Of this status.
+    /// Only those with this status.
     status: Option<TaskStatus>,
-    /// Of this storage.
+    /// Only those of this storage.
     #[param(value_type = Option<String>)]
     storage_id: Option<StorageId>,
-    /// Made with this template.
+    /// Only those with this template.
     #[param(value_type = Option<String>)]
     template_name: Option<TemplateName>,
-    /// Of this batch.
+    /// Only those of this batch.
     #[param(value_type = Option<String>)]
     batch_id: Option<BatchId>,
-    /// With just this text.
+    /// Only those whose `custom_info` is exactly this.
     custom_info: Option<String>,
 }
 
-/// A piece of the list of tasks.
+/// A page of the list of tasks.
 #[derive(Serialize, ToSchema)]
 pub(super) struct TaskList {
-    /// How many there are in all.
+    /// How many there are on all pages.
     total: u64,
-    /// How many are here.
+    /// How many are in `list`.
     num: usize,
     /// The newest first.
     list: Vec<TaskReport>,
@@ -190,7 +190,7 @@ pub(super) struct TaskList {
 #[utoipa::path(
     get, path = "/list_task", tag = "task",
     params(ListTasks),
-    responses((status = 200, description = "a piece of the list", body = Envelope<Answer<TaskList>>), BadParam)
+    responses((status = 200, description = "a page of the list", body = Envelope<Answer<TaskList>>), BadParam)
 )]
 pub(super) async fn list_task(
     State(app): State<Arc<App>>,
@@ -216,12 +216,12 @@ pub(super) async fn cancel_task(
     editor: Editor,
     Query(request, warnings): Query<ByTask>,
 ) -> Reply<Nothing> {
-    app.store.cancel_task(&editor.tenant, &wanted("task", &request.task_id)?).await?;
+    app.store.cancel_task(&editor.tenant, &parse_id_or_not_found("task", &request.task_id)?).await?;
     tracing::info!(task_id = request.task_id, "task cancelled");
     Ok(Answer::nothing(warnings))
 }
 
-/// Lets an ended task run again, under the same id; a new callback will be owed.
+/// Runs an ended task again, under the same id; it will have a new callback.
 #[utoipa::path(
     post, path = "/retry_task", tag = "task",
     params(ByTask),
@@ -235,8 +235,8 @@ pub(super) async fn retry_task(
     editor: Editor,
     Query(request, warnings): Query<ByTask>,
 ) -> Reply<Nothing> {
-    editor.store(&app).retry_task(&editor.tenant, &wanted("task", &request.task_id)?).await?;
-    tracing::info!(task_id = request.task_id, "task to run again");
+    editor.store(&app).retry_task(&editor.tenant, &parse_id_or_not_found("task", &request.task_id)?).await?;
+    tracing::info!(task_id = request.task_id, "the task runs again");
     Ok(Answer::nothing(warnings))
 }
 
@@ -253,7 +253,7 @@ pub(super) async fn del_task(
     editor: Editor,
     Query(request, warnings): Query<ByTask>,
 ) -> Reply<Nothing> {
-    app.store.delete_task(&editor.tenant, &wanted("task", &request.task_id)?).await?;
+    app.store.delete_task(&editor.tenant, &parse_id_or_not_found("task", &request.task_id)?).await?;
     tracing::info!(task_id = request.task_id, "task deleted");
     Ok(Answer::nothing(warnings))
 }

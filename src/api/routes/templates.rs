@@ -1,10 +1,10 @@
-//! Templates: how to transcode. A customer's own can be changed; the predefined ones, which every
-//! tenant sees, cannot, and their names are taken.
+//! Templates: how to transcode. A tenant can change its own; the predefined ones, which every tenant sees,
+//! cannot be changed, and no other template can have their names.
 
 use std::sync::Arc;
 
 use axum::extract::State;
-use model::{ErrorCode, Template, TemplateName, TenantId, Timestamp};
+use model::{ErrorCode, Template, TemplateName, TenantId};
 use serde::{Deserialize, Serialize};
 use store::StoredTemplate;
 use utoipa::{IntoParams, ToSchema};
@@ -15,12 +15,12 @@ use crate::{
         envelope::{Answer, Envelope, Nothing, Reply},
         error::{ApiError, BadParam, Conflict, NotFound},
         extract::{Body, NoQuery, Query},
-        ids::wanted,
+        ids::parse_id_or_not_found,
     },
     app::App,
 };
 
-/// A template, as it is answered. What is not set is absent.
+/// A template, as it is answered. Fields that are not set are absent.
 #[derive(Serialize, ToSchema)]
 pub(super) struct ListedTemplate {
     #[serde(flatten)]
@@ -40,7 +40,7 @@ pub(super) struct TemplateList {
     list: Vec<ListedTemplate>,
 }
 
-/// Which template.
+/// The template that a call names.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ByTemplate {
@@ -72,7 +72,7 @@ pub(super) async fn add_template(
     Ok(answer)
 }
 
-/// Replaces the whole of a template. Tasks that exist keep the one they were created with.
+/// Replaces the whole of a template. Tasks keep the one that they were created with.
 #[utoipa::path(
     put, path = "/update_template", tag = "template",
     request_body = Template,
@@ -89,7 +89,7 @@ pub(super) async fn update_template(
     Ok(Answer::nothing(warnings))
 }
 
-/// Tells what a template says.
+/// Shows a template.
 #[utoipa::path(
     get, path = "/query_template", tag = "template",
     params(ByTemplate),
@@ -102,11 +102,11 @@ pub(super) async fn query_template(
     caller: Caller,
     Query(request, warnings): Query<ByTemplate>,
 ) -> Reply<ListedTemplate> {
-    let name = wanted("template", &request.template_name)?;
+    let name = parse_id_or_not_found("template", &request.template_name)?;
     Ok(Answer::new(resolve(&app, &caller.tenant, &name).await?, warnings))
 }
 
-/// Lists the templates, the predefined ones too.
+/// Lists the templates, predefined ones included.
 #[utoipa::path(
     get, path = "/list_template", tag = "template",
     responses((status = 200, description = "every template", body = Envelope<Answer<TemplateList>>))
@@ -122,7 +122,7 @@ pub(super) async fn list_template(
     Ok(Answer::new(TemplateList { num: list.len(), list }, warnings))
 }
 
-/// Deletes a template. Tasks that exist keep their copy.
+/// Deletes a template. Tasks keep their copy of it.
 #[utoipa::path(
     delete, path = "/del_template", tag = "template",
     params(ByTemplate),
@@ -133,13 +133,13 @@ pub(super) async fn del_template(
     editor: Editor,
     Query(request, warnings): Query<ByTemplate>,
 ) -> Reply<Nothing> {
-    let name = wanted("template", &request.template_name)?;
+    let name = parse_id_or_not_found("template", &request.template_name)?;
     refuse_predefined(&name)?;
     app.store.delete_template(&editor.tenant, &name).await?;
     Ok(Answer::nothing(warnings))
 }
 
-/// The template of this name: the predefined one, whose name no other has, or the tenant's own.
+/// The template of this name, predefined or the tenant's own.
 ///
 /// # Errors
 /// 1004 when there is none.
@@ -174,7 +174,7 @@ impl ListedTemplate {
     }
 
     fn built_in(template: Template) -> Self {
-        Self { template, created_at: Timestamp::from_millis(0).as_secs(), built_in: true }
+        Self { template, created_at: 0, built_in: true }
     }
 
     /// The template itself.

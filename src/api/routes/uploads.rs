@@ -1,12 +1,11 @@
-//! Uploads: a file is sent to the server, and is the input of tasks from then on. It goes to the
-//! disk as it comes, and never lies in memory.
+//! Uploads: a file that is sent to the server, to be the input of tasks. Its bytes are written to the disk
+//! as they arrive; the whole is never in memory.
 
 use std::{io, sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
     extract::{Request, State},
-    http::{HeaderMap, header},
 };
 use futures::StreamExt as _;
 use model::{ErrorCode, Upload, UploadId};
@@ -22,19 +21,23 @@ use crate::{
         envelope::{Answer, Envelope, Reply},
         error::{ApiError, BadParam},
         extract::Query,
+        limits,
     },
     app::App,
     uploads::UploadWriter,
 };
 
-/// How long nothing may come.
-const IDLE: Duration = Duration::from_secs(60);
+/// Bytes of a name at most.
+const MAX_NAME_BYTES: usize = 1024;
 
-/// What the file is called.
+/// The longest pause between two chunks of the body.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The name of the file.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct UploadName {
-    /// A name for people.
+    /// A label.
     #[serde(default)]
     #[param(example = "cat.mov")]
     name: String,
@@ -52,22 +55,22 @@ impl PartialSchema for FileBytes {
 
 impl ToSchema for FileBytes {}
 
-/// The file that was sent.
+/// The file that was uploaded.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Uploaded {
-    /// What a task's `input` is to be; kept 24 hours after its last use.
+    /// The `input` for tasks. The file is kept until 24 hours after its last use.
     #[schema(example = "upload://5f0c6a3d9be84c1f8f5a0c1d2e3f4a5b")]
     input: String,
-    /// Bytes.
+    /// In bytes.
     size: u64,
 }
 
-/// Takes a file, to be the input of tasks.
+/// Uploads a file, to be the input of tasks.
 #[utoipa::path(
     post, path = "/upload", tag = "task",
     params(UploadName),
     request_body(content = FileBytes, content_type = "application/octet-stream"),
-    responses((status = 200, description = "it is whole", body = Envelope<Answer<Uploaded>>), BadParam)
+    responses((status = 200, description = "the file is stored", body = Envelope<Answer<Uploaded>>), BadParam)
 )]
 pub(super) async fn upload(
     State(app): State<Arc<App>>,
@@ -75,14 +78,14 @@ pub(super) async fn upload(
     Query(request, warnings): Query<UploadName>,
     body: Request,
 ) -> Reply<Uploaded> {
-    if request.name.len() > 1024 {
-        return Err(ApiError::field("name", "is longer than 1024 bytes"));
+    if request.name.len() > MAX_NAME_BYTES {
+        return Err(ApiError::field("name", format!("is longer than {MAX_NAME_BYTES} bytes")));
     }
     let limit = app.settings.api.upload_limit;
-    refuse_announced(body.headers(), limit)?;
+    limits::check_content_length(body.headers(), "upload", limit)?;
     let id = UploadId::generate(&mut rand::rng());
-    let incoming = app.uploads.create(&id).await.map_err(disk_failed)?;
-    let size = receive(body.into_body(), incoming, limit).await?;
+    let writer = app.uploads.create(&id).await.map_err(disk_error)?;
+    let size = receive(body.into_body(), writer, limit).await?;
     let upload = Upload {
         id,
         tenant: editor.tenant.clone(),
@@ -96,46 +99,33 @@ pub(super) async fn upload(
     Ok(Answer::new(Uploaded { input: format!("upload://{}", upload.id), size }, warnings))
 }
 
-/// Writes the body into the file; gives its size.
-async fn receive(body: Body, mut incoming: UploadWriter, limit: u64) -> Result<u64, ApiError> {
-    let mut pieces = body.into_data_stream();
+/// Writes the body to the disk; gives its size in bytes.
+async fn receive(body: Body, mut writer: UploadWriter, limit: u64) -> Result<u64, ApiError> {
+    let mut chunks = body.into_data_stream();
     let mut size = 0;
     loop {
-        let piece = tokio::time::timeout(IDLE, pieces.next()).await;
-        let piece = piece.map_err(|_| {
-            ApiError::field("body", format!("stopped for {} s before it was complete", IDLE.as_secs()))
-        })?;
-        let Some(piece) = piece else { break };
-        let piece = piece.map_err(|_| ApiError::field("body", "ended before it was complete"))?;
-        if size + piece.len() as u64 > limit {
-            return Err(too_large(limit));
+        let Ok(next) = tokio::time::timeout(IDLE_TIMEOUT, chunks.next()).await else {
+            let seconds = IDLE_TIMEOUT.as_secs();
+            return Err(ApiError::field("body", format!("stopped for {seconds} s before it was complete")));
+        };
+        let Some(chunk) = next else { break };
+        let chunk = chunk.map_err(|_| ApiError::field("body", "ended before it was complete"))?;
+        if size + chunk.len() as u64 > limit {
+            return Err(limits::too_large("upload", limit));
         }
-        size = incoming.write(&piece).await.map_err(disk_failed)?;
+        size = writer.write(&chunk).await.map_err(disk_error)?;
     }
     if size == 0 {
         return Err(ApiError::field("body", "is empty; send the bytes of the file"));
     }
-    incoming.finish().await.map_err(disk_failed)?;
+    writer.finish().await.map_err(disk_error)?;
     Ok(size)
 }
 
-/// Nothing has to be sent to learn that it is too much.
-fn refuse_announced(headers: &HeaderMap, limit: u64) -> Result<(), ApiError> {
-    let announced = headers.get(header::CONTENT_LENGTH);
-    match announced.and_then(|value| value.to_str().ok()?.parse::<u64>().ok()) {
-        Some(length) if length > limit => Err(too_large(limit)),
-        _ => Ok(()),
-    }
-}
-
-fn too_large(limit: u64) -> ApiError {
-    ApiError::new(ErrorCode::TooLarge, format!("the upload is over the limit of {limit} bytes"))
-}
-
-fn disk_failed(error: io::Error) -> ApiError {
+fn disk_error(error: io::Error) -> ApiError {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            tracing::error!(%error, "there is no room for uploads");
+            tracing::error!(%error, "the disk of the uploads is full");
             ApiError::new(ErrorCode::Unavailable, "the server has no room for the upload; try again later")
         }
         _ => ApiError::internal(error),

@@ -1,4 +1,4 @@
-//! What a receiver may want to know before it believes a callback. Nobody signs in.
+//! What a receiver needs to tell genuine callbacks from others: without authentication.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::app::App;
 
-/// Where callbacks come from, and which headers sign them.
+/// The addresses that callbacks come from, and their signature headers.
 pub(super) async fn callbacks(State(app): State<Arc<App>>) -> Json<Value> {
     let addresses: Vec<String> =
         app.settings.callback.source_addresses.iter().map(ToString::to_string).collect();

@@ -1,8 +1,9 @@
-//! The connections that are open, of which there is a greatest number.
+//! The slots of open connections, of which there is a fixed number.
 //!
-//! A new one always gets a place unless every other is at work: the connection that has asked for
-//! nothing for the longest time makes room. So nobody holds the server by opening connections and
-//! keeping them, or by sending a request letter by letter.
+//! A new connection gets a slot at once unless every other one is busy: the one that has been idle for
+//! longest is closed for it. So nobody blocks the server by opening connections and keeping them, or by
+//! sending a request byte by byte (slowloris): a connection is idle until the head of its request is
+//! complete.
 
 use std::{
     collections::BTreeMap,
@@ -12,100 +13,101 @@ use std::{
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-/// All of them.
-pub(super) struct Connections {
-    places: Arc<Semaphore>,
-    open: Arc<Mutex<Open>>,
+/// All slots.
+pub(super) struct ConnectionSlots {
+    permits: Arc<Semaphore>,
+    idle: Arc<Mutex<IdleConnections>>,
     /// Woken when a connection becomes idle.
-    rested: Arc<Notify>,
+    became_idle: Arc<Notify>,
 }
 
+/// The idle connections, in the order in which they became idle.
 #[derive(Default)]
-struct Open {
-    /// Grows with each connection and each call, so that the order is that of the last call.
-    next: u64,
-    /// Those that are not at work, by when they last were.
-    idle: BTreeMap<u64, CancellationToken>,
+struct IdleConnections {
+    next_number: u64,
+    /// Cancelling a token closes its connection.
+    tokens: BTreeMap<u64, CancellationToken>,
 }
 
-/// A connection's place; given back when it is dropped.
-pub(super) struct Place {
-    open: Arc<Mutex<Open>>,
-    rested: Arc<Notify>,
-    /// Its number while it is idle.
-    idle: Mutex<Option<u64>>,
-    /// Cancelled when the place is needed for another.
-    needed: CancellationToken,
+/// The slot of one connection; free again when it is dropped.
+pub(super) struct ConnectionSlot {
+    idle: Arc<Mutex<IdleConnections>>,
+    became_idle: Arc<Notify>,
+    /// Its number among the idle connections; none while it is busy.
+    idle_number: Mutex<Option<u64>>,
+    evicted: CancellationToken,
     _permit: OwnedSemaphorePermit,
 }
 
-impl Connections {
-    /// None yet, and at most so many.
-    pub(super) fn at_most(count: usize) -> Self {
-        Self { places: Arc::new(Semaphore::new(count)), open: Arc::default(), rested: Arc::default() }
+impl ConnectionSlots {
+    /// At most `max` connections.
+    pub(super) fn new(max: usize) -> Self {
+        Self { permits: Arc::new(Semaphore::new(max)), idle: Arc::default(), became_idle: Arc::default() }
     }
 
-    /// A place for another; waits while every one is taken and at work.
-    pub(super) async fn place(&self) -> Arc<Place> {
-        let place = Place {
-            open: Arc::clone(&self.open),
-            rested: Arc::clone(&self.rested),
-            idle: Mutex::new(None),
-            needed: CancellationToken::new(),
-            _permit: self.permit().await,
+    /// The slot of another connection, which is idle at first. Waits while every slot is taken and busy.
+    pub(super) async fn acquire(&self) -> Arc<ConnectionSlot> {
+        let slot = ConnectionSlot {
+            idle: Arc::clone(&self.idle),
+            became_idle: Arc::clone(&self.became_idle),
+            idle_number: Mutex::new(None),
+            evicted: CancellationToken::new(),
+            _permit: self.acquire_permit().await,
         };
-        place.rest();
-        Arc::new(place)
+        slot.set_idle();
+        Arc::new(slot)
     }
 
-    async fn permit(&self) -> OwnedSemaphorePermit {
-        if let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() {
+    async fn acquire_permit(&self) -> OwnedSemaphorePermit {
+        if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
             return permit;
         }
-        let freed = Arc::clone(&self.places).acquire_owned();
+        let freed = Arc::clone(&self.permits).acquire_owned();
         tokio::pin!(freed);
         loop {
-            let longest = lock(&self.open).idle.pop_first();
-            let evicted = longest.is_some();
-            if let Some((_, longest)) = longest {
-                longest.cancel();
+            let longest_idle = lock(&self.idle).tokens.pop_first();
+            let was_evicted = longest_idle.is_some();
+            if let Some((_, token)) = longest_idle {
+                token.cancel();
             }
             tokio::select! {
-                permit = freed.as_mut() => return permit.expect("it is never closed"),
-                () = self.rested.notified(), if !evicted => {}
+                permit = freed.as_mut() => return permit.expect("the semaphore is never closed"),
+                // the evicted connection frees its slot; another must not be evicted for the same newcomer
+                () = self.became_idle.notified(), if !was_evicted => {}
             }
         }
     }
 }
 
-impl Place {
-    /// Resolves when the place is needed for another connection.
-    pub(super) async fn needed(&self) {
-        self.needed.cancelled().await;
+impl ConnectionSlot {
+    /// Resolves when the slot is taken from this connection, for another.
+    pub(super) async fn evicted(&self) {
+        self.evicted.cancelled().await;
     }
 
-    /// A call is under way from now on. HTTP/1.1 has one at a time.
-    pub(super) fn work(&self) {
-        if let Some(number) = lock(&self.idle).take() {
-            lock(&self.open).idle.remove(&number);
+    /// A call begins. HTTP/1.1 has one at a time on a connection.
+    pub(super) fn set_busy(&self) {
+        if let Some(number) = lock(&self.idle_number).take() {
+            lock(&self.idle).tokens.remove(&number);
         }
     }
 
-    /// No call is under way any more.
-    pub(super) fn rest(&self) {
+    /// The call has ended.
+    pub(super) fn set_idle(&self) {
+        let mut idle_number = lock(&self.idle_number);
         let mut idle = lock(&self.idle);
-        let mut open = lock(&self.open);
-        open.next += 1;
-        let number = open.next;
-        open.idle.insert(number, self.needed.clone());
-        *idle = Some(number);
-        self.rested.notify_one();
+        idle.next_number += 1;
+        let number = idle.next_number;
+        idle.tokens.insert(number, self.evicted.clone());
+        *idle_number = Some(number);
+        self.became_idle.notify_one();
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
-        self.work();
+        // no longer among the idle ones
+        self.set_busy();
     }
 }
 

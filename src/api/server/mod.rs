@@ -1,8 +1,9 @@
-//! Connections: accepts them, speaks HTTP/1.1 on each, and lets calls finish when it is to stop.
+//! The server: accepts connections, speaks HTTP/1.1 on each, and lets calls finish when the process stops.
 
 mod connections;
 
 use std::{
+    convert::Infallible,
     io,
     pin::Pin,
     sync::Arc,
@@ -25,22 +26,23 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt as _;
 
-use connections::{Connections, Place};
+use connections::{ConnectionSlot, ConnectionSlots};
 
 use crate::{
     api::{limits, state::ApiState, with_state},
     app::App,
 };
 
-/// How long to wait when the process has no room for another connection.
-const BREATH: Duration = Duration::from_millis(100);
+/// How long to wait after a failed accept, which usually means that the process is out of file descriptors.
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
-/// Answers calls until `stop`; then takes no more, and gives those that run the grace time.
+/// Answers calls until `stop`; then accepts no more connections, and gives running calls the grace time to
+/// finish.
 pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken) {
     let grace = app.settings.server.shutdown_grace;
     let state = ApiState::new(Arc::clone(&app));
     let (router, connections) = (with_state(state.clone()), TaskTracker::new());
-    let places = Connections::at_most(app.settings.api.connections);
+    let slots = ConnectionSlots::new(app.settings.api.connections);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -48,17 +50,17 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken
         };
         match accepted {
             Ok((stream, _)) => {
-                let place = tokio::select! {
-                    place = places.place() => place,
+                let slot = tokio::select! {
+                    slot = slots.acquire() => slot,
                     () = stop.cancelled() => break,
                 };
                 let head_timeout = app.settings.api.head_timeout;
-                connections.spawn(talk(stream, router.clone(), place, head_timeout, stop.clone()));
+                connections.spawn(serve_connection(stream, router.clone(), slot, head_timeout, stop.clone()));
             }
-            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) if is_connection_lost(&error) => {}
             Err(error) => {
                 tracing::error!(%error, "cannot accept a connection; waiting a moment");
-                tokio::time::sleep(BREATH).await;
+                tokio::time::sleep(ACCEPT_RETRY_DELAY).await;
             }
         }
     }
@@ -70,42 +72,43 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken
     }
 }
 
-/// A connection that was lost before it was accepted says nothing about the next one.
-fn is_of_one_connection(error: &io::Error) -> bool {
+/// Whether the client was gone before its connection was accepted, which is no reason to wait before the
+/// next one.
+fn is_connection_lost(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-async fn talk(
+async fn serve_connection(
     stream: TcpStream,
     router: Router,
-    place: Arc<Place>,
+    slot: Arc<ConnectionSlot>,
     head_timeout: Duration,
     stop: CancellationToken,
 ) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
-    let at_work = Arc::clone(&place);
+    let service_slot = Arc::clone(&slot);
     let service = service_fn(move |request: Request<Incoming>| {
-        let (router, place) = (router.clone(), Arc::clone(&at_work));
+        let (router, slot) = (router.clone(), Arc::clone(&service_slot));
         async move {
-            place.work();
-            let answer = router.oneshot(request.map(Body::new)).await;
-            answer.map(|answer| answer.map(|body| Body::new(Answering { body, place })))
+            slot.set_busy();
+            let response = router.oneshot(request.map(Body::new)).await?;
+            Ok::<_, Infallible>(response.map(|body| Body::new(BusyBody { body, slot })))
         }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(head_timeout)
-        // who says that nothing more will come still waits for the answer
+        // a client that has shut down its sending side still waits for the response
         .half_close(true)
-        .max_buf_size(limits::HEAD)
+        .max_buf_size(limits::MAX_HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let result = tokio::select! {
         result = connection.as_mut() => result,
-        () = place.needed() => return,
+        () = slot.evicted() => return,
         () = stop.cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.await
@@ -116,13 +119,13 @@ async fn talk(
     }
 }
 
-/// The body of an answer: its connection is at work until it is sent.
-struct Answering {
+/// The body of a response: its connection is busy until the body is sent, or dropped.
+struct BusyBody {
     body: Body,
-    place: Arc<Place>,
+    slot: Arc<ConnectionSlot>,
 }
 
-impl hyper::body::Body for Answering {
+impl hyper::body::Body for BusyBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -142,8 +145,8 @@ impl hyper::body::Body for Answering {
     }
 }
 
-impl Drop for Answering {
+impl Drop for BusyBody {
     fn drop(&mut self) {
-        self.place.rest();
+        self.slot.set_idle();
     }
 }

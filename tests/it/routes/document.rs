@@ -34,7 +34,7 @@ fn every_call_says_who_may_call_and_what_can_go_wrong() {
             let responses = operation["responses"].as_object().expect("responses");
             assert!(responses.contains_key("200"), "{method} {path}");
             assert!(operation["summary"].is_string(), "{method} {path}");
-            if path.starts_with(api::BASE) {
+            if path.starts_with(api::BASE_PATH) {
                 assert_eq!(operation["security"], json!([{"basic": []}]), "{method} {path}");
                 for status in ["401", "429", "500", "503"] {
                     assert!(responses.contains_key(status), "{method} {path}: {status}");

@@ -29,7 +29,7 @@ struct Event {
 
 impl Events {
     async fn of(app: &TestApp, task_id: &str, last: Option<&str>) -> Self {
-        let mut request = Request::get(format!("{}/task_events?task_id={task_id}", api::BASE))
+        let mut request = Request::get(format!("{}/task_events?task_id={task_id}", api::BASE_PATH))
             .header(header::AUTHORIZATION, app.admin.basic());
         if let Some(last) = last {
             request = request.header("last-event-id", last);

@@ -25,7 +25,7 @@ async fn the_same_call_is_made_once() {
         );
         let message =
             app.post_named(&app.admin, call, call, &json!({"another": "body"})).await.refusal(409, 1005);
-        assert!(message.starts_with("Conflict: Idempotency-Key: another call"), "{message}");
+        assert!(message.starts_with("Conflict: Idempotency-Key: a different call"), "{message}");
     }
     assert_eq!(app.get("list_storage").await.data()["num"], 2);
     assert_eq!(app.get("list_task").await.data()["total"], 2);

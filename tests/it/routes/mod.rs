@@ -6,6 +6,7 @@ mod callbacks;
 mod document;
 mod envelope;
 mod events;
+mod files;
 mod idempotency;
 mod keys;
 mod limits;

@@ -54,7 +54,7 @@ impl Walk<'_> {
 }
 
 fn uri(call: &str) -> String {
-    if call.starts_with('/') { call.to_owned() } else { format!("{}/{call}", api::BASE) }
+    if call.starts_with('/') { call.to_owned() } else { format!("{}/{call}", api::BASE_PATH) }
 }
 
 /// What the document says: the operations, with the statuses of each and whether it has a body.
@@ -66,7 +66,7 @@ fn documented() -> Vec<(Method, String, BTreeSet<u16>, bool)> {
             let statuses = operation["responses"].as_object().expect("responses").keys();
             operations.push((
                 method.to_uppercase().parse().expect("a method"),
-                path.trim_start_matches(api::BASE).trim_start_matches('/').to_owned(),
+                path.trim_start_matches(api::BASE_PATH).trim_start_matches('/').to_owned(),
                 statuses.map(|status| status.parse().expect("a number")).collect(),
                 operation.get("requestBody").is_some(),
             ));

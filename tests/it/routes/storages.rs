@@ -77,9 +77,9 @@ async fn the_secret_is_made_when_absent_and_answered_only_then() {
 async fn a_wrong_field_is_named() {
     let app = TestApp::start().await;
     let cases: &[(Value, &str)] = &[
-        (json!({"type": ""}), "type: is not set; give `file`"),
+        (json!({"type": ""}), "type: is not set; give one of `file`, "),
         (json!({"type": "ftp"}), "type: `ftp` is not one of `file`, `s3`"),
-        (json!({"type": "oss"}), "storage_ak: is not an access key: it is not set"),
+        (json!({"type": "oss"}), "storage_ak: is not set, or is not a word of printable ASCII characters"),
         (
             json!({"type": "s3", "storage_ak": "a", "storage_sk": "b"}),
             "region: is not set; give the bucket's",

@@ -323,8 +323,8 @@ async fn a_wrong_parameter_is_named() {
     let cases: &[(&str, &str)] = &[
         ("count=ten", "count: `ten` is not a whole number"),
         ("count=-1", "count: `-1` is not a whole number"),
-        ("count=1001", "count: 1001 is too many; give 1 to 1000"),
-        ("limit=1001", "limit: 1001 is too many; give 1 to 1000"),
+        ("count=1001", "count: 1001 is out of range; give 1 to 1000"),
+        ("limit=1001", "limit: 1001 is out of range; give 1 to 1000"),
         ("skip=1.5", "skip: `1.5` is not a whole number"),
         ("start_num=x", "start_num: `x` is not a whole number"),
         ("start_time=yesterday", "start_time: `yesterday` is not a whole number"),

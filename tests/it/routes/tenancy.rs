@@ -45,7 +45,7 @@ impl Things {
 
 async fn send_file(app: &TestApp, key: &Key) -> Reply {
     let request =
-        Request::post(format!("{}/upload?name=a", api::BASE)).header(header::AUTHORIZATION, key.basic());
+        Request::post(format!("{}/upload?name=a", api::BASE_PATH)).header(header::AUTHORIZATION, key.basic());
     app.send(request.body(Body::from("some bytes")).expect("a request")).await
 }
 

@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::app::{Reply, TestApp, task};
 
 async fn send(app: &TestApp, announced: Option<u64>, body: Body) -> Reply {
-    let mut request = Request::post(format!("{}/upload?name=a.mp4", api::BASE))
+    let mut request = Request::post(format!("{}/upload?name=a.mp4", api::BASE_PATH))
         .header(header::AUTHORIZATION, app.admin.basic())
         .header(header::CONTENT_TYPE, "application/octet-stream");
     if let Some(length) = announced {
