@@ -4,14 +4,14 @@ use std::path::PathBuf;
 
 use crate::bench::Bench;
 
-/// Three seconds of moving picture.
-const PICTURE: &str = "-f lavfi -i testsrc2=s=96x64:r=10:d=3";
-/// Three seconds of sound, of which something is heard.
-const SOUND: &str = "-f lavfi -i sine=330:r=44100:d=3";
+/// Three seconds of a moving test pattern.
+const VIDEO: &str = "-f lavfi -i testsrc2=s=96x64:r=10:d=3";
+/// Three seconds of a tone.
+const AUDIO: &str = "-f lavfi -i sine=330:r=44100:d=3";
 
 const H264: &str = "-pix_fmt yuv420p -c:v libx264 -preset veryfast -g 12";
 
-/// Their names, and the words that make what is in them.
+/// Their names, which inputs they have, and FFmpeg's arguments that encode them.
 const CLIPS: [(&str, &str, &str); 20] = [
     ("mp4.mp4", "both", "{h264} -c:a aac"),
     ("faststart.mp4", "both", "{h264} -bf 2 -c:a aac -movflags +faststart"),
@@ -43,14 +43,14 @@ const CLIPS: [(&str, &str, &str); 20] = [
     ("wmv2.wmv", "both", "-c:v wmv2 -c:a wmav2"),
     ("theora.ogv", "both", "-c:v libtheora -c:a libvorbis"),
     ("mpeg2.mxf", "both", "-r 25 -c:v mpeg2video -c:a pcm_s16le -ar 48000"),
-    ("sound.mp3", "sound", "-c:a libmp3lame"),
-    ("sound.flac", "sound", "-c:a flac"),
+    ("sound.mp3", "audio", "-c:a libmp3lame"),
+    ("sound.flac", "audio", "-c:a flac"),
 ];
 
 /// Makes all of them.
 pub(crate) fn all(bench: &Bench) -> Vec<(&'static str, PathBuf)> {
     let make = |(name, streams, codecs): (&'static str, &str, &str)| {
-        let inputs = if streams == "both" { format!("{PICTURE} {SOUND}") } else { SOUND.to_owned() };
+        let inputs = if streams == "both" { format!("{VIDEO} {AUDIO}") } else { AUDIO.to_owned() };
         (name, bench.clip(name, &format!("{inputs} {}", codecs.replace("{h264}", H264))))
     };
     CLIPS.map(make).into()

@@ -1,19 +1,19 @@
-//! Harm that is done to files: the same seed does the same harm.
+//! Damage to files: the same seed does the same damage.
 
 use std::ops::Range;
 
-/// A generator of numbers (SplitMix64): small, and the same on every machine.
-pub(crate) struct Dice(u64);
+/// SplitMix64: small, and the same on every machine and with every version of `rand`.
+pub(crate) struct SplitMix64(u64);
 
-impl Dice {
+impl SplitMix64 {
     /// Seeded with these numbers together.
     pub(crate) fn new(seeds: &[u64]) -> Self {
-        let mut dice = Self(0);
+        let mut rng = Self(0);
         for seed in seeds {
-            dice.0 ^= seed;
-            dice.0 = dice.next();
+            rng.0 ^= seed;
+            rng.0 = rng.next();
         }
-        dice
+        rng
     }
 
     fn next(&mut self) -> u64 {
@@ -23,78 +23,77 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    /// One of these numbers.
-    fn of(&mut self, range: Range<usize>) -> usize {
+    /// A number of this range.
+    fn in_range(&mut self, range: Range<usize>) -> usize {
         range.start + (self.next() % range.len().max(1) as u64) as usize
     }
 
     /// A stretch of up to this many bytes.
-    fn stretch(&mut self, bytes: &[u8], most: usize) -> Range<usize> {
-        let length = self.of(1..most.min(bytes.len()));
-        let start = self.of(0..bytes.len() - length);
+    fn stretch(&mut self, bytes: &[u8], max: usize) -> Range<usize> {
+        let length = self.in_range(1..max.min(bytes.len()));
+        let start = self.in_range(0..bytes.len() - length);
         start..start + length
     }
 }
 
-/// What is done.
+/// A kind of damage.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Harm {
-    /// 1 to 200 bits are turned over.
-    Flips,
+pub(crate) enum Damage {
+    /// 1 to 200 bits are flipped.
+    FlippedBits,
     /// The end is missing.
-    Cut,
+    Truncated,
     /// A stretch is noise.
     Noise,
     /// A stretch is missing.
     Removed,
     /// A stretch is there twice.
-    Doubled,
+    Repeated,
     /// Numbers at the start or the end, where headers and indexes are, are other numbers.
     Fields,
 }
 
-impl Harm {
+impl Damage {
     pub(crate) const ALL: [Self; 6] =
-        [Self::Flips, Self::Cut, Self::Noise, Self::Removed, Self::Doubled, Self::Fields];
+        [Self::FlippedBits, Self::Truncated, Self::Noise, Self::Removed, Self::Repeated, Self::Fields];
 
-    /// Bytes of a stretch, at most.
-    const STRETCH: usize = 4096;
+    const MAX_STRETCH_BYTES: usize = 4096;
     /// Bytes at either end that are taken for headers.
-    const HEADER: usize = 1024;
+    const HEADER_BYTES: usize = 1024;
 
-    /// Does it.
-    pub(crate) fn to(self, bytes: &mut Vec<u8>, dice: &mut Dice) {
+    /// Damages the bytes of a file.
+    pub(crate) fn apply(self, bytes: &mut Vec<u8>, rng: &mut SplitMix64) {
         match self {
-            Self::Flips => {
-                for _ in 0..dice.of(1..201) {
-                    let at = dice.of(0..bytes.len());
-                    bytes[at] ^= 1 << dice.of(0..8);
+            Self::FlippedBits => {
+                for _ in 0..rng.in_range(1..201) {
+                    let at = rng.in_range(0..bytes.len());
+                    bytes[at] ^= 1 << rng.in_range(0..8);
                 }
             }
-            Self::Cut => bytes.truncate(dice.of(0..bytes.len())),
+            Self::Truncated => bytes.truncate(rng.in_range(0..bytes.len())),
             Self::Noise => {
-                let stretch = dice.stretch(bytes, Self::STRETCH);
-                bytes[stretch].fill_with(|| dice.next() as u8);
+                let stretch = rng.stretch(bytes, Self::MAX_STRETCH_BYTES);
+                bytes[stretch].fill_with(|| rng.next() as u8);
             }
             Self::Removed => {
-                let stretch = dice.stretch(bytes, Self::STRETCH);
+                let stretch = rng.stretch(bytes, Self::MAX_STRETCH_BYTES);
                 bytes.drain(stretch);
             }
-            Self::Doubled => {
-                let stretch = dice.stretch(bytes, Self::STRETCH);
+            Self::Repeated => {
+                let stretch = rng.stretch(bytes, Self::MAX_STRETCH_BYTES);
                 let twice = bytes[stretch.clone()].to_vec();
                 bytes.splice(stretch.end..stretch.end, twice);
             }
             Self::Fields => {
-                for _ in 0..dice.of(1..5) {
-                    let at = dice.of(0..Self::HEADER.min(bytes.len() - 8));
-                    let at = if dice.of(0..2) == 0 { at } else { bytes.len() - 8 - at };
-                    let field = at..at + [1, 2, 4, 8][dice.of(0..4)];
-                    match dice.of(0..4) {
+                for _ in 0..rng.in_range(1..5) {
+                    let at = rng.in_range(0..Self::HEADER_BYTES.min(bytes.len() - 8));
+                    let at = if rng.in_range(0..2) == 0 { at } else { bytes.len() - 8 - at };
+                    let field = at..at + [1, 2, 4, 8][rng.in_range(0..4)];
+                    match rng.in_range(0..4) {
                         0 => bytes[field].fill(0),
                         1 => bytes[field].fill(0xff),
                         2 => bytes[field].iter_mut().for_each(|byte| *byte = byte.wrapping_add(1)),
-                        _ => bytes[field].fill_with(|| dice.next() as u8),
+                        _ => bytes[field].fill_with(|| rng.next() as u8),
                     }
                 }
             }

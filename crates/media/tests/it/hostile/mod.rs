@@ -1,7 +1,7 @@
-//! Harmed files of every kind through all four steps: each ends soon, with an output that can be read and
-//! is as long as what can be decoded of its input, or with a word that blames the input.
+//! Damaged files of every kind through all four steps: each ends soon, either with an output that can be decoded and
+//! lasts as long as what can be decoded of its input, or with an error that blames the input.
 //!
-//! `BOREALIS_FUZZ_SEED` chooses the harm (1 without it), `BOREALIS_FUZZ_INPUT` one input such as
+//! `BOREALIS_FUZZ_SEED` chooses the damage (1 without it), `BOREALIS_FUZZ_INPUT` one input such as
 //! `h264.ts/7`, whose folder is kept.
 
 mod clips;
@@ -10,26 +10,25 @@ mod playback;
 
 use std::{path::Path, time::Duration};
 
-use self::damage::{Dice, Harm};
+use self::damage::{Damage, SplitMix64};
 use crate::bench::Bench;
 use borealis_media::MediaError;
 use futures::{StreamExt, stream};
 use model::ErrorCode;
 use serde_json::{Value, json};
 
-/// Harmed copies of each clip.
+/// Damaged copies of each clip.
 const COPIES: usize = 25;
-/// Those that are worked on at once.
-const AT_ONCE: usize = 2;
-/// How long one may take.
-const LONGEST: Duration = Duration::from_secs(20);
+const CONCURRENT_COPIES: usize = 2;
+/// All four steps of one copy.
+const MAX_DURATION: Duration = Duration::from_secs(20);
 
-/// One harmed copy.
-struct Input<'a> {
+/// A copy that is to be damaged.
+struct DamagedCopy<'a> {
     name: String,
     clip: &'a Path,
     number: usize,
-    dice: Dice,
+    rng: SplitMix64,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -38,52 +37,52 @@ async fn harmed_files_end_well_or_with_a_word() {
     let seed = std::env::var("BOREALIS_FUZZ_SEED").map_or(1, |seed| seed.parse().expect("a number"));
     let only = std::env::var("BOREALIS_FUZZ_INPUT").ok();
     let clips = clips::all(&bench);
-    let inputs = clips.iter().enumerate().flat_map(|(index, (name, clip))| {
-        (0..COPIES).map(move |number| Input {
+    let copies = clips.iter().enumerate().flat_map(|(index, (name, clip))| {
+        (0..COPIES).map(move |number| DamagedCopy {
             name: format!("{name}/{number}"),
             clip,
             number,
-            dice: Dice::new(&[seed, index as u64, number as u64]),
+            rng: SplitMix64::new(&[seed, index as u64, number as u64]),
         })
     });
-    let wanted = inputs.filter(|input| only.as_ref().is_none_or(|only| *only == input.name));
-    let outcomes: Vec<_> = stream::iter(wanted)
-        .map(|input| outcome(&bench, input, only.is_some()))
-        .buffer_unordered(AT_ONCE)
+    let copies = copies.filter(|copy| only.as_ref().is_none_or(|only| *only == copy.name));
+    let faults: Vec<_> = stream::iter(copies)
+        .map(|copy| find_fault(&bench, copy, only.is_some()))
+        .buffer_unordered(CONCURRENT_COPIES)
         .collect()
         .await;
-    let wrong: Vec<String> = outcomes.into_iter().flatten().collect();
-    assert!(wrong.is_empty(), "seed {seed}:\n{}", wrong.join("\n"));
+    let faults: Vec<String> = faults.into_iter().flatten().collect();
+    assert!(faults.is_empty(), "seed {seed}:\n{}", faults.join("\n"));
 }
 
-/// What is wrong with what becomes of it; none when all is well.
-async fn outcome(bench: &Bench, mut input: Input<'_>, keep: bool) -> Option<String> {
+/// What is wrong with the outcome of a copy; none when all is well.
+async fn find_fault(bench: &Bench, mut copy: DamagedCopy<'_>, keep: bool) -> Option<String> {
     let work = tempfile::Builder::new().disable_cleanup(keep).tempdir().expect("a folder");
-    let harmed = work.path().join("input");
-    let harm = Harm::ALL[input.number % Harm::ALL.len()];
-    let mut bytes = std::fs::read(input.clip).expect("a clip");
-    harm.to(&mut bytes, &mut input.dice);
-    std::fs::write(&harmed, bytes).expect("written");
-    let template = template(input.number);
-    let what = format!("{} ({harm:?}, {template})", input.name);
-    let made = bench.make_in(work.path(), &harmed, template, json!({}));
-    let made = tokio::time::timeout(LONGEST, made).await;
-    let (becomes, wrong) = match made {
-        Err(_) => ("nothing".to_owned(), Some(format!("takes more than {} s", LONGEST.as_secs()))),
-        Ok(Err(error)) => (error.to_string(), blames_another(&error)),
-        Ok(Ok(made)) => {
-            (format!("{:.2} s", made.measured.duration), playback::wrong(bench, &made, &harmed).await)
+    let input = work.path().join("input");
+    let damage = Damage::ALL[copy.number % Damage::ALL.len()];
+    let mut bytes = std::fs::read(copy.clip).expect("a clip");
+    damage.apply(&mut bytes, &mut copy.rng);
+    std::fs::write(&input, bytes).expect("written");
+    let template = template_in_turn(copy.number);
+    let description = format!("{} ({damage:?}, {template})", copy.name);
+    let transcoded = bench.transcode_in(work.path(), &input, template, json!({}));
+    let (outcome, fault) = match tokio::time::timeout(MAX_DURATION, transcoded).await {
+        Err(_) => ("nothing".to_owned(), Some(format!("takes more than {} s", MAX_DURATION.as_secs()))),
+        Ok(Err(error)) => (error.to_string(), fault_of_error(&error)),
+        Ok(Ok(output)) => {
+            let fault = playback::find_fault(bench, &output, &input).await;
+            (format!("{:.2} s", output.measured.duration), fault)
         }
     };
-    println!("{what}: {becomes}");
+    println!("{description}: {outcome}");
     if keep {
         println!("{}", work.path().display());
     }
-    wrong.map(|wrong| format!("{what}: {wrong}"))
+    fault.map(|fault| format!("{description}: {fault}"))
 }
 
-/// Formats are taken in turn.
-fn template(number: usize) -> Value {
+/// Each format in turn.
+fn template_in_turn(number: usize) -> Value {
     match number % 5 {
         0 => json!({"format": "mp4"}),
         1 => json!({"format": "hls", "seg_time": 1}),
@@ -93,14 +92,17 @@ fn template(number: usize) -> Value {
     }
 }
 
-/// Nothing but the input is to blame, and that is said.
-fn blames_another(error: &MediaError) -> Option<String> {
-    let right = matches!(
+/// An error blames the input, and says why; what is wrong with one that does not.
+fn fault_of_error(error: &MediaError) -> Option<String> {
+    let blames_input = matches!(
         error.code,
         ErrorCode::InvalidInput
             | ErrorCode::InputForbidden
             | ErrorCode::InputOverLimit
             | ErrorCode::NothingToTranscode
     );
-    (!right || error.detail.is_empty()).then(|| format!("{} {error}\n{}", error.code.number(), error.log))
+    if blames_input && !error.detail.is_empty() {
+        return None;
+    }
+    Some(format!("{} {error}\n{}", error.code.number(), error.log))
 }

@@ -1,127 +1,136 @@
-//! Outputs as FFmpeg reads them, beside what it makes of the input.
+//! Outputs as FFmpeg decodes them, beside what it decodes of the input.
 
 use std::{fs, path::Path};
 
 use model::{Format, SegmentType};
 use tokio::process::Command;
 
-use crate::bench::{Bench, Made};
+use crate::bench::{Bench, Transcoded};
 
-/// Seconds by which an output may be longer or shorter than what can be decoded of its input: frames of
-/// harmed sound and pictures are left out, held or filled. Where few pictures are left, they are slow, and the
-/// last one lasts up to one of them longer.
-const SLACK: f64 = 0.5;
+/// By which an output may be longer or shorter than what can be decoded of its input: frames of damaged audio and video
+/// are left out, held or filled. Where few video frames are left, the frame rate is low, and the last frame lasts up to
+/// one of its intervals longer.
+const DURATION_TOLERANCE_SECS: f64 = 0.5;
 
-/// Seconds by which frames do not follow each other: all that clips hold lasts three seconds, so that one that
-/// says so says nothing of how long it is, whatever FFmpeg makes of that.
-const LEAP: f64 = 5.0;
+/// A jump of an input's time stamps. Clips have three seconds in all, so that a gap of more than that says nothing of
+/// how long the input is, whatever FFmpeg makes of it.
+const MIN_JUMP_SECS: f64 = 5.0;
+
+/// A frame as it is decoded, in seconds.
+#[derive(Clone, Copy)]
+struct DecodedFrame {
+    pts: f64,
+    duration: f64,
+}
 
 /// What is wrong with an output; none when all is well.
-pub(crate) async fn wrong(bench: &Bench, made: &Made, input: &Path) -> Option<String> {
-    let (frames, complaints) = decoded(bench, "error", &of_output(made)).await;
+pub(crate) async fn find_fault(bench: &Bench, output: &Transcoded, input: &Path) -> Option<String> {
+    let (streams, complaints) = decode(bench, "error", &output_arguments(output)).await;
     if !complaints.is_empty() {
-        return Some(format!("cannot be read without errors: {complaints}"));
+        return Some(format!("cannot be decoded without errors: {complaints}"));
     }
-    let (input, _) = decoded(bench, "quiet", &of_input(made, input)).await;
-    let (lasts, wanted) = (seconds(&frames, f64::INFINITY), seconds(&input, LEAP));
-    let picture = made.plan.videos.first().map_or(0.0, |video| 1.0 / video.rate.as_f64());
-    let off = (lasts - wanted).abs() > SLACK + picture;
-    off.then(|| format!("lasts {lasts:.2} s, and {wanted:.2} s of its input can be decoded"))
+    let (input_streams, _) = decode(bench, "quiet", &input_arguments(output, input)).await;
+    let (duration, decodable) =
+        (total_duration(&streams, None), total_duration(&input_streams, Some(MIN_JUMP_SECS)));
+    let frame = output.plan.videos.first().map_or(0.0, |video| 1.0 / video.rate.as_f64());
+    if (duration - decodable).abs() <= DURATION_TOLERANCE_SECS + frame {
+        return None;
+    }
+    Some(format!("lasts {duration:.2} s, and {decodable:.2} s of its input can be decoded"))
 }
 
-/// FFmpeg's words to open an output; segments as they follow each other, as players read them. FFmpeg's
-/// own readers of playlists and manifests take a segment of two or three TS packets for another format, and
-/// read the second of two segments twice.
-fn of_output(made: &Made) -> Vec<String> {
+/// FFmpeg's arguments to open an output: its segments one after the other, as players read them. FFmpeg's own readers of
+/// playlists and manifests take a segment of two or three TS packets for another format, and read the second of two
+/// segments twice.
+fn output_arguments(output: &Transcoded) -> Vec<String> {
     let text = |path: &Path| path.to_str().expect("UTF-8").to_owned();
-    let opened = |format: &str, url: String| ["-f", format, "-i"].map(str::to_owned).into_iter().chain([url]);
-    let main = text(&made.dir.join(format!("main.{}", made.plan.format.extensions()[0])));
-    let mut words = vec!["-xerror".to_owned()];
-    match (made.plan.format, made.plan.segmenting) {
-        (Format::Flv, _) => words.extend(opened("flv", main)),
-        (_, None) => words.extend(opened("mp4", main)),
-        (_, Some(segmenting)) => {
-            let format = if segmenting.kind == SegmentType::Ts { "mpegts" } else { "mp4" };
-            for track in fs::read_dir(made.dir.join("files")).expect("a folder") {
-                let pieces = fs::read_dir(track.expect("an entry").path()).expect("a folder");
-                let pieces = pieces.map(|piece| text(&piece.expect("an entry").path()));
-                let mut pieces: Vec<_> = pieces.filter(|piece| !piece.ends_with(".m3u8")).collect();
-                // `init` comes before `seg_`
-                pieces.sort();
-                words.extend(opened(format, format!("concat:{}", pieces.join("|"))));
-            }
+    let open = |format: &str, url: String| ["-f", format, "-i", &url].map(str::to_owned);
+    let mut arguments = vec!["-xerror".to_owned()];
+    let mut streams = Vec::new();
+    if let Some(segmenting) = output.plan.segmenting {
+        let format = if segmenting.kind == SegmentType::Ts { "mpegts" } else { "mp4" };
+        for (number, folder) in fs::read_dir(output.dir.join("files")).expect("a folder").enumerate() {
+            let files = fs::read_dir(folder.expect("an entry").path()).expect("a folder");
+            let files = files.map(|file| text(&file.expect("an entry").path()));
+            let mut segments: Vec<_> = files.filter(|file| !file.ends_with(".m3u8")).collect();
+            // `init` comes before `seg_`
+            segments.sort();
+            arguments.extend(open(format, format!("concat:{}", segments.join("|"))));
+            streams.push(number.to_string());
+        }
+    } else {
+        let format = if output.plan.format == Format::Flv { "flv" } else { "mp4" };
+        arguments.extend(open(format, text(&output.main())));
+        if !output.plan.videos.is_empty() {
+            streams.push("0:v".to_owned());
+        }
+        if !output.plan.audios.is_empty() {
+            streams.push("0:a".to_owned());
         }
     }
-    let inputs = words.iter().filter(|word| *word == "-i").count();
-    let kinds = [("0:v", made.plan.videos.is_empty()), ("0:a", made.plan.audios.is_empty())];
-    let kinds = kinds.iter().filter(|(_, is_none)| !is_none).map(|(kind, _)| (*kind).to_owned());
-    let streams: Vec<_> = match made.plan.segmenting {
-        None => kinds.collect(),
-        Some(_) => (0..inputs).map(|input| input.to_string()).collect(),
-    };
-    words.extend(streams.into_iter().flat_map(|stream| ["-map".to_owned(), stream]));
-    words
+    arguments.extend(streams.into_iter().flat_map(|stream| ["-map".to_owned(), stream]));
+    arguments
 }
 
-/// FFmpeg's words to open those streams of an input that were taken.
-fn of_input(made: &Made, input: &Path) -> Vec<String> {
-    let mut words = vec!["-i".to_owned(), input.to_str().expect("UTF-8").to_owned()];
-    let picture = made.plan.video_filter.iter().map(|picture| picture.index);
-    let streams = picture.chain(made.plan.audios.iter().map(|audio| audio.index));
-    words.extend(streams.flat_map(|stream| ["-map".to_owned(), format!("0:{stream}")]));
-    words
+/// FFmpeg's arguments to open those streams of an input that the plan takes.
+fn input_arguments(output: &Transcoded, input: &Path) -> Vec<String> {
+    let mut arguments = vec!["-i".to_owned(), input.to_str().expect("UTF-8").to_owned()];
+    let video = output.plan.video_filter.iter().map(|video| video.index);
+    let streams = video.chain(output.plan.audios.iter().map(|audio| audio.index));
+    arguments.extend(streams.flat_map(|stream| ["-map".to_owned(), format!("0:{stream}")]));
+    arguments
 }
 
-/// When the frames of each stream begin and how long they last, in seconds and the order that they are decoded
-/// in, and what FFmpeg complains of.
-async fn decoded(bench: &Bench, level: &str, words: &[String]) -> (Vec<Vec<(f64, f64)>>, String) {
+/// The frames of each stream in decoding order, and what FFmpeg complains of.
+async fn decode(bench: &Bench, level: &str, opened: &[String]) -> (Vec<Vec<DecodedFrame>>, String) {
     let lists = tempfile::tempdir().expect("a folder");
-    let streams = words.iter().filter(|word| *word == "-map").count();
+    let streams = opened.iter().filter(|argument| *argument == "-map").count();
     let list = |stream: usize| lists.path().join(stream.to_string());
     let mut command = Command::new(&bench.media.tools.programs.ffmpeg);
-    command.args(["-nostdin", "-v", level]).args(words).args(["-fps_mode", "passthrough"]);
+    command.args(["-nostdin", "-v", level]).args(opened).args(["-fps_mode", "passthrough"]);
     command.args(["-c:v", "wrapped_avframe", "-c:a", "pcm_s16le"]);
     for stream in 0..streams {
-        // muxers would move what does not follow
+        // listed in front of the encoders, because muxers would move time stamps that do not grow
         command.arg(format!("-stats_enc_pre:{stream}")).arg(list(stream));
         command.arg(format!("-stats_enc_pre_fmt:{stream}")).arg("{t} {samp} {tb}");
     }
-    let output = command.args(["-f", "null", "-"]).kill_on_drop(true).output().await.expect("FFmpeg runs");
-    let mut complaints = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    if level != "quiet" && !output.status.success() && complaints.is_empty() {
-        complaints = output.status.to_string();
+    let ended = command.args(["-f", "null", "-"]).kill_on_drop(true).output().await.expect("FFmpeg runs");
+    let mut complaints = String::from_utf8_lossy(&ended.stderr).trim().to_owned();
+    if level != "quiet" && !ended.status.success() && complaints.is_empty() {
+        complaints = ended.status.to_string();
     }
-    let times = |stream: usize| {
-        let list = fs::read_to_string(list(stream)).unwrap_or_default();
-        list.lines().filter_map(frame).collect()
+    let frames = |stream: usize| {
+        let lines = fs::read_to_string(list(stream)).unwrap_or_default();
+        lines.lines().filter_map(parse_frame).collect()
     };
-    ((0..streams).map(times).collect(), complaints)
+    ((0..streams).map(frames).collect(), complaints)
 }
 
-/// When it begins and how long it lasts: as many ticks as it has samples, or the one of a picture.
-fn frame(line: &str) -> Option<(f64, f64)> {
-    let mut words = line.split_whitespace();
-    let begins = words.next()?.parse().ok()?;
-    let samples: f64 = words.next()?.parse().ok()?;
-    let (num, den) = words.next()?.split_once('/')?;
-    let tick = num.parse::<f64>().ok()? / den.parse::<f64>().ok()?;
-    Some((begins, samples.max(1.0) * tick))
+/// A line `pts samples timebase`. The duration is the samples in units of the time base: of audio that is 1 / sample
+/// rate; a video frame has 0 samples, and its time base is its interval.
+fn parse_frame(line: &str) -> Option<DecodedFrame> {
+    let mut fields = line.split_whitespace();
+    let pts = fields.next()?.parse().ok()?;
+    let samples: f64 = fields.next()?.parse().ok()?;
+    let (num, den) = fields.next()?.split_once('/')?;
+    let unit = num.parse::<f64>().ok()? / den.parse::<f64>().ok()?;
+    Some(DecodedFrame { pts, duration: samples.max(1.0) * unit })
 }
 
-/// Seconds from the first frame to the end of the last. A frame that is a leap away from the one before follows
-/// it.
-fn seconds(streams: &[Vec<(f64, f64)>], leap: f64) -> f64 {
-    let (mut first, mut end) = (f64::INFINITY, f64::NEG_INFINITY);
+/// Seconds from the first frame to the end of the last. Where jumps are looked for, a frame after one counts as if it
+/// followed the frame before.
+fn total_duration(streams: &[Vec<DecodedFrame>], min_jump: Option<f64>) -> f64 {
+    let (mut first, mut last_end) = (f64::INFINITY, f64::NEG_INFINITY);
     for frames in streams {
-        let (mut ahead, mut next) = (0.0, 0.0);
-        for (begins, lasts) in frames {
-            if (begins - ahead - next).abs() > leap {
-                ahead = begins - next;
+        let (mut offset, mut end) = (0.0, 0.0);
+        for frame in frames {
+            if min_jump.is_some_and(|min| (frame.pts - offset - end).abs() > min) {
+                offset = frame.pts - end;
             }
-            next = begins - ahead + lasts;
-            first = first.min(begins - ahead);
-            end = end.max(next);
+            end = frame.pts - offset + frame.duration;
+            first = first.min(frame.pts - offset);
+            last_end = last_end.max(end);
         }
     }
-    (end - first).max(0.0)
+    (last_end - first).max(0.0)
 }

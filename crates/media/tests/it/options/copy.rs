@@ -8,9 +8,9 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::bench::{Bench, Made};
+use crate::bench::{Bench, Transcoded, real_clips};
 
-/// Eight seconds with B-frames and a closed group every two.
+/// Eight seconds with B-frames and a closed GOP every two seconds.
 const H264: &str = "-f lavfi -i testsrc2=s=256x144:r=25:d=8 -f lavfi -i sine=440:r=48000:d=8 -c:v libx264 -preset veryfast \
                     -pix_fmt yuv420p -g 50 -keyint_min 50 -sc_threshold 0 -ac 2 -c:a aac";
 const H265: &str = "-f lavfi -i testsrc2=s=256x144:r=24000/1001:d=8 -f lavfi -i sine=440:r=48000:d=8 -c:v libx265 -preset ultrafast \
@@ -20,25 +20,15 @@ const AV1: &str = "-f lavfi -i testsrc2=s=256x144:r=25:d=6 -f lavfi -i sine=440:
 const VP9: &str = "-f lavfi -i testsrc2=s=256x144:r=30:d=6 -f lavfi -i sine=440:r=48000:d=6 -c:v libvpx-vp9 -deadline realtime \
                    -cpu-used 8 -pix_fmt yuv420p -g 60 -ac 2 -c:a libopus";
 
-/// What is in a file: a fingerprint of its pictures as they are decoded, or its sound as it is, which TS
-/// and other files wrap in their own ways.
-fn frames(bench: &Bench, file: &Path, kind: char) -> Vec<u8> {
-    let sound =
-        if bench.report(&[file], "-frames 1 -f null").contains("Audio: aac") { "adts" } else { "hash" };
-    let words = match kind {
-        'v' => "-map 0:v:0 -fps_mode passthrough -f hash".to_owned(),
-        _ => format!("-map 0:a:0 -c copy -f {sound}"),
-    };
-    bench.bytes(file, &words)
-}
-
-fn main_file(made: &Made) -> PathBuf {
-    made.dir.join(format!("main.{}", made.plan.format.extensions()[0]))
-}
-
-async fn made(bench: &Bench, input: &Path, template: &Value) -> Made {
-    let made = bench.make(input, template.clone(), json!({})).await;
-    made.unwrap_or_else(|error| panic!("{template}: {error}\n{}", error.log))
+/// What a stream holds, whatever its container: a hash of the decoded frames of the video (`v`), or the packets of the
+/// audio (`a`). AAC is compared as ADTS: TS has it with these headers, other containers without.
+fn content(bench: &Bench, file: &Path, kind: char) -> Vec<u8> {
+    if kind == 'v' {
+        return bench.bytes(file, "-map 0:v:0 -fps_mode passthrough -f hash");
+    }
+    let is_aac = bench.report(&[file], "-frames 1 -f null").contains("Audio: aac");
+    let muxer = if is_aac { "adts" } else { "hash" };
+    bench.bytes(file, &format!("-map 0:a:0 -c copy -f {muxer}"))
 }
 
 #[rstest]
@@ -54,14 +44,15 @@ async fn made(bench: &Bench, input: &Path, template: &Value) -> Made {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_file_has_the_frames_of_its_source(
     #[case] name: &str,
-    #[case] words: &str,
+    #[case] encoded: &str,
     #[case] format: &str,
 ) {
     let Some(bench) = Bench::find().await else { return };
-    let input = bench.clip(name, words);
-    let made = made(&bench, &input, &json!({"format": format, "vcodec": "copy", "acodec": "copy"})).await;
+    let input = bench.clip(name, encoded);
+    let output =
+        bench.must_transcode(&input, json!({"format": format, "vcodec": "copy", "acodec": "copy"})).await;
     for kind in ['v', 'a'] {
-        assert!(frames(&bench, &main_file(&made), kind) == frames(&bench, &input, kind), "{kind}");
+        assert!(content(&bench, &output.main(), kind) == content(&bench, &input, kind), "{kind}");
     }
 }
 
@@ -74,11 +65,11 @@ async fn one_file_has_the_frames_of_its_source(
 async fn one_is_copied_and_the_other_is_not(#[case] template: Value, #[case] kind: char) {
     let Some(bench) = Bench::find().await else { return };
     let input = bench.clip("a.mkv", H264);
-    let made = made(&bench, &input, &template).await;
-    assert!(frames(&bench, &main_file(&made), kind) == frames(&bench, &input, kind));
+    let output = bench.must_transcode(&input, template).await;
+    assert!(content(&bench, &output.main(), kind) == content(&bench, &input, kind));
 }
 
-/// What only MP4 can say of a picture, and frames that keep to no grid.
+/// A rotation by the display matrix, which only MP4 can say, and a variable frame rate.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mp4_keeps_the_matrix_and_uneven_times() {
     let Some(bench) = Bench::find().await else { return };
@@ -89,51 +80,50 @@ async fn mp4_keeps_the_matrix_and_uneven_times() {
     );
     let turned = bench.clip("turned.mp4", &format!("-display_rotation 90 -i {} -c copy", upright.display()));
     let template = json!({"format": "mp4", "vcodec": "copy"});
-    let made = made(&bench, &turned, &template).await;
-    assert_eq!(frames(&bench, &main_file(&made), 'v'), frames(&bench, &turned, 'v'));
-    let said = bench.report(&[&main_file(&made)], "-frames:v 1 -f null");
-    assert!(said.contains("rotation of 90.00 degrees"), "{said}");
-    let refused = bench.make(&turned, json!({"format": "flv", "vcodec": "copy"}), json!({})).await;
-    assert_eq!(refused.expect_err("turned").code, ErrorCode::NothingToTranscode);
+    let output = bench.must_transcode(&turned, template).await;
+    assert_eq!(content(&bench, &output.main(), 'v'), content(&bench, &turned, 'v'));
+    let report = bench.report(&[&output.main()], "-frames:v 1 -f null");
+    assert!(report.contains("rotation of 90.00 degrees"), "{report}");
+    let error = bench.must_refuse(&turned, json!({"format": "flv", "vcodec": "copy"})).await;
+    assert_eq!(error.code, ErrorCode::NothingToTranscode);
 }
 
-/// AVI does not say when frames are shown that are not decoded in that order.
+/// AVI has no presentation times, which B-frames need.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn frames_without_a_time_are_refused() {
     let Some(bench) = Bench::find().await else { return };
     let input = bench.clip("a.avi", H264);
-    let refused = bench.make(&input, json!({"format": "mp4", "vcodec": "copy"}), json!({})).await;
-    let error = refused.expect_err("refused");
+    let error = bench.must_refuse(&input, json!({"format": "mp4", "vcodec": "copy"})).await;
     assert_eq!(error.code, ErrorCode::NothingToTranscode, "{error}");
     assert!(error.detail.contains("another vcodec than `copy` would do"), "{error}");
 }
 
-/// A broadcast that goes from one programme to the next, by its two sounds.
+/// A broadcast that goes from one programme to the next, each given by its audio.
 #[rstest]
 #[case::channels(["anullsrc=cl=5.1:r=48000:d=2 -c:a ac3", "anullsrc=cl=stereo:r=48000:d=2 -c:a ac3"], json!({"format": "hls"}))]
 #[case::mono(["anullsrc=cl=mono:r=48000:d=2 -c:a aac", "anullsrc=cl=stereo:r=48000:d=2 -c:a aac"], json!({"format": "mp4"}))]
 #[case::rate(["anullsrc=cl=stereo:r=44100:d=2 -c:a mp3", "anullsrc=cl=stereo:r=48000:d=2 -c:a mp3"], json!({"format": "mp4", "vcodec": "none"}))]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_sound_that_changes_on_the_way_is_refused(#[case] sounds: [&str; 2], #[case] mut template: Value) {
+async fn a_sound_that_changes_on_the_way_is_refused(#[case] audios: [&str; 2], #[case] mut template: Value) {
     let Some(bench) = Bench::find().await else { return };
     let parts = [0, 1].map(|number| {
-        let picture = "-f lavfi -i testsrc2=s=256x144:r=25:d=2";
+        let video = "-f lavfi -i testsrc2=s=256x144:r=25:d=2";
         let encoded = "-pix_fmt yuv420p -c:v libx264 -preset veryfast";
-        let words =
-            format!("{picture} -f lavfi -i {} {encoded} -output_ts_offset {}", sounds[number], 2 * number);
-        std::fs::read(bench.clip(&format!("{number}.ts"), &words)).expect("readable")
+        let arguments =
+            format!("{video} -f lavfi -i {} {encoded} -output_ts_offset {}", audios[number], 2 * number);
+        std::fs::read(bench.clip(&format!("{number}.ts"), &arguments)).expect("readable")
     });
     let input = bench.work.path().join("joined.ts");
     std::fs::write(&input, parts.concat()).expect("written");
     template["acodec"] = json!("copy");
-    let error = bench.make(&input, template, json!({})).await.expect_err("refused");
+    let error = bench.must_refuse(&input, template).await;
     assert_eq!(error.code, ErrorCode::NothingToTranscode, "{error}");
     assert!(error.detail.contains("acodec `aac` would encode it"), "{error}");
     let out = bench.work.path().join("out");
-    assert!(!out.exists(), "nothing is made of it, that could be put");
+    assert!(!out.exists(), "an output of it could be published");
 }
 
-/// Segments as players read them, by FFmpeg, which has no use for the sound's first packets either.
+/// Segments one after the other, as players read them; FFmpeg discards the priming of the audio as well.
 #[rstest]
 #[case::ts("a.mp4", H264, json!({"format": "hls", "seg_type": "ts"}))]
 #[case::ts_of_ts("a.ts", H264, json!({"format": "hls", "seg_type": "ts"}))]
@@ -148,45 +138,45 @@ async fn a_sound_that_changes_on_the_way_is_refused(#[case] sounds: [&str; 2], #
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn segments_have_the_frames_of_their_source(
     #[case] name: &str,
-    #[case] words: &str,
+    #[case] encoded: &str,
     #[case] mut template: Value,
 ) {
     let Some(bench) = Bench::find().await else { return };
-    let input = bench.clip(name, words);
+    let input = bench.clip(name, encoded);
     for (field, value) in [("vcodec", json!("copy")), ("acodec", json!("copy")), ("seg_time", json!(3))] {
         template[field] = value;
     }
-    let made = made(&bench, &input, &template).await;
-    let picture = joined(&bench, &made, &made.plan.videos[0].name);
-    assert_eq!(frames(&bench, &picture, 'v'), frames(&bench, &input, 'v'));
-    let folder = made.dir.join("files").join(&made.plan.videos[0].name);
+    let output = bench.must_transcode(&input, template).await;
+    let video = joined(&bench, &output, &output.plan.videos[0].name);
+    assert_eq!(content(&bench, &video, 'v'), content(&bench, &input, 'v'));
+    let folder = output.dir.join("files").join(&output.plan.videos[0].name);
     let segments = std::fs::read_dir(folder).expect("a folder").filter_map(Result::ok);
     let segments = segments.filter(|entry| entry.file_name().to_string_lossy().starts_with("seg_")).count();
     assert_eq!(
         segments,
-        if made.plan.duration > 7.0 { 3 } else { 2 },
+        if output.plan.duration > 7.0 { 3 } else { 2 },
         "every 4 s, the first key frame after 3 s and 6 s"
     );
-    if let Some(listed) = i_frames(&made) {
-        assert_eq!(listed.len(), keys(&bench, &input), "{listed:?}");
+    if let Some(listed) = i_frames(&output) {
+        assert_eq!(listed.len(), key_frames(&bench, &input), "{listed:?}");
     }
 }
 
-/// How long each I-frame of the picture is shown, as HLS lists them.
-fn i_frames(made: &Made) -> Option<Vec<String>> {
-    let file = made.dir.join("files").join(&made.plan.videos[0].name).join("iframes.m3u8");
+/// The duration of each I-frame of the video, as its I-frame playlist lists them.
+fn i_frames(output: &Transcoded) -> Option<Vec<String>> {
+    let file = output.dir.join("files").join(&output.plan.videos[0].name).join("iframes.m3u8");
     let text = std::fs::read_to_string(file).ok()?;
     let seconds = text.lines().filter_map(|line| line.strip_prefix("#EXTINF:"));
     Some(seconds.map(|seconds| seconds.trim_end_matches(',').to_owned()).collect())
 }
 
-/// How many key frames the picture of a file has.
-fn keys(bench: &Bench, file: &Path) -> usize {
+/// How many key frames the video of a file has.
+fn key_frames(bench: &Bench, file: &Path) -> usize {
     let list = bench.bytes(file, "-map 0:v:0 -c copy -bsf:v noise=drop='not(key)' -f framecrc");
     String::from_utf8_lossy(&list).lines().filter(|line| !line.starts_with('#')).count()
 }
 
-/// Of key frames that come within half a second, fragments begin with the first.
+/// Fragments have at least half a second: of key frames within that, only the first begins one.
 #[rstest]
 #[case::fmp4("fmp4", &["1.000", "0.800", "0.920", "0.280", "3.280", "1.720"])]
 #[case::ts("ts", &["1.000", "0.200", "0.600", "0.920", "0.280", "3.280", "1.720"])]
@@ -199,13 +189,13 @@ async fn uneven_groups_are_listed_with_their_lengths(#[case] segments: &str, #[c
          -force_key_frames 1,1.2,1.8,2.7,3,6.25",
     );
     let template = json!({"format": "hls", "vcodec": "copy", "seg_type": segments, "seg_time": 3});
-    let made = made(&bench, &input, &template).await;
-    assert_eq!(i_frames(&made).expect("a playlist"), listed);
+    let output = bench.must_transcode(&input, template).await;
+    assert_eq!(i_frames(&output).expect("a playlist"), listed);
 }
 
-/// The files of a rendition as one.
-fn joined(bench: &Bench, made: &Made, name: &str) -> PathBuf {
-    let folder = made.dir.join("files").join(name);
+/// The initialization segment and the segments of a rendition as one file.
+fn joined(bench: &Bench, output: &Transcoded, name: &str) -> PathBuf {
+    let folder = output.dir.join("files").join(name);
     let mut names: Vec<_> = std::fs::read_dir(&folder)
         .expect("a folder")
         .map(|entry| entry.expect("an entry").path())
@@ -229,14 +219,14 @@ fn joined(bench: &Bench, made: &Made, name: &str) -> PathBuf {
 async fn segments_of_which_one_is_copied(#[case] template: Value) {
     let Some(bench) = Bench::find().await else { return };
     let input = bench.clip("a.ts", H264);
-    let made = made(&bench, &input, &template).await;
-    let copied = template["vcodec"] == "copy";
-    let (name, kind) = if copied { ("144p", 'v') } else { ("audio", 'a') };
-    let track = joined(&bench, &made, name);
-    assert!(frames(&bench, &track, kind) == frames(&bench, &input, kind));
+    let is_video = template["vcodec"] == "copy";
+    let (name, kind) = if is_video { ("144p", 'v') } else { ("audio", 'a') };
+    let output = bench.must_transcode(&input, template).await;
+    let track = joined(&bench, &output, name);
+    assert!(content(&bench, &track, kind) == content(&bench, &input, kind));
 }
 
-/// What segments cannot begin with is refused before anything is made.
+/// Segments begin with an IDR or its like; what has none where it is needed is refused before anything is encoded.
 #[rstest]
 #[case::open_groups(
     "-c:v libx265 -preset ultrafast -x265-params log-level=error:keyint=25:open-gop=1:bframes=3",
@@ -248,60 +238,54 @@ async fn segments_of_which_one_is_copied(#[case] template: Value) {
 )]
 #[case::far("-c:v libx264 -preset veryfast -g 9999", "would last 24.0 s, more than 20 s")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn key_frames_that_are_no_start(#[case] encoder: &str, #[case] words: &str) {
+async fn key_frames_that_are_no_start(#[case] encoder: &str, #[case] detail: &str) {
     let Some(bench) = Bench::find().await else { return };
     let source = "-f lavfi -i color=gray:s=128x72:r=5:d=24,noise=alls=20:allf=t -pix_fmt yuv420p";
     let input = bench.clip("a.mkv", &format!("{source} {encoder}"));
-    let refused = bench.make(&input, json!({"format": "hls", "vcodec": "copy"}), json!({})).await;
-    let error = refused.expect_err("refused");
+    let error = bench.must_refuse(&input, json!({"format": "hls", "vcodec": "copy"})).await;
     assert_eq!(error.code, ErrorCode::NothingToTranscode, "{error}");
-    assert!(error.detail.contains(words), "{error}");
-    bench.make(&input, json!({"format": "mp4", "vcodec": "copy"}), json!({})).await.expect("a file");
+    assert!(error.detail.contains(detail), "{error}");
+    bench.must_transcode(&input, json!({"format": "mp4", "vcodec": "copy"})).await;
 }
 
-/// A copy of what is broken is broken; an encoder would make the best of it.
+/// A copy would be as damaged as its source, while an encoder conceals what it can.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn damage_is_not_copied() {
     let Some(bench) = Bench::find().await else { return };
     let input = bench.clip("a.mp4", H264);
     let mut bytes = std::fs::read(&input).expect("read");
-    let early = bytes.len() / 8;
-    bytes[early..early + 2000].fill(0xff);
+    let damaged = bytes.len() / 8;
+    bytes[damaged..damaged + 2000].fill(0xff);
     std::fs::write(&input, bytes).expect("written");
-    let refused =
-        bench.make(&input, json!({"format": "mp4", "vcodec": "copy", "acodec": "none"}), json!({})).await;
-    let error = refused.expect_err("refused");
+    let error = bench.must_refuse(&input, json!({"format": "mp4", "vcodec": "copy", "acodec": "none"})).await;
     assert_eq!(error.code, ErrorCode::InvalidInput, "{error} {}", error.log);
 }
 
-/// Every real clip, into every kind of output: it is copied, with its sound or with another, or refused before
-/// anything is made.
+/// Every real clip, into every kind of output: it is copied, with its audio or with AAC, or refused before
+/// anything is encoded.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn real_clips_are_copied_or_refused() {
     let Some(bench) = Bench::find().await else { return };
-    let Some(folder) = std::env::var_os("BOREALIS_TEST_MEDIA") else { return };
-    let clips =
-        std::fs::read_dir(Path::new(&folder).join("real")).expect("the corpus").filter_map(Result::ok);
+    let Some(clips) = real_clips() else { return };
+    let clips = std::fs::read_dir(clips).expect("the corpus").filter_map(Result::ok);
     let (never, mut copied) = (CancellationToken::new(), 0);
     for clip in clips.map(|entry| entry.path()) {
         let Ok(source) = bench.media.probe(&clip, &never).await else { continue };
         for (format, seg_type) in
             [("mp4", None), ("flv", None), ("hls", Some("ts")), ("hls", Some("fmp4")), ("dash", None)]
         {
-            let planned = |acodec: &str| {
+            let plan_with = |acodec: &str| {
                 let fields = json!({"template_name": "t", "format": format, "seg_type": seg_type, "vcodec": "copy", "acodec": acodec});
                 let template = serde_json::from_value(fields).expect("a template");
                 plan(&PlanRequest::new(&template, &source, &bench.media.settings.plan))
             };
-            let Ok(plan) = planned("copy").or_else(|_| planned("aac")) else { continue };
-            let made = async {
-                let output = bench
-                    .media
-                    .run(&plan, MediaInput::File(&clip), bench.work.path(), RunObserver::default(), &never)
-                    .await?;
+            let Ok(plan) = plan_with("copy").or_else(|_| plan_with("aac")) else { continue };
+            let verified = async {
+                let (input, observer) = (MediaInput::File(&clip), RunObserver::default());
+                let output = bench.media.run(&plan, input, bench.work.path(), observer, &never).await?;
                 bench.media.verify(&plan, &source, &output, &never).await
             };
-            match made.await {
+            match verified.await {
                 Ok(_) => copied += 1,
                 Err(error) => assert!(
                     matches!(error.code, ErrorCode::NothingToTranscode | ErrorCode::InvalidInput),

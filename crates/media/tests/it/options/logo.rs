@@ -1,4 +1,4 @@
-//! A logo over the picture: where it should be, as large as it should be, and nowhere else.
+//! A logo over the video: where it should be, as large as it should be, and nowhere else.
 
 use std::{fs, path::Path};
 
@@ -66,8 +66,8 @@ async fn it_stands_where_it_should(
     template["format"] = "mp4".into();
     template["quality"] = 10.into();
     template["logo_path"] = "https://example.com/logo.png".into();
-    let made = bench.make(&input, template, json!({})).await.expect("made");
-    let frame = frame(&bench, &made.dir.join("main.mp4"));
+    let output = bench.must_transcode(&input, template).await;
+    let frame = frame(&bench, &output.dir.join("main.mp4"));
     let at = |across: usize, down: usize| pixel(&frame, 320, (x + across, y + down));
     for down in [4, height - 4] {
         assert!(is_red(at(4, down)), "left: {:?}", at(4, down));
@@ -94,15 +94,15 @@ async fn each_rendition_has_it_at_its_own_size() {
         "logo_offset": "-10%x-10%", "logo_size": "20%x", "thumbnail": {"number": 1, "width": 320},
         "adaptive_streams": [{"resolution": "180p"}, {"resolution": "90p", "framerate": 5}],
     });
-    let made = bench.make(&input, template, json!({})).await.expect("made");
+    let output = bench.must_transcode(&input, template).await;
     for (name, width, height) in [("180p", 320, 180), ("90p", 160, 90)] {
-        let frame = frame(&bench, &made.dir.join(format!("files/{name}/playlist.m3u8")));
+        let frame = frame(&bench, &output.dir.join(format!("files/{name}/playlist.m3u8")));
         assert!(is_red(pixel(&frame, width, (width * 7 / 10 + 4, height * 9 / 10 - 4))), "{name}");
         assert!(is_grey(pixel(&frame, width, (width * 9 / 10 + 4, height * 9 / 10 + 4))), "{name}");
         assert!(is_grey(pixel(&frame, width, (width / 2, height / 2))), "{name}");
     }
-    let still = frame(&bench, &made.dir.join("files/thumbnails/thumb_00001.jpg"));
-    assert!(is_grey(pixel(&still, 320, (228, 156))), "a picture that is taken out has no logo");
+    let thumbnail = frame(&bench, &output.dir.join("files/thumbnails/thumb_00001.jpg"));
+    assert!(is_grey(pixel(&thumbnail, 320, (228, 156))), "thumbnails have no logo");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -114,6 +114,6 @@ async fn a_broken_one_fails_the_task() {
     fs::write(&logo, &bytes[..40]).expect("written");
     check_logo(&logo).expect("it begins well");
     let template = json!({"format": "mp4", "logo_path": "https://example.com/logo.png"});
-    let error = bench.make(&input, template, json!({})).await.expect_err("broken");
+    let error = bench.must_refuse(&input, template).await;
     assert_eq!(error.code, ErrorCode::InvalidInput, "{error}: {}", error.log);
 }

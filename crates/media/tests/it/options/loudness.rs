@@ -7,11 +7,11 @@ use serde_json::json;
 
 use crate::bench::Bench;
 
-/// LUFS and dBTP.
-fn measured(bench: &Bench, file: &Path) -> (f64, f64) {
-    let said = bench.report(&[file], "-map 0:a -af ebur128=peak=true:framelog=quiet -f null");
+/// Integrated loudness in LUFS and true peak in dBTP.
+fn loudness_and_peak(bench: &Bench, file: &Path) -> (f64, f64) {
+    let report = bench.report(&[file], "-map 0:a -af ebur128=peak=true:framelog=quiet -f null");
     let value = |name: &str| {
-        let (_, rest) = said.rsplit_once(name).unwrap_or_else(|| panic!("{said}"));
+        let (_, rest) = report.rsplit_once(name).unwrap_or_else(|| panic!("{report}"));
         rest.split_whitespace().next().and_then(|value| value.parse().ok()).expect("a number")
     };
     (value("I:"), value("Peak:"))
@@ -25,13 +25,13 @@ fn measured(bench: &Bench, file: &Path) -> (f64, f64) {
     "hls"
 )]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_comes_out_as_loud_as_it_should(#[case] sound: &str, #[case] format: &str) {
+async fn it_comes_out_as_loud_as_it_should(#[case] graph: &str, #[case] format: &str) {
     let Some(bench) = Bench::find().await else { return };
-    let input = bench.clip("a.mkv", &format!("-f lavfi -i {sound} -c:a flac"));
+    let input = bench.clip("a.mkv", &format!("-f lavfi -i {graph} -c:a flac"));
     let template = json!({"format": format, "loudness": "ebu-r128"});
-    let made = bench.make(&input, template, json!({})).await.expect("made");
+    let output = bench.must_transcode(&input, template).await;
     let main = if format == "hls" { "files/audio/playlist.m3u8" } else { "main.mp4" };
-    let (integrated, peak) = measured(&bench, &made.dir.join(main));
+    let (integrated, peak) = loudness_and_peak(&bench, &output.dir.join(main));
     assert!((integrated + 23.0).abs() < 1.0, "{integrated} LUFS");
     assert!(peak <= -1.0, "{peak} dBTP");
 }
@@ -41,6 +41,6 @@ async fn silence_stays_silent() {
     let Some(bench) = Bench::find().await else { return };
     let input = bench.clip("a.mkv", "-f lavfi -i anullsrc=d=2 -c:a flac");
     let template = json!({"format": "mp4", "loudness": "ebu-r128"});
-    let made = bench.make(&input, template, json!({})).await.expect("made");
-    assert!(measured(&bench, &made.dir.join("main.mp4")).0 <= -69.0);
+    let output = bench.must_transcode(&input, template).await;
+    assert!(loudness_and_peak(&bench, &output.dir.join("main.mp4")).0 <= -69.0);
 }

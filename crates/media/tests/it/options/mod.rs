@@ -1,6 +1,4 @@
-//! What a task may wish for beyond plain outputs, on clips that FFmpeg makes: each is measured in what
-//! comes out. The tools lie in `BOREALIS_TOOLS`; without them nothing is tested, which fails when `CI`
-//! is set.
+//! What templates and tasks may ask for, on clips that FFmpeg makes; each option is measured in what comes out.
 
 mod clip;
 mod codecs;

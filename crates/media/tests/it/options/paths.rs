@@ -4,7 +4,8 @@ use serde_json::json;
 
 use crate::bench::Bench;
 
-/// Commas end the packager's fields, `$` and `%` begin numbers, `:` ends protocols.
+/// In the packager's arguments a comma ends a field and `$` begins a number; for FFmpeg `%` begins one, and `:` ends a
+/// protocol.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_work_folder_with_a_strange_name() {
     let Some(mut bench) = Bench::find().await else { return };
@@ -20,9 +21,8 @@ async fn a_work_folder_with_a_strange_name() {
         json!({"format": "hls", "seg_time": 1, "also": "dash"}),
         json!({"format": "dash", "seg_time": 1}),
     ] {
-        let made = bench.make(&input, template.clone(), json!({})).await;
-        let made = made.unwrap_or_else(|error| panic!("{template}: {error}\n{}", error.log));
-        assert!((made.measured.duration - 2.0).abs() < 0.1, "{}", made.measured.duration);
+        let output = bench.must_transcode(&input, template).await;
+        assert!((output.measured.duration - 2.0).abs() < 0.1, "{}", output.measured.duration);
     }
 }
 
@@ -34,11 +34,11 @@ async fn languages_of_two_letters() {
         "-f lavfi -i testsrc2=s=64x64:r=25:d=1 -f lavfi -i sine=d=1 -map 0 -map 1 -map 1 -pix_fmt yuv420p -c:v libx264 \
          -c:a aac -metadata:s:a:0 language=en -metadata:s:a:1 language=pt-BR",
     );
-    let made = bench.make(&input, json!({"format": "hls", "also": "dash"}), json!({})).await.expect("made");
-    let languages: Vec<_> = made.plan.audios.iter().map(|audio| audio.language.as_str()).collect();
+    let output = bench.must_transcode(&input, json!({"format": "hls", "also": "dash"})).await;
+    let languages: Vec<_> = output.plan.audios.iter().map(|audio| audio.language.as_str()).collect();
     assert_eq!(languages, ["eng", "por"]);
-    let master = std::fs::read_to_string(made.dir.join("main.m3u8")).expect("a playlist");
-    let manifest = std::fs::read_to_string(made.dir.join("files/manifest.mpd")).expect("a manifest");
+    let master = std::fs::read_to_string(output.dir.join("main.m3u8")).expect("a playlist");
+    let manifest = std::fs::read_to_string(output.dir.join("files/manifest.mpd")).expect("a manifest");
     for language in ["en", "pt"] {
         assert!(master.contains(&format!("LANGUAGE=\"{language}\"")), "{master}");
         assert!(manifest.contains(&format!("lang=\"{language}\"")), "{manifest}");

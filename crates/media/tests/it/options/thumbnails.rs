@@ -1,4 +1,4 @@
-//! Pictures taken out of the video: at their times, upright, of their size, and found by the storyboard.
+//! Thumbnails: of their times, upright, of their size, and found by the storyboard.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -37,9 +37,9 @@ fn colours(bench: &Bench, size: &str, more: &str) -> std::path::PathBuf {
     )
 }
 
-/// The mean colour of a part of a picture.
-fn colour(bench: &Bench, picture: &Path, part: &str) -> (u8, u8, u8) {
-    let pixels = bench.bytes(picture, &format!("-vf crop={part},format=rgb24 -f rawvideo"));
+/// The mean colour of a part of an image, which is given as FFmpeg's `crop` takes it.
+fn colour(bench: &Bench, image: &Path, part: &str) -> (u8, u8, u8) {
+    let pixels = bench.bytes(image, &format!("-vf crop={part},format=rgb24 -f rawvideo"));
     let mean = |channel: usize| {
         let values = pixels.chunks_exact(3).map(|pixel| u64::from(pixel[channel]));
         (values.clone().sum::<u64>() / values.count() as u64) as u8
@@ -47,8 +47,8 @@ fn colour(bench: &Bench, picture: &Path, part: &str) -> (u8, u8, u8) {
     (mean(0), mean(1), mean(2))
 }
 
-fn is_near(found: (u8, u8, u8), wanted: (u8, u8, u8)) -> bool {
-    found.0.abs_diff(wanted.0) < 8 && found.1.abs_diff(wanted.1) < 8 && found.2.abs_diff(wanted.2) < 8
+fn is_near(a: (u8, u8, u8), b: (u8, u8, u8)) -> bool {
+    a.0.abs_diff(b.0) < 8 && a.1.abs_diff(b.1) < 8 && a.2.abs_diff(b.2) < 8
 }
 
 fn files(folder: &Path) -> Vec<String> {
@@ -58,7 +58,7 @@ fn files(folder: &Path) -> Vec<String> {
     names
 }
 
-/// Start and end in seconds, sheet and place of each cue.
+/// Of each cue: start and end in seconds, the sprite sheet, and the region within it.
 fn cues(storyboard: &str) -> Vec<(f64, f64, String, String)> {
     let seconds = |clock: &str| {
         clock
@@ -87,8 +87,8 @@ async fn each_picture_is_of_its_time_and_the_storyboard_finds_it(#[case] mut tem
     let Some(bench) = Bench::find().await else { return };
     let input = colours(&bench, "320x180", "");
     template["thumbnail"] = json!({"start_point": 1, "interval": 2, "width": 160});
-    let made = bench.make(&input, template, json!({})).await.expect("made");
-    let folder = made.dir.join("files/thumbnails");
+    let output = bench.must_transcode(&input, template).await;
+    let folder = output.dir.join("files/thumbnails");
     assert_eq!(
         files(&folder),
         [
@@ -103,12 +103,12 @@ async fn each_picture_is_of_its_time_and_the_storyboard_finds_it(#[case] mut tem
     let cues = cues(&fs::read_to_string(folder.join("storyboard.vtt")).expect("a text"));
     assert_eq!(cues.len(), 4);
     for (index, (from, to, sheet, place)) in cues.iter().enumerate() {
-        let wanted = COLOURS[1 + 2 * index];
-        let picture = colour(&bench, &folder.join(format!("thumb_{:05}.jpg", index + 1)), "160:90:0:0");
-        assert!(is_near(picture, wanted), "picture {index}: {picture:?}");
+        let expected = COLOURS[1 + 2 * index];
+        let thumbnail = colour(&bench, &folder.join(format!("thumb_{:05}.jpg", index + 1)), "160:90:0:0");
+        assert!(is_near(thumbnail, expected), "thumbnail {index}: {thumbnail:?}");
         let [x, y, w, h] = place.split(',').collect::<Vec<_>>()[..] else { panic!("{place}") };
         let cell = colour(&bench, &folder.join(sheet), &format!("{w}:{h}:{x}:{y}"));
-        assert!(is_near(cell, wanted), "cell {index}: {cell:?}");
+        assert!(is_near(cell, expected), "cell {index}: {cell:?}");
         assert!((from - (1.0 + 2.0 * index as f64)).abs() < 1e-6, "{from}");
         assert!((to - (from + 2.0).min(8.0)).abs() < 1e-6, "{to}");
     }
@@ -118,9 +118,9 @@ async fn each_picture_is_of_its_time_and_the_storyboard_finds_it(#[case] mut tem
 async fn long_ones_fill_several_sheets_and_number_counts() {
     let Some(bench) = Bench::find().await else { return };
     let input = bench.clip("a.mp4", "-f lavfi -i testsrc2=s=64x36:r=2:d=130 -c:v libx264 -pix_fmt yuv420p");
-    let thumbnail = json!({"format": "mp4", "thumbnail": {"interval": 1, "width": 32, "height": 32}});
-    let made = bench.make(&input, thumbnail, json!({})).await.expect("made");
-    let folder = made.dir.join("files/thumbnails");
+    let many = json!({"format": "mp4", "thumbnail": {"interval": 1, "width": 32, "height": 32}});
+    let output = bench.must_transcode(&input, many).await;
+    let folder = output.dir.join("files/thumbnails");
     let count = |start: &str| files(&folder).iter().filter(|name| name.starts_with(start)).count();
     assert_eq!((count("thumb_"), count("sprite_")), (130, 2));
     let storyboard = fs::read_to_string(folder.join("storyboard.vtt")).expect("a text");
@@ -131,9 +131,9 @@ async fn long_ones_fill_several_sheets_and_number_counts() {
     assert_eq!(sheets, [("sprite_001.jpg".to_owned(), 100), ("sprite_002.jpg".to_owned(), 30)].into());
 
     let few = json!({"format": "mp4", "thumbnail": {"number": 3, "height": 18}});
-    let made = bench.make(&input, few, json!({})).await.expect("made");
+    let output = bench.must_transcode(&input, few).await;
     assert_eq!((count("thumb_"), count("sprite_")), (3, 1));
-    assert_eq!(made.plan.thumbnails.expect("stills").size.to_string(), "32x18");
+    assert_eq!(output.plan.thumbnails.expect("thumbnails").size.to_string(), "32x18");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -141,8 +141,8 @@ async fn a_picture_from_after_the_end_is_the_last_frame() {
     let Some(bench) = Bench::find().await else { return };
     let input = colours(&bench, "64x64", "");
     let template = json!({"format": "mp4", "thumbnail": {"start_point": 60}});
-    let made = bench.make(&input, template, json!({"duration": 3})).await.expect("made");
-    let folder = made.dir.join("files/thumbnails");
+    let output = bench.must_transcode_with(&input, template, json!({"duration": 3})).await;
+    let folder = output.dir.join("files/thumbnails");
     assert_eq!(files(&folder), ["sprite_001.jpg", "storyboard.vtt", "thumb_00001.jpg"]);
     let last = colour(&bench, &folder.join("thumb_00001.jpg"), "64:64:0:0");
     assert!(is_near(last, COLOURS[2]), "{last:?}");
@@ -158,9 +158,9 @@ async fn what_lies_on_its_side_is_turned() {
     );
     let input = bench.clip("turned.mp4", &format!("-display_rotation 90 -i {} -c copy", lying.display()));
     let template = json!({"format": "mp4", "thumbnail": {"width": 90, "height": 90}});
-    let made = bench.make(&input, template, json!({})).await.expect("made");
-    assert_eq!(made.measured.resolution, "120x320");
-    let picture = made.dir.join("files/thumbnails/thumb_00001.jpg");
-    let (top, bottom) = (colour(&bench, &picture, "34:30:0:0"), colour(&bench, &picture, "34:30:0:60"));
+    let output = bench.must_transcode(&input, template).await;
+    assert_eq!(output.measured.resolution, "120x320");
+    let thumbnail = output.dir.join("files/thumbnails/thumb_00001.jpg");
+    let (top, bottom) = (colour(&bench, &thumbnail, "34:30:0:0"), colour(&bench, &thumbnail, "34:30:0:60"));
     assert!(top.2 > 200 && top.0 < 50 && bottom.0 > 200 && bottom.2 < 50, "{top:?} over {bottom:?}");
 }

@@ -1,4 +1,4 @@
-//! A browser that plays what it is told to, by a script that drives it.
+//! A browser that plays one output after the other, driven by the script `play.cjs`.
 
 use std::{
     path::{Path, PathBuf},
@@ -21,7 +21,7 @@ pub(crate) struct Browser {
     input: ChildStdin,
 }
 
-/// The browsers and the players that are there; none when one is absent, which is said.
+/// The folder of the players' packages; none when it or a browser is absent, which is printed.
 pub(crate) fn modules() -> Option<PathBuf> {
     let modules =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/test-servers/players/node_modules");
@@ -48,8 +48,8 @@ impl Browser {
     }
 
     /// Has it play one more output.
-    pub(crate) async fn play(&mut self, wish: &Value) {
-        let line = format!("{wish}\n");
+    pub(crate) async fn play(&mut self, request: &Value) {
+        let line = format!("{request}\n");
         // a script that ended too early says why when its results are asked for
         let _ = self.input.write_all(line.as_bytes()).await;
     }
@@ -59,10 +59,10 @@ impl Browser {
         let Self { name, script, input } = self;
         drop(input);
         let ended = script.wait_with_output().await.expect("node runs");
-        let (said, trouble) =
+        let (stdout, stderr) =
             (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
-        assert!(ended.status.success(), "{name}: {said}{trouble}");
-        let mut lines = said.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+        assert!(ended.status.success(), "{name}: {stdout}{stderr}");
+        let mut lines = stdout.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
         let version = lines.next().expect("a version")["version"].as_str().expect("a text").to_owned();
         (version, lines.collect())
     }

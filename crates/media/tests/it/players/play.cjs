@@ -53,14 +53,14 @@ function serve(request, response) {
   response.writeHead(206, headers).end(bytes.subarray(from, to + 1));
 }
 
-/** Takes wishes as they come in, each as soon as a seat is free. */
+/** Takes requests as they come in, each as soon as a page is free. */
 async function play(base, page) {
-  const wishes = readline.createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+  const requests = readline.createInterface({ input: process.stdin })[Symbol.asyncIterator]();
   const seat = async () => {
-    for (let next = await wishes.next(); !next.done; next = await wishes.next()) {
-      const wish = JSON.parse(next.value);
-      const result = await page.evaluate((wish) => perform(wish), { ...wish, src: `${base}/out/${wish.main}` });
-      console.log(JSON.stringify({ id: wish.id, ...result }));
+    for (let next = await requests.next(); !next.done; next = await requests.next()) {
+      const request = JSON.parse(next.value);
+      const result = await page.evaluate((request) => perform(request), { ...request, src: `${base}/out/${request.main}` });
+      console.log(JSON.stringify({ id: request.id, ...result }));
     }
   };
   await Promise.all(Array.from({ length: SEATS }, seat));

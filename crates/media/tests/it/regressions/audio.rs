@@ -1,11 +1,11 @@
-//! The right sound is heard, at the right time, by every player; and none is promised where none is.
+//! The right audio comes out, in sync, in a layout that every player knows; and none is listed where there is none.
 
 use std::path::Path;
 
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use crate::{bench::Bench, regressions::shape::joined};
+use crate::{bench::Bench, regressions::shape::join_broadcasts};
 
 fn kinds(bench: &Bench, file: &Path) -> Vec<String> {
     let kind = |stream: &Value| stream["codec_type"].as_str().unwrap_or_default().to_owned();
@@ -16,12 +16,12 @@ fn kinds(bench: &Bench, file: &Path) -> Vec<String> {
 async fn no_audio() {
     let Some(bench) = Bench::find().await else { return };
     let input = bench.clip("a.mp4", "-f lavfi -i testsrc2=s=64x64:r=10:d=1 -pix_fmt yuv420p -c:v libx264");
-    let made = bench.make(&input, json!({"format": "mp4"}), json!({})).await.expect("made");
-    assert_eq!(kinds(&bench, &made.main()), ["video"]);
-    let made = bench.make(&input, json!({"format": "hls", "also": "dash"}), json!({})).await.expect("made");
-    let master = made.text("main.m3u8");
+    let output = bench.must_transcode(&input, json!({"format": "mp4"})).await;
+    assert_eq!(kinds(&bench, &output.main()), ["video"]);
+    let output = bench.must_transcode(&input, json!({"format": "hls", "also": "dash"})).await;
+    let master = output.text("main.m3u8");
     assert!(!master.contains("AUDIO") && !master.contains("mp4a"), "{master}");
-    let manifest = made.text("files/manifest.mpd");
+    let manifest = output.text("files/manifest.mpd");
     assert!(!manifest.contains("audio") && !manifest.contains("mp4a"), "{manifest}");
 }
 
@@ -37,12 +37,12 @@ async fn sound_with_cover_art(#[case] template: Value) {
          -frames:v 1 -disposition:v attached_pic",
     );
     assert_eq!(kinds(&bench, &input), ["audio", "video"]);
-    let made = bench.make(&input, template, json!({})).await.expect("made");
-    // a playlist names its sound twice
-    assert!(kinds(&bench, &made.main()).iter().all(|kind| kind == "audio"));
+    let output = bench.must_transcode(&input, template).await;
+    // ffprobe finds the audio of a main playlist twice: as a variant and as a rendition
+    assert!(kinds(&bench, &output.main()).iter().all(|kind| kind == "audio"));
 }
 
-/// AC-4, which nothing here decodes, in place of the first of two tracks.
+/// The first of two tracks is AC-4, which FFmpeg does not decode.
 #[rstest]
 #[case::mp4(json!({"format": "mp4"}))]
 #[case::hls(json!({"format": "hls"}))]
@@ -55,21 +55,22 @@ async fn a_first_track_that_cannot_be_decoded(#[case] template: Value) {
          -pix_fmt yuv420p -c:v libx264 -c:a aac -disposition:a:0 default",
     );
     let mut bytes = std::fs::read(&input).expect("readable");
-    // what FFmpeg believes is the descriptor, if there is one
+    // FFmpeg takes the codec from the `esds`, where there is one
     for (name, instead) in [(b"mp4a", b"ac-4"), (b"esds", b"free")] {
-        let first = bytes.windows(4).position(|found| found == name).expect("a sound");
+        let first = bytes.windows(4).position(|found| found == name).expect("a sample entry");
         bytes[first..first + 4].copy_from_slice(instead);
     }
     std::fs::write(&input, bytes).expect("written");
-    let made = bench.make(&input, template, json!({})).await.expect("made");
-    assert_eq!(made.plan.audios.len(), 1);
-    let level = bench.reported(&[&made.main()], "-map 0:a:0 -af astats -f null", "RMS level dB:");
+    let output = bench.must_transcode(&input, template).await;
+    assert_eq!(output.plan.audios.len(), 1);
+    let level = bench.reported(&[&output.main()], "-map 0:a:0 -af astats -f null", "RMS level dB:");
     assert!(level > -30.0, "{level} dB");
-    let crossings = bench.reported(&[&made.main()], "-map 0:a:0 -af astats -f null", "Zero crossings rate:");
+    let crossings =
+        bench.reported(&[&output.main()], "-map 0:a:0 -af astats -f null", "Zero crossings rate:");
     assert!((crossings * 48_000.0 / 2.0 - 1000.0).abs() < 50.0, "{crossings}");
 }
 
-/// FFmpeg's own encoder writes no AAC with side speakers; what it decodes of AC-3 has the same layout.
+/// In AC-3, since FFmpeg's encoder writes no AAC with side speakers.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn six_channels_with_side_speakers() {
     let Some(bench) = Bench::find().await else { return };
@@ -79,16 +80,16 @@ async fn six_channels_with_side_speakers() {
          pan=5.1(side)|c0=c0|c1=c0|c2=c0|c3=c0|c4=c0|c5=c0 -pix_fmt yuv420p -c:v libx264 -c:a ac3",
     );
     assert_eq!(bench.streams(&input)[1]["channel_layout"], "5.1(side)");
-    for (wanted, layout) in [(6, "5.1"), (2, "stereo")] {
-        let template = json!({"format": "hls", "audio_channels": wanted});
-        let made = bench.make(&input, template, json!({})).await.expect("made");
-        let master = made.text("main.m3u8");
-        assert!(master.contains(&format!("CHANNELS=\"{wanted}\"")), "{master}");
-        let playlist = made.dir.join("files/audio/playlist.m3u8");
+    for (channels, layout) in [(6, "5.1"), (2, "stereo")] {
+        let template = json!({"format": "hls", "audio_channels": channels});
+        let output = bench.must_transcode(&input, template).await;
+        let master = output.text("main.m3u8");
+        assert!(master.contains(&format!("CHANNELS=\"{channels}\"")), "{master}");
+        let playlist = output.dir.join("files/audio/playlist.m3u8");
         assert_eq!(bench.streams(&playlist)[0]["channel_layout"], layout);
-        // ISO/IEC 14496-3, 1.A.2.2: the configuration's three bits lie across the third and fourth byte
+        // ISO/IEC 14496-3, 1.A.2.2: channel_configuration has three bits, across the third and the fourth byte
         let adts = bench.bytes(&playlist, "-map 0:a -c copy -f adts");
-        assert_eq!(usize::from((adts[2] & 1) << 2 | adts[3] >> 6), wanted);
+        assert_eq!(usize::from((adts[2] & 1) << 2 | adts[3] >> 6), channels);
     }
 }
 
@@ -104,20 +105,20 @@ async fn audio_that_starts_24_s_late(#[case] template: Value) {
         "-f lavfi -i testsrc2=s=64x64:r=5:d=27 -itsoffset 24 -f lavfi -i sine=r=16000:d=3 -pix_fmt yuv420p \
          -c:v libx264 -preset ultrafast -c:a aac",
     );
-    let made = bench.make(&input, template, json!({})).await.expect("made");
-    let heard = "-map 0:a:0 -af aresample=async=1:first_pts=0,silencedetect=n=-40dB:d=1 -f null";
-    let begins = bench.reported(&[&made.main()], heard, "silence_end:");
+    let output = bench.must_transcode(&input, template).await;
+    let detected = "-map 0:a:0 -af aresample=async=1:first_pts=0,silencedetect=n=-40dB:d=1 -f null";
+    let begins = bench.reported(&[&output.main()], detected, "silence_end:");
     assert!((begins - 24.0).abs() < 0.05, "{begins}");
-    if made.plan.segmenting.is_some() {
-        let playlist = made.playlist("audio");
+    if output.plan.segmenting.is_some() {
+        let playlist = output.playlist("audio");
         assert!(playlist.segments.iter().all(|(_, seconds)| *seconds > 1.0));
-        let packets = bench.packets(&playlist.whole(), "a:0");
-        let shown = bench.packets(&made.playlist("64p").whole(), "v:0");
-        assert!((packets[0].shown - shown[0].shown).abs() < 0.05, "{:?} {:?}", packets[0], shown[0]);
+        let audio = bench.packets(&playlist.whole(), "a:0");
+        let video = bench.packets(&output.playlist("64p").whole(), "v:0");
+        assert!((audio[0].pts - video[0].pts).abs() < 0.05, "{:?} {:?}", audio[0], video[0]);
     }
 }
 
-/// Sound of a tenth of full scale at so many Hz in front, by its layout and what encodes it.
+/// A sine of a tenth of full scale at so many Hz in the front channels, by its layout and FFmpeg's encoder arguments.
 fn tone(hertz: u32, layout: &str, encoded: &str) -> String {
     let one = format!("0.1*sin({}*PI*t)", 2 * hertz);
     let all = match layout {
@@ -128,14 +129,14 @@ fn tone(hertz: u32, layout: &str, encoded: &str) -> String {
     format!("aevalsrc={all}:c={layout}:s=48000:d=2 {encoded}")
 }
 
-/// Level in dB and pitch in Hz on the left, between two seconds.
-fn heard(bench: &Bench, file: &Path, from: f64, to: f64) -> (f64, f64) {
-    let words = format!("-map 0:a:0 -af atrim={from}:{to},pan=mono|c0=c0,astats -f null");
-    let said = |name: &str| bench.reported(&[file], &words, name);
-    (said("RMS level dB:"), said("Zero crossings rate:") * 48_000.0 / 2.0)
+/// RMS level in dB and frequency in Hz of the left channel, between two seconds.
+fn level_and_frequency(bench: &Bench, file: &Path, from: f64, to: f64) -> (f64, f64) {
+    let arguments = format!("-map 0:a:0 -af atrim={from}:{to},pan=mono|c0=c0,astats -f null");
+    let reported = |name: &str| bench.reported(&[file], &arguments, name);
+    (reported("RMS level dB:"), reported("Zero crossings rate:") * 48_000.0 / 2.0)
 }
 
-/// A sine has 3 dB less than its peak; of one channel that becomes two, each has half the power.
+/// A sine is 3 dB below its peak; of mono that becomes stereo, each channel has half the power.
 #[rstest]
 #[case::aac(("stereo", "-c:a aac"), ("5.1", "-c:a aac -b:a 384k"), json!({"format": "mp4"}), [-23.0, -23.0])]
 #[case::hls(("5.1", "-c:a aac"), ("stereo", "-c:a aac"), json!({"format": "hls", "seg_time": 1}), [-23.0, -23.0])]
@@ -151,29 +152,31 @@ async fn a_sound_whose_channels_change_on_the_way(
     #[case] levels: [f64; 2],
 ) {
     let Some(bench) = Bench::find().await else { return };
-    let sounds = [tone(440, first, first_encoded), tone(1000, second, second_encoded)];
-    let input = joined(&bench, [("s=64x64", &sounds[0]), ("s=64x64", &sounds[1])]);
-    let made = bench.make(&input, template.clone(), json!({})).await.expect("made");
-    assert!((made.measured.duration - 4.0).abs() < 0.1, "{}", made.measured.duration);
+    let tones = [tone(440, first, first_encoded), tone(1000, second, second_encoded)];
+    let input = join_broadcasts(&bench, [("s=64x64", &tones[0]), ("s=64x64", &tones[1])]);
+    let output = bench.must_transcode(&input, template.clone()).await;
+    assert!((output.measured.duration - 4.0).abs() < 0.1, "{}", output.measured.duration);
     let file = match template["format"].as_str() {
-        Some("dash") => whole_sound(&made.dir),
-        _ => made.main(),
+        Some("dash") => join_audio(&output.dir),
+        _ => output.main(),
     };
-    let halves = [heard(&bench, &file, 0.2, 1.9), heard(&bench, &file, 2.2, 3.9)];
+    let halves = [level_and_frequency(&bench, &file, 0.2, 1.9), level_and_frequency(&bench, &file, 2.2, 3.9)];
     assert!((halves[0].1 - 440.0).abs() < 5.0 && (halves[1].1 - 1000.0).abs() < 10.0, "{halves:?}");
-    let near = |(found, wanted): (&(f64, f64), f64)| (found.0 - wanted).abs() < 1.0;
-    assert!(halves.iter().zip(levels).all(near), "{halves:?}");
+    for (half, level) in halves.iter().zip(levels) {
+        assert!((half.0 - level).abs() < 1.0, "{halves:?}");
+    }
     let silence = bench.report(&[&file], "-map 0:a:0 -af silencedetect=n=-40dB:d=0.1 -f null");
     assert!(!silence.contains("silence_start: 1.") && !silence.contains("silence_start: 2."), "{silence}");
-    assert_eq!(made.plan.audios[0].channels, if template["audio_channels"].is_null() { 2 } else { 6 });
+    assert_eq!(output.plan.audios[0].channels, if template["audio_channels"].is_null() { 2 } else { 6 });
 }
 
-/// The segments of the sound in one file.
-fn whole_sound(dir: &Path) -> std::path::PathBuf {
+/// The segments of the audio as one file.
+fn join_audio(dir: &Path) -> std::path::PathBuf {
     let folder = dir.join("files/audio");
-    let mut pieces: Vec<_> = std::fs::read_dir(&folder).expect("a folder").flatten().collect();
-    pieces.sort_by_key(std::fs::DirEntry::file_name);
-    let bytes: Vec<u8> = pieces.iter().flat_map(|piece| std::fs::read(piece.path()).expect("read")).collect();
+    let mut segments: Vec<_> = std::fs::read_dir(&folder).expect("a folder").flatten().collect();
+    segments.sort_by_key(std::fs::DirEntry::file_name);
+    let bytes: Vec<u8> =
+        segments.iter().flat_map(|segment| std::fs::read(segment.path()).expect("read")).collect();
     let file = dir.join("whole.mp4");
     std::fs::write(&file, bytes).expect("written");
     file

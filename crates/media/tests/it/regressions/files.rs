@@ -1,4 +1,4 @@
-//! What is cut off is refused at once; names and left-overs change nothing.
+//! Truncated files are refused at once; strange file names and the files of an earlier run change nothing.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -21,13 +21,13 @@ async fn the_first_60_percent_of_a_file_with_its_index_in_front() {
     let input = bench.clip("a.mp4", &format!("{CLIP} -movflags +faststart"));
     let bytes = fs::read(&input).expect("readable");
     fs::write(&input, &bytes[..bytes.len() * 6 / 10]).expect("written");
-    let error = bench.make(&input, json!({"format": "mp4"}), json!({})).await.expect_err("refused");
+    let error = bench.must_refuse(&input, json!({"format": "mp4"})).await;
     assert_eq!(error.code, ErrorCode::InvalidInput);
     let whole = bytes.len().to_string();
     assert!(error.detail.contains("truncated") && error.detail.contains(&whole), "{error}");
 }
 
-/// Refused by the prober, before anything is encoded.
+/// The probe refuses it, before anything is encoded.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_without_its_index() {
     let Some(bench) = Bench::find().await else { return };
@@ -41,7 +41,7 @@ async fn a_file_without_its_index() {
     assert!(error.detail.contains("moov"), "{error}");
 }
 
-/// What nobody here can decode is told, and left out only where the template wants it so.
+/// A stream that FFmpeg cannot decode is named, and left out only where the template says so.
 #[rstest]
 #[case::picture("avc1", "zzz1", "picture (`zzz1`)", json!({"vcodec": "none"}))]
 #[case::sound("alac", "zzz2", "sound (`zzz2`)", json!({"acodec": "none"}))]
@@ -49,7 +49,7 @@ async fn a_file_without_its_index() {
 async fn a_stream_without_a_decoder(
     #[case] known: &str,
     #[case] strange: &str,
-    #[case] words: &str,
+    #[case] detail: &str,
     #[case] without: Value,
 ) {
     let Some(bench) = Bench::find().await else { return };
@@ -59,13 +59,13 @@ async fn a_stream_without_a_decoder(
     let entry = bytes.windows(12).position(|name| name == entry.as_bytes()).expect("a sample entry");
     bytes[entry..entry + 4].copy_from_slice(strange.as_bytes());
     fs::write(&input, &bytes).expect("written");
-    let error = bench.make(&input, json!({"format": "mp4"}), json!({})).await.expect_err("refused");
+    let error = bench.must_refuse(&input, json!({"format": "mp4"})).await;
     assert_eq!(error.code, ErrorCode::InvalidInput);
-    assert!(error.detail.contains(words), "{error}");
+    assert!(error.detail.contains(detail), "{error}");
     let mut template = json!({"format": "mp4"});
     template.as_object_mut().expect("an object").extend(without.as_object().expect("an object").clone());
-    let made = bench.make(&input, template, json!({})).await.expect("made");
-    assert_eq!(bench.streams(&made.main()).len(), 1);
+    let output = bench.must_transcode(&input, template).await;
+    assert_eq!(bench.streams(&output.main()).len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -75,12 +75,12 @@ async fn a_file_with_its_index_at_the_end() {
     let bytes = fs::read(&input).expect("readable");
     let at = |name: &[u8]| bytes.windows(4).position(|found| found == name).expect("a box");
     assert!(at(b"mdat") < at(b"moov"));
-    let made = bench.make(&input, json!({"format": "mp4"}), json!({})).await.expect("made");
-    assert!((made.measured.duration - 2.0).abs() < 0.1, "{}", made.measured.duration);
+    let output = bench.must_transcode(&input, json!({"format": "mp4"})).await;
+    assert!((output.measured.duration - 2.0).abs() < 0.1, "{}", output.measured.duration);
 }
 
-/// What a URI of a playlist names, below a folder; query and fragment would cut it short.
-fn named(dir: &Path, uri: &str) -> bool {
+/// Whether a URI of a playlist names a file below a folder; an unescaped `?` or `#` would cut it short.
+fn names_a_file(dir: &Path, uri: &str) -> bool {
     let path = uri.split(['?', '#']).next().unwrap_or_default();
     let path = percent_decode_str(path).decode_utf8().expect("UTF-8");
     dir.join(&*path).is_file()
@@ -93,23 +93,23 @@ fn named(dir: &Path, uri: &str) -> bool {
 async fn a_strange_name(#[case] template: Value) {
     let Some(bench) = Bench::find().await else { return };
     let input = bench.clip(STRANGE, CLIP);
-    let made = bench.make(&input, template, json!({})).await.expect("made");
-    if made.plan.format == Format::Mp4 {
+    let output = bench.must_transcode(&input, template).await;
+    if output.plan.format == Format::Mp4 {
         return;
     }
-    let folder = made.dir.join(STRANGE);
-    fs::rename(made.dir.join("files"), folder).expect("renamed");
-    let main = relocate(Format::Hls, &made.text("main.m3u8"), STRANGE);
+    let folder = output.dir.join(STRANGE);
+    fs::rename(output.dir.join("files"), folder).expect("renamed");
+    let main = relocate(Format::Hls, &output.text("main.m3u8"), STRANGE);
     let quoted = main.split("URI=\"").skip(1).filter_map(|rest| rest.split('"').next());
     let uris: BTreeSet<&str> =
         main.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).chain(quoted).collect();
     assert_eq!(uris.len(), 3, "{main}");
     for uri in uris {
-        assert!(named(&made.dir, uri), "{uri}");
+        assert!(names_a_file(&output.dir, uri), "{uri}");
     }
 }
 
-/// A longer output leaves nothing behind for a shorter one to be taken for.
+/// The segments of a longer output are gone when a shorter one is made in the same folder.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_output_twice() {
     let Some(bench) = Bench::find().await else { return };
@@ -122,13 +122,13 @@ async fn the_same_output_twice() {
             .map(|entry| entry.expect("an entry").file_name())
             .collect()
     };
-    let first = bench.make(&long, template.clone(), json!({})).await.expect("made");
+    let first = bench.must_transcode(&long, template.clone()).await;
     let longer = files(&first.dir);
-    let again = bench.make(&short, template.clone(), json!({})).await.expect("made");
+    let again = bench.must_transcode(&short, template.clone()).await;
     assert_eq!(again.dir, first.dir);
     assert!(files(&again.dir).len() < longer.len());
     assert_eq!(again.playlist("90p").segments.len(), 1);
-    let once_more = bench.make(&long, template, json!({})).await.expect("made");
+    let once_more = bench.must_transcode(&long, template).await;
     assert_eq!(files(&once_more.dir), longer);
 }
 
@@ -144,10 +144,10 @@ async fn a_timecode_track(#[case] template: Value) {
         streams.iter().map(|stream| stream["codec_type"].as_str().unwrap_or_default().to_owned()).collect()
     };
     assert_eq!(kinds(&input), ["video", "audio", "data"]);
-    let made = bench.make(&input, template, json!({})).await.expect("made");
+    let output = bench.must_transcode(&input, template).await;
     assert_eq!(
-        kinds(&made.main()).into_iter().collect::<BTreeSet<_>>(),
+        kinds(&output.main()).into_iter().collect::<BTreeSet<_>>(),
         BTreeSet::from(["audio".into(), "video".into()])
     );
-    assert_eq!(kinds(&made.main()).len(), 2);
+    assert_eq!(kinds(&output.main()).len(), 2);
 }

@@ -5,14 +5,14 @@
 //! | file | rows |
 //! |---|---|
 //! | [`shape`] | a 90° matrix; 9:16 into 16:9; 1164×767; MPEG-2 with SAR 64:45; interlaced, flagged or not |
-//! | [`colour`] | PQ BT.2020 to H.264; 10-bit HEVC to H.264; a static picture at 20 kbit/s |
+//! | [`colour`] | PQ BT.2020 to H.264; 10-bit HEVC to H.264; a static video at 20 kbit/s |
 //! | [`time`] | VFR with flash and beep; first time stamp negative or 0.083 s; sparse keyframes; 50 fps capped at 30 |
-//! | [`length`] | 30 min at 24000/1001; one frame and a minute of sound; picture and sound of different lengths |
+//! | [`length`] | 30 min at 24000/1001; one frame and a minute of audio; video and audio of different lengths |
 //! | [`audio`] | no audio; cover art; undecodable first track; 5.1(side); audio that starts 24 s late |
 //! | [`files`] | cut and headless MP4; strange names; the same task twice; a timecode track |
 //!
 //! The halves that need a server are tested where it is: an object whose server knows no ranges in
-//! `crates/storage/tests/it/fetch.rs`, keys with strange names in `tests/it/flows/object_stores.rs`.
+//! `crates/storage/tests/it/fetch.rs`, keys with strange names in `tests/it/flows/object_object_stores.rs`.
 
 mod audio;
 mod colour;

@@ -1,26 +1,27 @@
-//! What is shown has the shape that it was taken with, in square pixels and whole frames.
+//! Videos have the shape that they were taken with: upright, in square pixels, progressive.
 
 use std::path::{Path, PathBuf};
 
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use crate::bench::{Bench, Made};
+use crate::bench::{Bench, Transcoded};
 
-/// Width and height by ffprobe, which has to agree with the parameter set; no matrix, square pixels.
-fn shape(bench: &Bench, file: &Path) -> (i64, i64) {
+/// Width and height by ffprobe, which has to agree with the parameter set. Asserts that there is no display matrix and
+/// that pixels are square.
+fn check_shape(bench: &Bench, file: &Path) -> (i64, i64) {
     let streams = bench.streams(file);
-    let picture = streams.iter().find(|stream| stream["codec_type"] == "video").expect("a picture");
-    assert!(picture["side_data_list"].is_null(), "{picture}");
-    assert!(matches!(picture["sample_aspect_ratio"].as_str(), None | Some("1:1")), "{picture}");
-    let shape = (picture["width"].as_i64().expect("a width"), picture["height"].as_i64().expect("a height"));
-    assert_eq!(bench.coded_size(file), shape);
-    shape
+    let video = streams.iter().find(|stream| stream["codec_type"] == "video").expect("a video stream");
+    assert!(video["side_data_list"].is_null(), "{video}");
+    assert!(matches!(video["sample_aspect_ratio"].as_str(), None | Some("1:1")), "{video}");
+    let size = (video["width"].as_i64().expect("a width"), video["height"].as_i64().expect("a height"));
+    assert_eq!(bench.coded_size(file), size);
+    size
 }
 
-/// The RESOLUTION of each rendition and the first segment of it.
-fn rungs(made: &Made) -> Vec<((i64, i64), PathBuf)> {
-    let master = made.text("main.m3u8");
+/// Of each rendition the RESOLUTION in the main playlist, and its first segment.
+fn renditions(output: &Transcoded) -> Vec<((i64, i64), PathBuf)> {
+    let master = output.text("main.m3u8");
     let resolutions = master.lines().filter(|line| line.starts_with("#EXT-X-STREAM-INF:")).map(|line| {
         let (_, rest) = line.split_once("RESOLUTION=").expect("a resolution");
         let (width, height) = rest.split(',').next().and_then(|size| size.split_once('x')).expect("a size");
@@ -29,7 +30,7 @@ fn rungs(made: &Made) -> Vec<((i64, i64), PathBuf)> {
     let uris = master.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
     let first = |uri: &str| {
         let name = uri.split('/').nth(1).expect("a rendition");
-        let playlist = made.playlist(name);
+        let playlist = output.playlist(name);
         playlist.joined(playlist.paths().take(1))
     };
     resolutions.zip(uris.map(first)).collect()
@@ -43,18 +44,18 @@ async fn landscape_pixels_with_a_matrix_of_90_degrees(#[case] template: Value) {
     let Some(bench) = Bench::find().await else { return };
     let lying =
         bench.clip("lying.mp4", "-f lavfi -i testsrc2=s=320x180:r=25:d=1 -pix_fmt yuv420p -c:v libx264");
-    let words = format!("-display_rotation:v:0 90 -i {} -c copy", lying.display());
-    let input = bench.clip("turned.mp4", &words);
-    let made = bench.make(&input, template, json!({})).await.expect("made");
-    let file = match made.plan.segmenting {
-        None => made.main(),
-        Some(_) => rungs(&made).remove(0).1,
+    let arguments = format!("-display_rotation:v:0 90 -i {} -c copy", lying.display());
+    let input = bench.clip("turned.mp4", &arguments);
+    let output = bench.must_transcode(&input, template).await;
+    let file = match output.plan.segmenting {
+        None => output.main(),
+        Some(_) => renditions(&output).remove(0).1,
     };
-    assert_eq!(shape(&bench, &file), (180, 320));
-    // FFmpeg turns by the matrix itself, counterclockwise
+    assert_eq!(check_shape(&bench, &file), (180, 320));
+    // the display matrix says counterclockwise
     let upright = bench.clip("upright.mkv", &format!("-i {} -vf transpose=cclock -qp 0", lying.display()));
-    let likeness = bench.likeness(&file, &upright);
-    assert!(likeness > 0.85, "{likeness}");
+    let ssim = bench.ssim(&file, &upright);
+    assert!(ssim > 0.85, "{ssim}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -66,11 +67,11 @@ async fn a_portrait_in_landscape_rungs() {
     );
     let streams = json!([{"resolution": "1280x720"}, {"resolution": "640x360"}]);
     let template = json!({"format": "hls", "adaptive_streams": streams});
-    let made = bench.make(&input, template, json!({})).await.expect("made");
-    let rungs = rungs(&made);
-    assert_eq!(rungs.iter().map(|(said, _)| *said).collect::<Vec<_>>(), [(720, 1280), (360, 640)]);
-    for (said, segment) in &rungs {
-        assert_eq!(shape(&bench, segment), *said);
+    let output = bench.must_transcode(&input, template).await;
+    let found = renditions(&output);
+    assert_eq!(found.iter().map(|(listed, _)| *listed).collect::<Vec<_>>(), [(720, 1280), (360, 640)]);
+    for (listed, segment) in &found {
+        assert_eq!(check_shape(&bench, segment), *listed);
     }
 }
 
@@ -79,8 +80,8 @@ async fn sides_of_1164_and_767() {
     let Some(bench) = Bench::find().await else { return };
     let input = bench.clip("a.mkv", "-f lavfi -i testsrc2=s=1164x767:r=10:d=0.5 -c:v ffv1");
     for template in [json!({"format": "mp4"}), json!({"format": "mp4", "resolution": "240p"})] {
-        let made = bench.make(&input, template, json!({})).await.expect("made");
-        let (width, height) = shape(&bench, &made.main());
+        let output = bench.must_transcode(&input, template).await;
+        let (width, height) = check_shape(&bench, &output.main());
         assert_eq!((width % 2, height % 2), (0, 0));
         let aspect = width as f64 / height as f64;
         assert!((aspect / (1164.0 / 767.0) - 1.0).abs() < 0.01, "{width}x{height}");
@@ -92,14 +93,14 @@ async fn mpeg2_of_720_by_576_with_wide_pixels() {
     let Some(bench) = Bench::find().await else { return };
     let input =
         bench.clip("a.mpg", "-f lavfi -i testsrc2=s=720x576:r=25:d=1,setsar=64/45 -c:v mpeg2video -b:v 4M");
-    let made = bench.make(&input, json!({"format": "mp4"}), json!({})).await.expect("made");
-    assert_eq!(shape(&bench, &made.main()), (1024, 576));
+    let output = bench.must_transcode(&input, json!({"format": "mp4"})).await;
+    assert_eq!(check_shape(&bench, &output.main()), (1024, 576));
 }
 
-/// The share of frames that `idet` takes for whole pictures, of those that it can tell.
-fn progressive(bench: &Bench, file: &Path) -> f64 {
-    let said = bench.report(&[file], "-map 0:v -vf idet -f null");
-    let (_, counts) = said.rsplit_once("Multi frame detection:").expect("counts");
+/// The share of progressive frames by `idet`, of those that it can tell.
+fn progressive_share(bench: &Bench, file: &Path) -> f64 {
+    let report = bench.report(&[file], "-map 0:v -vf idet -f null");
+    let (_, counts) = report.rsplit_once("Multi frame detection:").expect("counts");
     let counts: Vec<&str> = counts.lines().next().unwrap_or_default().split_whitespace().collect();
     let number = |name: &str| {
         let at = counts.iter().position(|word| *word == name).expect("a count");
@@ -117,27 +118,25 @@ fn progressive(bench: &Bench, file: &Path) -> f64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn interlaced_lines(#[case] flags: &str, #[case] mode: &str) {
     let Some(bench) = Bench::find().await else { return };
-    let scan = if mode == "bff" { "lowest" } else { "tff" };
-    let moving = format!(
-        "-f lavfi -i testsrc2=s=720x576:r=50:d=4 -vf tinterlace=interleave_top,setfield={mode} -pix_fmt yuv420p \
+    let first_field = if mode == "bff" { "bottom" } else { "top" };
+    let arguments = format!(
+        "-f lavfi -i testsrc2=s=720x576:r=50:d=4 -vf tinterlace=interleave_{first_field},setfield={mode} -pix_fmt yuv420p \
          -c:v libx264 -preset ultrafast {flags}"
     );
-    let moving =
-        if scan == "lowest" { moving.replace("interleave_top", "interleave_bottom") } else { moving };
-    let input = bench.clip("a.mp4", &moving);
-    let before = progressive(&bench, &input);
+    let input = bench.clip("a.mp4", &arguments);
+    let before = progressive_share(&bench, &input);
     assert!(before < 0.2, "{before}");
-    let made = bench.make(&input, json!({"format": "mp4"}), json!({})).await.expect("made");
-    let after = progressive(&bench, &made.main());
+    let output = bench.must_transcode(&input, json!({"format": "mp4"})).await;
+    let after = progressive_share(&bench, &output.main());
     assert!(after >= 0.95, "{after}");
 }
 
-/// Two broadcasts one after the other, two seconds each, by the words for their pictures and sounds.
-pub(crate) fn joined(bench: &Bench, broadcasts: [(&str, &str); 2]) -> PathBuf {
+/// Two broadcasts one after the other, two seconds each, by the options of `testsrc2` for their video and the filter and
+/// encoder of their audio.
+pub(crate) fn join_broadcasts(bench: &Bench, broadcasts: [(&str, &str); 2]) -> PathBuf {
     let encoded = "-pix_fmt yuv420p -c:v libx264 -preset ultrafast";
-    let [first, second] = broadcasts.map(|(picture, sound)| {
-        format!("-f lavfi -i testsrc2={picture}:r=25:d=2 -f lavfi -i {sound} {encoded}")
-    });
+    let [first, second] = broadcasts
+        .map(|(video, audio)| format!("-f lavfi -i testsrc2={video}:r=25:d=2 -f lavfi -i {audio} {encoded}"));
     let second = format!("{second} -output_ts_offset 2");
     let parts = [bench.clip("first.ts", &first), bench.clip("second.ts", &second)];
     let input = bench.work.path().join("joined.ts");
@@ -152,9 +151,9 @@ pub(crate) fn joined(bench: &Bench, broadcasts: [(&str, &str); 2]) -> PathBuf {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_picture_whose_size_changes_on_the_way(#[case] template: Value) {
     let Some(bench) = Bench::find().await else { return };
-    let sound = "sine=d=2 -c:a aac";
-    let input = joined(&bench, [("s=320x180", sound), ("s=160x90", sound)]);
-    let made = bench.make(&input, template, json!({})).await.expect("made");
-    assert_eq!(made.measured.resolution, "320x180");
-    assert!((made.measured.duration - 4.0).abs() < 0.1, "{}", made.measured.duration);
+    let audio = "sine=d=2 -c:a aac";
+    let input = join_broadcasts(&bench, [("s=320x180", audio), ("s=160x90", audio)]);
+    let output = bench.must_transcode(&input, template).await;
+    assert_eq!(output.measured.resolution, "320x180");
+    assert!((output.measured.duration - 4.0).abs() < 0.1, "{}", output.measured.duration);
 }
