@@ -41,7 +41,7 @@ impl Clock for StoppedClock {
 
 /// What a receiver does with the requests of one connection.
 #[derive(Clone)]
-enum Behaviour {
+enum ReceiverBehaviour {
     /// Writes these bytes, and waits for the next request.
     Answers(Vec<u8>),
     /// Writes these bytes and closes.
@@ -54,15 +54,15 @@ enum Behaviour {
     ClosesAtTheSecond,
 }
 
-struct Receiver {
+struct TestReceiver {
     url: String,
     connections: Arc<AtomicUsize>,
     written: Arc<AtomicU64>,
     requests: mpsc::UnboundedReceiver<Vec<u8>>,
 }
 
-impl Receiver {
-    async fn start(behaviour: Behaviour) -> Self {
+impl TestReceiver {
+    async fn start(behaviour: ReceiverBehaviour) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}/hook?token=hidden", listener.local_addr().expect("an address"));
         let (connections, written) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicU64::new(0)));
@@ -78,7 +78,7 @@ impl Receiver {
     }
 
     async fn answering(answer: impl Into<Vec<u8>>) -> Self {
-        Self::start(Behaviour::Answers(answer.into())).await
+        Self::start(ReceiverBehaviour::Answers(answer.into())).await
     }
 
     fn connections(&self) -> usize {
@@ -88,7 +88,7 @@ impl Receiver {
 
 async fn serve(
     mut stream: TcpStream,
-    behaviour: Behaviour,
+    behaviour: ReceiverBehaviour,
     requests: mpsc::UnboundedSender<Vec<u8>>,
     written: Arc<AtomicU64>,
 ) -> Option<()> {
@@ -96,13 +96,13 @@ async fn serve(
         let request = read_request(&mut stream).await?;
         requests.send(request).ok()?;
         match &behaviour {
-            Behaviour::Answers(bytes) => stream.write_all(bytes).await.ok()?,
-            Behaviour::AnswersAndCloses(bytes) => {
+            ReceiverBehaviour::Answers(bytes) => stream.write_all(bytes).await.ok()?,
+            ReceiverBehaviour::AnswersAndCloses(bytes) => {
                 stream.write_all(bytes).await.ok()?;
                 stream.shutdown().await.ok()?;
                 return None;
             }
-            Behaviour::NeverEnds { head, then, every } => {
+            ReceiverBehaviour::NeverEnds { head, then, every } => {
                 stream.write_all(head.as_bytes()).await.ok()?;
                 let mut beat = every.map(interval);
                 loop {
@@ -113,12 +113,12 @@ async fn serve(
                     written.fetch_add(then.len() as u64, Ordering::SeqCst);
                 }
             }
-            Behaviour::Resets => {
+            ReceiverBehaviour::Resets => {
                 stream.set_zero_linger().expect("a socket");
                 return None;
             }
-            Behaviour::ClosesAtTheSecond if number == 1 => stream.write_all(&ok("")).await.ok()?,
-            Behaviour::ClosesAtTheSecond => return None,
+            ReceiverBehaviour::ClosesAtTheSecond if number == 1 => stream.write_all(&ok("")).await.ok()?,
+            ReceiverBehaviour::ClosesAtTheSecond => return None,
         }
     }
     None
@@ -194,7 +194,7 @@ fn error(attempt: &Attempt) -> &str {
 
 #[tokio::test]
 async fn a_receiver_gets_the_stored_bytes_signed() {
-    let mut receiver = Receiver::answering(ok("thanks")).await;
+    let mut receiver = TestReceiver::answering(ok("thanks")).await;
     let client = client();
     let (callback, secret) = (CallbackId::generate(&mut rand::rng()), Secret::new(SECRET));
     let message = Message {
@@ -251,7 +251,7 @@ async fn which_answer_is_success(
     #[case] success: NotifySuccess,
     #[case] accepted: bool,
 ) {
-    let receiver = Receiver::answering(status(line)).await;
+    let receiver = TestReceiver::answering(status(line)).await;
     let (attempt, outcome) = attempt_with(&receiver.url, success, SendLimits::default()).await;
     let number: u16 = line[..3].parse().expect("a status");
     assert_eq!(attempt.http_status, Some(number));
@@ -271,9 +271,9 @@ async fn which_answer_is_success(
 #[case(308)]
 #[tokio::test]
 async fn redirects_are_never_followed(#[case] number: u16) {
-    let target = Receiver::answering(ok("")).await;
+    let target = TestReceiver::answering(ok("")).await;
     let answer = format!("HTTP/1.1 {number} Go\r\nlocation: {}\r\ncontent-length: 0\r\n\r\n", target.url);
-    let receiver = Receiver::answering(answer).await;
+    let receiver = TestReceiver::answering(answer).await;
     let (attempt, outcome) = attempt(&receiver.url).await;
     assert_eq!(outcome, rejected(number));
     let shown = target.url.strip_suffix("?token=hidden").expect("a query");
@@ -288,7 +288,7 @@ async fn redirects_are_never_followed(#[case] number: u16) {
 #[case::no_body("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n")]
 #[tokio::test]
 async fn a_hanging_receiver_meets_the_deadline(#[case] answer: &'static str) {
-    let receiver = Receiver::answering(answer).await;
+    let receiver = TestReceiver::answering(answer).await;
     let (attempt, outcome) = attempt_with(&receiver.url, NotifySuccess::Only200, SHORT_DEADLINE).await;
     assert_eq!(outcome, AttemptOutcome::Unreachable);
     assert_eq!(error(&attempt), "timeout: no complete answer within 0.7 s");
@@ -298,7 +298,7 @@ async fn a_hanging_receiver_meets_the_deadline(#[case] answer: &'static str) {
 
 #[tokio::test]
 async fn a_trickling_receiver_meets_the_deadline() {
-    let receiver = Receiver::start(Behaviour::NeverEnds {
+    let receiver = TestReceiver::start(ReceiverBehaviour::NeverEnds {
         head: "HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n",
         then: b"x".to_vec(),
         every: Some(Duration::from_millis(50)),
@@ -312,7 +312,7 @@ async fn a_trickling_receiver_meets_the_deadline() {
 
 #[tokio::test]
 async fn of_a_huge_answer_only_the_start_is_read() {
-    let receiver = Receiver::start(Behaviour::NeverEnds {
+    let receiver = TestReceiver::start(ReceiverBehaviour::NeverEnds {
         head: "HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n",
         then: vec![b'x'; 16 * 1024],
         every: None,
@@ -330,7 +330,7 @@ async fn of_a_huge_answer_only_the_start_is_read() {
 async fn compressed_answers_stay_compressed() {
     let mut answer = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 4\r\n\r\n".to_vec();
     answer.extend_from_slice(&[0x1f, 0x8b, 0x08, 0x00]);
-    let receiver = Receiver::answering(answer).await;
+    let receiver = TestReceiver::answering(answer).await;
     let (attempt, outcome) = attempt(&receiver.url).await;
     assert_eq!(outcome, AttemptOutcome::Accepted);
     assert_eq!(attempt.response_body.as_deref(), Some("\u{1f}\u{fffd}\u{8}\u{fffd}"));
@@ -344,7 +344,7 @@ async fn nuls_and_broken_utf8_are_replaced() {
         format!("HTTP/1.1 500 caf\u{e9}\r\nx-odd: \u{fc}\r\ncontent-length: {}\r\n\r\n", body.len())
             .into_bytes();
     answer.extend(body);
-    let receiver = Receiver::answering(answer).await;
+    let receiver = TestReceiver::answering(answer).await;
     let (attempt, outcome) = attempt(&receiver.url).await;
     assert_eq!(outcome, rejected(500));
     let kept = attempt.response_body.expect("a body");
@@ -353,22 +353,22 @@ async fn nuls_and_broken_utf8_are_replaced() {
 }
 
 #[rstest]
-#[case::reset(Behaviour::Resets, "reset: ")]
-#[case::closed_at_once(Behaviour::AnswersAndCloses(Vec::new()), "reset: ")]
-#[case::closed_after_100(Behaviour::AnswersAndCloses(b"HTTP/1.1 100 Continue\r\n\r\n".to_vec()), "reset: ")]
-#[case::closed_in_the_head(Behaviour::AnswersAndCloses(b"HTTP/1.1 200 OK\r\nx: ".to_vec()), "reset: ")]
+#[case::reset(ReceiverBehaviour::Resets, "reset: ")]
+#[case::closed_at_once(ReceiverBehaviour::AnswersAndCloses(Vec::new()), "reset: ")]
+#[case::closed_after_100(ReceiverBehaviour::AnswersAndCloses(b"HTTP/1.1 100 Continue\r\n\r\n".to_vec()), "reset: ")]
+#[case::closed_in_the_head(ReceiverBehaviour::AnswersAndCloses(b"HTTP/1.1 200 OK\r\nx: ".to_vec()), "reset: ")]
 #[case::closed_in_the_body(
-    Behaviour::AnswersAndCloses(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc".to_vec()),
+    ReceiverBehaviour::AnswersAndCloses(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc".to_vec()),
     "reset: "
 )]
-#[case::not_http(Behaviour::AnswersAndCloses(b"220 mail.example ESMTP\r\n".to_vec()), "protocol: ")]
+#[case::not_http(ReceiverBehaviour::AnswersAndCloses(b"220 mail.example ESMTP\r\n".to_vec()), "protocol: ")]
 #[case::a_broken_length(
-    Behaviour::AnswersAndCloses(b"HTTP/1.1 200 OK\r\ncontent-length: many\r\n\r\n".to_vec()),
+    ReceiverBehaviour::AnswersAndCloses(b"HTTP/1.1 200 OK\r\ncontent-length: many\r\n\r\n".to_vec()),
     "protocol: "
 )]
 #[tokio::test]
-async fn a_broken_answer_is_a_failed_attempt(#[case] behaviour: Behaviour, #[case] class: &str) {
-    let receiver = Receiver::start(behaviour).await;
+async fn a_broken_answer_is_a_failed_attempt(#[case] behaviour: ReceiverBehaviour, #[case] class: &str) {
+    let receiver = TestReceiver::start(behaviour).await;
     let (attempt, outcome) = attempt(&receiver.url).await;
     assert_eq!(outcome, AttemptOutcome::Unreachable);
     assert!(error(&attempt).starts_with(class), "{}", error(&attempt));
@@ -380,7 +380,7 @@ async fn a_broken_answer_is_a_failed_attempt(#[case] behaviour: Behaviour, #[cas
 async fn of_a_huge_head_only_the_start_is_kept() {
     let value = "x".repeat(64 * 1024);
     let answer = format!("HTTP/1.1 200 OK\r\nx-long: {value}\r\ncontent-length: 0\r\n\r\n");
-    let receiver = Receiver::answering(answer).await;
+    let receiver = TestReceiver::answering(answer).await;
     let (attempt, outcome) = attempt(&receiver.url).await;
     assert_eq!(outcome, AttemptOutcome::Accepted);
     assert_eq!(attempt.response_head.map(|head| head.len()), Some(4096));
@@ -388,7 +388,7 @@ async fn of_a_huge_head_only_the_start_is_kept() {
 
 #[tokio::test]
 async fn a_pooled_connection_that_was_closed_is_no_failed_attempt() {
-    let receiver = Receiver::start(Behaviour::ClosesAtTheSecond).await;
+    let receiver = TestReceiver::start(ReceiverBehaviour::ClosesAtTheSecond).await;
     let client = client();
     for connections in [1, 2] {
         let (attempt, outcome) =
@@ -400,7 +400,7 @@ async fn a_pooled_connection_that_was_closed_is_no_failed_attempt() {
 
 #[tokio::test]
 async fn connections_are_kept() {
-    let receiver = Receiver::answering(ok("")).await;
+    let receiver = TestReceiver::answering(ok("")).await;
     let client = client();
     for number in 0..5 {
         let (attempt, outcome) =
@@ -453,7 +453,7 @@ async fn what_can_never_be_sent(#[case] url: &str, #[case] secret: &str, #[case]
 /// While a secret is rotated out, both sign: whoever knows either of them verifies.
 #[tokio::test]
 async fn every_secret_signs() {
-    let mut receiver = Receiver::answering(ok("")).await;
+    let mut receiver = TestReceiver::answering(ok("")).await;
     let (id, new, old) =
         (CallbackId::generate(&mut rand::rng()), sign::generate_secret(), Secret::new(SECRET));
     let message = Message {
@@ -488,7 +488,7 @@ async fn every_secret_signs() {
 #[tokio::test]
 async fn retry_after_is_read(#[case] value: &str, #[case] seconds: Option<u64>) {
     let answer = format!("HTTP/1.1 503 Busy\r\nretry-after: {value}\r\ncontent-length: 0\r\n\r\n");
-    let receiver = Receiver::answering(answer).await;
+    let receiver = TestReceiver::answering(answer).await;
     let (_, outcome) = attempt(&receiver.url).await;
     let AttemptOutcome::Rejected { status: 503, retry_after } = outcome else { panic!("{outcome:?}") };
     assert_eq!(retry_after.map(|wait| wait.as_secs()), seconds);

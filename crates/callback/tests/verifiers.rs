@@ -94,19 +94,19 @@ fn customers_accept_our_signatures(#[case] language: fn(&str) -> Command, #[case
 }
 
 /// A receiver out of the documentation, killed when dropped.
-struct Receiver {
+struct DocumentedReceiver {
     process: Child,
     url: String,
 }
 
-impl Drop for Receiver {
+impl Drop for DocumentedReceiver {
     fn drop(&mut self) {
         self.process.kill().expect("it runs");
         self.process.wait().expect("it ends");
     }
 }
 
-impl Receiver {
+impl DocumentedReceiver {
     async fn start(mut program: Command, secret: &Secret) -> Self {
         let port =
             TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port").local_addr().expect("bound").port();
@@ -138,7 +138,7 @@ fn documented(language: &str) -> String {
 #[tokio::test]
 async fn the_documented_receivers_work(#[case] program: Command) {
     let (secret, other) = (sign::generate_secret(), sign::generate_secret());
-    let mut receiver = Receiver::start(program, &secret).await;
+    let mut receiver = DocumentedReceiver::start(program, &secret).await;
     let loopback = "127.0.0.0/8".parse().expect("a network");
     let client =
         Client::new(Arc::new(Guard::new(vec![loopback])), ClientOptions::default()).expect("a client");

@@ -146,8 +146,7 @@ impl Client {
         let response = answer.map_err(|error| NetError::from_request(&error, &url, &record))?;
         let timing = Timing {
             address: response.remote_addr(),
-            // without a new connection the look-up was not waited for: a pooled connection became free
-            // before
+            // without a new connection nobody waited for the look-up: a pooled connection became free first
             dns: record.connect.and(record.dns),
             connect: record.connect,
             first_byte: Some(started.elapsed()),

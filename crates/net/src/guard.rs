@@ -128,6 +128,7 @@ fn is_localhost(name: &str) -> bool {
     name.rsplit('.').next().is_some_and(|last| last.eq_ignore_ascii_case("localhost"))
 }
 
+/// Whether a network of loopback addresses holds 127.0.0.1.
 fn is_loopback(network: &IpNet) -> bool {
     network.addr().is_loopback() && network.contains(&IpAddr::V4(Ipv4Addr::LOCALHOST))
 }
@@ -181,7 +182,7 @@ const fn v6(a: u16, b: u16, c: u16, prefix: u8) -> Ipv6Net {
     Ipv6Net::new_assert(Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0), prefix)
 }
 
-/// The IANA IPv4 Special-Purpose Address Registry.
+/// The IANA IPv4 Special-Purpose Address Registry, and multicast.
 const SPECIAL_RANGES_V4: &[(Ipv4Net, &str)] = &[
     (v4(0, 0, 0, 0, 8), "an unspecified address"),
     (v4(10, 0, 0, 0, 8), "a private address"),
@@ -210,7 +211,8 @@ const NAT64: Ipv6Net = v6(0x64, 0xff9b, 0, 96);
 /// All that IANA has allocated as global unicast.
 const GLOBAL_UNICAST: Ipv6Net = v6(0x2000, 0, 0, 3);
 
-/// The IANA IPv6 Special-Purpose Address Registry; the first range that holds an address says what it is.
+/// The IANA IPv6 Special-Purpose Address Registry, and what is not unicast; the first range that holds an
+/// address says what it is.
 const SPECIAL_RANGES_V6: &[(Ipv6Net, &str)] = &[
     (v6(0x2001, 0, 0, 32), "a Teredo address"),
     (v6(0x2001, 0x2, 0, 48), "a benchmarking address"),

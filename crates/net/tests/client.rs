@@ -7,7 +7,7 @@ use std::{net::SocketAddr, process::Command, sync::Arc, time::Duration};
 use borealis_net::{Client, ClientOptions, Exchange, Guard, NetError, NetErrorKind, UrlProblem};
 use reqwest::{Method, Request};
 use rstest::rstest;
-use stub::{DnsAnswer, NameServer, Received, WebServer};
+use stub::{DnsAnswer, NameServer, Traffic, WebServer};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
@@ -77,7 +77,7 @@ async fn a_name_that_is_rebound_is_checked_again() {
     assert_eq!(client.check_url(&url).await, Ok(()));
     assert_eq!(send_error(&client, get(url)).await.kind, NetErrorKind::Forbidden);
     assert_eq!(names.look_ups().len(), 2, "one for each use of the name");
-    assert_eq!(server.received(), Received::default());
+    assert_eq!(server.traffic(), Traffic::default());
 }
 
 #[tokio::test]
@@ -99,7 +99,7 @@ async fn an_attempt_looks_up_once_and_a_pooled_connection_not_at_all() {
 
     let third = client.send_on_new_connection(get(server.url("service.example"))).await.expect("an answer");
     assert!(third.timing.connect.is_some());
-    assert_eq!(server.received().connections, 2);
+    assert_eq!(server.traffic().connections, 2);
     assert_eq!(names.look_ups(), ["service.example.", "service.example."]);
 }
 
@@ -173,7 +173,7 @@ async fn literals_are_refused_before_anything_connects(#[case] host: &str) {
     let client = client(&[], Some(names.address));
     let error = send_error(&client, get(server.url(host))).await;
     assert_eq!(error.kind, NetErrorKind::Forbidden);
-    assert_eq!(server.received(), Received::default());
+    assert_eq!(server.traffic(), Traffic::default());
     assert!(names.look_ups().is_empty());
 }
 
@@ -196,7 +196,7 @@ async fn the_bare_client_looks_names_up_with_the_guard() {
     let server = WebServer::start().await;
     let client = client(&[], Some(names.address));
     assert!(client.reqwest().get(server.url("victim.example")).send().await.is_err());
-    assert_eq!((server.received(), names.look_ups().len()), (Received::default(), 1));
+    assert_eq!((server.traffic(), names.look_ups().len()), (Traffic::default(), 1));
 }
 
 #[tokio::test]

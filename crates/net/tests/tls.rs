@@ -36,13 +36,13 @@ fn client() -> Client {
 }
 
 /// A TLS server for `localhost`.
-struct Server {
+struct TlsServer {
     url: Url,
     certificate: String,
     connections: Arc<AtomicUsize>,
 }
 
-impl Server {
+impl TlsServer {
     /// With these ALPN protocols; over HTTP/1.1 it answers once on each connection.
     async fn start(protocols: &[&str]) -> Self {
         let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
@@ -117,7 +117,7 @@ fn url() -> Url {
 
 #[tokio::test]
 async fn certificates_must_be_trusted() {
-    let server = Server::start(&[]).await;
+    let server = TlsServer::start(&[]).await;
     let error = send(&server.url).await.expect_err("refused");
     assert_eq!(error.kind, NetErrorKind::Tls, "{error}");
     assert!(error.to_string().contains("invalid peer certificate"), "{error}");
@@ -136,7 +136,7 @@ async fn a_trusted_server_is_reached() {
 
 #[tokio::test]
 async fn http2_is_spoken_over_tls() {
-    let server = Server::start(&["h2", "http/1.1"]).await;
+    let server = TlsServer::start(&["h2", "http/1.1"]).await;
     server.run_test_that_trusts_it("requests_share_a_connection").await;
     assert_eq!(server.connections.load(Ordering::SeqCst), 2);
 }

@@ -1,4 +1,5 @@
-//! What an object's key says: whether it can be one, what its content is, how long it may be kept.
+//! Keys of objects: which texts can be one, and the content type and `Cache-Control` that follow from its
+//! extension.
 
 /// The longest key, in bytes: S3's limit, the smallest of all vendors'.
 const MAX_KEY_BYTES: usize = 1024;
@@ -23,7 +24,7 @@ pub(crate) fn check(key: &str) -> Result<(), String> {
     }
 }
 
-/// Whether a text can be what keys begin with.
+/// Whether a text can be a prefix of keys.
 ///
 /// # Errors
 /// Why it cannot.
@@ -38,10 +39,10 @@ pub fn check_prefix(prefix: &str) -> Result<(), String> {
 /// Whether a bucket can be a folder of this name.
 ///
 /// # Errors
-/// Why it cannot; the text goes on from the name of a field.
+/// Why it cannot; the text is the rest of a sentence that begins with the name of a field.
 pub fn check_folder_name(name: &str) -> Result<(), String> {
     let problem = if name.is_empty() {
-        return Err("is not set; give the name of a folder, such as `videos`".to_owned());
+        "is not set; give the name of a folder, such as `videos`".to_owned()
     } else if name.len() > MAX_FOLDER_NAME_BYTES {
         format!("is longer than {MAX_FOLDER_NAME_BYTES} bytes")
     } else if name.starts_with('.') {

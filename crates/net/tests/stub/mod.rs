@@ -46,14 +46,14 @@ impl NameServer {
         let socket = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
         let address = socket.local_addr().expect("an address");
         let questions = Arc::new(Mutex::new(Vec::new()));
-        let asked = Arc::clone(&questions);
+        let received = Arc::clone(&questions);
         let answers: Vec<DnsAnswer> = answers.into_iter().collect();
         tokio::spawn(async move {
             let (mut for_a, mut for_aaaa) = (VecDeque::from(answers.clone()), VecDeque::from(answers));
             let mut packet = [0; 1500];
             while let Ok((length, from)) = socket.recv_from(&mut packet).await {
                 let (name, kind, end) = parse_question(&packet[..length]);
-                asked.lock().expect("no panic").push((name, kind));
+                received.lock().expect("no panic").push((name, kind));
                 let script = if kind == A { &mut for_a } else { &mut for_aaaa };
                 let next = if script.len() > 1 { script.pop_front() } else { script.front().cloned() };
                 if let Some(answer) = encode_answer(&packet[..end], kind, &next.expect("an answer")) {
@@ -64,7 +64,7 @@ impl NameServer {
         Self { address, questions }
     }
 
-    /// The names that were asked for A: one for each look-up.
+    /// The names that were queried for A records: one for each look-up.
     pub(crate) fn look_ups(&self) -> Vec<String> {
         let questions = self.questions.lock().expect("no panic");
         questions.iter().filter(|(_, kind)| *kind == A).map(|(name, _)| name.clone()).collect()
@@ -116,12 +116,12 @@ fn encode_answer(query: &[u8], kind: u16, answer: &DnsAnswer) -> Option<Vec<u8>>
 /// A web server that answers every request with 200, and keeps connections.
 pub(crate) struct WebServer {
     pub(crate) address: SocketAddr,
-    received: Arc<Mutex<Received>>,
+    traffic: Arc<Mutex<Traffic>>,
 }
 
-/// What came in.
+/// What a web server received.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Received {
+pub(crate) struct Traffic {
     pub(crate) connections: usize,
     pub(crate) bytes: usize,
 }
@@ -130,8 +130,8 @@ impl WebServer {
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let received = Arc::new(Mutex::new(Received::default()));
-        let counts = Arc::clone(&received);
+        let traffic = Arc::new(Mutex::new(Traffic::default()));
+        let counts = Arc::clone(&traffic);
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
                 counts.lock().expect("no panic").connections += 1;
@@ -152,11 +152,11 @@ impl WebServer {
                 });
             }
         });
-        Self { address, received }
+        Self { address, traffic }
     }
 
-    pub(crate) fn received(&self) -> Received {
-        *self.received.lock().expect("no panic")
+    pub(crate) fn traffic(&self) -> Traffic {
+        *self.traffic.lock().expect("no panic")
     }
 
     /// Its URL with this name or address as the host.

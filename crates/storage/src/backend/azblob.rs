@@ -51,8 +51,8 @@ fn vendor_endpoint(account: &str, region: &str) -> String {
 }
 
 /// Signs URLs of single objects, for reading alone and for a limited time: a service SAS
-/// (<https://learn.microsoft.com/rest/api/storageservices/create-service-sas>). opendal's own URLs are good
-/// for longer than they are asked to be.
+/// (<https://learn.microsoft.com/rest/api/storageservices/create-service-sas>). opendal's own signer
+/// ignores the time limit.
 #[derive(Clone)]
 pub(super) struct SasSigner {
     account: String,
@@ -66,9 +66,8 @@ impl SasSigner {
     pub(super) fn url(&self, key: &str, encoded_key: &str, valid_for: Duration, now: SystemTime) -> String {
         let expiry = iso_8601(now + valid_for);
         let resource = format!("/blob/{}/{}/{key}", self.account, self.container);
-        // empty lines are fields that are not used: start before the expiry; after the resource, the
-        // identifier and the IP range; at the end the snapshot, the encryption scope and five headers of
-        // the answer
+        // empty lines are fields that are not used: the start, the identifier, the IP range, and at the end
+        // the snapshot, the encryption scope and five headers of the answer
         let text = format!("r\n\n{expiry}\n{resource}\n\n\nhttps,http\n{API_VERSION}\nb\n\n\n\n\n\n\n");
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).expect("HMAC takes keys of any length");
         mac.update(text.as_bytes());

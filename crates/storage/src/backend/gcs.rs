@@ -2,7 +2,7 @@
 //!
 //! A key file is the whole JSON text, in `storage_sk`; only those of service accounts are taken: the other
 //! forms name files and addresses of this machine to read credentials from. An HMAC key is an access key
-//! with its secret, as everywhere else; GCS is spoken to in S3's protocol then.
+//! with its secret key, as everywhere else; it goes with the interface of GCS that is compatible with S3.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use opendal::{Operator, services};
@@ -73,9 +73,9 @@ pub(super) fn operator(account: &Account<'_>) -> Result<(Operator, Url), Storage
 fn service_account(text: &str) -> Result<String, StorageError> {
     let file: Value = serde_json::from_str(text)
         .map_err(|_| bad_field("storage_sk", "begins like a key file and is not JSON"))?;
-    let part = |name: &str| file[name].as_str().filter(|part| !part.is_empty());
+    let field = |name: &str| file[name].as_str().filter(|value| !value.is_empty());
     let (Some("service_account"), Some(email), Some(key)) =
-        (part("type"), part("client_email"), part("private_key"))
+        (field("type"), field("client_email"), field("private_key"))
     else {
         return Err(bad_field("storage_sk", "is not the key file of a service account"));
     };
@@ -96,7 +96,10 @@ mod tests {
     #[case("https://storage.me-central2.rep.googleapis.com/", true)]
     #[case("https://googleapis.com.evil.example/", false)]
     #[case("http://127.0.0.1:4443", false)]
-    fn tokens_come_from_who_takes_them(#[case] endpoint: Url, #[case] from_google: bool) {
+    fn an_endpoint_that_is_not_googles_gives_its_own_tokens(
+        #[case] endpoint: Url,
+        #[case] from_google: bool,
+    ) {
         assert_eq!(token_host_override(&endpoint).is_none(), from_google);
     }
 
@@ -104,8 +107,8 @@ mod tests {
     fn only_a_service_accounts_file_is_taken_and_only_what_is_needed_of_it() {
         let file =
             r#"{"type":"service_account","client_email":"a@b","private_key":"k","token_uri":"http://evil/"}"#;
-        let taken = service_account(file).expect("taken");
-        assert!(taken.contains(TOKEN_URI) && !taken.contains("evil"), "{taken}");
+        let fields = service_account(file).expect("accepted");
+        assert!(fields.contains(TOKEN_URI) && !fields.contains("evil"), "{fields}");
         for file in [
             r#"{"type":"external_account","credential_source":{"file":"/etc/shadow"}}"#,
             r#"{"type":"authorized_user","refresh_token":"x"}"#,

@@ -16,7 +16,7 @@ use url::Url;
 use super::{
     ConnectionError, FetchLimits, FetchRetries, disk_error,
     file::GrowingFile,
-    version::{ContentRange, Version},
+    version::{ContentRange, InputVersion},
 };
 use crate::error::StorageError;
 
@@ -62,7 +62,7 @@ struct UrlFetch<'a> {
     progress: &'a (dyn Fn(u64, Option<u64>) + Sync),
     file: GrowingFile,
     /// The version that the bytes in the file are of; none before the first answer.
-    version: Option<Version>,
+    version: Option<InputVersion>,
     /// The size of the whole, where the server says it.
     total: Option<u64>,
 }
@@ -73,7 +73,7 @@ impl UrlFetch<'_> {
         let validator = self.resume_validator().cloned();
         let Exchange { response, timing } = self.request(validator.as_ref()).await?;
         let (status, range) = (response.status(), ContentRange::parse(response.headers()));
-        let version = Version::parse(response.headers());
+        let version = InputVersion::parse(response.headers());
         // other answers are about themselves: an error page has an ETag of its own
         let is_about_input = status.is_success() || status == StatusCode::RANGE_NOT_SATISFIABLE;
         if is_about_input && self.version.as_ref().is_some_and(|known| known.differs(&version)) {
@@ -96,8 +96,7 @@ impl UrlFetch<'_> {
                 self.total = range.total.or(self.total);
             }
             StatusCode::RANGE_NOT_SATISFIABLE if validator.is_some() => {
-                // all bytes had come, and a body of unknown length broke off before its end: no range is
-                // left
+                // of a body of unknown length all bytes were received, and only its end was missing
                 let is_complete = self.total.is_none() && range.total == Some(self.file.length());
                 return if is_complete { Ok(()) } else { Err(self.changed()) };
             }

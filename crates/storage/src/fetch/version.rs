@@ -6,7 +6,7 @@ use reqwest::header::{
 
 /// What an answer says about the version of the input in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Version {
+pub(super) struct InputVersion {
     etag: Option<HeaderValue>,
     last_modified: Option<HeaderValue>,
     /// Whether `last_modified` is a strong validator: not when the input changed in the very second of the
@@ -15,7 +15,7 @@ pub(super) struct Version {
     refuses_ranges: bool,
 }
 
-impl Version {
+impl InputVersion {
     pub(super) fn parse(headers: &HeaderMap) -> Self {
         let get = |name: HeaderName| headers.get(name).cloned();
         let (last_modified, date) = (get(LAST_MODIFIED), get(DATE));
@@ -77,8 +77,8 @@ mod tests {
 
     use super::*;
 
-    fn version(headers: &[(HeaderName, &'static str)]) -> Version {
-        Version::parse(
+    fn version(headers: &[(HeaderName, &'static str)]) -> InputVersion {
+        InputVersion::parse(
             &headers.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect(),
         )
     }

@@ -12,8 +12,8 @@ use tokio::{sync::Mutex, time::Instant};
 /// How long before it expires a token is no longer used: a request may be retried for some minutes.
 const EXPIRY_MARGIN: Duration = Duration::from_secs(300);
 
-/// How long a token is used at most, whatever its endpoint says: half a day is long for a token, and far from
-/// what a clock cannot hold.
+/// How long a token is used at most, whatever its endpoint says: half a day is long for a token, and far
+/// from what a clock cannot hold.
 const MAX_USE: Duration = Duration::from_secs(12 * 60 * 60);
 
 /// The last token response of one token endpoint.

@@ -19,10 +19,7 @@ use model::{ErrorCode, ObjectSettings, Secret, Storage, StorageType};
 use rstest::rstest;
 use tempfile::TempDir;
 
-use super::{
-    client, storage,
-    vendors::{KINDS, Vendor},
-};
+use super::{client, storage, vendors::Vendor};
 
 /// An empty bucket.
 #[derive(Clone)]
@@ -68,7 +65,7 @@ impl TestBucket {
 
     /// Whether this kind can have a key: opendal cuts white space off the front of a path, Azure makes
     /// slashes of backslashes.
-    fn can_have(&self, key: &str) -> bool {
+    fn allows_key(&self, key: &str) -> bool {
         match self.storage.kind {
             StorageType::File => true,
             StorageType::Azblob => !key.starts_with(' ') && !key.contains('\\'),
@@ -127,7 +124,7 @@ async fn keys_are_taken_to_the_letter(test: TestBucket) {
     let (mut keys, others): (Vec<_>, Vec<_>) = odd_keys()
         .into_iter()
         .filter(|key| key.len() <= test.max_key_bytes)
-        .partition(|key| test.can_have(key));
+        .partition(|key| test.allows_key(key));
     for key in others {
         let error = bucket.put_bytes(&key, Bytes::new()).await.expect_err("refused");
         assert_eq!((error.code, error.retry), (ErrorCode::OutputRefused, false), "{error}");
@@ -370,9 +367,9 @@ async fn s3s_keeps_every_rule() {
 
 /// These servers check the vendors' own signatures.
 #[rstest]
-#[case::oss(KINDS[0])]
-#[case::cos(KINDS[1])]
-#[case::obs(KINDS[2])]
+#[case::oss(StorageType::Oss)]
+#[case::cos(StorageType::Cos)]
+#[case::obs(StorageType::Obs)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn vendors_keep_every_rule(#[case] kind: StorageType) {
     let vendor = Vendor::start(kind).await;

@@ -12,7 +12,7 @@ use wiremock::{
 
 use super::{
     client,
-    scripted::{Answer, ScriptedServer},
+    scripted::{ScriptedAnswer, ScriptedServer},
     storage,
 };
 
@@ -93,8 +93,8 @@ async fn the_retry_budget_ends() {
 
 #[tokio::test]
 async fn a_connection_that_breaks_in_the_middle_is_retried() {
-    let cut = Answer::new("200 OK", &["content-length: 10"], b"half");
-    let whole = Answer::new("200 OK", &["content-length: 0", "connection: close"], b"");
+    let cut = ScriptedAnswer::new("200 OK", &["content-length: 10"], b"half");
+    let whole = ScriptedAnswer::new("200 OK", &["content-length: 0", "connection: close"], b"");
     let server = ScriptedServer::start(vec![cut, whole]).await;
     let endpoint = format!("http://{}", server.url.authority());
     bucket_at(&endpoint, RETRY_BUDGET).put_bytes("a.mp4", "film".into()).await.expect("put at last");
@@ -103,7 +103,7 @@ async fn a_connection_that_breaks_in_the_middle_is_retried() {
 
 #[tokio::test]
 async fn silence_is_an_error() {
-    let silent_answer = Answer::new("", &[], b"").then_silence();
+    let silent_answer = ScriptedAnswer::new("", &[], b"").then_silence();
     let server = ScriptedServer::start(vec![silent_answer]).await;
     let endpoint = format!("http://{}", server.url.authority());
     let retry_budget = RetryBudget { total: Duration::ZERO, idle: Duration::from_millis(200) };

@@ -22,12 +22,12 @@ use wiremock::{
 
 use super::{
     client,
-    scripted::{Answer, ScriptedServer},
+    scripted::{ScriptedAnswer, ScriptedServer},
 };
 
 const ETAG_ONE: &str = "etag: \"one\"";
 
-struct FetchedInput {
+struct FetchedUrl {
     result: Result<u64, StorageError>,
     content: Vec<u8>,
     /// The calls of `progress`.
@@ -37,11 +37,11 @@ struct FetchedInput {
 const LIMITS: FetchLimits =
     FetchLimits { max_bytes: 10_000_000, idle_timeout: Duration::from_secs(20), max_redirects: 5 };
 
-async fn fetched(url: &Url) -> FetchedInput {
+async fn fetched(url: &Url) -> FetchedUrl {
     fetched_within(url, &LIMITS).await
 }
 
-async fn fetched_within(url: &Url, limits: &FetchLimits) -> FetchedInput {
+async fn fetched_within(url: &Url, limits: &FetchLimits) -> FetchedUrl {
     let folder = TempDir::new().expect("a folder");
     let file = folder.path().join("input");
     std::fs::write(&file, "bytes of an earlier try").expect("a file");
@@ -49,10 +49,10 @@ async fn fetched_within(url: &Url, limits: &FetchLimits) -> FetchedInput {
     let progress = |so_far, total| calls.lock().expect("not poisoned").push((so_far, total));
     let result = fetch_url(&client(), url, &file, limits, &progress).await;
     let content = std::fs::read(&file).expect("a file");
-    FetchedInput { result, content, progress: calls.into_inner().expect("not poisoned") }
+    FetchedUrl { result, content, progress: calls.into_inner().expect("not poisoned") }
 }
 
-impl FetchedInput {
+impl FetchedUrl {
     fn error(self) -> StorageError {
         let error = self.result.expect_err("it fails");
         assert!(!error.detail.contains("secret"), "the query is quoted: {error}");
@@ -76,20 +76,24 @@ fn content_length(bytes: usize) -> String {
 }
 
 /// The whole content is announced, and only the first `at` bytes are sent.
-fn broken_off(at: usize, headers: &[&str]) -> Answer {
+fn broken_off(at: usize, headers: &[&str]) -> ScriptedAnswer {
     let length = content_length(content().len());
     let headers: Vec<&str> = headers.iter().copied().chain([length.as_str()]).collect();
-    Answer::new("200 OK", &headers, &content()[..at])
+    ScriptedAnswer::new("200 OK", &headers, &content()[..at])
 }
 
-fn whole(headers: &[&str]) -> Answer {
+fn whole(headers: &[&str]) -> ScriptedAnswer {
     broken_off(content().len(), headers)
 }
 
-fn range_answer(from: usize) -> Answer {
+fn range_answer(from: usize) -> ScriptedAnswer {
     let (content, total) = (content(), content().len());
     let range = format!("content-range: bytes {from}-{}/{total}", total - 1);
-    Answer::new("206 Partial Content", &[&range, &content_length(total - from), ETAG_ONE], &content[from..])
+    ScriptedAnswer::new(
+        "206 Partial Content",
+        &[&range, &content_length(total - from), ETAG_ONE],
+        &content[from..],
+    )
 }
 
 async fn answering(template: ResponseTemplate) -> (MockServer, Url) {
@@ -160,10 +164,10 @@ async fn without_a_strong_validator_nothing_is_resumed(#[case] headers: &[&str])
 
 #[rstest]
 #[case::sent_anew(whole(&["etag: \"two\""]))]
-#[case::shorter_now(Answer::new("416 Range Not Satisfiable", &["content-range: bytes */9", "content-length: 0"], b""))]
-#[case::a_range_of_another(Answer::new("206 Partial Content", &["etag: \"two\"", "content-range: bytes 100000-299999/300000"], b""))]
+#[case::shorter_now(ScriptedAnswer::new("416 Range Not Satisfiable", &["content-range: bytes */9", "content-length: 0"], b""))]
+#[case::a_range_of_another(ScriptedAnswer::new("206 Partial Content", &["etag: \"two\"", "content-range: bytes 100000-299999/300000"], b""))]
 #[tokio::test]
-async fn an_input_that_changes_meanwhile_is_not_mixed(#[case] second: Answer) {
+async fn an_input_that_changes_meanwhile_is_not_mixed(#[case] second: ScriptedAnswer) {
     let server = ScriptedServer::start(vec![broken_off(100_000, &[ETAG_ONE]), second]).await;
     let error = fetched(&server.url).await.error();
     assert_eq!((error.code, error.retry), (ErrorCode::InputUnreachable, true));
@@ -187,8 +191,8 @@ async fn a_chunked_body_without_its_end_is_complete_when_no_range_is_left() {
     let mut body = format!("{:x}\r\n", content.len()).into_bytes();
     body.extend_from_slice(&content);
     let server = ScriptedServer::start(vec![
-        Answer::new("200 OK", &["transfer-encoding: chunked", ETAG_ONE], &body),
-        Answer::new(
+        ScriptedAnswer::new("200 OK", &["transfer-encoding: chunked", ETAG_ONE], &body),
+        ScriptedAnswer::new(
             "416 Range Not Satisfiable",
             &["content-range: bytes */300000", "content-length: 0"],
             b"",
@@ -210,16 +214,16 @@ async fn less_than_was_announced_is_an_error_after_some_tries() {
 #[tokio::test]
 async fn more_than_was_announced_is_cut_off() {
     let server =
-        ScriptedServer::start(vec![Answer::new("200 OK", &["content-length: 4"], b"filmjunk")]).await;
+        ScriptedServer::start(vec![ScriptedAnswer::new("200 OK", &["content-length: 4"], b"filmjunk")]).await;
     fetched(&server.url).await.assert_is(b"film");
 }
 
 #[rstest]
-#[case::gone(Answer::new("404 Not Found", &["content-length: 0", "etag: \"page\""], b""), false, 2)]
-#[case::busy(Answer::new("503 Service Unavailable", &["content-length: 0"], b""), true, 3)]
+#[case::gone(ScriptedAnswer::new("404 Not Found", &["content-length: 0", "etag: \"page\""], b""), false, 2)]
+#[case::busy(ScriptedAnswer::new("503 Service Unavailable", &["content-length: 0"], b""), true, 3)]
 #[tokio::test]
 async fn a_status_while_a_fetch_is_resumed(
-    #[case] second: Answer,
+    #[case] second: ScriptedAnswer,
     #[case] is_transient: bool,
     #[case] requests: usize,
 ) {
@@ -257,7 +261,7 @@ async fn a_status_is_in_the_error_and_says_whether_to_retry(#[case] status: u16,
 
 #[tokio::test]
 async fn an_announced_size_over_the_limit_is_refused_at_once() {
-    let huge = Answer::new("200 OK", &["content-length: 10000001"], b"").then_silence();
+    let huge = ScriptedAnswer::new("200 OK", &["content-length: 10000001"], b"").then_silence();
     let server = ScriptedServer::start(vec![huge]).await;
     let started = Instant::now();
     let error = fetched(&server.url).await.error();
@@ -268,7 +272,7 @@ async fn an_announced_size_over_the_limit_is_refused_at_once() {
 
 #[tokio::test]
 async fn a_body_that_grows_over_the_limit_is_cut_off() {
-    let endless = Answer::new("200 OK", &["connection: close"], &content()).then_silence();
+    let endless = ScriptedAnswer::new("200 OK", &["connection: close"], &content()).then_silence();
     let server = ScriptedServer::start(vec![endless]).await;
     let limits = FetchLimits { max_bytes: 200_000, ..LIMITS };
     let fetched = fetched_within(&server.url, &limits).await;

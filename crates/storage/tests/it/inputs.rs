@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::{
     client,
-    scripted::{Answer, ScriptedServer},
+    scripted::{ScriptedAnswer, ScriptedServer},
     storage,
 };
 
@@ -24,16 +24,16 @@ fn content() -> Vec<u8> {
     (0..300_000_u32).map(|i| (i % 249) as u8).collect()
 }
 
-struct FetchedInput {
+struct FetchedObject {
     result: Result<u64, StorageError>,
     content: Vec<u8>,
 }
 
-async fn fetched(bucket: &Bucket, limits: &FetchLimits) -> FetchedInput {
+async fn fetched(bucket: &Bucket, limits: &FetchLimits) -> FetchedObject {
     let folder = TempDir::new().expect("a folder");
     let to: PathBuf = folder.path().join("input");
     let result = fetch_object(bucket, "film.mp4", &to, limits, &|_, _| ()).await;
-    FetchedInput { result, content: std::fs::read(&to).unwrap_or_default() }
+    FetchedObject { result, content: std::fs::read(&to).unwrap_or_default() }
 }
 
 fn bucket_on(server: &ScriptedServer) -> Bucket {
@@ -49,18 +49,18 @@ fn bucket_on(server: &ScriptedServer) -> Bucket {
 }
 
 /// The answer to HEAD, with an ETag.
-fn head_answer(tag: &str) -> Answer {
+fn head_answer(tag: &str) -> ScriptedAnswer {
     let length = format!("content-length: {}", content().len());
-    Answer::new("200 OK", &[&length, &format!("etag: \"{tag}\""), "connection: close"], b"")
+    ScriptedAnswer::new("200 OK", &[&length, &format!("etag: \"{tag}\""), "connection: close"], b"")
 }
 
 /// The answer to a GET of a range, of which only the first `sent` bytes are sent.
-fn range_answer(from: usize, sent: usize) -> Answer {
+fn range_answer(from: usize, sent: usize) -> ScriptedAnswer {
     let (content, total) = (content(), content().len());
     let range = format!("content-range: bytes {from}-{}/{total}", total - 1);
     let length = format!("content-length: {}", total - from);
     let headers = [&*range, &length, "etag: \"one\"", "connection: close"];
-    Answer::new("206 Partial Content", &headers, &content[from..from + sent])
+    ScriptedAnswer::new("206 Partial Content", &headers, &content[from..from + sent])
 }
 
 #[tokio::test]
@@ -102,12 +102,12 @@ async fn a_broken_connection_is_resumed() {
 #[rstest]
 #[case::if_match_fails(vec![
     head_answer("one"),
-    Answer::new("412 Precondition Failed", &["content-length: 0", "connection: close"], b""),
+    ScriptedAnswer::new("412 Precondition Failed", &["content-length: 0", "connection: close"], b""),
 ])]
 #[case::seen_before_it_is_resumed(vec![head_answer("one"), range_answer(0, 100_000), head_answer("two")])]
 #[case::seen_at_the_end(vec![head_answer("one"), range_answer(0, 300_000), head_answer("two")])]
 #[tokio::test]
-async fn an_object_that_changes_is_an_error(#[case] script: Vec<Answer>) {
+async fn an_object_that_changes_is_an_error(#[case] script: Vec<ScriptedAnswer>) {
     let server = ScriptedServer::start(script).await;
     let error = fetched(&bucket_on(&server), &LIMITS).await.result.expect_err("changed");
     assert_eq!((error.code, error.retry), (ErrorCode::InputUnreachable, true), "{error}");
@@ -127,7 +127,7 @@ async fn an_object_over_the_limit_is_not_read() {
 #[case("403 Forbidden", false)]
 #[tokio::test]
 async fn an_object_that_cannot_be_read_is_unreachable(#[case] status: &str, #[case] retry: bool) {
-    let server = ScriptedServer::start(vec![Answer::new(status, &["content-length: 0"], b"")]).await;
+    let server = ScriptedServer::start(vec![ScriptedAnswer::new(status, &["content-length: 0"], b"")]).await;
     let error = fetched(&bucket_on(&server), &LIMITS).await.result.expect_err("refused");
     assert_eq!((error.code, error.retry), (ErrorCode::InputUnreachable, retry), "{error}");
 }

@@ -11,13 +11,13 @@ use tokio::{
 use url::Url;
 
 /// What is sent on one connection.
-pub(crate) struct Answer {
+pub(crate) struct ScriptedAnswer {
     bytes: Vec<u8>,
     /// Whether the connection stays open afterwards, and silent.
     stays_open: bool,
 }
 
-impl Answer {
+impl ScriptedAnswer {
     /// A head of these lines, this body, and the connection is closed.
     pub(crate) fn new(status: &str, headers: &[&str], body: &[u8]) -> Self {
         let mut bytes = format!("HTTP/1.1 {status}\r\n").into_bytes();
@@ -44,7 +44,7 @@ pub(crate) struct ScriptedServer {
 }
 
 impl ScriptedServer {
-    pub(crate) async fn start(script: Vec<Answer>) -> Self {
+    pub(crate) async fn start(script: Vec<ScriptedAnswer>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}/film.mp4?sign=secret", listener.local_addr().expect("an address"));
         let heads = Arc::new(Mutex::new(Vec::new()));

@@ -15,10 +15,7 @@ use wiremock::{
     matchers::{method, path, path_regex},
 };
 
-use super::{
-    client, storage,
-    vendors::{KINDS, Vendor},
-};
+use super::{client, storage, vendors::Vendor};
 
 /// The headers in the snapshots, beside all that begin with `x-`; the others are HTTP's own.
 const SNAPSHOT_HEADERS: &[&str] =
@@ -105,9 +102,9 @@ async fn received_requests(server: &MockServer) -> String {
 }
 
 #[rstest]
-#[case::oss(KINDS[0])]
-#[case::cos(KINDS[1])]
-#[case::obs(KINDS[2])]
+#[case::oss(StorageType::Oss)]
+#[case::cos(StorageType::Cos)]
+#[case::obs(StorageType::Obs)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_are_as_the_vendors_document_them(#[case] kind: StorageType) {
     let vendor = Vendor::start(kind).await;
@@ -253,7 +250,7 @@ async fn s3_is_sent_the_settings_of_each_object() {
     }
 }
 
-/// How each type is refused what its store is not asked for here.
+/// Object settings that a type does not have are refused.
 #[rstest]
 #[case(StorageType::File, "storage_class", "IA")]
 #[case(StorageType::Cos, "acl", "public-read")]
@@ -264,15 +261,19 @@ async fn s3_is_sent_the_settings_of_each_object() {
 #[case(StorageType::S3, "encryption", "rot13")]
 #[case(StorageType::S3, "encryption_key", "alone")]
 #[case(StorageType::S3, "storage_class", "two words")]
-fn what_cannot_be_wished_for_is_refused(#[case] kind: StorageType, #[case] field: &str, #[case] value: &str) {
+fn unsupported_object_settings_are_refused(
+    #[case] kind: StorageType,
+    #[case] field: &str,
+    #[case] value: &str,
+) {
     let mut objects = ObjectSettings::default();
-    let wish = match field {
+    let setting = match field {
         "storage_class" => &mut objects.storage_class,
         "acl" => &mut objects.acl,
         "encryption" => &mut objects.encryption,
         _ => &mut objects.encryption_key,
     };
-    value.clone_into(wish);
+    value.clone_into(setting);
     let storage = Storage {
         region: "eu-central-1".to_owned(),
         storage_ak: Secret::new("ak"),

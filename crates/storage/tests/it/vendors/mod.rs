@@ -25,9 +25,6 @@ pub(crate) const SECRET_KEY: &str = "planted-vendor-secret";
 /// The name of a bucket that does not exist.
 pub(crate) const MISSING_BUCKET: &str = "nowhere";
 
-/// The kinds that are emulated here.
-pub(crate) const KINDS: [StorageType; 3] = [StorageType::Oss, StorageType::Cos, StorageType::Obs];
-
 /// A running emulator.
 pub(crate) struct Vendor {
     pub(crate) server: MockServer,
@@ -56,7 +53,7 @@ impl Vendor {
 
 /// The objects by bucket and key, and the uploads by id.
 #[derive(Default)]
-struct State {
+struct EmulatorState {
     objects: BTreeMap<(String, String), Vec<u8>>,
     /// The parts of uploads, by number.
     uploads: BTreeMap<String, BTreeMap<u32, Vec<u8>>>,
@@ -66,7 +63,7 @@ struct State {
 
 struct Emulator {
     kind: StorageType,
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<EmulatorState>>,
 }
 
 impl Respond for Emulator {
@@ -86,7 +83,7 @@ impl Respond for Emulator {
     }
 }
 
-impl State {
+impl EmulatorState {
     fn answer(
         &mut self,
         request: &Request,
