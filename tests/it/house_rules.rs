@@ -1,0 +1,133 @@
+//! Rules that neither the compiler nor `deny.toml` holds: which room of a crate may name which, and that tests wait for
+//! events. They are read out of the source, with comments left out.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// The rooms of `crates/media/src`, from the ground up. A room names rooms on lines above its own and no others, so that
+/// nothing goes round in a circle: steps are handed data and never call each other, `format` knows neither plans nor
+/// programs, and nobody names the façade.
+const MEDIA: &[&str] = &[
+    "error colour output",
+    "format source",
+    "plan",
+    "codecs layout settings",
+    "input logo tool",
+    "playlists",
+    "probe planner run verify",
+    "media",
+];
+
+/// The rooms of `src`, in the same way.
+const PRODUCT: &[&str] = &[
+    "config",
+    "telemetry signed_links uploads input_storage",
+    "app",
+    "access_keys jobs",
+    "api worker",
+    "cli",
+];
+
+/// They are above all rooms, or only for tests.
+const FREE: &[&str] = &["lib", "main", "fixtures", "fuzzing"];
+
+#[test]
+fn rooms_name_only_rooms_below_them() {
+    let mut wrong = Vec::new();
+    for (folder, floors) in [("crates/media/src", MEDIA), ("src", PRODUCT)] {
+        let floor_of =
+            |room: &str| floors.iter().position(|rooms| rooms.split(' ').any(|other| other == room));
+        for (path, code) in sources(folder) {
+            let below = path.strip_prefix(workspace().join(folder)).expect("below it");
+            let first = below.iter().next().and_then(|name| name.to_str()).expect("a name");
+            let room = first.trim_end_matches(".rs");
+            for named in rooms_named(&code).filter(|named| *named != room) {
+                let is_below = floor_of(named) < floor_of(room) && floor_of(named).is_some();
+                if !is_below && !FREE.contains(&room) && !FREE.contains(&named) {
+                    wrong.push(format!("{folder}/{} names `crate::{named}`", below.display()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// What all routes need lies beside them; the router and the OpenAPI document alone list them.
+#[test]
+fn what_routes_share_names_no_route() {
+    for (path, code) in sources("src/api") {
+        let below = path.strip_prefix(workspace().join("src/api")).expect("below it");
+        let is_free = ["mod.rs", "document.rs", "routes"].iter().any(|free| below.starts_with(free));
+        assert!(is_free || !code.contains("routes::"), "{} names a route", path.display());
+    }
+}
+
+/// What tells nobody, such as a file in another process's folder, is asked again in a function `until…`.
+#[test]
+fn tests_sleep_only_to_ask_again() {
+    let crates = fs::read_dir(workspace().join("crates")).expect("the crates").flatten();
+    let tests = crates.map(|entry| entry.path().join("tests")).filter(|folder| folder.is_dir());
+    for (path, code) in tests.chain([workspace().join("tests")]).flat_map(sources) {
+        let mut function = "";
+        for line in code.lines() {
+            if let Some((_, name)) = line.split_once("fn ") {
+                function = name;
+            }
+            let sleeps = line.contains(concat!("sleep", "("));
+            assert!(!sleeps || function.starts_with("until"), "{}: {line}", path.display());
+        }
+    }
+}
+
+fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The source files below a folder of the workspace, and their text without lines of comment.
+fn sources(folder: impl AsRef<Path>) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(workspace().join(folder)).expect("a folder").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(sources(path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).expect("readable");
+            let code: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+            found.push((path, code.join("\n")));
+        }
+    }
+    found
+}
+
+/// The first names after `crate::`, alone or in braces.
+fn rooms_named(code: &str) -> impl Iterator<Item = &str> {
+    code.split("crate::").skip(1).flat_map(|rest| match rest.strip_prefix('{') {
+        Some(list) => first_names(list),
+        None => vec![identifier(rest)],
+    })
+}
+
+/// The first name of each item of a list in braces, up to its closing brace.
+fn first_names(list: &str) -> Vec<&str> {
+    let (mut names, mut depth, mut is_start) = (Vec::new(), 0, true);
+    for (at, character) in list.char_indices() {
+        match character {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => is_start = true,
+            _ if is_start && !character.is_whitespace() => {
+                names.push(identifier(&list[at..]));
+                is_start = false;
+            }
+            _ => {}
+        }
+    }
+    names
+}
+
+fn identifier(text: &str) -> &str {
+    text.split(|character: char| !character.is_alphanumeric() && character != '_').next().unwrap_or_default()
+}
