@@ -22,7 +22,9 @@ pub(super) fn read(plan: &Plan, dir: &Path) -> Result<Listing, MediaError> {
         Format::Flv => {
             (Container::Flv, has_keyframe_index(&file.path, plan), "index of key frames at its start")
         }
-        _ => (Container::Mp4, has_moov_first(&file.path), "`moov` before its `mdat`"),
+        Format::Mp4 | Format::Hls | Format::Dash => {
+            (Container::Mp4, has_moov_first(&file.path), "`moov` before its `mdat`")
+        }
     };
     if !starts_well.map_err(|error| wrong_output(format!("`{name}` cannot be read: {error}")))? {
         return Err(wrong_output(format!("`{name}` does not have its {what}")));
