@@ -80,7 +80,7 @@ async fn early(product: &Product, storage: &str, source: &str, output: &str) -> 
     took
 }
 
-/// From the start of the one bare command to its first segment of every rendition, and of the sound.
+/// From the start of the one bare command to its first segment of every rendition, and of the audio.
 async fn first_segments(source: &Path) -> Duration {
     let out = tempdir();
     let splits: String = (0..RUNGS.len()).map(|n| format!("[s{n}]")).collect();

@@ -183,7 +183,7 @@ fn storage(notify: &str) -> Storage {
     }
 }
 
-/// A task whose end is told in about 370 bytes.
+/// A task whose callback has about 370 bytes.
 fn ended(storage: &Storage) -> Task {
     let now = Timestamp::from_millis(1_700_000_000_000);
     let end =

@@ -152,7 +152,7 @@ impl Product {
         self.create_task_with(storage, template, file, output, json!({})).await
     }
 
-    /// The same, with wishes beyond the template.
+    /// The same, with `extra_options`.
     pub(crate) async fn create_task_with(
         &self,
         storage: &str,

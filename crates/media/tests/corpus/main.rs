@@ -1,10 +1,10 @@
 //! Every file of the test corpus through the real pipeline, one test for each, as its manifest says:
 //! transcoded or refused, and what of the source is in the output.
 //!
+//! The tests are listed when it starts, one for each file, so it is a binary of its own with a harness of its own.
 //! The real files lie in `BOREALIS_TEST_MEDIA`, the made ones in `target/made-media` (`make test` fills
 //! it). Where the manifest does not hold for us, `decided_otherwise.json` says so, and why. What is
-//! absent is said, and fails when `CI` is set. `UPDATE_DOCS` writes the table in
-//! `docs/figures/corpus.md`; `BOREALIS_KEEP_OUTPUTS` names a folder for the outputs, to be looked at.
+//! absent is printed, and fails when `CI` is set. `UPDATE_DOCS` writes `docs/figures/corpus.md`; `BOREALIS_KEEP_OUTPUTS` names a folder for the outputs, to be looked at.
 
 mod manifest;
 mod outcome;

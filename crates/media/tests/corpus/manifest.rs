@@ -69,7 +69,7 @@ struct Otherwise {
     shown: Option<(f64, f64)>,
     frames: Option<u64>,
     sound: Option<bool>,
-    /// Whether the picture cannot be laid beside FFmpeg's own decoding.
+    /// Whether its frames cannot be compared with FFmpeg's own decoding.
     unlike: bool,
 }
 
@@ -83,7 +83,7 @@ pub(crate) enum Expected {
 
 /// What is known of an output.
 pub(crate) struct Facts {
-    /// As shown: upright, in square pixels; none without picture.
+    /// As displayed: upright, in square pixels; none without video.
     pub(crate) shown: Option<(f64, f64)>,
     pub(crate) duration: Option<f64>,
     /// Frames of a source at a constant rate.
@@ -94,7 +94,7 @@ pub(crate) struct Facts {
     pub(crate) unlike: bool,
 }
 
-/// Seconds by which durations may differ: a frame of sound at either end, and one of the picture.
+/// Seconds by which durations may differ: an audio frame at either end, and one of the video.
 pub(crate) const DURATION: f64 = 0.15;
 
 /// All entries; none without the corpus.
@@ -183,7 +183,7 @@ impl Entry {
         self.tags.iter().any(|tag| tags.contains(&tag.as_str()))
     }
 
-    /// The largest real picture: not cover art, not one frame beside a longer one.
+    /// The largest real video: not cover art, not a single frame beside a longer video.
     fn video(&self) -> Option<&Video> {
         let real = self.video.iter().filter(|video| !video.attached_pic && video.width > Some(0));
         let worth = |video: &&Video| {

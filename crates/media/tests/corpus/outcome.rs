@@ -21,14 +21,14 @@ use crate::{
     reel::{Likeness, Reel, Wanted},
 };
 
-/// Mean difference of small pictures, of 255, that scaling and encoding make; and that large pictures
+/// Mean difference of small frames, of 255, that scaling and encoding make; and that large frames
 /// without colour tags are BT.709 to us as to players, and BT.601 to FFmpeg.
 const PICTURES: f64 = 10.0;
-/// What tone mapping leaves of the correlation of small pictures is 1 less this.
+/// What tone mapping leaves of the correlation of small frames is 1 less this.
 const SHAPES: f64 = 0.2;
 /// What encoding and a change of channels leave of the correlation of loudness is 1 less this.
 const SOUNDS: f64 = 0.2;
-/// Of full scale, root mean square: what nobody hears.
+/// RMS of full scale below which audio is silent.
 const SILENCE: f64 = 0.0005;
 
 /// What the table of figures says of a file.
@@ -43,7 +43,7 @@ pub(crate) async fn of(media: &Media, entry: &Entry, number: usize) -> Result<Ro
     let facts = match (entry.expected(), source) {
         (Expected::Made(facts), source) => (facts, source.map_err(|error| said(&error))?),
         (Expected::Refused(codes), Ok(source)) => {
-            // what only decoding tells is refused later
+            // what only decoding shows is refused later
             let error = match make(media, entry, &source, "mp4").await {
                 Ok(_) => return Err(format!("was transcoded, and should be refused with {codes:?}")),
                 Err(error) => error,
@@ -125,7 +125,7 @@ impl Made {
         let Some(folder) = std::env::var_os("BOREALIS_KEEP_OUTPUTS") else { return };
         let folder = Path::new(&folder).join(format!("{:03}_{}", number + 1, entry.title()));
         fs::create_dir_all(&folder).expect("made");
-        // of two formats the first one has made it
+        // it is there when this is the second format
         let _ = symlink(fs::canonicalize(&entry.file).expect("there"), folder.join("source"));
         let copied = Command::new("cp").arg("-r").arg(&self.output.dir).arg(folder.join(format)).status();
         assert!(copied.expect("`cp` runs").success());
@@ -160,8 +160,8 @@ impl Made {
         format!("{}{:.2} s{audio}", picture.unwrap_or_default(), self.duration)
     }
 
-    /// The output beside FFmpeg's own decoding of the source: the same pictures and the same sound at
-    /// the same times.
+    /// The output beside FFmpeg's own decoding of the source: the same frames and the same audio at the
+    /// same times.
     fn check_content(
         &self,
         media: &Media,
@@ -233,7 +233,7 @@ impl Made {
     fn check_count(&self, reel: &Reel, rate: f64, facts: &Facts) -> Result<(), String> {
         let count = reel.count() as f64;
         let stretched = self.plan.video_filter.as_ref().map_or(0.0, |picture| picture.start + picture.hold);
-        // frames are added before and after a picture that is shorter than the sound
+        // frames are added before and after a video that is shorter than the audio
         let native = facts.frames.filter(|_| stretched < 0.01 && rate < 59.0);
         let wanted = native.map_or((self.duration * rate).round(), |frames| frames as f64);
         if (count - wanted).abs() > 1.5 {
@@ -302,11 +302,11 @@ fn check_picture(video: &Value, (width, height): (f64, f64), is_ladder: bool) ->
     let side = |name: &str| video[name].as_f64().unwrap_or(0.0);
     let (is_width, is_height) = (side("width"), side("height"));
     let short = width.min(height);
-    // of a ladder the rungs above the source are left out, down to the last one; where that is far below,
+    // of a ladder the renditions above the source are left out, down to the last one; where that is far below,
     // there is one of the source's own size
     let rung = if is_ladder && (234.0..234.0 / 0.8).contains(&short) { 234.0 } else { 360.0 };
     let scale = f64::min(1.0, rung / short);
-    // even sides move the shape of a small picture by a pixel
+    // even sides move the shape of a small video by a pixel
     let near = |is: f64, of_source: f64| (is - (of_source * scale).max(2.0)).abs() <= 1.5;
     if !near(is_width, width) || !near(is_height, height) || is_width % 2.0 + is_height % 2.0 > 0.0 {
         return Err(format!("is {is_width}x{is_height}, of a source that is shown as {width}x{height}"));

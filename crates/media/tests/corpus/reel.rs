@@ -1,5 +1,5 @@
-//! What is shown and heard, as FFmpeg decodes it by itself: small pictures at a constant rate and the
-//! loudness of the sound, to lay an output beside its source.
+//! Video and audio as FFmpeg decodes them by itself: small frames at a constant rate and the loudness of the
+//! audio, to compare an output with its source.
 
 use std::{
     fs,
@@ -8,10 +8,10 @@ use std::{
     process::Command,
 };
 
-/// Pixels across and down of a small picture.
+/// Pixels across and down of a small frame.
 const SIDE: usize = 8;
 const BYTES: usize = SIDE * SIDE * 3;
-/// Hz of the sound.
+/// Hz of the audio.
 const SAMPLE_RATE: usize = 8000;
 /// Samples that make one value of loudness.
 const BLOCK: usize = 16;
@@ -25,15 +25,15 @@ const REACH: f64 = 0.5;
 /// Where to look, and for what.
 pub(crate) struct Wanted<'a> {
     pub(crate) ffmpeg: &'a Path,
-    /// One with everything, or one for the picture and one for the sound, whose times are told alike.
+    /// One with everything, or one for the video and one for the audio, whose time stamps have one origin.
     pub(crate) files: Vec<PathBuf>,
-    /// FFmpeg's name of a picture, such as `0:1`, and a rate.
+    /// FFmpeg's name of a video stream, such as `0:1`, and a frame rate.
     pub(crate) picture: Option<(String, String)>,
-    /// FFmpeg's name of a sound.
+    /// FFmpeg's name of an audio stream.
     pub(crate) sound: Option<String>,
 }
 
-/// Pictures and sound.
+/// Frames and loudness.
 pub(crate) struct Reel {
     pictures: Vec<u8>,
     loudness: Vec<f32>,
@@ -94,17 +94,17 @@ impl Wanted<'_> {
 pub(crate) struct Likeness {
     /// Seconds by which the output is late.
     pub(crate) late: f64,
-    /// Mean difference of pictures, of 255; for sound and for shapes, 1 minus the correlation.
+    /// Mean difference of frames, of 255; for audio and for shapes, 1 minus the correlation.
     pub(crate) difference: f64,
 }
 
 impl Reel {
-    /// How many pictures.
+    /// How many frames.
     pub(crate) fn count(&self) -> usize {
         self.pictures.len() / BYTES
     }
 
-    /// Mean of red, green and blue over all pictures.
+    /// Mean of red, green and blue over all frames.
     pub(crate) fn mean_colour(&self) -> [f64; 3] {
         let sum = |channel: usize| -> f64 {
             self.pictures.iter().skip(channel).step_by(3).map(|value| f64::from(*value)).sum()
@@ -124,7 +124,7 @@ impl Reel {
         at.map_or(0.0, |value| f64::from(*value))
     }
 
-    /// How these pictures lie beside those of the source, at both ends; `lead` seconds of the source
+    /// How these frames compare with those of the source, at both ends; `lead` seconds of the source
     /// are not in it. `by_shape` forgives other brightness and contrast.
     pub(crate) fn pictures_beside(
         &self,
@@ -152,7 +152,7 @@ impl Reel {
         ends(self.count() as i64, rate).into_iter().map(|range| best(range, rate, &difference)).collect()
     }
 
-    /// The same of the sound.
+    /// The same of the audio.
     pub(crate) fn sound_beside(&self, source: &Self, lead: f64) -> Vec<Likeness> {
         let difference = |range: (i64, i64), late: i64| {
             let lead = (lead * BLOCKS).round() as i64;
