@@ -239,11 +239,11 @@ pub(super) fn number<'de, D: Deserializer<'de>, T: FromStr>(deserializer: D) -> 
     scalar(deserializer, |text| text.parse().map_err(|_| "give a whole number".to_owned()))
 }
 
-/// A whole number from 0 to `MOST`.
-pub(super) fn up_to<'de, const MOST: u8, D: Deserializer<'de>>(deserializer: D) -> Result<u8, D::Error> {
+/// A whole number from 0 to `MAX`.
+pub(super) fn up_to<'de, const MAX: u8, D: Deserializer<'de>>(deserializer: D) -> Result<u8, D::Error> {
     scalar(deserializer, |text| {
-        let number = text.parse().ok().filter(|number| *number <= MOST);
-        number.ok_or_else(|| format!("give a whole number from 0 to {MOST}"))
+        let number = text.parse().ok().filter(|number| *number <= MAX);
+        number.ok_or_else(|| format!("give a whole number from 0 to {MAX}"))
     })
 }
 

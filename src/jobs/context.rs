@@ -158,7 +158,7 @@ impl JobContext {
     }
 
     /// Fails if the job was stopped from outside.
-    pub(crate) fn check(&self) -> Result<(), JobError> {
+    pub(crate) fn check_interrupted(&self) -> Result<(), JobError> {
         if self.cancel.is_cancelled() { Err(self.interrupted_or(JobError::Lost)) } else { Ok(()) }
     }
 }

@@ -1,9 +1,9 @@
-//! Puts an output into its storage: segments as soon as they are finished, the rest when `verify`
-//! agreed, and what points at others after them.
+//! Publishes an output in its storage: segments as soon as they are finished, the rest when `verify` agreed,
+//! and playlists and manifests after the files that they refer to.
 //!
-//! Segments go out early only where there is no earlier output, which would be harmed if the task
-//! failed; the draft is known to the database before the first of them. Playlists may go out early
-//! too, then name what is there, and grow. Who lost the task puts nothing more.
+//! Segments are published early only where no earlier output would be harmed if the task failed; the draft
+//! is known to the database before the first of them. Growing playlists are published early too, and refer
+//! to published segments alone. A worker that lost its claim publishes nothing more.
 
 use std::{
     collections::HashMap,
@@ -26,8 +26,11 @@ use crate::{
     jobs::context::{JobContext, JobError},
 };
 
-/// How often it is asked whether somebody else is still at what an ended task left.
-const ASK_AGAIN: Duration = Duration::from_secs(1);
+/// How often it is asked whether the draft of an ended task is still being removed.
+const DRAFT_POLL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The least wait for the lease of such a removal to end.
+const MIN_DRAFT_WAIT: Duration = Duration::from_millis(100);
 
 /// An output on its way into its storage.
 pub(super) struct Publisher<'a> {
@@ -36,20 +39,20 @@ pub(super) struct Publisher<'a> {
     storage: Storage,
     bucket: Bucket,
     reserved: DraftReservation,
-    /// What was put, by its key, as its file was then.
-    there: HashMap<String, Version>,
-    /// The playlists that were put while they grew, by their keys.
-    shown: HashMap<String, String>,
+    /// What was published, by its key: the version of its file then.
+    published: HashMap<String, FileVersion>,
+    /// The texts of growing playlists that were published, by their keys.
+    growing_playlists: HashMap<String, String>,
 }
 
-/// Tells whether a file was written to since.
+/// Tells whether a file was written to since it was published.
 #[derive(PartialEq, Eq)]
-struct Version {
+struct FileVersion {
     modified: SystemTime,
     bytes: u64,
 }
 
-impl Version {
+impl FileVersion {
     fn of(file: &Path) -> io::Result<Self> {
         let meta = std::fs::metadata(file)?;
         Ok(Self { modified: meta.modified()?, bytes: meta.len() })
@@ -62,8 +65,15 @@ impl<'a> Publisher<'a> {
         let (tenant, spec) = (&job.claim.task.tenant, &job.claim.task.spec);
         let storage = app.store.storage(tenant, &spec.storage_id).await.map_err(JobError::store)?;
         let bucket = open(app, job, &storage)?;
-        let (there, shown) = (HashMap::new(), HashMap::new());
-        let mut this = Self { app, job, storage, bucket, reserved: DraftReservation::NoDraft, there, shown };
+        let mut this = Self {
+            app,
+            job,
+            storage,
+            bucket,
+            reserved: DraftReservation::NoDraft,
+            published: HashMap::new(),
+            growing_playlists: HashMap::new(),
+        };
         this.reserve().await?;
         Ok(this)
     }
@@ -79,28 +89,29 @@ impl<'a> Publisher<'a> {
             return Ok(());
         }
         let main = self.job.claim.task.spec.output.key();
-        let looked = match self.app.storages.interactive().open(&self.storage) {
+        let earlier_size = match self.app.storages.interactive().open(&self.storage) {
             Ok(bucket) => bucket.size(main).await,
             Err(error) => Err(error),
         };
-        let (is_there, begin) = match looked {
+        let (has_main_object, may_begin_draft) = match earlier_size {
             Ok(size) => (size.is_some(), size.is_none()),
             Err(error) => {
                 tracing::info!(%error, "could not look for an earlier output");
+                // one that is there must not be taken for a draft
                 (true, false)
             }
         };
         self.reserved =
-            self.app.store.reserve_draft(&self.job.claim, begin).await.map_err(JobError::store)?;
-        if is_there && self.publishes_early() {
-            // it points at what is now written anew
+            self.app.store.reserve_draft(&self.job.claim, may_begin_draft).await.map_err(JobError::store)?;
+        if has_main_object && self.publishes_early() {
+            // of an earlier try of this task: it refers to segments that are now written anew
             self.bucket.delete(main).await.map_err(JobError::storage)?;
         }
         Ok(())
     }
 
-    /// Puts what it is told of as finished, by paths below the folder of the output; tells when the first
-    /// segments are shown. It has no end of its own.
+    /// Publishes each file that is reported as finished, by its path below the output's folder, and says when the
+    /// growing playlists with the first segments are published. It has no end of its own.
     pub(super) async fn follow(
         &mut self,
         plan: &Plan,
@@ -110,7 +121,7 @@ impl<'a> Publisher<'a> {
         let dir = OutputLayout::dir(&self.job.work);
         while let Some(path) = finished.recv().await {
             let file = dir.join(&path);
-            // a run that begins again empties the folder, now or while one is put, and tells of each file once more
+            // a run that begins again empties the folder, also while a file is being put, and reports each file anew
             if !self.publishes_early() || !file.exists() {
                 continue;
             }
@@ -121,8 +132,8 @@ impl<'a> Publisher<'a> {
                     put => put?,
                 }
             } else if plan.is_growing {
-                self.show(plan, &dir, &path).await?;
-                if self.shown.contains_key(self.job.claim.task.spec.output.key()) {
+                self.publish_growing(plan, &dir, &path).await?;
+                if self.growing_playlists.contains_key(self.job.claim.task.spec.output.key()) {
                     on_playlists_published();
                 }
             }
@@ -130,19 +141,23 @@ impl<'a> Publisher<'a> {
         std::future::pending().await
     }
 
-    /// Shows how far a playlist has grown; the main one once, as soon as all that it names are there.
-    async fn show(&mut self, plan: &Plan, dir: &Path, path: &str) -> Result<(), JobError> {
+    /// Publishes how far a playlist has grown; the main playlist once, when every media playlist that it refers to
+    /// is published.
+    async fn publish_growing(&mut self, plan: &Plan, dir: &Path, path: &str) -> Result<(), JobError> {
         let unreadable = |error| JobError::internal("could not read a playlist", error);
         let (main, key) = (self.job.claim.task.spec.output.key(), self.key(path));
         if key != main {
-            let is_there = |path: &str| self.there.contains_key(&self.key(path));
-            let text = media::growing_media_playlist(plan, dir, path, is_there).map_err(unreadable)?;
-            if let Some(text) = text.filter(|text| self.shown.get(&key) != Some(text)) {
+            let is_published = |path: &str| self.published.contains_key(&self.key(path));
+            let text = media::growing_media_playlist(plan, dir, path, is_published).map_err(unreadable)?;
+            if let Some(text) = text.filter(|text| self.growing_playlists.get(&key) != Some(text)) {
                 self.put_text(key, text).await?;
             }
         }
-        let is_shown = |name: &str| self.shown.contains_key(&self.key(&OutputLayout::media_playlist(name)));
-        if !self.shown.contains_key(main) && OutputLayout::stream_names(plan).all(is_shown) {
+        let has_growing_playlist =
+            |name: &str| self.growing_playlists.contains_key(&self.key(&OutputLayout::media_playlist(name)));
+        if !self.growing_playlists.contains_key(main)
+            && OutputLayout::stream_names(plan).all(has_growing_playlist)
+        {
             let folder = self.job.claim.task.spec.output.folder_name(plan.format);
             if let Some(text) = media::growing_main_playlist(plan, dir, &folder).map_err(unreadable)? {
                 self.put_text(main.to_owned(), text).await?;
@@ -151,22 +166,22 @@ impl<'a> Publisher<'a> {
         Ok(())
     }
 
-    /// Puts all that is not there as it is now, the main object last, and removes what an earlier
-    /// output left beside it. Returns the bytes of all objects.
+    /// Publishes every file that is not yet published as it is now, the main object last, and removes what an
+    /// earlier output left beside it. Returns the bytes of all objects.
     pub(super) async fn finish(mut self, output: &RunOutput) -> Result<u64, JobError> {
-        self.wait_for_place().await?;
+        self.wait_for_removal().await?;
         let spec = &self.job.claim.task.spec;
         let unreadable = |error| JobError::internal("could not read the output", error);
         let files =
             OutputObjects::collect(&spec.output, spec.template.format, &output.dir).map_err(unreadable)?;
         let (mut done, progress) = (0, &self.job.progress);
         for (key, path) in files.objects() {
-            let version = Version::of(path).map_err(unreadable)?;
-            if self.there.get(key) != Some(&version) {
-                let told = |bytes: u64| {
+            let version = FileVersion::of(path).map_err(unreadable)?;
+            if self.published.get(key) != Some(&version) {
+                let on_bytes = |bytes: u64| {
                     progress.set(Stage::Uploading, (done + bytes) as f64 / files.bytes.max(1) as f64);
                 };
-                self.put(key, path, &told).await?;
+                self.put(key, path, &on_bytes).await?;
             }
             done += version.bytes;
         }
@@ -174,14 +189,14 @@ impl<'a> Publisher<'a> {
         Ok(done)
     }
 
-    /// Waits until nobody else is at what an earlier task left there.
-    async fn wait_for_place(&mut self) -> Result<(), JobError> {
+    /// Waits until the draft of an ended task at the same place is removed.
+    async fn wait_for_removal(&mut self) -> Result<(), JobError> {
         while !self.publishes_early() {
             self.reserve().await?;
             let DraftReservation::BusyUntil(until) = self.reserved else { break };
             self.job.progress.set_waiting("what an ended task left there is being removed");
             // it may be sooner
-            let left = until.since(self.app.clock.now()).clamp(Duration::from_millis(100), ASK_AGAIN);
+            let left = until.since(self.app.clock.now()).clamp(MIN_DRAFT_WAIT, DRAFT_POLL_INTERVAL);
             tokio::select! {
                 () = tokio::time::sleep(left) => self.job.progress.set_waiting(""),
                 () = self.job.cancel.cancelled() => return Err(self.job.interrupted_or(JobError::Lost)),
@@ -191,30 +206,30 @@ impl<'a> Publisher<'a> {
     }
 
     async fn put(&mut self, key: &str, file: &Path, progress: &(dyn Fn(u64) + Sync)) -> Result<(), JobError> {
-        self.check().await?;
+        self.check_claim().await?;
         let version =
-            Version::of(file).map_err(|error| JobError::internal("could not read the output", error))?;
+            FileVersion::of(file).map_err(|error| JobError::internal("could not read the output", error))?;
         tokio::select! {
             put = self.bucket.put_file(key, file, progress) => put.map_err(JobError::storage)?,
             () = self.job.cancel.cancelled() => return Err(self.job.interrupted_or(JobError::Lost)),
         };
-        self.there.insert(key.to_owned(), version);
+        self.published.insert(key.to_owned(), version);
         Ok(())
     }
 
     async fn put_text(&mut self, key: String, text: String) -> Result<(), JobError> {
-        self.check().await?;
+        self.check_claim().await?;
         tokio::select! {
             put = self.bucket.put_bytes(&key, text.clone().into()) => put.map_err(JobError::storage)?,
             () = self.job.cancel.cancelled() => return Err(self.job.interrupted_or(JobError::Lost)),
         };
-        self.shown.insert(key, text);
+        self.growing_playlists.insert(key, text);
         Ok(())
     }
 
     /// Ends the job here when the task is no longer its own: by then another may put the same objects.
-    async fn check(&self) -> Result<(), JobError> {
-        self.job.check()?;
+    async fn check_claim(&self) -> Result<(), JobError> {
+        self.job.check_interrupted()?;
         match self.app.store.check_claim(&self.job.claim).await {
             Err(StoreError::Fenced) => Err(JobError::Lost),
             // how long that may go on is for the lease to say
