@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// One row of the limits of levels (AV1 bitstream specification, A.3).
-struct Level {
+struct Av1Level {
     name: &'static str,
     /// `seq_level_idx` of sequence headers, which RFC 6381 values repeat.
     index: i32,
@@ -26,11 +26,11 @@ const fn level_of(
     max_frame_pixels: u64,
     (max_width, max_height): (u32, u32),
     max_pixels_per_sec: u64,
-) -> Level {
-    Level { name, index, max_frame_pixels, max_width, max_height, max_pixels_per_sec }
+) -> Av1Level {
+    Av1Level { name, index, max_frame_pixels, max_width, max_height, max_pixels_per_sec }
 }
 
-const LEVELS: &[Level] = &[
+const LEVELS: &[Av1Level] = &[
     level_of("2.0", 0, 147_456, (2048, 1152), 4_423_680),
     level_of("2.1", 1, 278_784, (2816, 1584), 8_363_520),
     level_of("3.0", 4, 665_856, (4352, 2448), 19_975_680),
@@ -135,7 +135,7 @@ impl VideoCodecSpec for Av1 {
     }
 }
 
-impl Level {
+impl Av1Level {
     fn allows_frame(&self, width: u32, height: u32) -> bool {
         u64::from(width) * u64::from(height) <= self.max_frame_pixels
             && width <= self.max_width

@@ -2,29 +2,26 @@
 
 use model::{Box2d, Rational};
 
-use super::{CodedStream, VideoCodecSpec, options, tenths, threads_option};
+use super::{
+    CodedStream, VideoCodecSpec,
+    h26x::{self, Level},
+    options, tenths, threads_option,
+};
 use crate::plan::{Encoding, PlanSettings, RateControl, VideoPlan};
-
-/// One row of the limits of levels (ITU-T H.264, table A-1).
-struct Level {
-    name: &'static str,
-    max_macroblocks_per_sec: u64,
-    max_frame_macroblocks: u64,
-    /// kbit/s, and kbit of the buffer; High allows 1.25 times as much.
-    max_bitrate: u64,
-    max_buffer: u64,
-}
 
 const fn level_of(
     name: &'static str,
-    max_macroblocks_per_sec: u64,
-    max_frame_macroblocks: u64,
+    max_blocks_per_sec: u64,
+    max_frame_blocks: u64,
     max_bitrate: u64,
     max_buffer: u64,
 ) -> Level {
-    Level { name, max_macroblocks_per_sec, max_frame_macroblocks, max_bitrate, max_buffer }
+    // High allows 1.25 times as much
+    let (max_bitrate, max_buffer) = (max_bitrate * 5 / 4, max_buffer * 5 / 4);
+    Level { name, max_frame_blocks, max_blocks_per_sec, max_bitrate, max_buffer }
 }
 
+/// The limits of levels (ITU-T H.264, table A-1): macroblocks a second and in a frame, kbit/s, and kbit of the buffer.
 const LEVELS: &[Level] = &[
     level_of("1.0", 1_485, 99, 64, 175),
     level_of("1.1", 3_000, 396, 192, 500),
@@ -47,7 +44,7 @@ const LEVELS: &[Level] = &[
     level_of("6.2", 16_711_680, 139_264, 800_000, 800_000),
 ];
 
-/// The lowest level when no bit rate is asked for: the bit rates of lower ones would be seen.
+/// The lowest level when no bit rate is asked for.
 const MIN_UNBOUNDED_LEVEL: &str = "2.0";
 
 /// Profiles by FFmpeg's names, from the one that asks least of a decoder.
@@ -69,25 +66,12 @@ impl VideoCodecSpec for H264 {
     }
 
     fn allows_size(&self, width: u32, height: u32) -> bool {
-        let (across, down) = macroblocks(width, height);
-        LEVELS.iter().any(|level| level.allows_frame(across, down))
+        LEVELS.iter().any(|level| level.allows_frame(macroblocks(width, height)))
     }
 
     fn level(&self, size: Box2d, frame_rate: Rational, rate_control: RateControl) -> &'static str {
-        let (across, down) = macroblocks(size.width, size.height);
-        let frame = across * down;
-        let (bitrate, buffer) = rate_control.peak_and_buffer().unwrap_or_default();
-        let is_unbounded = bitrate == 0;
-        let first = LEVELS.iter().position(|level| is_unbounded && level.name == MIN_UNBOUNDED_LEVEL);
-        LEVELS[first.unwrap_or(0)..]
-            .iter()
-            .find(|level| {
-                level.allows_frame(across, down)
-                    && frame * frame_rate.num() <= level.max_macroblocks_per_sec * frame_rate.den()
-                    && u64::from(bitrate) * 4 <= level.max_bitrate * 5
-                    && u64::from(buffer) * 4 <= level.max_buffer * 5
-            })
-            .map_or("6.2", |level| level.name)
+        let frame = macroblocks(size.width, size.height);
+        h26x::lowest_level(LEVELS, MIN_UNBOUNDED_LEVEL, frame, frame_rate, rate_control)
     }
 
     fn profile(&self, _bit_depth: u8) -> &'static str {
@@ -140,45 +124,18 @@ impl VideoCodecSpec for H264 {
             ("-profile:v", video.profile.to_lowercase()),
             ("-level:v", video.level.clone()),
         ]);
-        match encoding.rate_control {
-            RateControl::Crf { crf, .. } => arguments.extend(options([("-crf", crf.to_string())])),
-            RateControl::Average(average) => arguments.extend(options([("-b:v", format!("{average}k"))])),
-        }
-        let asked = encoding.rate_control.peak_and_buffer();
-        let (peak, buffer) =
-            asked.map_or_else(|| bounds(&video.level), |(peak, buffer)| (peak.into(), buffer.into()));
+        arguments.extend(h26x::rate_options(encoding, LEVELS, &video.level));
         let key_frames = if fixed_gop {
             format!("keyint={0}:min-keyint={0}:scenecut=0:", encoding.gop)
         } else {
             String::new()
         };
-        arguments.extend(options([
-            ("-maxrate:v", format!("{peak}k")),
-            ("-bufsize:v", format!("{buffer}k")),
-            ("-g", encoding.gop.to_string()),
-            ("-x264-params", format!("{key_frames}open-gop=0")),
-        ]));
+        arguments.extend(options([("-x264-params", format!("{key_frames}open-gop=0"))]));
         arguments.extend(threads_option(threads));
         arguments
     }
 }
 
-impl Level {
-    /// A side may be no longer than the square root of eight times the frame (A.3.1).
-    fn allows_frame(&self, across: u64, down: u64) -> bool {
-        let max_square = 8 * self.max_frame_macroblocks;
-        across * down <= self.max_frame_macroblocks
-            && across * across <= max_square
-            && down * down <= max_square
-    }
-}
-
 fn macroblocks(width: u32, height: u32) -> (u64, u64) {
     (u64::from(width.div_ceil(16)), u64::from(height.div_ceil(16)))
-}
-
-/// kbit/s and kbit of the buffer that a level allows.
-fn bounds(level: &str) -> (u64, u64) {
-    let found = LEVELS.iter().find(|one| one.name == level);
-    found.map_or((0, 0), |level| (level.max_bitrate * 5 / 4, level.max_buffer * 5 / 4))
 }

@@ -3,30 +3,27 @@
 
 use model::{Box2d, Rational};
 
-use super::{CodedStream, VideoCodecSpec, options, tenths};
+use super::{
+    CodedStream, VideoCodecSpec,
+    h26x::{self, Level},
+    options, tenths,
+};
 use crate::{
     plan::{Encoding, PlanSettings, RateControl, VideoPlan},
     source::MasteringDisplay,
 };
 
-/// One row of the limits of levels in the Main tier (ITU-T H.265, tables A.8 and A.9).
-struct Level {
-    name: &'static str,
-    max_frame_pixels: u64,
-    max_pixels_per_sec: u64,
-    /// kbit/s, and kbit of the buffer.
-    max_bitrate: u32,
-}
-
 const fn level_of(
     name: &'static str,
-    max_frame_pixels: u64,
-    max_pixels_per_sec: u64,
-    max_bitrate: u32,
+    max_frame_blocks: u64,
+    max_blocks_per_sec: u64,
+    max_bitrate: u64,
 ) -> Level {
-    Level { name, max_frame_pixels, max_pixels_per_sec, max_bitrate }
+    Level { name, max_frame_blocks, max_blocks_per_sec, max_bitrate, max_buffer: max_bitrate }
 }
 
+/// The limits of levels in the Main tier (ITU-T H.265, tables A.8 and A.9): luma samples in a frame and a second, and
+/// kbit/s, which are also the kbit of the buffer.
 const LEVELS: &[Level] = &[
     level_of("1.0", 36_864, 552_960, 128),
     level_of("2.0", 122_880, 3_686_400, 1_500),
@@ -43,7 +40,7 @@ const LEVELS: &[Level] = &[
     level_of("6.2", 35_651_584, 4_278_190_080, 240_000),
 ];
 
-/// The lowest level when no bit rate is asked for: the bit rates of lower ones would be seen.
+/// The lowest level when no bit rate is asked for.
 const MIN_UNBOUNDED_LEVEL: &str = "3.0";
 
 pub(super) struct H265;
@@ -64,22 +61,12 @@ impl VideoCodecSpec for H265 {
     }
 
     fn allows_size(&self, width: u32, height: u32) -> bool {
-        LEVELS.iter().any(|level| level.allows_frame(width, height))
+        LEVELS.iter().any(|level| level.allows_frame((width.into(), height.into())))
     }
 
     fn level(&self, size: Box2d, frame_rate: Rational, rate_control: RateControl) -> &'static str {
-        let (peak, buffer) = rate_control.peak_and_buffer().unwrap_or_default();
-        let is_unbounded = peak == 0;
-        let first = LEVELS.iter().position(|level| is_unbounded && level.name == MIN_UNBOUNDED_LEVEL);
-        let pixels = u64::from(size.width) * u64::from(size.height);
-        LEVELS[first.unwrap_or(0)..]
-            .iter()
-            .find(|level| {
-                level.allows_frame(size.width, size.height)
-                    && pixels * frame_rate.num() <= level.max_pixels_per_sec * frame_rate.den()
-                    && peak.max(buffer) <= level.max_bitrate
-            })
-            .map_or("6.2", |level| level.name)
+        let frame = (size.width.into(), size.height.into());
+        h26x::lowest_level(LEVELS, MIN_UNBOUNDED_LEVEL, frame, frame_rate, rate_control)
     }
 
     fn profile(&self, bit_depth: u8) -> &'static str {
@@ -126,35 +113,10 @@ impl VideoCodecSpec for H265 {
             ("-profile:v", video.profile.to_lowercase().replace(' ', "")),
             ("-tag:v", "hvc1".to_owned()),
         ]);
-        match encoding.rate_control {
-            RateControl::Crf { crf, .. } => arguments.extend(options([("-crf", crf.to_string())])),
-            RateControl::Average(average) => arguments.extend(options([("-b:v", format!("{average}k"))])),
-        }
-        let (peak, buffer) = encoding.rate_control.peak_and_buffer().unwrap_or_else(|| bounds(&video.level));
-        arguments.extend(options([
-            ("-maxrate:v", format!("{peak}k")),
-            ("-bufsize:v", format!("{buffer}k")),
-            ("-g", encoding.gop.to_string()),
-            ("-x265-params", parameters(video, encoding, fixed_gop, threads)),
-        ]));
+        arguments.extend(h26x::rate_options(encoding, LEVELS, &video.level));
+        arguments.extend(options([("-x265-params", parameters(video, encoding, fixed_gop, threads))]));
         arguments
     }
-}
-
-impl Level {
-    /// A side may be no longer than the square root of eight times the frame (A.4.1).
-    fn allows_frame(&self, width: u32, height: u32) -> bool {
-        let (width, height, max_square) = (u64::from(width), u64::from(height), 8 * self.max_frame_pixels);
-        width * height <= self.max_frame_pixels
-            && width * width <= max_square
-            && height * height <= max_square
-    }
-}
-
-/// kbit/s and kbit of the buffer that a level allows.
-fn bounds(level: &str) -> (u32, u32) {
-    let bitrate = LEVELS.iter().find(|one| one.name == level).map_or(0, |level| level.max_bitrate);
-    (bitrate, bitrate)
 }
 
 fn parameters(video: &VideoPlan, encoding: &Encoding, fixed_gop: bool, threads: u32) -> String {

@@ -11,6 +11,7 @@ mod ac3;
 mod av1;
 mod h264;
 mod h265;
+mod h26x;
 mod mp3;
 mod opus;
 mod vp9;
@@ -65,7 +66,7 @@ pub(crate) trait VideoCodecSpec {
     /// what it states: an encoder that chooses the level itself may go higher.
     fn header_level(&self, planned: &str, found: i32) -> Option<i32>;
 
-    /// NAL unit types of the pictures that decoding can begin at, whatever came before; none where every key frame is
+    /// NAL unit types of the coded pictures that decoding can begin at, whatever came before; none where every key frame is
     /// one.
     fn idr_nal_types(&self) -> Option<&'static str> {
         None

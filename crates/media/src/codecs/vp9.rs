@@ -6,17 +6,17 @@ use super::{CodedStream, VideoCodecSpec, options, threads_option};
 use crate::plan::{Encoding, PlanSettings, RateControl, VideoPlan};
 
 /// One row of the limits of levels (VP9 levels, webmproject.org/vp9/levels).
-struct Level {
+struct Vp9Level {
     name: &'static str,
     max_frame_pixels: u64,
     max_pixels_per_sec: u64,
 }
 
-const fn level_of(name: &'static str, max_frame_pixels: u64, max_pixels_per_sec: u64) -> Level {
-    Level { name, max_frame_pixels, max_pixels_per_sec }
+const fn level_of(name: &'static str, max_frame_pixels: u64, max_pixels_per_sec: u64) -> Vp9Level {
+    Vp9Level { name, max_frame_pixels, max_pixels_per_sec }
 }
 
-const LEVELS: &[Level] = &[
+const LEVELS: &[Vp9Level] = &[
     level_of("1.0", 36_864, 829_440),
     level_of("1.1", 73_728, 2_764_800),
     level_of("2.0", 122_880, 4_608_000),
