@@ -2,14 +2,14 @@
 
 use std::{
     fs::File,
-    io::{self, Read, Seek, SeekFrom},
+    io::{self, Read},
     path::Path,
 };
 
 use model::Format;
 
-use super::listing::{Claims, Container, Listing, MediaFile, Segment, StreamRef, Track, wrong_output};
-use crate::{error::MediaError, layout::OutputLayout, plan::Plan};
+use super::listing::{Claims, Listing, MediaFile, Segment, StreamRef, Track, Container, wrong_output};
+use crate::{error::MediaError, format::mp4::boxes::BoxHeader, layout::OutputLayout, plan::Plan};
 
 /// The metadata of FLV stands at the very start; with an index of key frames of 12 h it is below this.
 const MAX_FLV_METADATA_BYTES: u64 = 2 << 20;
@@ -53,21 +53,16 @@ pub(super) fn read(plan: &Plan, dir: &Path) -> Result<Listing, MediaError> {
 /// Whether `moov` comes before `mdat` (ISO/IEC 14496-12): players need not read the whole file first.
 fn has_moov_first(path: &Path) -> io::Result<bool> {
     let mut file = File::open(path)?;
-    loop {
-        let mut header = [0; 8];
-        file.read_exact(&mut header)?;
-        let (size, kind) = header.split_at(4);
-        match kind {
+    let file_size = file.metadata()?.len();
+    let mut offset = 0;
+    while let Some(header) = BoxHeader::read(&mut file, offset, file_size)? {
+        match &header.kind {
             b"moov" => return Ok(true),
             b"mdat" => return Ok(false),
-            _ => {}
+            _ => offset = header.end,
         }
-        let size = u32::from_be_bytes(size.try_into().unwrap_or_default());
-        if size < 8 {
-            return Ok(false);
-        }
-        file.seek(SeekFrom::Current(i64::from(size) - 8))?;
     }
+    Ok(false)
 }
 
 /// Whether the metadata holds `keyframes`, which seeking needs; audio without video needs none.

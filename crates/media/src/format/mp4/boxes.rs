@@ -7,9 +7,12 @@ use std::io::{self, Read, Seek, SeekFrom};
 pub(super) const MAX_HEADER_BYTES: u64 = 16;
 
 /// The header of a box in a file.
-pub(super) struct BoxHeader {
+#[derive(Clone, Copy)]
+pub(crate) struct BoxHeader {
     /// Four printable characters, such as `moov`.
     pub kind: [u8; 4],
+    /// Offset in the file of the first byte of the header.
+    pub start: u64,
     /// Offset in the file of the first byte after the header.
     pub body: u64,
     /// Offset of the first byte after the box; may be beyond the end of the file.
@@ -21,7 +24,7 @@ impl BoxHeader {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub(super) fn read(
+    pub(crate) fn read(
         file: &mut (impl Read + Seek),
         offset: u64,
         file_size: u64,
@@ -49,11 +52,11 @@ impl BoxHeader {
         if end < body || !is_printable {
             return Ok(None);
         }
-        Ok(Some(Self { kind, body, end }))
+        Ok(Some(Self { kind, start: offset, body, end }))
     }
 
     /// Bytes of the box without its header.
-    pub(super) fn body_bytes(&self) -> u64 {
+    pub(crate) fn body_bytes(&self) -> u64 {
         self.end - self.body
     }
 
@@ -61,7 +64,7 @@ impl BoxHeader {
     ///
     /// # Errors
     /// When the file cannot be read, or ends before the box.
-    pub(super) fn read_body(&self, file: &mut (impl Read + Seek)) -> io::Result<Vec<u8>> {
+    pub(crate) fn read_body(&self, file: &mut (impl Read + Seek)) -> io::Result<Vec<u8>> {
         let mut body = vec![0; usize::try_from(self.body_bytes()).unwrap_or(0)];
         file.seek(SeekFrom::Start(self.body))?;
         file.read_exact(&mut body)?;

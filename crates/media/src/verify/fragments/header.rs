@@ -18,7 +18,7 @@ const CMAF_BRAND: &[u8] = b"cmfc";
 /// Checks `ftyp`, then `moov` with one track that is continued in fragments; gives what these take from it.
 pub(super) fn read(file: &SegmentFile, expected: ExpectedTrack) -> Result<TrackDefaults, String> {
     check_brand(file)?;
-    if file.boxes.iter().any(|entry| matches!(&entry.kind, b"mdat" | b"moof")) {
+    if file.boxes.iter().any(|header| matches!(&header.kind, b"mdat" | b"moof")) {
         return Err("holds samples".to_owned());
     }
     let moov = file.read_body(file.find(b"moov").ok_or("has no `moov`")?)?;
@@ -78,7 +78,7 @@ fn read_defaults(moov: &[u8], trak: &[u8]) -> Result<TrackDefaults, String> {
 
 /// `ftyp` comes first, and has the brand of CMAF (CMAF, 7.2).
 fn check_brand(file: &SegmentFile) -> Result<(), String> {
-    let first = file.boxes.first().filter(|entry| &entry.kind == b"ftyp");
+    let first = file.boxes.first().filter(|header| &header.kind == b"ftyp");
     let ftyp = file.read_body(*first.ok_or("does not begin with `ftyp`")?)?;
     // the second word is the version of the first, the major brand
     let mut brands = ftyp.chunks_exact(4).enumerate().filter(|(index, _)| *index != 1);

@@ -5,24 +5,22 @@ mod header;
 #[cfg(test)]
 mod tests;
 
-use std::{fs::File, os::unix::fs::FileExt as _, path::Path};
+use std::{fs::File, path::Path};
 
 use model::VideoCodec;
 
 use super::{listing::Track, segments::ExpectedTrack};
 use crate::format::{
     mp4::{
-        boxes::read_u32,
+        boxes::BoxHeader,
         fragment::{Fragment, TrackDefaults},
         sidx::{self, Reference},
     },
     random_access,
 };
 
-/// Bytes of a box header.
-const HEADER_BYTES: u64 = 8;
-/// Bytes of a box that is read into memory: a `moov`, or a `moof` with a sample for each frame.
-const MAX_BOX_BYTES: u64 = 64 << 20;
+/// Bytes of the body of a box that is read into memory: a `moov`, or a `moof` with a sample for each frame.
+const MAX_BODY_BYTES: u64 = 64 << 20;
 /// Boxes of one file that are read.
 const MAX_BOXES: usize = 10_000;
 
@@ -91,19 +89,10 @@ impl TrackPosition {
     }
 }
 
-/// A box of the top level of a file.
-#[derive(Clone, Copy)]
-struct TopLevelBox {
-    kind: [u8; 4],
-    offset: u64,
-    /// With its header.
-    bytes: u64,
-}
-
 /// A file, and the boxes of its top level, which fill it.
 struct SegmentFile {
     file: File,
-    boxes: Vec<TopLevelBox>,
+    boxes: Vec<BoxHeader>,
 }
 
 impl SegmentFile {
@@ -112,32 +101,26 @@ impl SegmentFile {
         let file = File::open(path).map_err(unreadable)?;
         let (mut boxes, mut offset) = (Vec::new(), 0);
         while offset < file_bytes && boxes.len() < MAX_BOXES {
-            let mut header = [0; HEADER_BYTES as usize];
-            file.read_exact_at(&mut header, offset).map_err(unreadable)?;
-            let bytes = u64::from(read_u32(&header, 0).unwrap_or_default());
-            if bytes < HEADER_BYTES || offset + bytes > file_bytes {
-                return Err(format!("has a box at byte {offset} that does not end in it"));
-            }
-            boxes.push(TopLevelBox { kind: [header[4], header[5], header[6], header[7]], offset, bytes });
-            offset += bytes;
+            let header = BoxHeader::read(&mut &file, offset, file_bytes).map_err(unreadable)?;
+            let header = header.filter(|header| header.end <= file_bytes);
+            let header =
+                header.ok_or_else(|| format!("has a box at byte {offset} that does not end in it"))?;
+            boxes.push(header);
+            offset = header.end;
         }
         Ok(Self { file, boxes })
     }
 
-    fn find(&self, kind: &[u8; 4]) -> Option<TopLevelBox> {
-        self.boxes.iter().copied().find(|entry| entry.kind == *kind)
+    fn find(&self, kind: &[u8; 4]) -> Option<BoxHeader> {
+        self.boxes.iter().copied().find(|header| header.kind == *kind)
     }
 
-    fn read_body(&self, TopLevelBox { kind, offset, bytes }: TopLevelBox) -> Result<Vec<u8>, String> {
-        let name = String::from_utf8_lossy(&kind).into_owned();
-        if bytes > MAX_BOX_BYTES {
-            return Err(format!("has a `{name}` of {bytes} bytes"));
+    fn read_body(&self, header: BoxHeader) -> Result<Vec<u8>, String> {
+        if header.body_bytes() > MAX_BODY_BYTES {
+            let name = String::from_utf8_lossy(&header.kind);
+            return Err(format!("has a `{name}` of {} bytes", header.body_bytes()));
         }
-        let mut body = vec![0; usize::try_from(bytes - HEADER_BYTES).unwrap_or_default()];
-        self.file
-            .read_exact_at(&mut body, offset + HEADER_BYTES)
-            .map_err(|error| format!("cannot be read: {error}"))?;
-        Ok(body)
+        header.read_body(&mut &self.file).map_err(|error| format!("cannot be read: {error}"))
     }
 
     /// Each `moof` is followed by its `mdat`, and nothing else is there but what may be (CMAF, 7.3);
@@ -149,8 +132,8 @@ impl SegmentFile {
         video: Option<VideoCodec>,
     ) -> Result<(), String> {
         let mut fragments = Vec::new();
-        for (index, &entry) in self.boxes.iter().enumerate() {
-            match &entry.kind {
+        for (index, &header) in self.boxes.iter().enumerate() {
+            match &header.kind {
                 b"moof" => {}
                 b"mdat" if index > 0 && &self.boxes[index - 1].kind == b"moof" => continue,
                 b"styp" | b"sidx" | b"emsg" | b"prft" | b"free" => continue,
@@ -158,12 +141,12 @@ impl SegmentFile {
             }
             let mdat = self.boxes.get(index + 1).filter(|next| &next.kind == b"mdat");
             let mdat = mdat.ok_or("has a `moof` without its `mdat`")?;
-            let fragment = Fragment::read(&self.read_body(entry)?, defaults)
+            let fragment = Fragment::read(&self.read_body(header)?, defaults)
                 .ok_or("has a `moof` that is not one track's with its time (`traf`, `tfdt`, `trun`)")?;
             position.advance(&fragment)?;
-            check_data(&fragment, entry, *mdat)?;
+            check_data(&fragment, header, *mdat)?;
             if let Some(codec) = video
-                && !random_access::is_random_access(&self.file, codec, entry.offset + fragment.data_offset)
+                && !random_access::is_random_access(&self.file, codec, header.start + fragment.data_offset)
             {
                 return Err("does not begin with a random access point".to_owned());
             }
@@ -175,16 +158,16 @@ impl SegmentFile {
         let Some(sidx) = self.find(b"sidx") else { return Ok(()) };
         let references =
             sidx::read_references(&self.read_body(sidx)?).ok_or("has a `sidx` that cannot be read")?;
-        let file_bytes = self.boxes.iter().map(|entry| entry.bytes).sum::<u64>();
-        check_index(&references, file_bytes - sidx.offset - sidx.bytes, &fragments)
+        let file_bytes = self.boxes.last().map_or(0, |last| last.end);
+        check_index(&references, file_bytes - sidx.end, &fragments)
     }
 }
 
 /// The samples of a fragment are the whole `mdat` after it (CMAF, 7.3).
-fn check_data(fragment: &Fragment, moof: TopLevelBox, mdat: TopLevelBox) -> Result<(), String> {
-    let samples_start = moof.offset + fragment.data_offset;
+fn check_data(fragment: &Fragment, moof: BoxHeader, mdat: BoxHeader) -> Result<(), String> {
+    let samples_start = moof.start + fragment.data_offset;
     let samples_end = samples_start + fragment.bytes;
-    let (data_start, data_end) = (mdat.offset + HEADER_BYTES, mdat.offset + mdat.bytes);
+    let BoxHeader { body: data_start, end: data_end, .. } = mdat;
     if (samples_start, samples_end) == (data_start, data_end) {
         return Ok(());
     }
