@@ -102,5 +102,5 @@ impl App {
 /// When a tool is missing or does not run.
 pub async fn media(settings: &Settings) -> Result<Media, BuildError> {
     let tools = Programs::find(settings.media.tools.as_deref())?;
-    Ok(Media::new(tools, settings.media.work_settings()).await?)
+    Ok(Media::new(tools, settings.media.media_options()).await?)
 }

@@ -93,8 +93,8 @@ impl Preset {
 
 impl MediaSettings {
     /// What the media work is told.
-    pub fn work_settings(&self) -> media::MediaSettings {
-        media::MediaSettings {
+    pub fn media_options(&self) -> media::MediaOptions {
+        media::MediaOptions {
             input: InputLimits {
                 bytes: self.max_size,
                 duration: self.max_duration,

@@ -38,7 +38,7 @@ fn the_defaults_are_whole() {
     assert_eq!(settings.server.database_url(), "sqlite://./data/borealis.db?mode=rwc");
     assert_eq!(settings.worker.capacity, None);
     assert_eq!(settings.media.fetch_limits().max_bytes, 10 << 30);
-    assert_eq!(settings.media.work_settings().plan.x264_preset, "medium");
+    assert_eq!(settings.media.media_options().plan.x264_preset, "medium");
     assert_eq!(settings.callback.send_limits().deadline.as_secs(), 15);
     assert_eq!(settings.api.body_limit, 1 << 20);
     assert!(settings.keys.secret_key.is_none());

@@ -69,7 +69,7 @@ impl<'a> MediaInput<'a> {
 
 /// How much of an input is there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Received {
+struct ReceivedBytes {
     /// Bytes that can be read from the file.
     bytes: u64,
     /// Bytes of the complete file, where they are known.
@@ -81,14 +81,14 @@ struct Received {
 pub struct GrowingInput {
     path: PathBuf,
     /// Closed when nothing more will arrive.
-    received: watch::Receiver<Received>,
+    received: watch::Receiver<ReceivedBytes>,
     reads: Arc<Reads>,
 }
 
 /// The writer's end of a [`GrowingInput`]; when it is dropped, nothing more will arrive.
 #[derive(Debug)]
 pub struct InputFeed {
-    received: watch::Sender<Received>,
+    received: watch::Sender<ReceivedBytes>,
     reads: Arc<Reads>,
 }
 
@@ -102,7 +102,7 @@ struct Reads {
 
 /// An input that is going to be received into the file `path`, and the feed of who writes that file.
 pub fn growing_input(path: &Path) -> (InputFeed, GrowingInput) {
-    let (sender, received) = watch::channel(Received::default());
+    let (sender, received) = watch::channel(ReceivedBytes::default());
     let reads = Arc::new(Reads { furthest: watch::Sender::new(0), was_starved: AtomicBool::new(false) });
     let feed = InputFeed { received: sender, reads: Arc::clone(&reads) };
     (feed, GrowingInput { path: path.to_owned(), received, reads })
@@ -113,7 +113,7 @@ impl InputFeed {
     /// is known. `bytes` falls back when the file was emptied and is received again.
     pub fn received(&self, bytes: u64, total: Option<u64>) {
         self.received.send_if_modified(|received| {
-            let now = Received { bytes, total: total.or(received.total) };
+            let now = ReceivedBytes { bytes, total: total.or(received.total) };
             std::mem::replace(received, now) != now
         });
     }

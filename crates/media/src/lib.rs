@@ -41,7 +41,7 @@ pub use plan::{
 pub use planner::plan;
 pub use playlists::{growing_main_playlist, growing_media_playlist, is_growing, relocate};
 pub use run::RunObserver;
-pub use settings::{InputLimits, MediaSettings, ResourceLimits, SandboxMode, ToolLimits};
+pub use settings::{InputLimits, MediaOptions, ResourceLimits, SandboxMode, ToolLimits};
 pub use source::{
     AudioStream, Clip, FieldOrder, HdrMetadata, MasteringDisplay, Orientation, Source, TimestampCorrection,
     UndecodableCodecs, VideoStream,

@@ -13,7 +13,7 @@ use crate::{
     plan::Plan,
     probe,
     run::{self, RunContext, RunObserver},
-    settings::MediaSettings,
+    settings::MediaOptions,
     source::Source,
     tool::{Tools, programs::Programs},
     verify::{self, Measured},
@@ -25,7 +25,7 @@ pub struct Media {
     /// The programs, and how they are run.
     pub tools: Tools,
     /// The operator's decisions.
-    pub settings: MediaSettings,
+    pub settings: MediaOptions,
 }
 
 impl Media {
@@ -33,7 +33,7 @@ impl Media {
     ///
     /// # Errors
     /// When the sandbox is required and does not run here.
-    pub async fn new(programs: Programs, settings: MediaSettings) -> Result<Self, MediaError> {
+    pub async fn new(programs: Programs, settings: MediaOptions) -> Result<Self, MediaError> {
         let tools = Tools::new(programs, settings.sandbox, settings.tools).await?;
         Ok(Self { tools, settings })
     }

@@ -107,7 +107,7 @@ impl Plan {
     /// Whether its streams lie in MP4 or fragments of it.
     pub(crate) fn is_in_iso_files(&self) -> bool {
         match self.segmenting {
-            Some(segmenting) => segmenting.kind == SegmentType::Fmp4,
+            Some(segmenting) => segmenting.segment_type == SegmentType::Fmp4,
             None => self.format == Format::Mp4,
         }
     }
@@ -117,16 +117,16 @@ impl Plan {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Segmenting {
     /// What segments are.
-    pub kind: SegmentType,
+    pub segment_type: SegmentType,
     /// The exact duration of a segment: a whole number of video frames. Copies are cut at their own key
     /// frames, the first one after it.
-    pub seconds: Rational,
+    pub segment_duration: Rational,
 }
 
 impl Segmenting {
     /// The longest segment of a copy, in seconds: players hold whole segments in memory, and seek by them.
-    pub(crate) fn longest_copied(self) -> f64 {
-        f64::max(20.0, 1.5 * self.seconds.as_f64())
+    pub(crate) fn max_copied_segment_secs(self) -> f64 {
+        f64::max(20.0, 1.5 * self.segment_duration.as_f64())
     }
 }
 
@@ -148,11 +148,11 @@ pub struct VideoFilter {
     /// What the source's samples are in memory, such as `yuv420p10le`.
     pub pixel_format: String,
     /// What the source's colours mean.
-    pub given: Colour,
+    pub source_colour: Colour,
     /// Seconds by which the video begins later than the audio: its first frame is shown until then.
     pub start: f64,
     /// Seconds for which the last frame is held beyond its end, because the audio is longer.
-    pub hold: f64,
+    pub end_padding: f64,
 }
 
 /// Thumbnails: JPEG files, and sheets of them for a storyboard.
@@ -227,7 +227,7 @@ pub struct VideoPlan {
     /// Even, unless it is copied.
     pub height: u32,
     /// Constant, unless it is copied.
-    pub rate: Rational,
+    pub frame_rate: Rational,
     /// How it comes about.
     pub coding: Coding,
     /// FFmpeg's name, such as `High`; the fastest presets may write a lower one.
@@ -235,7 +235,7 @@ pub struct VideoPlan {
     /// Such as `4.0`: the lowest level that fits.
     pub level: String,
     /// Bits of a sample, 8 or 10; always 4:2:0.
-    pub depth: u8,
+    pub bit_depth: u8,
     /// What its colours mean; always written.
     pub colour: Colour,
     /// Whether PQ or HLG becomes BT.709.
@@ -247,7 +247,7 @@ pub struct VideoPlan {
 impl VideoPlan {
     /// FFmpeg's name of what its samples are.
     pub(crate) const fn pixel_format(&self) -> &'static str {
-        if self.depth > 8 { "yuv420p10le" } else { "yuv420p" }
+        if self.bit_depth > 8 { "yuv420p10le" } else { "yuv420p" }
     }
 
     /// The video stream that it is a copy of.
@@ -309,7 +309,7 @@ pub struct AudioPlan {
     /// Seconds of silence after its end, because the video or another track is longer.
     pub silence: f64,
     /// Whether its sample rate or its channels may change on the way.
-    pub may_change: bool,
+    pub parameters_may_change: bool,
 }
 
 impl AudioPlan {

@@ -11,7 +11,7 @@ const HOUR_SECS: u64 = 3600;
 
 /// Everything that the operator decides about media work.
 #[derive(Clone, Debug)]
-pub struct MediaSettings {
+pub struct MediaOptions {
     /// What an input may be.
     pub input: InputLimits,
     /// What a child process may take.
@@ -22,7 +22,7 @@ pub struct MediaSettings {
     pub plan: PlanSettings,
 }
 
-impl Default for MediaSettings {
+impl Default for MediaOptions {
     fn default() -> Self {
         Self {
             input: InputLimits::default(),

@@ -171,9 +171,9 @@ pub struct VideoStream {
     /// How it is shown upright.
     pub orientation: Orientation,
     /// The nearest constant frame rate.
-    pub rate: Rational,
+    pub frame_rate: Rational,
     /// Whether the durations of frames vary.
-    pub is_variable_rate: bool,
+    pub is_variable_frame_rate: bool,
     /// Whether it is interlaced.
     pub field_order: FieldOrder,
     /// Whether the upper lines are the earlier field; means nothing when progressive.

@@ -202,7 +202,7 @@ async fn check_sandbox(programs: Programs, settings: &Settings) -> Finding {
             "it is turned off: a hostile input that breaks FFmpeg reaches this machine",
         );
     }
-    let required = media::MediaSettings { sandbox: SandboxMode::Required, ..settings.media.work_settings() };
+    let required = media::MediaOptions { sandbox: SandboxMode::Required, ..settings.media.media_options() };
     match Media::new(programs, required).await {
         Ok(_) => Finding::ok("sandbox", "the tools run in it, without network"),
         Err(error) if mode == SandboxMode::Required => Finding::failure("sandbox", error.to_string()),

@@ -8,7 +8,7 @@ pub(super) fn output_groups(task: &Task, plan: &Plan) -> Vec<OutputGroup> {
     let main = OutputGroup {
         custom_name: String::new(),
         format: plan.format.into(),
-        seg_type: plan.segmenting.map(|segmenting| segmenting.kind),
+        seg_type: plan.segmenting.map(|segmenting| segmenting.segment_type),
         seg_time: if plan.segmenting.is_some() { task.spec.template.segment_seconds() } else { 0 },
         output: task.output_uri.clone(),
     };

@@ -7,7 +7,7 @@ use super::hls::{self, Tag};
 /// Bit rates in bit/s.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Bandwidth {
-    /// The largest of any run of segments that lasts half to one and a half target durations.
+    /// The largest of any run of segments with a duration of half to one and a half target durations.
     pub peak: f64,
     /// Of all segments together.
     pub average: f64,

@@ -47,7 +47,7 @@ pub(super) fn tracks(
         tracks.push(AudioPlan {
             name,
             label,
-            may_change: may_change(&stream.codec, container),
+            parameters_may_change: parameters_may_change(&stream.codec, container),
             ..track(template, stream, duration)?
         });
     }
@@ -71,7 +71,7 @@ fn track(template: &Template, stream: &AudioStream, duration: f64) -> Result<Aud
         loudness: template.loudness,
         start: stream.start,
         silence: 0.0,
-        may_change: false,
+        parameters_may_change: false,
     };
     if template.audio_mode() == AudioMode::Copy {
         let codec = copy::audio(template, stream, duration)?;
@@ -101,7 +101,7 @@ fn asked_bitrate(template: &Template) -> Option<u32> {
 /// Whether each frame has its own sample rate and channels, which may then differ from those of the frame before: so
 /// they do where broadcasts go from one programme to the next. AAC has one header for the whole track in some
 /// containers.
-fn may_change(codec: &str, container: &str) -> bool {
+fn parameters_may_change(codec: &str, container: &str) -> bool {
     match codec {
         "aac" => !CONTAINERS_WITH_AAC_HEADER.contains(&container),
         "aac_latm" | "ac3" | "eac3" | "mp1" | "mp2" | "mp3" | "dts" | "truehd" | "mlp" => true,

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 
 use model::{Rational, Template};
 
-use super::ladder::Rung;
+use super::ladder::LadderRendition;
 use crate::source::VideoStream;
 
 /// More frames a second than this only when asked.
@@ -15,10 +15,14 @@ const DEFAULT_GOP_SECS: f64 = 2.0;
 
 /// The frame rate of each rendition. Segmented renditions whose rates have no short common period are given
 /// divisors of the source's rate, which always have one.
-pub(super) fn renditions(template: &Template, video: Option<&VideoStream>, rungs: &[Rung]) -> Vec<Rational> {
+pub(super) fn renditions(
+    template: &Template,
+    video: Option<&VideoStream>,
+    ladder: &[LadderRendition],
+) -> Vec<Rational> {
     let Some(video) = video else { return Vec::new() };
-    let source = video.rate.max(Rational::whole(1));
-    let caps: Vec<_> = rungs.iter().map(|rung| maximum(rung.max_frame_rate)).collect();
+    let source = video.frame_rate.max(Rational::whole(1));
+    let caps: Vec<_> = ladder.iter().map(|rendition| maximum(rendition.max_frame_rate)).collect();
     let rates: Vec<_> = caps.iter().map(|cap| capped(source, *cap)).collect();
     let asked = f64::from(template.segment_seconds());
     let have_common_segments = common_period(&rates).is_some_and(|period| {
@@ -100,9 +104,9 @@ pub(super) fn gops(template: &Template, rates: &[Rational], segment: Option<Rati
     in_segment.iter().map(|frames| u32::try_from(frames / parts).unwrap_or(u32::MAX).max(1)).collect()
 }
 
-/// The divisor of a number whose ratio to `wanted` is nearest to 1.
-fn nearest_divisor(of: u64, wanted: f64) -> u64 {
-    let off = |divisor: u64| (divisor as f64 / wanted).ln().abs();
+/// The divisor of a number whose ratio to `target` is nearest to 1.
+fn nearest_divisor(of: u64, target: f64) -> u64 {
+    let off = |divisor: u64| (divisor as f64 / target).ln().abs();
     (1..=of)
         .filter(|divisor| of.is_multiple_of(*divisor))
         .min_by(|a, b| off(*a).total_cmp(&off(*b)))

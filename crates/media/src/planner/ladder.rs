@@ -19,35 +19,35 @@ const BITRATE_POWER: f64 = 0.75;
 /// kbit/s that a rendition has at least when its bit rate is derived from the top one's.
 const MIN_DERIVED_BITRATE: f64 = 64.0;
 
-/// One rung of the ladder: a rendition before its frame rate and GOP are decided.
+/// One rendition of the ladder, before its frame rate and GOP are decided.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Rung {
+pub(super) struct LadderRendition {
     pub codec: VideoCodec,
     pub size: Box2d,
     pub max_frame_rate: Option<NonZeroU32>,
     pub rate_control: RateControl,
 }
 
-/// The rungs, best first, none above the source; at least one when there is video.
-pub(super) fn rungs(template: &Template, video: Option<&VideoStream>) -> Vec<Rung> {
+/// The ladder, best first, none above the source; at least one when there is video.
+pub(super) fn renditions(template: &Template, video: Option<&VideoStream>) -> Vec<LadderRendition> {
     let Some(video) = video else { return Vec::new() };
     let display_size = video.display_size();
-    let mut rungs = match &template.adaptive_streams {
-        Some(streams) if template.format.is_segmented() => asked(template, streams, display_size),
+    let mut renditions = match &template.adaptive_streams {
+        Some(streams) if template.format.is_segmented() => requested(template, streams, display_size),
         _ if template.format.is_segmented() => default(template, display_size),
         _ => {
             let scale = scale(template.resolution, display_size);
-            vec![rung(template, &Rendition::default(), scale, display_size)]
+            vec![rendition(template, &Rendition::default(), scale, display_size)]
         }
     };
-    rungs.sort_by_key(|rung| std::cmp::Reverse(pixels(rung.size)));
-    let mut kept = Vec::new();
-    for rung in rungs {
-        if !kept.contains(&rung) {
-            kept.push(rung);
+    renditions.sort_by_key(|rendition| std::cmp::Reverse(pixels(rendition.size)));
+    let mut distinct = Vec::new();
+    for rendition in renditions {
+        if !distinct.contains(&rendition) {
+            distinct.push(rendition);
         }
     }
-    kept
+    distinct
 }
 
 /// Encoder threads of each rendition; 0 leaves it to the encoder.
@@ -58,24 +58,24 @@ pub(super) fn threads(total: u32, renditions: usize) -> u32 {
     (total / u32::try_from(renditions).unwrap_or(u32::MAX).max(1)).max(1)
 }
 
-/// Those that the template asks for.
-fn asked(template: &Template, streams: &[Rendition], display_size: (f64, f64)) -> Vec<Rung> {
+/// Those that `adaptive_streams` asks for.
+fn requested(template: &Template, streams: &[Rendition], display_size: (f64, f64)) -> Vec<LadderRendition> {
     let scale_of = |stream: &Rendition| scale(stream.resolution.or(template.resolution), display_size);
     let fitting: Vec<_> = streams
         .iter()
         .filter(|stream| !size::enlarges(scale_of(stream)))
-        .map(|stream| rung(template, stream, scale_of(stream), display_size))
+        .map(|stream| rendition(template, stream, scale_of(stream), display_size))
         .collect();
     if !fitting.is_empty() {
         return fitting;
     }
     // all are above the source: the least of them, at the source's own size
     let least = streams.iter().min_by(|a, b| scale_of(a).total_cmp(&scale_of(b)));
-    least.map(|stream| rung(template, stream, 1.0, display_size)).into_iter().collect()
+    least.map(|stream| rendition(template, stream, 1.0, display_size)).into_iter().collect()
 }
 
 /// The default ladder, up to the template's resolution.
-fn default(template: &Template, display_size: (f64, f64)) -> Vec<Rung> {
+fn default(template: &Template, display_size: (f64, f64)) -> Vec<LadderRendition> {
     let sides = DEFAULT_SHORT_SIDES.map(|side| size::scale(Resolution::ShortSide(side), display_size));
     let cap = scale(template.resolution, display_size);
     let mut scales: Vec<f64> = sides.into_iter().filter(|scale| !size::enlarges(*scale)).collect();
@@ -90,9 +90,9 @@ fn default(template: &Template, display_size: (f64, f64)) -> Vec<Rung> {
     scales
         .into_iter()
         .map(|scale| {
-            let mut rung = rung(template, &Rendition::default(), scale, display_size);
-            rung.rate_control = at_share_of_pixels(rung.rate_control, (scale / top).powi(2));
-            rung
+            let mut rendition = rendition(template, &Rendition::default(), scale, display_size);
+            rendition.rate_control = at_share_of_pixels(rendition.rate_control, (scale / top).powi(2));
+            rendition
         })
         .collect()
 }
@@ -101,11 +101,16 @@ fn scale(resolution: Option<Resolution>, display_size: (f64, f64)) -> f64 {
     resolution.map_or(1.0, |resolution| size::scale(resolution, display_size))
 }
 
-fn rung(template: &Template, stream: &Rendition, scale: f64, display_size: (f64, f64)) -> Rung {
+fn rendition(
+    template: &Template,
+    stream: &Rendition,
+    scale: f64,
+    display_size: (f64, f64),
+) -> LadderRendition {
     let mode = stream.vcodec.unwrap_or(template.video_mode());
     // a template that asks for `copy` or `none` here is refused before
     let codec = mode.codec().unwrap_or(VideoCodec::H264);
-    Rung {
+    LadderRendition {
         codec,
         size: size::scaled(display_size, scale, codec),
         max_frame_rate: stream.framerate.or(template.framerate),
@@ -127,7 +132,7 @@ fn rate_control(template: &Template, stream: &Rendition, codec: VideoCodec) -> R
     }
 }
 
-/// A bit rate that was given for the top of the default ladder, for a rung with this share of its pixels.
+/// A bit rate that was given for the top of the default ladder, for a rendition with this share of its pixels.
 fn at_share_of_pixels(rate_control: RateControl, share: f64) -> RateControl {
     let derived = |bitrate: u32| {
         let min = MIN_DERIVED_BITRATE.min(bitrate.into());

@@ -38,15 +38,15 @@ pub fn plan(request: &PlanRequest<'_>) -> Result<Plan, MediaError> {
     let ends = video.iter().map(|video| video.end).chain(audios.iter().map(|audio| audio.end));
     let duration = ends.fold(0.0, f64::max);
     let encoded = if template.video_mode() == VideoMode::Copy { None } else { video };
-    let rungs = ladder::rungs(template, encoded);
-    let frame_rates = frame_rate::renditions(template, encoded, &rungs);
-    let segmenting = template.segment_type().map(|kind| Segmenting {
-        kind,
-        seconds: frame_rate::segment(&frame_rates, template.segment_seconds()),
+    let ladder = ladder::renditions(template, encoded);
+    let frame_rates = frame_rate::renditions(template, encoded, &ladder);
+    let segmenting = template.segment_type().map(|segment_type| Segmenting {
+        segment_type,
+        segment_duration: frame_rate::segment(&frame_rates, template.segment_seconds()),
     });
     let videos = match (encoded, video) {
         (Some(encoded), _) => {
-            video::renditions(template, settings, encoded, &rungs, &frame_rates, segmenting)
+            video::renditions(template, settings, encoded, &ladder, &frame_rates, segmenting)
         }
         (None, Some(copied)) => vec![copy::video(template, copied, duration)?],
         (None, None) => Vec::new(),

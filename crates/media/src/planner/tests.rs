@@ -9,7 +9,7 @@ use super::*;
 use crate::{
     colour::Colour,
     fixtures::{self, audio, source, template, video},
-    plan::{Coding, Encoding, PlanSettings, RateControl, VideoPlan},
+    plan::{Coding, Encoding, PlanSettings, RateControl, ThumbnailPlan, VideoPlan},
     source::{AudioStream, FieldOrder, Orientation, VideoStream},
 };
 
@@ -38,7 +38,7 @@ fn with_audio(width: u32, height: u32) -> Source {
 #[case::a_box("1280x720", (1920, 1080), "720p=1280x720")]
 #[case::a_box_turns("1280x720", (1080, 1920), "720p=720x1280")]
 #[case::a_box_keeps_the_aspect("1280x720", (1440, 1080), "720p=960x720")]
-#[case::a_wide_picture_in_a_box("1280x720", (1920, 800), "534p=1280x534")]
+#[case::a_wide_video_in_a_box("1280x720", (1920, 800), "534p=1280x534")]
 #[case::literal_width("1280x", (1080, 1920), "1080p=1080x1920")]
 #[case::literal_height("x720", (1080, 1920), "404p=404x720")]
 #[case::short_side("720p", (1080, 1920), "720p=720x1280")]
@@ -65,7 +65,7 @@ fn square_pixels() {
     pal.orientation = Orientation { quarters: 1, mirrored: false };
     let plan = planned(json!({"format": "mp4"}), &source(Some(pal), vec![]));
     assert_eq!(sizes(&plan), ["576p=576x1024"]);
-    let upright = plan.video_filter.map(|picture| (picture.width, picture.height));
+    let upright = plan.video_filter.map(|video| (video.width, video.height));
     assert_eq!(upright, Some((576, 720)));
 }
 
@@ -81,15 +81,15 @@ fn square_pixels() {
 #[case::capped((1920, 1080), "720p", &["720p=1280x720", "540p=960x540", "360p=640x360", "234p=416x234"])]
 #[case::capped_between((1920, 1080), "854x480", &["480p=854x480", "360p=640x360", "234p=416x234"])]
 #[case::capped_above((640, 360), "1080p", &["360p=640x360", "234p=416x234"])]
-fn ladders(#[case] (width, height): (u32, u32), #[case] resolution: &str, #[case] rungs: &[&str]) {
+fn ladders(#[case] (width, height): (u32, u32), #[case] resolution: &str, #[case] renditions: &[&str]) {
     for format in ["hls", "dash"] {
         let plan = planned(json!({"format": format, "resolution": resolution}), &with_audio(width, height));
-        assert_eq!(sizes(&plan), rungs);
+        assert_eq!(sizes(&plan), renditions);
     }
 }
 
 #[test]
-fn asked_rungs() {
+fn requested_renditions() {
     let streams = json!([
         {"resolution": "640x360", "video_bitrate": 700}, {"resolution": "1280x720", "quality": 7},
         {"resolution": "1280x720", "quality": 7}, {"resolution": "720p", "video_bitrate": 3000},
@@ -116,7 +116,7 @@ fn bits(#[case] mut fields: Value, #[case] rate_control: RateControl) {
 }
 
 #[test]
-fn a_bit_rate_for_the_ladder_is_the_top_rungs() {
+fn a_bit_rate_for_the_ladder_is_the_top_renditions() {
     let plan = planned(json!({"format": "hls", "video_bitrate": 4000}), &with_audio(1920, 1080));
     let rates: Vec<_> = plan.videos.iter().map(|video| encoding(video).rate_control).collect();
     let expected = [4000, 2177, 1414, 770, 403].map(RateControl::Average);
@@ -137,7 +137,7 @@ fn a_bit_rate_for_the_ladder_is_the_top_rungs() {
 fn frame_rates(#[case] rate: &str, #[case] framerate: u32, #[case] planned_rate: &str) {
     let source = source(Some(video(640, 360, rate)), vec![]);
     let plan = planned(json!({"format": "mp4", "framerate": framerate}), &source);
-    assert_eq!(plan.videos[0].rate.to_string(), planned_rate);
+    assert_eq!(plan.videos[0].frame_rate.to_string(), planned_rate);
 }
 
 #[rstest]
@@ -155,7 +155,10 @@ fn segments(#[case] rate: &str, #[case] mut fields: Value, #[case] seconds: &str
     fields["format"] = json!("hls");
     let plan = planned(fields, &source(Some(video(640, 360, rate)), vec![]));
     let segmenting = plan.segmenting.expect("segments");
-    assert_eq!((segmenting.seconds.to_string().as_str(), encoding(&plan.videos[0]).gop), (seconds, gop));
+    assert_eq!(
+        (segmenting.segment_duration.to_string().as_str(), encoding(&plan.videos[0]).gop),
+        (seconds, gop)
+    );
 }
 
 #[test]
@@ -166,7 +169,7 @@ fn renditions_of_several_rates_have_their_keyframes_together() {
     let fields = json!({"format": "hls", "adaptive_streams": streams});
     let plan = planned(fields, &source(Some(video(1920, 1080, "60000/1001")), vec![]));
     let rates: Vec<_> =
-        plan.videos.iter().map(|video| (video.rate.to_string(), encoding(video).gop)).collect();
+        plan.videos.iter().map(|video| (video.frame_rate.to_string(), encoding(video).gop)).collect();
     // 12 frames a second have no short common period with 59.94: a fifth of it is the most below
     assert_eq!(
         rates,
@@ -207,7 +210,7 @@ fn levels(
 #[case::to_mono(2, json!({"audio_channels": 1}), (1, 64, 48_000))]
 #[case::a_rate(2, json!({"audio_sample_rate": "44100", "audio_bitrate": 96}), (2, 96, 44_100))]
 #[case::as_much_as_a_frame_holds(1, json!({"audio_sample_rate": "8000", "audio_bitrate": 128}), (1, 48, 8_000))]
-fn sounds(#[case] channels: u32, #[case] mut fields: Value, #[case] made: (u32, u32, u32)) {
+fn audio_tracks(#[case] channels: u32, #[case] mut fields: Value, #[case] made: (u32, u32, u32)) {
     fields["format"] = json!("mp4");
     let plan = planned(fields, &source(None, vec![audio(0, channels, "")]));
     let audio = &plan.audios[0];
@@ -215,7 +218,7 @@ fn sounds(#[case] channels: u32, #[case] mut fields: Value, #[case] made: (u32, 
 }
 
 #[test]
-fn several_sounds_are_alternatives_where_there_are_any() {
+fn several_audios_are_alternatives_where_there_are_any() {
     let mut tracks = vec![audio(2, 2, "eng"), audio(1, 2, "eng"), audio(3, 1, "")];
     tracks[1].title = "Director, \"cut\"=1".to_owned();
     let source = source(Some(video(640, 360, "25")), tracks);
@@ -233,11 +236,11 @@ fn everything_plays_to_the_longest_end() {
     short.end = 12.5;
     let plan = planned(json!({"format": "hls"}), &source(Some(video(640, 360, "25")), vec![short]));
     assert_eq!((plan.duration, plan.audios[0].silence), (30.0, 17.5));
-    assert_eq!(plan.video_filter.map(|picture| picture.hold), Some(0.0));
-    let mut still = video(640, 360, "25");
-    still.end = 0.04;
-    let plan = planned(json!({"format": "mp4"}), &source(Some(still), vec![audio(1, 2, "")]));
-    assert_eq!((plan.duration, plan.video_filter.map(|picture| picture.hold)), (30.0, Some(29.96)));
+    assert_eq!(plan.video_filter.map(|video| video.end_padding), Some(0.0));
+    let mut one_frame = video(640, 360, "25");
+    one_frame.end = 0.04;
+    let plan = planned(json!({"format": "mp4"}), &source(Some(one_frame), vec![audio(1, 2, "")]));
+    assert_eq!((plan.duration, plan.video_filter.map(|video| video.end_padding)), (30.0, Some(29.96)));
 }
 
 #[rstest]
@@ -268,10 +271,10 @@ fn colours(#[case] (width, height): (u32, u32), #[case] tags: [&str; 3], #[case]
 #[case(json!({"format": "mp4", "acodec": "none"}), None, vec![audio(0, 2, "")])]
 fn nothing_to_transcode(
     #[case] fields: Value,
-    #[case] picture: Option<VideoStream>,
-    #[case] sounds: Vec<AudioStream>,
+    #[case] video: Option<VideoStream>,
+    #[case] audios: Vec<AudioStream>,
 ) {
-    let error = fixtures::try_plan(&template(fields), &source(picture, sounds)).expect_err("nothing");
+    let error = fixtures::try_plan(&template(fields), &source(video, audios)).expect_err("nothing");
     assert_eq!(error.code, ErrorCode::NothingToTranscode);
 }
 
@@ -282,18 +285,17 @@ fn nothing_to_transcode(
 #[case(json!({"format": "mp4", "acodec": "none"}), None, Some("ac4"), None)]
 fn what_cannot_be_decoded_is_not_left_out_in_silence(
     #[case] fields: Value,
-    #[case] no_picture: Option<&str>,
-    #[case] no_sound: Option<&str>,
+    #[case] undecodable_video: Option<&str>,
+    #[case] undecodable_audio: Option<&str>,
     #[case] words: Option<&str>,
 ) {
-    let has = |without: Option<&str>| without.is_none();
-    let picture = has(no_picture).then(|| video(640, 360, "25"));
-    let sounds = has(no_sound).then(|| audio(1, 2, "")).into_iter().collect();
+    let video = if undecodable_video.is_some() { None } else { Some(video(640, 360, "25")) };
+    let audios = if undecodable_audio.is_some() { Vec::new() } else { vec![audio(1, 2, "")] };
     let undecodable = crate::source::UndecodableCodecs {
-        video: no_picture.map(str::to_owned),
-        audio: no_sound.map(str::to_owned),
+        video: undecodable_video.map(str::to_owned),
+        audio: undecodable_audio.map(str::to_owned),
     };
-    let source = Source { undecodable, ..source(picture, sounds) };
+    let source = Source { undecodable, ..source(video, audios) };
     match (fixtures::try_plan(&template(fields), &source), words) {
         (Ok(_), None) => {}
         (Err(error), Some(words)) => {
@@ -305,7 +307,7 @@ fn what_cannot_be_decoded_is_not_left_out_in_silence(
 }
 
 #[test]
-fn sound_alone_gives_sound_alone() {
+fn audio_alone_gives_audio_alone() {
     for format in ["mp4", "flv", "hls", "dash"] {
         let plan = planned(json!({"format": format}), &source(None, vec![audio(0, 2, "")]));
         assert!(plan.videos.is_empty() && plan.video_filter.is_none() && plan.audios.len() == 1);
@@ -334,7 +336,7 @@ fn any_rate() -> impl Strategy<Value = String> {
     ]
 }
 
-fn any_wish() -> impl Strategy<Value = String> {
+fn any_size() -> impl Strategy<Value = String> {
     prop_oneof![
         Just(String::new()),
         (16_u32..4000, 16_u32..4000).prop_map(|(width, height)| format!("{width}x{height}")),
@@ -351,15 +353,15 @@ proptest! {
         aspect in (1_u64..20, 1_u64..20),
         quarters in 0_u8..4,
         rate in any_rate(),
-        wishes in prop::collection::vec((any_wish(), 0_u32..=240), 1..5),
+        renditions in prop::collection::vec((any_size(), 0_u32..=240), 1..5),
         seg_time in 1_u32..=60,
         (gop_size, gop_seconds) in (0_u32..600, 0_u32..=60),
         format in prop::sample::select(vec!["mp4", "flv", "hls", "dash"]),
     ) {
-        let mut shot = video(width, height, &rate);
-        shot.sample_aspect = Rational::new(aspect.0, aspect.1).expect("an aspect");
-        shot.orientation = Orientation { quarters, mirrored: false };
-        let streams: Vec<_> = wishes
+        let mut input = video(width, height, &rate);
+        input.sample_aspect = Rational::new(aspect.0, aspect.1).expect("an aspect");
+        input.orientation = Orientation { quarters, mirrored: false };
+        let streams: Vec<_> = renditions
             .iter()
             .map(|(resolution, framerate)| match resolution.as_str() {
                 "" => json!({"framerate": framerate.max(&1)}),
@@ -367,12 +369,12 @@ proptest! {
             })
             .collect();
         let mut fields = json!({"format": format, "seg_time": seg_time, "gop_size": gop_size,
-            "gop_seconds": gop_seconds, "resolution": wishes[0].0, "framerate": wishes[0].1});
+            "gop_seconds": gop_seconds, "resolution": renditions[0].0, "framerate": renditions[0].1});
         if matches!(format, "hls" | "dash") {
             fields["adaptive_streams"] = json!(streams);
         }
-        let (shown_width, shown_height) = shot.display_size();
-        let source = source(Some(shot), vec![audio(1, 2, "")]);
+        let (display_width, display_height) = input.display_size();
+        let source = source(Some(input), vec![audio(1, 2, "")]);
         let plan = planned(fields, &source);
         prop_assert!(!plan.videos.is_empty());
         let names: std::collections::BTreeSet<_> = plan.videos.iter().map(|video| &video.name).collect();
@@ -380,23 +382,23 @@ proptest! {
         for video in &plan.videos {
             prop_assert!(video.width.is_multiple_of(2) && video.height.is_multiple_of(2));
             prop_assert!(video.width > 0 && video.height > 0 && encoding(video).gop > 0);
-            prop_assert!(f64::from(video.width) <= shown_width.max(1.0) + 1.0);
-            prop_assert!(f64::from(video.height) <= shown_height.max(1.0) + 1.0);
+            prop_assert!(f64::from(video.width) <= display_width.max(1.0) + 1.0);
+            prop_assert!(f64::from(video.height) <= display_height.max(1.0) + 1.0);
             let (width, height) = (f64::from(video.width), f64::from(video.height));
             // each side is at most one pixel from where the aspect puts it, relative to the other
-            let off = width * shown_height - height * shown_width;
-            prop_assert!(off.abs() <= 1.01 * (shown_width + shown_height) || width.min(height) <= 2.0);
-            prop_assert!(video.rate.as_f64() <= 240.0);
+            let off = width * display_height - height * display_width;
+            prop_assert!(off.abs() <= 1.01 * (display_width + display_height) || width.min(height) <= 2.0);
+            prop_assert!(video.frame_rate.as_f64() <= 240.0);
         }
-        if let Some(Segmenting { seconds, kind }) = plan.segmenting {
-            prop_assert!(kind == SegmentType::Fmp4 || plan.format == Format::Hls);
-            let in_groups: Vec<_> = plan.videos.iter().map(|video| {
-                let frames = seconds.as_f64() * video.rate.as_f64();
+        if let Some(Segmenting { segment_duration, segment_type }) = plan.segmenting {
+            prop_assert!(segment_type == SegmentType::Fmp4 || plan.format == Format::Hls);
+            let gops_in_segment: Vec<_> = plan.videos.iter().map(|video| {
+                let frames = segment_duration.as_f64() * video.frame_rate.as_f64();
                 (frames, frames / f64::from(encoding(video).gop))
             }).collect();
-            for (frames, groups) in &in_groups {
+            for (frames, gops) in &gops_in_segment {
                 prop_assert!((frames - frames.round()).abs() < 1e-6, "{frames} frames in a segment");
-                prop_assert!((groups - in_groups[0].1).abs() < 1e-6 && (groups - groups.round()).abs() < 1e-6);
+                prop_assert!((gops - gops_in_segment[0].1).abs() < 1e-6 && (gops - gops.round()).abs() < 1e-6);
             }
         }
     }
@@ -409,23 +411,21 @@ proptest! {
 #[case::box_of_one_side(json!({"interval": 1, "height": 90}), "0 + 1 x 30, 160x90, 160x90 in 10x3")]
 #[case::never_larger(json!({"interval": 30, "width": 4000, "height": 4000}), "0 + 30 x 1, 1920x1080, 320x180 in 1x1")]
 #[case::after_the_end(json!({"start_point": 99}), "29.96 + 10 x 1, 320x180, 320x180 in 1x1")]
-fn pictures_taken_out(#[case] thumbnail: Value, #[case] wanted: &str) {
+fn thumbnails_taken_out(#[case] thumbnail: Value, #[case] expected: &str) {
     let plan = planned(json!({"format": "mp4", "thumbnail": thumbnail}), &with_audio(1920, 1080));
-    let stills = plan.thumbnails.expect("pictures");
-    let found = format!(
-        "{} + {} x {}, {}, {} in {}x{}",
-        stills.start, stills.interval, stills.number, stills.size, stills.cell, stills.columns, stills.rows
-    );
-    assert_eq!(found, wanted);
+    let thumbnails = plan.thumbnails.expect("thumbnails");
+    let ThumbnailPlan { start, interval, number, size, cell, columns, rows } = thumbnails;
+    let found = format!("{start} + {interval} x {number}, {size}, {cell} in {columns}x{rows}");
+    assert_eq!(found, expected);
 }
 
-/// A source with this picture and this sound, into this format.
+/// A source with this video and this audio, into this format.
 fn copied(format: &str, change: impl Fn(&mut VideoStream, &mut AudioStream)) -> Result<Plan, MediaError> {
-    let (mut shown, mut heard) = (video(1280, 720, "25"), audio(1, 2, ""));
-    heard.layout = "stereo".to_owned();
-    change(&mut shown, &mut heard);
+    let (mut video, mut audio) = (video(1280, 720, "25"), audio(1, 2, ""));
+    audio.layout = "stereo".to_owned();
+    change(&mut video, &mut audio);
     let fields = json!({"format": format, "vcodec": "copy", "acodec": "copy"});
-    fixtures::try_plan(&template(fields), &source(Some(shown), vec![heard]))
+    fixtures::try_plan(&template(fields), &source(Some(video), vec![audio]))
 }
 
 #[rstest]
@@ -460,12 +460,12 @@ fn what_can_be_copied(#[case] format: &str, #[case] change: fn(&mut VideoStream,
 #[case::turned_segments("dash", |p: &mut VideoStream, _: &mut AudioStream| p.orientation.quarters = 2, "its video is turned by a matrix, ")]
 #[case::late("hls", |p: &mut VideoStream, _: &mut AudioStream| p.start = 0.11,
     "its video begins 0.11 s late, which cannot be copied into hls with seg_type `fmp4`; vcodec `h264` would encode it, or format `mp4` would copy it")]
-#[case::late_sound("dash", |_: &mut VideoStream, a: &mut AudioStream| a.start = 0.5, "its audio begins 0.50 s late, ")]
-#[case::short_sound("hls", |_: &mut VideoStream, a: &mut AudioStream| a.end = 28.5, "its audio ends 1.50 s early, ")]
+#[case::late_audio("dash", |_: &mut VideoStream, a: &mut AudioStream| a.start = 0.5, "its audio begins 0.50 s late, ")]
+#[case::short_audio("hls", |_: &mut VideoStream, a: &mut AudioStream| a.end = 28.5, "its audio ends 1.50 s early, ")]
 #[case::audio("flv", |_: &mut VideoStream, a: &mut AudioStream| a.codec = "mp3".to_owned(),
     "its audio is `mp3`, which cannot be copied into flv; acodec `aac` would encode it")]
-#[case::sound_profile("mp4", |_: &mut VideoStream, a: &mut AudioStream| a.profile = "HE-AAC".to_owned(), "its audio is `aac` of profile `HE-AAC`, ")]
-#[case::sound_rate("mp4", |_: &mut VideoStream, a: &mut AudioStream| a.sample_rate = 96_000, "its audio has 96000 Hz, ")]
+#[case::audio_profile("mp4", |_: &mut VideoStream, a: &mut AudioStream| a.profile = "HE-AAC".to_owned(), "its audio is `aac` of profile `HE-AAC`, ")]
+#[case::audio_rate("mp4", |_: &mut VideoStream, a: &mut AudioStream| a.sample_rate = 96_000, "its audio has 96000 Hz, ")]
 #[case::layout("mp4", |_: &mut VideoStream, a: &mut AudioStream| (a.channels, a.layout) = (6, "5.1(side)".to_owned()), "its audio has 6 channels (`5.1(side)`), ")]
 #[case::surround("flv", |_: &mut VideoStream, a: &mut AudioStream| (a.channels, a.layout) = (6, "5.1".to_owned()), "its audio has 6 channels (`5.1`), ")]
 fn what_cannot_be_copied(

@@ -21,7 +21,7 @@ const MAX_THUMBNAILS: f64 = 10_000.0;
 /// after the end is taken from the very end.
 pub(super) fn plan(template: &Template, video: Option<&VideoStream>, duration: f64) -> Option<ThumbnailPlan> {
     let (asked, video) = (template.thumbnail.as_ref()?, video?);
-    let frame = 1.0 / video.rate.as_f64();
+    let frame = 1.0 / video.frame_rate.as_f64();
     let last = (duration - frame).max(0.0);
     let start = f64::from(asked.start_point).min(last);
     let interval = match (asked.interval, asked.number) {

@@ -2,7 +2,7 @@
 
 use model::{Hdr, Rational, Template, VideoCodec};
 
-use super::{audio, colour, frame_rate, ladder::Rung};
+use super::{audio, colour, frame_rate, ladder::LadderRendition};
 use crate::{
     codecs,
     plan::{Coding, Encoding, PlanSettings, Segmenting, VideoFilter, VideoPlan},
@@ -22,10 +22,10 @@ pub(super) fn filter(video: &VideoStream, frame_rates: &[Rational], duration: f6
         width: if is_upright { video.width } else { video.height },
         height: if is_upright { video.height } else { video.width },
         pixel_format: video.pixel_format.clone(),
-        given: colour::of_source(video),
+        source_colour: colour::of_source(video),
         start: video.start,
         // audio seldom ends where a frame does: less than a frame needs no filling
-        hold: if missing > frame { missing } else { 0.0 },
+        end_padding: if missing > frame { missing } else { 0.0 },
     }
 }
 
@@ -34,36 +34,40 @@ pub(super) fn renditions(
     template: &Template,
     settings: &PlanSettings,
     video: &VideoStream,
-    rungs: &[Rung],
+    ladder: &[LadderRendition],
     frame_rates: &[Rational],
     segmenting: Option<Segmenting>,
 ) -> Vec<VideoPlan> {
-    let gops = frame_rate::gops(template, frame_rates, segmenting.map(|segmenting| segmenting.seconds));
+    let gops =
+        frame_rate::gops(template, frame_rates, segmenting.map(|segmenting| segmenting.segment_duration));
     let source_colour = colour::of_source(video);
     let mut names = Vec::new();
-    rungs
+    ladder
         .iter()
         .zip(frame_rates)
         .zip(gops)
-        .map(|((rung, frame_rate), gop)| {
-            let spec = codecs::video(rung.codec);
+        .map(|((rendition, frame_rate), gop)| {
+            let spec = codecs::video(rendition.codec);
             let bit_depth = if is_deep(&video.pixel_format) { spec.max_bit_depth() } else { 8 };
-            let hdr_colour =
-                if keeps_hdr(template, rung.codec, bit_depth) { colour::hdr(&source_colour) } else { None };
+            let hdr_colour = if keeps_hdr(template, rendition.codec, bit_depth) {
+                colour::hdr(&source_colour)
+            } else {
+                None
+            };
             VideoPlan {
-                name: name(rung, &mut names),
-                codec: rung.codec,
-                width: rung.size.width,
-                height: rung.size.height,
-                rate: *frame_rate,
+                name: name(rendition, &mut names),
+                codec: rendition.codec,
+                width: rendition.size.width,
+                height: rendition.size.height,
+                frame_rate: *frame_rate,
                 coding: Coding::Encoded(Encoding {
                     gop,
-                    rate_control: rung.rate_control,
+                    rate_control: rendition.rate_control,
                     preset: spec.preset(settings),
                 }),
                 profile: spec.profile(bit_depth).to_owned(),
-                level: spec.level(rung.size, *frame_rate, rung.rate_control).to_owned(),
-                depth: bit_depth,
+                level: spec.level(rendition.size, *frame_rate, rendition.rate_control).to_owned(),
+                bit_depth,
                 tone_map: video.is_hdr() && hdr_colour.is_none(),
                 hdr_metadata: if hdr_colour.is_some() { video.hdr_metadata } else { HdrMetadata::default() },
                 colour: hdr_colour.unwrap_or_else(|| colour::sdr(&source_colour)),
@@ -85,8 +89,8 @@ fn is_deep(pixel_format: &str) -> bool {
 }
 
 /// Such as `720p`, by the short side; `720p_2` when that is taken.
-fn name(rung: &Rung, taken: &mut Vec<String>) -> String {
-    let plain = format!("{}p", rung.size.width.min(rung.size.height));
+fn name(rendition: &LadderRendition, taken: &mut Vec<String>) -> String {
+    let plain = format!("{}p", rendition.size.width.min(rendition.size.height));
     let name = audio::unique(&plain, '_', taken);
     taken.push(name.clone());
     name

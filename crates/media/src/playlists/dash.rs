@@ -37,7 +37,7 @@ pub(crate) fn fix_up(text: &str, dir: &Path, videos: &[VideoPlan]) -> io::Result
         let above = [Some(node), node.parent()].into_iter().flatten();
         let rate = above.filter_map(|node| node.attribute_node("frameRate")).next();
         if let Some((video, attribute)) = video.filter(|video| video.copied().is_some()).zip(rate) {
-            edits.push((attribute.range_value(), video.rate.to_string()));
+            edits.push((attribute.range_value(), video.frame_rate.to_string()));
         }
         let template = child_elements(node, "SegmentTemplate").next();
         if let Some(moved) = template.and_then(|node| node.attribute_node("presentationTimeOffset")) {
@@ -115,8 +115,8 @@ mod tests {
         }
         let text = r#"<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" mediaPresentationDuration="PT2.0S" minBufferTime="PT2S"><AdaptationSet id="0"><Representation id="0" bandwidth="146920" codecs="avc1.42c014"><SegmentTemplate timescale="15360" media="files/v/$Number$.m4s" startNumber="1"><SegmentTimeline><S t="0" d="30720"/><S t="30720" d="512"/></SegmentTimeline></SegmentTemplate></Representation></AdaptationSet></MPD>"#;
         let right = fix_up(text, folder.path(), &[]).expect("readable");
-        let wanted = text.replace("146920", "175311").replace("PT2.0S", "PT2.033S");
-        assert_eq!(right, wanted.replace("<AdaptationSet id", "<AdaptationSet startWithSAP=\"1\" id"));
+        let expected = text.replace("146920", "175311").replace("PT2.0S", "PT2.033S");
+        assert_eq!(right, expected.replace("<AdaptationSet id", "<AdaptationSet startWithSAP=\"1\" id"));
     }
 
     #[test]
@@ -128,7 +128,7 @@ mod tests {
         let videos = fixtures::plan(json!({"format": "dash", "vcodec": "copy"}), &source).videos;
         let text = r#"<MPD mediaPresentationDuration="PT2S" minBufferTime="PT2S"><AdaptationSet startWithSAP="1" frameRate="16000/672"><Representation><SegmentTemplate timescale="10" presentationTimeOffset="1" media="files/360p/$Number$.m4s"><SegmentTimeline><S t="1" d="20"/></SegmentTimeline></SegmentTemplate></Representation></AdaptationSet></MPD>"#;
         let right = fix_up(text, folder.path(), &videos).expect("readable");
-        let wanted = text.replace("16000/672", "24000/1001").replace("Offset=\"1\"", "Offset=\"0\"");
-        assert_eq!(right, wanted.replace("PT2S\" min", "PT2.100S\" min"));
+        let expected = text.replace("16000/672", "24000/1001").replace("Offset=\"1\"", "Offset=\"0\"");
+        assert_eq!(right, expected.replace("PT2S\" min", "PT2.100S\" min"));
     }
 }

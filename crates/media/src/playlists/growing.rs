@@ -63,7 +63,7 @@ pub fn growing_media_playlist(
 
 /// The target duration in seconds that no segment exceeds, whatever will come.
 pub(super) fn target_duration(plan: &Plan) -> u64 {
-    let segment = plan.segmenting.map_or(1.0, |segmenting| segmenting.seconds.as_f64());
+    let segment = plan.segmenting.map_or(1.0, |segmenting| segmenting.segment_duration.as_f64());
     ((segment + SEGMENT_TOLERANCE_SECS).round() as u64).max(1)
 }
 

@@ -94,7 +94,7 @@ fn min_target_duration(plan: &Plan) -> u64 {
     if plan.is_growing { growing::target_duration(plan) } else { 1 }
 }
 
-/// Whole seconds that no segment of any of these playlists lasts longer than (RFC 8216, 4.3.3.1): renditions
+/// Whole seconds that no segment of any of these playlists is longer than (RFC 8216, 4.3.3.1): renditions
 /// have all the same (6.2.4).
 fn target_duration<'a>(playlists: impl Iterator<Item = &'a str>) -> u64 {
     let seconds = playlists.flat_map(str::lines).filter_map(hls::parse_extinf);
@@ -169,7 +169,7 @@ pub(super) fn fix_main_playlist(
                     measure(uri)?.plus(largest_audio).write_to(&mut tag);
                     planned.set_codecs(&mut tag, uri);
                     if let Some(video) = planned.video(uri) {
-                        tag.set("FRAME-RATE", format!("{:.3}", video.rate.as_f64()));
+                        tag.set("FRAME-RATE", format!("{:.3}", video.frame_rate.as_f64()));
                     }
                 }
                 out.extend([tag.to_string(), uri.to_owned()]);

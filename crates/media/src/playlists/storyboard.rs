@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_picture_has_its_time_and_its_place() {
+    fn every_thumbnail_has_its_time_and_its_place() {
         let thumbnails = ThumbnailPlan {
             start: 5.0,
             interval: 1800.0,

@@ -45,7 +45,7 @@ fn a_master_playlist_says_what_is_true() {
 }
 
 #[test]
-fn sound_alone_has_one_variant() {
+fn audio_alone_has_one_variant() {
     let text = r##"#EXTM3U
 #EXT-X-MEDIA:TYPE=AUDIO,URI="files/audio/main.m3u8",GROUP-ID="audio",LANGUAGE="en",NAME="English",DEFAULT=YES
 #EXT-X-MEDIA:TYPE=AUDIO,URI="files/audio_2/main.m3u8",GROUP-ID="audio",LANGUAGE="de",NAME="Deutsch",DEFAULT=NO

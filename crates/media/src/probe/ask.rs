@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    described::{self, Described},
+    described::{self, FfprobeOutput},
     packets::{PacketReader, PacketStats},
 };
 use crate::{
@@ -60,22 +60,22 @@ impl ProbeContext<'_> {
     /// # Errors
     /// [`ErrorCode::InputForbidden`] for what opens other files, [`ErrorCode::InvalidInput`] for what is
     /// not media.
-    pub(super) async fn describe(&self) -> Result<Described, MediaError> {
-        let shown = ["-show_format", "-show_streams", "-show_programs", "-show_chapters", "-of", "json"];
-        let answer = self.ask(Program::Ffprobe, self.ffprobe_args(&shown)).await?;
+    pub(super) async fn describe(&self) -> Result<FfprobeOutput, MediaError> {
+        let sections = ["-show_format", "-show_streams", "-show_programs", "-show_chapters", "-of", "json"];
+        let answer = self.ask(Program::Ffprobe, self.ffprobe_args(&sections)).await?;
         let log = &answer.stderr_tail;
         if log.contains("not on whitelist") {
             let detail = "the file refers to other files or to the network";
             return Err(MediaError::new(ErrorCode::InputForbidden, detail).with_log(log));
         }
-        match Described::parse(&answer.stdout) {
+        match FfprobeOutput::parse(&answer.stdout) {
             Some(described) if answer.status.success() => Ok(described),
             _ => Err(MediaError::new(ErrorCode::InvalidInput, why_unreadable(log)).with_log(log)),
         }
     }
 
     /// Reads all packets of all streams.
-    pub(super) async fn all_packets(&self, described: &Described) -> Result<PacketStats, MediaError> {
+    pub(super) async fn all_packets(&self, described: &FfprobeOutput) -> Result<PacketStats, MediaError> {
         self.read_packets(PacketReader::new(described), &[]).await
     }
 
@@ -95,13 +95,13 @@ impl ProbeContext<'_> {
         mut reader: PacketReader,
         selection: &[&str],
     ) -> Result<PacketStats, MediaError> {
-        let mut shown = selection.to_vec();
-        shown.extend(["-show_entries", PacketReader::ENTRIES, "-of", "csv=p=0"]);
-        shown.extend(ffmpeg::BLOCK_OUTPUT);
+        let mut options = selection.to_vec();
+        options.extend(["-show_entries", PacketReader::ENTRIES, "-of", "csv=p=0"]);
+        options.extend(ffmpeg::BLOCK_OUTPUT);
         let limits = CallLimits { deadline: ALL_PACKETS_TIMEOUT, stdout_bytes: Some(MAX_PACKET_LINES_BYTES) };
         let call = Call {
             program: Program::Ffprobe,
-            args: self.ffprobe_args(&shown),
+            args: self.ffprobe_args(&options),
             access: self.access(),
             stdin: self.input.stdin()?,
         };
@@ -211,9 +211,9 @@ impl ProbeContext<'_> {
         Ok(described::read_hdr_metadata(side_data.map(Vec::as_slice).unwrap_or_default()))
     }
 
-    fn ffprobe_args(&self, shown: &[&str]) -> Vec<OsString> {
+    fn ffprobe_args(&self, options: &[&str]) -> Vec<OsString> {
         let mut arguments: Vec<OsString> = vec!["-v".into(), "error".into()];
-        arguments.extend(shown.iter().map(OsString::from));
+        arguments.extend(options.iter().map(OsString::from));
         arguments.extend(ffmpeg::open_input(self.input.name(), true));
         arguments
     }

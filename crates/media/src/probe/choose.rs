@@ -3,7 +3,7 @@
 use model::Rational;
 
 use super::{
-    described::{Described, Stream},
+    described::{FfprobeOutput, Stream},
     packets::PacketStats,
 };
 use crate::source::Orientation;
@@ -13,7 +13,7 @@ const MAX_SAMPLE_ASPECT: f64 = 16.0;
 
 /// Streams of video, best first: not cover art, not a single frame beside a longer stream; those that
 /// ffprobe has decoded before others, the default before others, large before small.
-pub(super) fn video_candidates<'d>(described: &'d Described, packets: &PacketStats) -> Vec<&'d Stream> {
+pub(super) fn video_candidates<'d>(described: &'d FfprobeOutput, packets: &PacketStats) -> Vec<&'d Stream> {
     let frames = |stream: &Stream| {
         let counted = packets.streams.get(&stream.index).map(|track| track.count);
         counted.or(stream.frames).unwrap_or(2)
@@ -35,7 +35,7 @@ pub(super) fn video_candidates<'d>(described: &'d Described, packets: &PacketSta
 }
 
 /// Streams of audio, the default first; where there are programs, only those of the video's program.
-pub(super) fn audio_candidates<'d>(described: &'d Described, video: Option<&Stream>) -> Vec<&'d Stream> {
+pub(super) fn audio_candidates<'d>(described: &'d FfprobeOutput, video: Option<&Stream>) -> Vec<&'d Stream> {
     let program =
         video.and_then(|video| described.programs.iter().find(|program| program.contains(&video.index)));
     let mut audios: Vec<_> = described
@@ -65,7 +65,7 @@ fn has_known_codec(stream: &Stream) -> bool {
 
 /// The codec of the first stream of a kind, `video` or `audio`, where none of them was chosen: by FFmpeg's
 /// name, else by the container's.
-pub(super) fn undecodable_codec(described: &Described, kind: &str) -> Option<String> {
+pub(super) fn undecodable_codec(described: &FfprobeOutput, kind: &str) -> Option<String> {
     let stream = described.streams.iter().find(|stream| stream.kind == kind && !stream.is_attached_image)?;
     Some(if has_known_codec(stream) { stream.codec.clone() } else { stream.tag.clone() })
 }
@@ -125,23 +125,23 @@ mod tests {
     fn a_large_single_frame_and_cover_art_are_no_video() {
         let cover = Stream { is_attached_image: true, ..video(2, 3000, 1) };
         let streams = vec![video(0, 1024, 58), video(1, 2048, 1), cover];
-        let described = Described { streams, ..Described::default() };
+        let described = FfprobeOutput { streams, ..FfprobeOutput::default() };
         assert_eq!(indices(&video_candidates(&described, &PacketStats::default())), [0, 1]);
     }
 
     #[test]
     fn the_default_goes_before_the_largest() {
         let small = Stream { is_default: true, ..video(3, 320, 10) };
-        let described = Described { streams: vec![video(0, 640, 10), small], ..Described::default() };
+        let described = FfprobeOutput { streams: vec![video(0, 640, 10), small], ..FfprobeOutput::default() };
         assert_eq!(indices(&video_candidates(&described, &PacketStats::default())), [3, 0]);
     }
 
     #[test]
-    fn sounds_of_other_programmes_are_left_out() {
-        let described = Described {
+    fn audios_of_other_programmes_are_left_out() {
+        let described = FfprobeOutput {
             streams: vec![video(0, 640, 10), audio(1, false), audio(2, true), audio(3, true)],
             programs: vec![vec![0, 1, 2], vec![3]],
-            ..Described::default()
+            ..FfprobeOutput::default()
         };
         assert_eq!(indices(&audio_candidates(&described, Some(&described.streams[0]))), [2, 1]);
         assert_eq!(indices(&audio_candidates(&described, None)), [2, 3, 1]);
@@ -151,7 +151,7 @@ mod tests {
     fn what_is_not_known_goes_by_its_tag() {
         let strange = Stream { codec: String::new(), tag: "ovc1".to_owned(), ..video(1, 640, 10) };
         let cover = Stream { is_attached_image: true, ..video(0, 640, 1) };
-        let described = Described { streams: vec![cover, strange], ..Described::default() };
+        let described = FfprobeOutput { streams: vec![cover, strange], ..FfprobeOutput::default() };
         assert_eq!(video_candidates(&described, &PacketStats::default()), [] as [&Stream; 0]);
         assert_eq!(undecodable_codec(&described, "video").as_deref(), Some("ovc1"));
         assert_eq!(undecodable_codec(&described, "audio"), None);

@@ -51,7 +51,7 @@ pub(super) struct TrackStats {
 pub(super) enum Role {
     /// FFmpeg counts its samples, whatever durations its packets have.
     Audio,
-    /// Cover art and subtitles: no witness of how long all else lasts.
+    /// Cover art and subtitles: no witness of the duration of all else.
     Ignored,
     /// Video and data.
     #[default]
@@ -334,7 +334,7 @@ struct StreamSpan {
     end: f64,
 }
 
-/// Of the streams that tell how long all lasts.
+/// Of the streams that tell the duration of it all.
 fn spans(clocks: &BTreeMap<u32, StreamClock>) -> Vec<StreamSpan> {
     let witnesses =
         clocks.iter().filter(|(_, clock)| clock.role != Role::Ignored && clock.timescale.is_finite());

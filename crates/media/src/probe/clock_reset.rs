@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{clock::DemuxedPacket, described::Described};
+use super::{clock::DemuxedPacket, described::FfprobeOutput};
 
 /// Seconds forwards, and back, from which FFmpeg takes a step of time stamps for a new clock
 /// (`-dts_delta_threshold`, and its rule for steps back).
@@ -41,7 +41,7 @@ struct ProgramClock {
 }
 
 impl ResetTracker {
-    pub(super) fn new(described: &Described) -> Self {
+    pub(super) fn new(described: &FfprobeOutput) -> Self {
         let program = |index: u32| described.programs.iter().position(|streams| streams.contains(&index));
         let streams = described.streams.iter().filter_map(|stream| {
             let position = StreamPosition {

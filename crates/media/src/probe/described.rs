@@ -11,7 +11,7 @@ use crate::source::{HdrMetadata, MasteringDisplay};
 
 /// What ffprobe says about a file.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Described {
+pub(super) struct FfprobeOutput {
     /// The demuxer's name, such as `mov,mp4,m4a,3gp,3g2,mj2`.
     pub container: String,
     /// Seconds; as the container says, or as FFmpeg guesses from the bit rate.
@@ -77,7 +77,7 @@ pub(super) struct DolbyVision {
     pub has_base_layer: bool,
 }
 
-impl Described {
+impl FfprobeOutput {
     /// Reads ffprobe's JSON; none when it is no JSON or describes nothing.
     pub(super) fn parse(json: &[u8]) -> Option<Self> {
         let root: Value = serde_json::from_str(&String::from_utf8_lossy(json)).ok()?;
@@ -99,7 +99,7 @@ impl Described {
     }
 }
 
-impl Described {
+impl FfprobeOutput {
     /// The format of a single image (FFmpeg's `png_pipe` and the like); none of what has a duration.
     pub(super) fn image_format(&self) -> Option<&str> {
         self.container.strip_suffix("_pipe")
@@ -288,7 +288,7 @@ mod tests {
 
     #[test]
     fn a_phone_clip() {
-        let described = Described::parse(PHONE.as_bytes()).expect("a description");
+        let described = FfprobeOutput::parse(PHONE.as_bytes()).expect("a description");
         assert_eq!(described.programs, [vec![0, 1]]);
         assert_eq!(described.title, "x");
         let video = &described.streams[0];
@@ -329,7 +329,7 @@ mod tests {
     #[test]
     fn what_is_no_description_is_none() {
         for broken in ["", "{", "{}", "[]", "null", r#"{"streams": []}"#] {
-            assert_eq!(Described::parse(broken.as_bytes()), None, "{broken}");
+            assert_eq!(FfprobeOutput::parse(broken.as_bytes()), None, "{broken}");
         }
     }
 
@@ -353,7 +353,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_read(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = Described::parse(&bytes);
+            let _ = FfprobeOutput::parse(&bytes);
         }
 
         #[test]
@@ -364,7 +364,7 @@ mod tests {
                 "streams": [stream, {"index": text, "width": text, "time_base": text, "side_data_list": [side,
                     {"displaymatrix": text, "dv_profile": text}], "disposition": tags, "tags": tags}],
             });
-            prop_assert!(Described::parse(json.to_string().as_bytes()).is_some());
+            prop_assert!(FfprobeOutput::parse(json.to_string().as_bytes()).is_some());
         }
     }
 }

@@ -9,7 +9,7 @@ use std::{
 
 use model::ErrorCode;
 
-use super::described::{Described, Stream};
+use super::described::{FfprobeOutput, Stream};
 use crate::{
     error::MediaError,
     format::{
@@ -31,7 +31,7 @@ pub(super) struct InspectedFile {
 impl InspectedFile {
     /// Whether an index in the file vouches for the duration of each of its streams. Fragments may end
     /// anywhere.
-    pub(super) fn vouches_for(&self, described: &Described) -> bool {
+    pub(super) fn vouches_for(&self, described: &FfprobeOutput) -> bool {
         let is_media =
             |stream: &&Stream| matches!(stream.kind.as_str(), "video" | "audio") && !stream.is_attached_image;
         match &self.index {

@@ -31,7 +31,7 @@ mod report;
 mod tests;
 
 use ask::ProbeContext;
-use described::{Described, Stream};
+use described::{FfprobeOutput, Stream};
 use inspect::InspectedFile;
 use packets::PacketStats;
 
@@ -98,7 +98,7 @@ fn can_be_streamed(index: &Mp4Index) -> bool {
 async fn probe_streams(
     context: &ProbeContext<'_>,
     file: &InspectedFile,
-    described: &Described,
+    described: &FfprobeOutput,
 ) -> Result<Source, MediaError> {
     check_limits(described, context.limits)?;
     let is_indexed = file.vouches_for(described);
@@ -112,13 +112,14 @@ async fn probe_streams(
     let source = report::build_source(context, &findings, video, &audios).await?;
     let max_duration = context.limits.duration.as_secs_f64();
     if source.duration > max_duration {
-        let detail = format!("it lasts {:.0} s; at most {max_duration:.0} s are allowed", source.duration);
+        let detail =
+            format!("its duration is {:.0} s; at most {max_duration:.0} s are allowed", source.duration);
         return Err(MediaError::new(ErrorCode::InputOverLimit, detail));
     }
     Ok(source)
 }
 
-fn check_limits(described: &Described, limits: &InputLimits) -> Result<(), MediaError> {
+fn check_limits(described: &FfprobeOutput, limits: &InputLimits) -> Result<(), MediaError> {
     let over = |detail: String| Err(MediaError::new(ErrorCode::InputOverLimit, detail));
     let max_streams = limits.streams as usize;
     if described.streams.len() > max_streams {
@@ -142,7 +143,7 @@ fn check_limits(described: &Described, limits: &InputLimits) -> Result<(), Media
 /// The best video that can be decoded. A pixel format means that ffprobe has decoded a frame.
 async fn decodable_video<'d>(
     context: &ProbeContext<'_>,
-    described: &'d Described,
+    described: &'d FfprobeOutput,
     packets: &PacketStats,
 ) -> Result<Option<&'d Stream>, MediaError> {
     if described.image_format().is_some() {
@@ -175,7 +176,7 @@ fn check_base_layer(stream: &Stream) -> Result<(), MediaError> {
 /// codec is not tried: there is nothing to choose from.
 async fn decodable_audios<'d>(
     context: &ProbeContext<'_>,
-    described: &'d Described,
+    described: &'d FfprobeOutput,
     video: Option<&Stream>,
 ) -> Result<Vec<&'d Stream>, MediaError> {
     let audios = choose::audio_candidates(described, video);
@@ -188,13 +189,13 @@ async fn decodable_audios<'d>(
 }
 
 /// Seconds from the start of the file by which each of these streams has had the time to give a frame.
-fn trial_decode_until(described: &Described, streams: &[&Stream]) -> f64 {
+fn trial_decode_until(described: &FfprobeOutput, streams: &[&Stream]) -> f64 {
     let starts = streams.iter().filter_map(|stream| stream.start);
     starts.fold(0.0, |latest, start| f64::max(latest, start - described.start)) + TRIAL_DECODE_SECS
 }
 
 /// Why a file without usable streams is refused.
-fn explain_unusable(described: &Described) -> MediaError {
+fn explain_unusable(described: &FfprobeOutput) -> MediaError {
     let invalid = |detail: String| MediaError::new(ErrorCode::InvalidInput, detail);
     let has = |kind: &str| described.streams.iter().any(|stream| stream.kind == kind);
     if let Some(format) = described.image_format() {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::{
     clock::{self, DemuxedPacket, Role, StreamClock, TrackStats},
     clock_reset::ResetTracker,
-    described::{Described, Stream},
+    described::{FfprobeOutput, Stream},
 };
 use crate::source::TimestampCorrection;
 
@@ -32,7 +32,7 @@ impl PacketReader {
     pub(super) const ENTRIES: &'static str = "packet=stream_index,pts,dts,duration,size,flags";
 
     /// Of all streams of a file.
-    pub(super) fn new(described: &Described) -> Self {
+    pub(super) fn new(described: &FfprobeOutput) -> Self {
         let role = |stream: &Stream| match stream.kind.as_str() {
             "subtitle" => Role::Ignored,
             "video" if stream.is_attached_image => Role::Ignored,
@@ -100,7 +100,7 @@ mod tests {
         reader.finish()
     }
 
-    fn described(container: &str, kinds: &[&str]) -> Described {
+    fn described(container: &str, kinds: &[&str]) -> FfprobeOutput {
         let stream = |(index, kind): (u32, &&str)| Stream {
             index,
             kind: (*kind).to_owned(),
@@ -108,7 +108,7 @@ mod tests {
             ..Stream::default()
         };
         let streams = (0..).zip(kinds).map(stream).collect();
-        Described { container: container.to_owned(), streams, ..Described::default() }
+        FfprobeOutput { container: container.to_owned(), streams, ..FfprobeOutput::default() }
     }
 
     /// A format whose time stamps do not jump, and one whose may.
@@ -177,7 +177,7 @@ mod tests {
     // the second is decoded before what is shown before it, and a still follows the third
     #[case::reordered_beside_a_still(&[(0, 0, -80, 40), (0, 20_040, -40, 40), (0, 40, 0, 40), (0, 20_000, 40, 40),
         (0, 20_120, 20_000, 40), (0, 20_080, 20_040, 40)])]
-    #[case::a_slow_picture(&[(0, 40_000, 0, 20_000), (0, 100_000, 20_000, 20_000), (0, 60_000, 40_000, 20_000)])]
+    #[case::slow_video(&[(0, 40_000, 0, 20_000), (0, 100_000, 20_000, 20_000), (0, 60_000, 40_000, 20_000)])]
     #[case::the_end_is_reordered_beside_a_still(&[(0, 0, -40, 40), (0, 20_040, 0, 40), (0, 40, 40, 40)])]
     fn a_time_stamp_that_nothing_contradicts_stays(#[case] packets: &[(u32, i64, i64, i64)]) {
         let stats = read(STEADY, &["video"], packets);
@@ -210,7 +210,7 @@ mod tests {
 
     /// Where clocks may begin anew as well: it is decoded in its turn.
     #[rstest]
-    fn a_picture_that_would_be_shown_when_nothing_near_is_decoded(
+    fn a_frame_that_would_be_shown_when_nothing_near_is_decoded(
         #[values(MAY_RESET, STEADY)] container: &str,
     ) {
         let shown = |number: i64| if number == 3 { 180_000 } else { number * 40 };
@@ -228,10 +228,10 @@ mod tests {
         assert_eq!(stats.corrections, [off(1, 2, 173_920, false), off(1, 4, 824_920, false)]);
         assert_eq!(stats.streams[&1].times, [0, 40, 80, 120, 160]);
         let packets: Vec<_> = packets.into_iter().chain(at(0, &[999_040])).collect();
-        assert_eq!(read(STEADY, &["video", "audio"], &packets).corrections, [], "the picture is there too");
+        assert_eq!(read(STEADY, &["video", "audio"], &packets).corrections, [], "the video is there too");
     }
 
-    /// The last picture is shown where the sound seems to be, which is nowhere.
+    /// The last frame is presented where the audio seems to be, which is nowhere.
     #[test]
     fn what_leaps_is_no_witness_of_what_is_in_doubt() {
         let mut packets = at(0, &[0, 40, 80]);
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_may_stand_still_when_the_sound_has_ended() {
+    fn a_frame_may_stand_still_when_the_audio_has_ended() {
         let packets = [at(0, &[0, 40, 30_000]), at(1, &[0, 40])].concat();
         assert_eq!(read(STEADY, &["video", "audio"], &packets).corrections, []);
         assert_eq!(read(STEADY, &["audio", "video"], &packets).corrections, [off(0, 2, 29_920, false)]);
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn no_packet_of_sound_lasts_minutes() {
+    fn no_packet_of_audio_has_a_duration_of_minutes() {
         let times = [(0, 0), (1, 0), (1, 20)];
         let packets = read(STEADY, &["video", "audio"], &times.map(|(stream, at)| (stream, at, at, 174_000)));
         let ends = packets.streams.values().map(|track| track.end);

@@ -6,7 +6,7 @@ use model::Rational;
 /// A frame rate, and how far the frames keep to it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct MeasuredRate {
-    pub rate: Rational,
+    pub frame_rate: Rational,
     /// Whether the distances of frames vary by more than the time base makes them.
     pub is_variable: bool,
     /// The usual distance of two frames, in seconds.
@@ -82,7 +82,7 @@ pub(super) fn measure(times: &[i64], time_base: f64, hints: &[Rational]) -> Meas
     let hint = hints.iter().copied().find(|hint| hint.as_f64() <= MAX_HINT);
     let Some(&usual) = gaps.get(gaps.len() / 2) else {
         let rate = hint.map_or(DEFAULT_RATE, |hint| nearest_known(hint.as_f64(), Some(hint)));
-        return MeasuredRate { rate, is_variable: false, frame_duration: 1.0 / rate.as_f64() };
+        return MeasuredRate { frame_rate: rate, is_variable: false, frame_duration: 1.0 / rate.as_f64() };
     };
     let cadence = find_cadence(&gaps, usual);
     let frame_duration = cadence.gap * time_base;
@@ -95,13 +95,13 @@ pub(super) fn measure(times: &[i64], time_base: f64, hints: &[Rational]) -> Meas
                 .unwrap_or_else(|| nearest_known(1.0 / frame_duration, hint))
         }
     };
-    MeasuredRate { rate, is_variable: cadence.share < CONSTANT_SHARE, frame_duration }
+    MeasuredRate { frame_rate: rate, is_variable: cadence.share < CONSTANT_SHARE, frame_duration }
 }
 
 /// A constant rate that the container's index vouches for.
 pub(super) fn indexed(rate: Rational) -> MeasuredRate {
     let rate = known_rate(rate.as_f64(), &[rate], FAMILY_TOLERANCE).unwrap_or(rate);
-    MeasuredRate { rate, is_variable: false, frame_duration: 1.0 / rate.as_f64() }
+    MeasuredRate { frame_rate: rate, is_variable: false, frame_duration: 1.0 / rate.as_f64() }
 }
 
 /// Distances of neighbours, ascending. Frames that are not shown (hidden reference frames, as of VP8) have
@@ -239,7 +239,7 @@ mod tests {
     ) {
         let measured = measure(&times, time_base, &hints(container_says));
         assert_eq!(
-            (measured.rate.to_string().as_str(), measured.is_variable),
+            (measured.frame_rate.to_string().as_str(), measured.is_variable),
             (rate, is_variable),
             "{measured:?}"
         );
@@ -247,18 +247,18 @@ mod tests {
 
     #[test]
     fn a_single_frame_takes_the_hint() {
-        assert_eq!(measure(&[0], 1e-3, &hints(&["25/1"])).rate, Rational::whole(25));
-        assert_eq!(measure(&[], 1e-3, &hints(&["90000/1"])).rate, DEFAULT_RATE);
+        assert_eq!(measure(&[0], 1e-3, &hints(&["25/1"])).frame_rate, Rational::whole(25));
+        assert_eq!(measure(&[], 1e-3, &hints(&["90000/1"])).frame_rate, DEFAULT_RATE);
     }
 
     proptest! {
         #[test]
-        fn any_time_stamps_give_a_sound_rate(
+        fn any_time_stamps_give_a_positive_rate(
             times in prop::collection::vec(any::<i64>(), 0..60),
             time_base in 1e-6..1.0_f64,
         ) {
             let measured = measure(&times, time_base, &[]);
-            prop_assert!(measured.rate.as_f64() > 0.0);
+            prop_assert!(measured.frame_rate.as_f64() > 0.0);
         }
 
         #[test]
@@ -268,7 +268,7 @@ mod tests {
             let times: Vec<i64> =
                 jitter.iter().enumerate().map(|(at, off)| (at as f64 * gap).round() as i64 + off).collect();
             let rate = Rational::new(num, den).expect("a rate");
-            prop_assert_eq!(measure(&times, 1.0 / 90_000.0, &[rate]).rate, rate);
+            prop_assert_eq!(measure(&times, 1.0 / 90_000.0, &[rate]).frame_rate, rate);
         }
     }
 }

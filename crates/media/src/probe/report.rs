@@ -6,7 +6,7 @@ use super::{
     ask::ProbeContext,
     choose,
     clock::TrackStats,
-    described::{Described, Stream},
+    described::{FfprobeOutput, Stream},
     inspect::InspectedFile,
     packets::PacketStats,
     rate::{self, MeasuredRate},
@@ -32,7 +32,7 @@ const BROADCAST_RATES: std::ops::RangeInclusive<f64> = 23.9..=30.1;
 /// What was found out before.
 pub(super) struct Findings<'a> {
     pub file: &'a InspectedFile,
-    pub described: &'a Described,
+    pub described: &'a FfprobeOutput,
     /// Empty when an index vouches for durations.
     pub packets: &'a PacketStats,
     pub is_indexed: bool,
@@ -170,7 +170,7 @@ async fn measure_rate(
     let has_rate_in_header = matches!(findings.described.container.as_str(), "avi" | "mxf");
     // each field may be a packet of its own
     let is_field_rate =
-        stream.is_interlaced() && (measured.rate.as_f64() / average.as_f64() - 2.0).abs() < 0.02;
+        stream.is_interlaced() && (measured.frame_rate.as_f64() / average.as_f64() - 2.0).abs() < 0.02;
     if has_rate_in_header || is_field_rate { Ok(rate::indexed(average)) } else { Ok(measured) }
 }
 
@@ -193,7 +193,7 @@ async fn find_field_order(
     }
     let may_be_interlaced = BROADCAST_HEIGHTS.contains(&stream.height)
         && BROADCAST_CODECS.contains(&stream.codec.as_str())
-        && BROADCAST_RATES.contains(&rate.rate.as_f64());
+        && BROADCAST_RATES.contains(&rate.frame_rate.as_f64());
     if !may_be_interlaced {
         return Ok((FieldOrder::Progressive, true));
     }
@@ -223,8 +223,8 @@ fn video_stream(stream: &Stream, rate: MeasuredRate) -> VideoStream {
         height: stream.height,
         sample_aspect: choose::sample_aspect(stream),
         orientation: choose::orientation(stream.display_matrix),
-        rate: rate.rate,
-        is_variable_rate: rate.is_variable,
+        frame_rate: rate.frame_rate,
+        is_variable_frame_rate: rate.is_variable,
         field_order: FieldOrder::Progressive,
         top_field_first: true,
         pixel_format: stream.pixel_format.clone(),
@@ -271,7 +271,7 @@ fn source_facts(
         size,
         bitrate: bits_per_second(size).round(),
         resolution: video.map(resolution).unwrap_or_default(),
-        framerate: video.map_or(0.0, |video| video.rate.as_f64()),
+        framerate: video.map_or(0.0, |video| video.frame_rate.as_f64()),
         video_bitrate: video.map_or(0.0, |video| bitrate(video.index)),
         audio_bitrate: audio.map_or(0.0, |audio| bitrate(audio.index)),
         video_codec: video.map(|video| video.codec.clone()).unwrap_or_default(),

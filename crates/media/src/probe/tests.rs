@@ -10,8 +10,8 @@ fn stream(kind: &str, width: u32, height: u32) -> Stream {
     Stream { kind: kind.to_owned(), codec: "h264".to_owned(), width, height, ..Stream::default() }
 }
 
-fn described(container: &str, streams: Vec<Stream>) -> Described {
-    Described { container: container.to_owned(), streams, ..Described::default() }
+fn described(container: &str, streams: Vec<Stream>) -> FfprobeOutput {
+    FfprobeOutput { container: container.to_owned(), streams, ..FfprobeOutput::default() }
 }
 
 #[test]
@@ -19,8 +19,8 @@ fn an_index_that_names_more_than_there_is() {
     let index = Mp4Index { has_moov: true, last_indexed_byte: 2000, ..Mp4Index::default() };
     let error = check_integrity(&index, 1999).expect_err("truncated");
     assert_eq!(error.code, ErrorCode::InvalidInput);
-    let said = "it is truncated: its index names data up to byte 2000, and the file has 1999 bytes";
-    assert_eq!(error.detail, said);
+    let expected = "it is truncated: its index names data up to byte 2000, and the file has 1999 bytes";
+    assert_eq!(error.detail, expected);
     assert!(check_integrity(&index, 2000).is_ok());
     assert!(
         check_integrity(&Mp4Index { is_fragmented: true, ..index }, 1999).is_ok(),
@@ -36,8 +36,8 @@ fn an_index_that_contradicts_itself() {
         ..Mp4Index::default()
     };
     let error = check_integrity(&index, 9).expect_err("contradicts itself");
-    let said = "its index contradicts itself: the duration of a track is 3.0 s by its header, and 1024.0 s by its samples";
-    assert_eq!((error.code, error.detail.as_str()), (ErrorCode::InvalidInput, said));
+    let expected = "its index contradicts itself: the duration of a track is 3.0 s by its header, and 1024.0 s by its samples";
+    assert_eq!((error.code, error.detail.as_str()), (ErrorCode::InvalidInput, expected));
     assert!(
         check_integrity(&Mp4Index { is_fragmented: true, ..index }, 9).is_ok(),
         "fragments say it themselves"
@@ -48,8 +48,8 @@ fn an_index_that_contradicts_itself() {
 fn a_clock_that_is_none() {
     let index = Mp4Index { has_moov: true, timescale_overflow: Some(0), ..Mp4Index::default() };
     let error = check_integrity(&index, 9).expect_err("damaged");
-    let said = "its index is damaged: a track has the timescale 0";
-    assert_eq!((error.code, error.detail.as_str()), (ErrorCode::InvalidInput, said));
+    let expected = "its index is damaged: a track has the timescale 0";
+    assert_eq!((error.code, error.detail.as_str()), (ErrorCode::InvalidInput, expected));
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn only_a_whole_index_vouches() {
 #[test]
 fn a_late_stream_is_given_time_to_show_itself() {
     let late = Stream { start: Some(1024.0), ..stream("audio", 0, 0) };
-    let file = Described { start: 1000.0, ..Described::default() };
+    let file = FfprobeOutput { start: 1000.0, ..FfprobeOutput::default() };
     assert!((trial_decode_until(&file, &[&late, &stream("audio", 0, 0)]) - 34.0).abs() < 1e-9);
 }
 

@@ -58,33 +58,33 @@ fn is_damage(stderr: &str) -> bool {
 
 /// A code and a sentence.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Verdict {
+pub(super) struct Diagnosis {
     pub(super) code: ErrorCode,
     pub(super) detail: String,
 }
 
 /// FFmpeg rebuilds the filter graph of an audio when its sample rate or channels change, and the new one
 /// begins at 0 again: FFmpeg goes on to the end, with time stamps that nobody can use.
-fn timestamps_begin_again(stderr: &str) -> Option<Verdict> {
+fn timestamps_begin_again(stderr: &str) -> Option<Diagnosis> {
     let says = |line: &str| line.contains("[aost#") && line.contains("Non-monotonic DTS");
     if !stderr.lines().any(says) {
         return None;
     }
-    Some(Verdict { code: ErrorCode::InvalidInput, detail: AUDIO_CHANGES.to_owned() })
+    Some(Diagnosis { code: ErrorCode::InvalidInput, detail: AUDIO_CHANGES.to_owned() })
 }
 
 /// The end of a program's log when it ended well; else why it did not.
 pub(super) fn check(program: Program, ended: Result<Ended, ChildError>) -> Result<String, MediaError> {
     match ended {
         Ok(Ended { status, stderr_tail }) => {
-            let verdict = if status.success() {
+            let diagnosis = if status.success() {
                 timestamps_begin_again(&stderr_tail)
             } else {
                 Some(diagnose(program, status, &stderr_tail))
             };
-            match verdict {
+            match diagnosis {
                 None => Ok(stderr_tail),
-                Some(Verdict { code, detail }) => Err(MediaError::new(code, detail).with_log(stderr_tail)),
+                Some(Diagnosis { code, detail }) => Err(MediaError::new(code, detail).with_log(stderr_tail)),
             }
         }
         Err(ChildError::Stalled(stall)) => {
@@ -102,13 +102,13 @@ pub(super) fn check(program: Program, ended: Result<Ended, ChildError>) -> Resul
 }
 
 /// Diagnoses a program that did not end well.
-pub(super) fn diagnose(program: Program, status: ExitStatus, stderr: &str) -> Verdict {
+pub(super) fn diagnose(program: Program, status: ExitStatus, stderr: &str) -> Diagnosis {
     let is_damage = is_damage(stderr);
     let has = |message: &str| stderr.contains(message) && !(is_damage && message == NO_MEMORY);
     if let Some((_, code, meaning)) = MESSAGES.iter().find(|(message, ..)| has(message)) {
-        return Verdict { code: *code, detail: (*meaning).to_owned() };
+        return Diagnosis { code: *code, detail: (*meaning).to_owned() };
     }
-    let over = |detail: &str| Verdict { code: ErrorCode::EncodingOverLimit, detail: detail.to_owned() };
+    let over = |detail: &str| Diagnosis { code: ErrorCode::EncodingOverLimit, detail: detail.to_owned() };
     match signal(status) {
         Some(SIGXFSZ) => over("an output file got too large"),
         Some(SIGXCPU) => over("it needs more processor time than it may have"),
@@ -118,8 +118,8 @@ pub(super) fn diagnose(program: Program, status: ExitStatus, stderr: &str) -> Ve
     }
 }
 
-fn failed(detail: String) -> Verdict {
-    Verdict { code: ErrorCode::EncodingFailed, detail }
+fn failed(detail: String) -> Diagnosis {
+    Diagnosis { code: ErrorCode::EncodingFailed, detail }
 }
 
 /// The signal that ended it; bubblewrap exits with 128 + the signal of the child inside.
@@ -207,10 +207,13 @@ mod tests {
     }
 
     #[test]
-    fn sound_that_changes() {
+    fn audio_that_changes() {
         let stderr = "[aac @ 0x5633761de7c0] Queue input is backward in time\n[aost#0:1/aac @ 0x56337618e540] \
                       Non-monotonic DTS; previous: 97280, current: 240; changing to 97281.\n";
-        assert_eq!(timestamps_begin_again(stderr).map(|verdict| verdict.code), Some(ErrorCode::InvalidInput));
+        assert_eq!(
+            timestamps_begin_again(stderr).map(|diagnosis| diagnosis.code),
+            Some(ErrorCode::InvalidInput)
+        );
         assert_eq!(
             timestamps_begin_again(
                 "[in#0/mpegts @ 0x563376052e00] Packet corrupt (stream = 0, dts = 304490).\n"
@@ -223,7 +226,7 @@ mod tests {
     fn the_sentence_has_no_paths() {
         let stderr =
             "[libx264 @ 0x55] broken ffmpeg build\nError opening output file /data/work/1/out/main.mp4.\n";
-        let verdict = diagnose(Program::Ffmpeg, exit(1), stderr);
-        assert_eq!(verdict.detail, "ffmpeg ended with an error: broken ffmpeg build");
+        let diagnosis = diagnose(Program::Ffmpeg, exit(1), stderr);
+        assert_eq!(diagnosis.detail, "ffmpeg ended with an error: broken ffmpeg build");
     }
 }

@@ -7,7 +7,7 @@ use model::Format;
 use super::{
     facts::{Keyframe, SegmentStats, StreamFacts},
     judge::{InspectedOutput, LISTED_PRECISION_SECS},
-    listing::{Container, IFrameRange, Segment, StreamRef, Track, wrong_output},
+    listing::{IFrameRange, Segment, StreamRef, Track, TrackContainer, wrong_output},
 };
 use crate::{
     codecs::{self, CodedStream},
@@ -102,7 +102,7 @@ fn check_claim<T: PartialEq + Debug>(
 fn check_size_and_rate(track: &Track, video: &VideoPlan) -> Result<(), MediaError> {
     let size = (u64::from(video.width), u64::from(video.height));
     check_claim(track, "size", track.claims.size.as_ref(), &size)?;
-    let rate = video.rate.as_f64();
+    let rate = video.frame_rate.as_f64();
     if track.claims.frame_rate.is_none_or(|listed| (listed - rate).abs() > FRAME_RATE_TOLERANCE) {
         return Err(false_claim(track, "frame rate", track.claims.frame_rate, rate));
     }
@@ -206,7 +206,7 @@ fn is_codec_of(video: &VideoPlan, stream: &StreamFacts, listed: &str) -> bool {
         profile: stream.header.profile.as_str(),
         level: stream.header.level,
         planned_level: &video.level,
-        bit_depth: video.depth,
+        bit_depth: video.bit_depth,
         is_copied: video.copied().is_some(),
     };
     codecs::video(video.codec).matches_rfc6381(listed, &coded)
@@ -258,7 +258,7 @@ fn listed_keyframes<'a>(
     segment_starts: &BTreeMap<&Path, u64>,
 ) -> Vec<&'a Keyframe> {
     let packets = &stream.packets;
-    if packets.source().is_none() || track.container == Container::Ts {
+    if packets.source().is_none() || track.container == TrackContainer::Ts {
         return packets.keyframes.iter().collect();
     }
     let position = |range: &IFrameRange| {

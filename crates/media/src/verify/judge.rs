@@ -7,7 +7,7 @@ use model::ErrorCode;
 
 use super::{
     facts::{Fault, SegmentStats, StreamFacts, StreamPackets},
-    listing::{Container, Listing, Segment, StreamRef, Track, wrong_output},
+    listing::{Listing, Segment, StreamRef, Track, TrackContainer, wrong_output},
     streams,
 };
 use crate::{
@@ -91,7 +91,9 @@ impl InspectedOutput<'_> {
     fn origin(&self) -> f64 {
         match self.streams().next() {
             // no time stamp can be negative there: all are moved by the same to make room
-            Some((_, _, first, track)) if matches!(track.container, Container::Ts | Container::Flv) => {
+            Some((_, _, first, track))
+                if matches!(track.container, TrackContainer::Ts | TrackContainer::Flv) =>
+            {
                 first.packets.start - first.packets.expected_start()
             }
             _ => 0.0,
@@ -112,7 +114,9 @@ impl InspectedOutput<'_> {
                 )));
             }
             if found > expected + tolerance {
-                return Err(wrong_output(format!("`{name}` lasts {found:.2} s instead of {expected:.2} s")));
+                return Err(wrong_output(format!(
+                    "`{name}` has a duration of {found:.2} s instead of {expected:.2} s"
+                )));
             }
         }
         if found > expected + f64::max(expected, MAX_EXCESS_SECS) {
@@ -238,16 +242,17 @@ impl InspectedOutput<'_> {
         let tolerance = segment_tolerance(planned, packets);
         let duration = segment.duration();
         if packets.source().is_some() {
-            let longest = self.plan.segmenting.map_or(0.0, Segmenting::longest_copied);
+            let longest = self.plan.segmenting.map_or(0.0, Segmenting::max_copied_segment_secs);
             if duration > longest + tolerance {
-                return Err(format!("lasts {duration:.3} s instead of {longest:.3} s"));
+                return Err(format!("has a duration of {duration:.3} s instead of {longest:.3} s"));
             }
             return Ok(());
         }
-        let planned_duration = self.plan.segmenting.map_or(0.0, |segmenting| segmenting.seconds.as_f64());
+        let planned_duration =
+            self.plan.segmenting.map_or(0.0, |segmenting| segmenting.segment_duration.as_f64());
         let is_too_short = !segment.is_last && duration < planned_duration - tolerance;
         if duration > planned_duration + tolerance || is_too_short {
-            return Err(format!("lasts {duration:.3} s instead of {planned_duration:.3} s"));
+            return Err(format!("has a duration of {duration:.3} s instead of {planned_duration:.3} s"));
         }
         let (start, expected) = (segment.start - self.origin(), segment.index as f64 * planned_duration);
         let priming = f64::from(self.frames_before_zero(planned)) * packets.frame_duration();
@@ -272,7 +277,7 @@ impl InspectedOutput<'_> {
             if segment.is_last { segment_tolerance(planned, packets).max(rounding) } else { rounding };
         let duration = segment.duration();
         if listed.duration.is_some_and(|listed| (listed - duration).abs() > tolerance) {
-            return Err(format!("lasts {duration:.3} s, but is listed with another duration"));
+            return Err(format!("has a duration of {duration:.3} s, but is listed with another duration"));
         }
         let start = segment.start;
         if listed.start.is_some_and(|listed| (listed - start).abs() > LISTED_PRECISION_SECS) {
@@ -293,7 +298,7 @@ impl InspectedOutput<'_> {
             let frame_duration = f64::max(first.frame_duration(), other.frame_duration());
             if (found - expected).abs() > frame_duration + first.tolerance() + other.tolerance() {
                 return Err(wrong_output(format!(
-                    "`{name}` lasts {found:.3} s, and `{first_name}` {expected:.3} s"
+                    "`{name}` has a duration of {found:.3} s, and `{first_name}` of {expected:.3} s"
                 )));
             }
         }

@@ -9,7 +9,7 @@ use crate::{error::MediaError, plan::Plan};
 
 /// The container of a track.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Container {
+pub(super) enum TrackContainer {
     /// MPEG transport stream.
     Ts,
     /// Fragmented MP4.
@@ -20,7 +20,7 @@ pub(super) enum Container {
     Flv,
 }
 
-impl Container {
+impl TrackContainer {
     /// FFmpeg's demuxer.
     pub(super) const fn demuxer(self) -> &'static str {
         match self {
@@ -103,7 +103,7 @@ pub(super) struct Track {
     /// What is in it, in the order of its streams.
     pub planned: Vec<StreamRef>,
     /// What its files are.
-    pub container: Container,
+    pub container: TrackContainer,
     /// The initialization segment.
     pub init: Option<MediaFile>,
     /// In order; a single file is one segment.
@@ -117,7 +117,7 @@ pub(super) struct Track {
 impl Track {
     /// The file of a track that is one file; none of segments.
     pub(super) fn single_file(&self) -> Option<&Path> {
-        let is_file = matches!(self.container, Container::Mp4 | Container::Flv);
+        let is_file = matches!(self.container, TrackContainer::Mp4 | TrackContainer::Flv);
         let first = if is_file { self.segments.first() } else { None };
         first.map(|segment| segment.file.path.as_path())
     }

@@ -215,7 +215,7 @@ async fn measure(inspected: &InspectedOutput<'_>, output: &RunOutput) -> Result<
     };
     let (video, audio) = (header("video"), header("audio"));
     let (resolution, framerate) = match inspected.plan.videos.first() {
-        Some(top) => (format!("{}x{}", video.size.0, video.size.1), top.rate.as_f64()),
+        Some(top) => (format!("{}x{}", video.size.0, video.size.1), top.frame_rate.as_f64()),
         None => (String::new(), 0.0),
     };
     Ok(Measured {

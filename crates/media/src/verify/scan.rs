@@ -6,7 +6,7 @@ use super::{
     VerifyContext,
     decode::{self, COUNT_FRAMES, damaged_output},
     facts::{ScannedPacket, StreamFacts, StreamHeader, StreamPackets},
-    listing::{Container, StreamRef, Track, wrong_output},
+    listing::{StreamRef, Track, TrackContainer, wrong_output},
 };
 use crate::{
     codecs,
@@ -54,8 +54,10 @@ impl ScanInput {
     pub(super) fn new(track: &Track, mut files: Vec<PathBuf>) -> Self {
         let demuxer = track.container.demuxer();
         match track.container {
-            Container::Mp4 | Container::Flv => Self { demuxer, file: files.pop(), feed: Vec::new() },
-            Container::Ts | Container::FragmentedMp4 => Self { demuxer, file: None, feed: files },
+            TrackContainer::Mp4 | TrackContainer::Flv => {
+                Self { demuxer, file: files.pop(), feed: Vec::new() }
+            }
+            TrackContainer::Ts | TrackContainer::FragmentedMp4 => Self { demuxer, file: None, feed: files },
         }
     }
 
@@ -98,7 +100,7 @@ impl ScanReader {
         let packets = |planned: &StreamRef| {
             let (frame_duration, source) = match *planned {
                 StreamRef::Video(number) => {
-                    let rate = context.plan.videos[number].rate;
+                    let rate = context.plan.videos[number].frame_rate;
                     (1.0 / rate.as_f64(), context.copied.videos.get(number))
                 }
                 StreamRef::Audio(number) => {
@@ -170,8 +172,8 @@ impl ScanReader {
             }
         }
         if self.headers.len() != self.packets.len() {
-            let (found, wanted) = (self.headers.len(), self.packets.len());
-            return Err(wrong_output(format!("`{name}` has {found} streams, not {wanted}")));
+            let (found, expected) = (self.headers.len(), self.packets.len());
+            return Err(wrong_output(format!("`{name}` has {found} streams, not {expected}")));
         }
         let init_files = self.init_files;
         let facts = self.headers.into_iter().zip(self.packets).map(|(header, mut packets)| {

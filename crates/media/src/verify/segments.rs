@@ -4,7 +4,7 @@ use model::VideoCodec;
 
 use super::{
     fragments,
-    listing::{Container, Listing, StreamRef, wrong_output},
+    listing::{Listing, StreamRef, TrackContainer, wrong_output},
     ts,
 };
 use crate::{
@@ -31,9 +31,11 @@ pub(super) fn check(plan: &Plan, listing: &Listing) -> Result<(), MediaError> {
             _ => continue,
         };
         let checked = match track.container {
-            Container::Ts => ts::check(track, expected),
-            Container::FragmentedMp4 => fragments::check(track, expected, track.planned[0].is_copied(plan)),
-            Container::Mp4 | Container::Flv => continue,
+            TrackContainer::Ts => ts::check(track, expected),
+            TrackContainer::FragmentedMp4 => {
+                fragments::check(track, expected, track.planned[0].is_copied(plan))
+            }
+            TrackContainer::Mp4 | TrackContainer::Flv => continue,
         };
         checked.map_err(|problem| wrong_output(format!("`{}`: {problem}", track.name)))?;
     }

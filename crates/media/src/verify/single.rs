@@ -8,7 +8,7 @@ use std::{
 
 use model::Format;
 
-use super::listing::{Claims, Listing, MediaFile, Segment, StreamRef, Track, Container, wrong_output};
+use super::listing::{Claims, Listing, MediaFile, Segment, StreamRef, Track, TrackContainer, wrong_output};
 use crate::{error::MediaError, format::mp4::boxes::BoxHeader, layout::OutputLayout, plan::Plan};
 
 /// The metadata of FLV stands at the very start; with an index of key frames of 12 h it is below this.
@@ -20,10 +20,10 @@ pub(super) fn read(plan: &Plan, dir: &Path) -> Result<Listing, MediaError> {
     let file = MediaFile::find(dir, &name)?;
     let (container, starts_well, what) = match plan.format {
         Format::Flv => {
-            (Container::Flv, has_keyframe_index(&file.path, plan), "index of key frames at its start")
+            (TrackContainer::Flv, has_keyframe_index(&file.path, plan), "index of key frames at its start")
         }
         Format::Mp4 | Format::Hls | Format::Dash => {
-            (Container::Mp4, has_moov_first(&file.path), "`moov` before its `mdat`")
+            (TrackContainer::Mp4, has_moov_first(&file.path), "`moov` before its `mdat`")
         }
     };
     if !starts_well.map_err(|error| wrong_output(format!("`{name}` cannot be read: {error}")))? {

@@ -26,9 +26,9 @@ pub(super) fn check(
 
 /// Properties by their names: what was found, and what was planned.
 fn all_equal(name: &str, facts: &[(&str, String, String)]) -> Result<(), MediaError> {
-    for (what, found, wanted) in facts {
-        if found != wanted {
-            return Err(wrong_output(format!("`{name}` has the {what} `{found}` instead of `{wanted}`")));
+    for (what, found, expected) in facts {
+        if found != expected {
+            return Err(wrong_output(format!("`{name}` has the {what} `{found}` instead of `{expected}`")));
         }
     }
     Ok(())
@@ -40,7 +40,7 @@ fn check_encoded_video(
     name: &str,
     header: &StreamHeader,
 ) -> Result<(), MediaError> {
-    let fact = |what, found: &str, wanted: &str| (what, found.to_owned(), wanted.to_owned());
+    let fact = |what, found: &str, expected: &str| (what, found.to_owned(), expected.to_owned());
     if let Some(source) = video.copied() {
         return check_copied_video(plan, video, source, name, header);
     }
@@ -80,7 +80,7 @@ fn check_copied_video(
     name: &str,
     header: &StreamHeader,
 ) -> Result<(), MediaError> {
-    let fact = |what, found: &str, wanted: &str| (what, found.to_owned(), wanted.to_owned());
+    let fact = |what, found: &str, expected: &str| (what, found.to_owned(), expected.to_owned());
     // FFmpeg counts degrees counterclockwise
     let rotation = (-header.rotation.parse::<i32>().unwrap_or_default()).rem_euclid(360);
     let mut facts = vec![
@@ -112,7 +112,7 @@ fn check_copied_video(
 }
 
 fn check_audio(plan: &Plan, audio: &AudioPlan, name: &str, header: &StreamHeader) -> Result<(), MediaError> {
-    let fact = |what, found: &str, wanted: &str| (what, found.to_owned(), wanted.to_owned());
+    let fact = |what, found: &str, expected: &str| (what, found.to_owned(), expected.to_owned());
     let mut facts = vec![
         fact("kind", &header.kind, "audio"),
         fact("codec", &header.codec, audio.codec.ffmpeg_name()),

@@ -7,7 +7,7 @@ use rstest::rstest;
 
 use super::{
     facts::{ScannedPacket, StreamFacts, StreamHeader, StreamPackets},
-    listing::{Claims, Container, IFrameRange, MediaFile, Segment, StreamRef, Track},
+    listing::{Claims, IFrameRange, MediaFile, Segment, StreamRef, Track, TrackContainer},
     *,
 };
 use crate::{
@@ -36,7 +36,10 @@ pub(super) fn plan() -> Plan {
     Plan {
         format: Format::Hls,
         also: None,
-        segmenting: Some(Segmenting { kind: SegmentType::Ts, seconds: Rational::whole(SEGMENT) }),
+        segmenting: Some(Segmenting {
+            segment_type: SegmentType::Ts,
+            segment_duration: Rational::whole(SEGMENT),
+        }),
         video_filter: Some(VideoFilter {
             index: 0,
             field_order: FieldOrder::Progressive,
@@ -45,16 +48,16 @@ pub(super) fn plan() -> Plan {
             width: 640,
             height: 360,
             pixel_format: "yuv420p".to_owned(),
-            given: colour.clone(),
+            source_colour: colour.clone(),
             start: 0.0,
-            hold: 0.0,
+            end_padding: 0.0,
         }),
         videos: vec![VideoPlan {
             name: "360p".to_owned(),
             codec: model::VideoCodec::H264,
             width: 640,
             height: 360,
-            rate: Rational::whole(FPS),
+            frame_rate: Rational::whole(FPS),
             coding: Coding::Encoded(Encoding {
                 gop: 50,
                 rate_control: RateControl::Average(500),
@@ -62,7 +65,7 @@ pub(super) fn plan() -> Plan {
             }),
             profile: "High".to_owned(),
             level: "3.0".to_owned(),
-            depth: 8,
+            bit_depth: 8,
             colour,
             tone_map: false,
             hdr_metadata: crate::source::HdrMetadata::default(),
@@ -81,7 +84,7 @@ pub(super) fn plan() -> Plan {
             loudness: None,
             start: 0.0,
             silence: 0.0,
-            may_change: false,
+            parameters_may_change: false,
         }],
         duration: SECONDS as f64,
         start_offset: 0.0,
@@ -96,9 +99,10 @@ pub(super) fn plan() -> Plan {
     }
 }
 
+/// Bytes of the tables at the start of a segment.
 const TABLES: u64 = 376;
-/// Everything in a transport stream is moved by so much, in seconds.
-const MOVED: f64 = 0.1;
+/// Everything in a transport stream begins so much later, in seconds.
+const START_OFFSET_SECS: f64 = 0.1;
 
 /// Segments with so many packets each.
 fn segments(name: &str, packets: &[u64], frame: f64) -> Vec<Segment> {
@@ -120,7 +124,7 @@ fn packets(segments: &[Segment], frame: f64, is_key: impl Fn(u64) -> bool) -> Ve
     for segment in segments {
         for inside in 0..(segment.file.bytes - TABLES) / FRAME {
             let index = list.len() as u64;
-            let dts = MOVED + index as f64 * frame;
+            let dts = START_OFFSET_SECS + index as f64 * frame;
             let position = Some(begin + TABLES + inside * FRAME);
             list.push(ScannedPacket { pts: dts, dts, size: FRAME, position, is_key: is_key(index) });
         }
@@ -129,14 +133,14 @@ fn packets(segments: &[Segment], frame: f64, is_key: impl Fn(u64) -> bool) -> Ve
     list
 }
 
-fn read(segments: &[Segment], list: &[ScannedPacket], frame: f64, is_picture: bool) -> StreamPackets {
+fn read(segments: &[Segment], list: &[ScannedPacket], frame: f64, is_video: bool) -> StreamPackets {
     let mut end = 0;
     let ends = segments.iter().map(|segment| {
         end += segment.file.bytes;
         end
     });
-    let mut packets = StreamPackets::new(frame, Container::Ts.rounding_secs(), ends.collect());
-    list.iter().for_each(|packet| packets.add(*packet, is_picture));
+    let mut packets = StreamPackets::new(frame, TrackContainer::Ts.rounding_secs(), ends.collect());
+    list.iter().for_each(|packet| packets.add(*packet, is_video));
     packets
 }
 
@@ -145,7 +149,7 @@ fn header(kind: &str, codec: &str) -> StreamHeader {
     StreamHeader { kind: kind.to_owned(), codec: codec.to_owned(), colour, ..StreamHeader::default() }
 }
 
-fn picture_header() -> StreamHeader {
+fn video_header() -> StreamHeader {
     StreamHeader {
         profile: "High".to_owned(),
         level: 30,
@@ -157,7 +161,7 @@ fn picture_header() -> StreamHeader {
     }
 }
 
-fn sound_header() -> StreamHeader {
+fn audio_header() -> StreamHeader {
     StreamHeader {
         profile: "LC".to_owned(),
         sample_rate: 48000,
@@ -173,7 +177,7 @@ fn track(name: &str, planned: StreamRef, segments: Vec<Segment>, claims: Claims)
     Track {
         name: name.to_owned(),
         planned,
-        container: Container::Ts,
+        container: TrackContainer::Ts,
         init: None,
         segments,
         claims,
@@ -181,10 +185,10 @@ fn track(name: &str, planned: StreamRef, segments: Vec<Segment>, claims: Claims)
     }
 }
 
-const PICTURE: f64 = 1.0 / FPS as f64;
-const SOUND: f64 = 1024.0 / 48000.0;
-const PICTURES: [u64; 3] = [50, 50, 25];
-const SOUNDS: [u64; 3] = [94, 93, 47];
+const VIDEO_FRAME_SECS: f64 = 1.0 / FPS as f64;
+const AUDIO_FRAME_SECS: f64 = 1024.0 / 48000.0;
+const VIDEO_PACKETS: [u64; 3] = [50, 50, 25];
+const AUDIO_PACKETS: [u64; 3] = [94, 93, 47];
 
 impl Output {
     /// One that is right.
@@ -192,23 +196,35 @@ impl Output {
         Self::with(|_| {}, |_| {})
     }
 
-    /// One whose packets are others: of the picture, and of the sound.
-    fn with(picture: impl Fn(&mut Vec<ScannedPacket>), sound: impl Fn(&mut Vec<ScannedPacket>)) -> Self {
-        let (shown, heard) = (segments("360p", &PICTURES, PICTURE), segments("audio", &SOUNDS, SOUND));
-        let mut pictures = packets(&shown, PICTURE, |index| index % 50 == 0);
-        let mut sounds = packets(&heard, SOUND, |_| true);
-        picture(&mut pictures);
-        sound(&mut sounds);
+    /// One whose packets are others: of the video, and of the audio.
+    fn with(
+        change_video: impl Fn(&mut Vec<ScannedPacket>),
+        change_audio: impl Fn(&mut Vec<ScannedPacket>),
+    ) -> Self {
+        let (video_segments, audio_segments) = (
+            segments("360p", &VIDEO_PACKETS, VIDEO_FRAME_SECS),
+            segments("audio", &AUDIO_PACKETS, AUDIO_FRAME_SECS),
+        );
+        let mut video_packets = packets(&video_segments, VIDEO_FRAME_SECS, |index| index % 50 == 0);
+        let mut audio_packets = packets(&audio_segments, AUDIO_FRAME_SECS, |_| true);
+        change_video(&mut video_packets);
+        change_audio(&mut audio_packets);
         let facts = vec![
-            vec![StreamFacts { header: picture_header(), packets: read(&shown, &pictures, PICTURE, true) }],
-            vec![StreamFacts { header: sound_header(), packets: read(&heard, &sounds, SOUND, false) }],
+            vec![StreamFacts {
+                header: video_header(),
+                packets: read(&video_segments, &video_packets, VIDEO_FRAME_SECS, true),
+            }],
+            vec![StreamFacts {
+                header: audio_header(),
+                packets: read(&audio_segments, &audio_packets, AUDIO_FRAME_SECS, false),
+            }],
         ];
-        let rate = |segments: &[Segment]| {
-            let of_it: Vec<_> =
+        let bandwidth = |segments: &[Segment]| {
+            let segments: Vec<_> =
                 segments.iter().map(|s| (s.file.bytes, s.duration.unwrap_or_default())).collect();
-            crate::format::bandwidth::Bandwidth::of(&of_it, None)
+            crate::format::bandwidth::Bandwidth::of(&segments, None)
         };
-        let both = rate(&shown).plus(rate(&heard));
+        let both = bandwidth(&video_segments).plus(bandwidth(&audio_segments));
         let claims = Claims {
             codecs: Some("avc1.64001e,mp4a.40.2".to_owned()),
             size: Some((640, 360)),
@@ -223,16 +239,16 @@ impl Output {
             bytes: FRAME + 100,
             duration: segment.duration.unwrap_or_default(),
         };
-        let i_frames = shown.iter().map(i_frame).collect();
-        let pictures = Track { i_frames, ..track("360p", StreamRef::Video(0), shown, claims) };
+        let i_frames = video_segments.iter().map(i_frame).collect();
+        let video = Track { i_frames, ..track("360p", StreamRef::Video(0), video_segments, claims) };
         let claims = Claims { channels: Some(2), ..Claims::default() };
-        let sounds = track("audio", StreamRef::Audio(0), heard, claims);
+        let audio = track("audio", StreamRef::Audio(0), audio_segments, claims);
         Self {
             plan: plan(),
             source: source(),
             listing: Listing {
                 format: Format::Hls,
-                tracks: vec![pictures, sounds],
+                tracks: vec![video, audio],
                 duration: None,
                 min_buffer_time: None,
                 manifest_files: Vec::new(),
@@ -248,36 +264,36 @@ impl Output {
         claims::check(&found)
     }
 
-    fn picture(&mut self) -> &mut StreamFacts {
+    fn video(&mut self) -> &mut StreamFacts {
         &mut self.facts[0][0]
     }
 
     /// As a manifest would list it.
     fn make_dash(&mut self) {
         self.listing.format = Format::Dash;
-        let [shown, heard] = &mut self.listing.tracks[..] else { panic!("two tracks") };
-        shown.claims.codecs = Some("avc1.64001e".to_owned());
-        heard.claims.codecs = Some("mp4a.40.2".to_owned());
-        heard.claims.sample_rate = Some(48000);
-        for track in [shown, heard] {
+        let [video, audio] = &mut self.listing.tracks[..] else { panic!("two tracks") };
+        video.claims.codecs = Some("avc1.64001e".to_owned());
+        audio.claims.codecs = Some("mp4a.40.2".to_owned());
+        audio.claims.sample_rate = Some(48000);
+        for track in [video, audio] {
             let segments = track.segments.iter().map(|s| (s.file.bytes, s.duration.unwrap_or_default()));
             let of_it: Vec<_> = segments.collect();
             track.claims.bandwidth = Some(crate::format::bandwidth::Bandwidth::of(&of_it, None).peak);
         }
     }
 
-    /// PQ, of which nothing is said yet.
+    /// PQ, which nothing claims yet.
     fn make_hdr(&mut self) {
         let names = ["bt2020nc", "smpte2084", "bt2020"].map(str::to_owned);
-        self.picture().header.colour[1..].clone_from_slice(&names);
+        self.video().header.colour[1..].clone_from_slice(&names);
         let [matrix, transfer, primaries] = names;
         self.plan.videos[0].colour = Colour { matrix, transfer, primaries, full_range: false };
     }
 
-    fn make_hdr_dash(&mut self, said: [Option<u32>; 3]) {
+    fn make_hdr_dash(&mut self, claimed: [Option<u32>; 3]) {
         self.make_dash();
         self.make_hdr();
-        self.listing.tracks[0].claims.colour = said;
+        self.listing.tracks[0].claims.colour = claimed;
     }
 }
 
@@ -300,7 +316,7 @@ fn source() -> Source {
 }
 
 #[test]
-fn hdr_is_said_in_manifests() {
+fn hdr_is_claimed_in_manifests() {
     let mut output = Output::right();
     output.make_dash();
     output.judge().expect("right");
@@ -320,7 +336,7 @@ fn what_is_right_is_agreed_to() {
 #[rstest]
 #[case::lost_frame(|list: &mut Vec<ScannedPacket>| { list.remove(60); }, "has a gap at 2.500 s")]
 #[case::late_frame(|list: &mut Vec<ScannedPacket>| list[60].pts += 0.01, "a frame at the wrong time, 2.510 s")]
-#[case::frame_twice(|list: &mut Vec<ScannedPacket>| list[60].pts -= PICTURE, "two frames at 2.460 s")]
+#[case::frame_twice(|list: &mut Vec<ScannedPacket>| list[60].pts -= VIDEO_FRAME_SECS, "two frames at 2.460 s")]
 #[case::disorder(|list: &mut Vec<ScannedPacket>| list.swap(60, 61), "not in decoding order")]
 #[case::no_time(|list: &mut Vec<ScannedPacket>| list[60].pts = f64::NAN, "a frame at the wrong time")]
 #[case::begins_late(|list: &mut Vec<ScannedPacket>| list.iter_mut().for_each(|p| { p.pts += 0.5; p.dts += 0.5; }), "`audio` begins at -0.500 s")]
@@ -328,7 +344,7 @@ fn what_is_right_is_agreed_to() {
 #[case::keyframe_too_many(|list: &mut Vec<ScannedPacket>| list[60].is_key = true, "key frame every 50 frames")]
 #[case::keyframe_moved(|list: &mut Vec<ScannedPacket>| { list[50].is_key = false; list[49].is_key = true; }, "key frame every 50 frames")]
 #[case::empty_segment(|list: &mut Vec<ScannedPacket>| list[100..].iter_mut().for_each(|p| p.position = Some(60_000)), "segment 3 of `360p` does not begin")]
-fn wrong_pictures_are_refused(#[case] change: fn(&mut Vec<ScannedPacket>), #[case] words: &str) {
+fn wrong_video_is_refused(#[case] change: fn(&mut Vec<ScannedPacket>), #[case] words: &str) {
     let error = Output::with(change, |_| {}).judge().expect_err("refused");
     assert_eq!(error.code, ErrorCode::EncodingFailed);
     assert!(error.detail.contains(words), "{}", error.detail);
@@ -338,25 +354,25 @@ fn wrong_pictures_are_refused(#[case] change: fn(&mut Vec<ScannedPacket>), #[cas
 #[case::gap(|list: &mut Vec<ScannedPacket>| { list.remove(100); }, "`audio` has a gap at")]
 #[case::drift(|list: &mut Vec<ScannedPacket>| list.iter_mut().for_each(|p| p.pts *= 1.0005), "at the wrong time")]
 #[case::late(|list: &mut Vec<ScannedPacket>| list.iter_mut().for_each(|p| { p.pts += 0.1; p.dts += 0.1; }), "`audio` begins at 0.100 s")]
-fn wrong_sound_is_refused(#[case] change: fn(&mut Vec<ScannedPacket>), #[case] words: &str) {
+fn wrong_audio_is_refused(#[case] change: fn(&mut Vec<ScannedPacket>), #[case] words: &str) {
     let error = Output::with(|_| {}, change).judge().expect_err("refused");
     assert_eq!(error.code, ErrorCode::EncodingFailed);
     assert!(error.detail.contains(words), "{}", error.detail);
 }
 
 #[rstest]
-#[case::size(|o: &mut Output| o.picture().header.size = (638, 360), "the size `638x360` instead of `640x360`")]
-#[case::codec(|o: &mut Output| o.picture().header.codec = "hevc".to_owned(), "codec `hevc`")]
-#[case::ten_bits(|o: &mut Output| o.picture().header.pixel_format = "yuv420p10le".to_owned(), "pixel format")]
-#[case::profile(|o: &mut Output| o.picture().header.profile = "High 4:4:4 Predictive".to_owned(), "profile")]
-#[case::level(|o: &mut Output| o.picture().header.level = 51, "level `51` instead of `30`")]
-#[case::pixels(|o: &mut Output| o.picture().header.sample_aspect = "16:15".to_owned(), "sample aspect ratio `16:15`")]
-#[case::turned(|o: &mut Output| o.picture().header.rotation = "-90".to_owned(), "rotation `-90`")]
-#[case::fields(|o: &mut Output| o.picture().header.field_order = "tt".to_owned(), "field order")]
-#[case::untagged(|o: &mut Output| o.picture().header.colour[2].clear(), "transfer function")]
-#[case::sound_rate(|o: &mut Output| o.facts[1][0].header.sample_rate = 44100, "sample rate `44100`")]
-#[case::sound_channels(|o: &mut Output| o.facts[1][0].header.channels = 1, "number of channels `1`")]
-#[case::sound_is_picture(|o: &mut Output| o.facts[1][0].header = picture_header(), "kind `video`")]
+#[case::size(|o: &mut Output| o.video().header.size = (638, 360), "the size `638x360` instead of `640x360`")]
+#[case::codec(|o: &mut Output| o.video().header.codec = "hevc".to_owned(), "codec `hevc`")]
+#[case::ten_bits(|o: &mut Output| o.video().header.pixel_format = "yuv420p10le".to_owned(), "pixel format")]
+#[case::profile(|o: &mut Output| o.video().header.profile = "High 4:4:4 Predictive".to_owned(), "profile")]
+#[case::level(|o: &mut Output| o.video().header.level = 51, "level `51` instead of `30`")]
+#[case::pixels(|o: &mut Output| o.video().header.sample_aspect = "16:15".to_owned(), "sample aspect ratio `16:15`")]
+#[case::turned(|o: &mut Output| o.video().header.rotation = "-90".to_owned(), "rotation `-90`")]
+#[case::fields(|o: &mut Output| o.video().header.field_order = "tt".to_owned(), "field order")]
+#[case::untagged(|o: &mut Output| o.video().header.colour[2].clear(), "transfer function")]
+#[case::audio_rate(|o: &mut Output| o.facts[1][0].header.sample_rate = 44100, "sample rate `44100`")]
+#[case::audio_channels(|o: &mut Output| o.facts[1][0].header.channels = 1, "number of channels `1`")]
+#[case::audio_is_video(|o: &mut Output| o.facts[1][0].header = video_header(), "kind `video`")]
 fn wrong_headers_are_refused(#[case] change: fn(&mut Output), #[case] words: &str) {
     refused(change, ErrorCode::EncodingFailed, words);
 }
@@ -394,8 +410,8 @@ fn untrue_claims_are_refused(#[case] change: fn(&mut Output), #[case] words: &st
 
 #[rstest]
 #[case::truncated(|o: &mut Output| { o.plan.duration = 12.0; }, ErrorCode::InvalidInput, "its index says 12.00 s, but only 5.00 s of video")]
-#[case::too_long(|o: &mut Output| o.plan.duration = 3.0, ErrorCode::EncodingFailed, "`360p` lasts 5.00 s instead of 3.00 s")]
-#[case::nothing(|o: &mut Output| o.picture().packets = StreamPackets::new(PICTURE, 0.001, Vec::new()), ErrorCode::InvalidInput, "no video in it could be decoded")]
+#[case::too_long(|o: &mut Output| o.plan.duration = 3.0, ErrorCode::EncodingFailed, "`360p` has a duration of 5.00 s instead of 3.00 s")]
+#[case::nothing(|o: &mut Output| o.video().packets = StreamPackets::new(VIDEO_FRAME_SECS, 0.001, Vec::new()), ErrorCode::InvalidInput, "no video in it could be decoded")]
 fn wrong_lengths_are_refused(#[case] change: fn(&mut Output), #[case] code: ErrorCode, #[case] words: &str) {
     refused(change, code, words);
 }
@@ -418,14 +434,14 @@ fn a_rendition_that_ends_before_the_other_is_refused() {
     output.facts.push(output.facts[0].clone());
     let mut shorter_by = |frames: u64| {
         output.facts[2][0].packets.frames = 125 - frames;
-        output.listing.tracks[2].segments[2].duration = Some(1.0 - frames as f64 * PICTURE);
+        output.listing.tracks[2].segments[2].duration = Some(1.0 - frames as f64 * VIDEO_FRAME_SECS);
         let Output { plan, source, listing, facts } = &output;
         InspectedOutput { plan, source, listing, facts }.judge()
     };
     shorter_by(0).expect("right");
     shorter_by(1).expect("rates may differ");
     let error = shorter_by(2).expect_err("refused");
-    assert_eq!(error.detail, "`shorter` lasts 4.920 s, and `360p` 5.000 s");
+    assert_eq!(error.detail, "`shorter` has a duration of 4.920 s, and `360p` of 5.000 s");
 }
 
 #[rstest]
@@ -434,10 +450,10 @@ fn a_rendition_that_ends_before_the_other_is_refused() {
 #[case("ger", Some("de"))]
 #[case("hbs", Some("sh"))]
 #[case("", None)]
-fn languages_may_have_two_letters(#[case] long: &str, #[case] said: Option<&str>) {
+fn languages_may_have_two_letters(#[case] long: &str, #[case] claimed: Option<&str>) {
     let mut output = Output::right();
     output.plan.audios[0].language = long.to_owned();
-    output.listing.tracks[1].claims.language = said.map(str::to_owned);
+    output.listing.tracks[1].claims.language = claimed.map(str::to_owned);
     output.judge().expect("right");
 }
 

@@ -185,11 +185,11 @@ mod tests {
 
     #[test]
     fn what_is_right_is_agreed_to() {
-        let picture = [programme(), map(H264), frame(&[9, 0x67, 0x68, 6, 0x65]), counted(1), counted(2)];
-        assert_eq!(check(&picture, VIDEO), Ok(()));
+        let video = [programme(), map(H264), frame(&[9, 0x67, 0x68, 6, 0x65]), counted(1), counted(2)];
+        assert_eq!(check(&video, VIDEO), Ok(()));
         for (codec, kind) in [(AudioCodec::Aac, 0x0f), (AudioCodec::Ac3, 0x81)] {
-            let sound = ExpectedTrack::Audio(AudioParams { codec, channels: 2, sample_rate: 48_000 });
-            assert_eq!(check(&[programme(), map(kind), frame(&[])], sound), Ok(()));
+            let audio = ExpectedTrack::Audio(AudioParams { codec, channels: 2, sample_rate: 48_000 });
+            assert_eq!(check(&[programme(), map(kind), frame(&[])], audio), Ok(()));
         }
     }
 

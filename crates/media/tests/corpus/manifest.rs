@@ -65,12 +65,12 @@ struct Otherwise {
     _because: String,
     expected: Option<String>,
     duration: Option<f64>,
-    /// Width and height as shown.
-    shown: Option<(f64, f64)>,
+    /// Width and height as displayed.
+    display_size: Option<(f64, f64)>,
     frames: Option<u64>,
-    sound: Option<bool>,
+    audio: Option<bool>,
     /// Whether its frames cannot be compared with FFmpeg's own decoding.
-    unlike: bool,
+    not_comparable: bool,
 }
 
 /// What is expected of a file.
@@ -78,30 +78,32 @@ pub(crate) enum Expected {
     /// One of these codes.
     Refused(Vec<ErrorCode>),
     /// An output.
-    Made(Facts),
+    Transcoded(Facts),
 }
 
 /// What is known of an output.
 pub(crate) struct Facts {
     /// As displayed: upright, in square pixels; none without video.
-    pub(crate) shown: Option<(f64, f64)>,
+    pub(crate) display_size: Option<(f64, f64)>,
     pub(crate) duration: Option<f64>,
     /// Frames of a source at a constant rate.
     pub(crate) frames: Option<u64>,
-    pub(crate) sound: bool,
-    pub(crate) silent: bool,
-    pub(crate) hdr: bool,
-    pub(crate) unlike: bool,
+    pub(crate) has_audio: bool,
+    pub(crate) is_silent: bool,
+    pub(crate) is_hdr: bool,
+    /// Whether its frames cannot be compared with FFmpeg's own decoding.
+    pub(crate) not_comparable: bool,
 }
 
 /// Seconds by which durations may differ: an audio frame at either end, and one of the video.
-pub(crate) const DURATION: f64 = 0.15;
+pub(crate) const DURATION_TOLERANCE_SECS: f64 = 0.15;
 
 /// All entries; none without the corpus.
 pub(crate) fn entries() -> Vec<Entry> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let folder =
-        |name: &str, usual: &str| std::env::var_os(name).map_or_else(|| workspace.join(usual), PathBuf::from);
+    let folder = |name: &str, default: &str| {
+        std::env::var_os(name).map_or_else(|| workspace.join(default), PathBuf::from)
+    };
     let root = folder("BOREALIS_TEST_MEDIA", "../shared/media");
     let made = folder("BOREALIS_MADE_MEDIA", "target/made-media");
     let Ok(text) = std::fs::read(root.join("manifest.json")) else { return Vec::new() };
@@ -155,7 +157,7 @@ impl Entry {
 
     pub(crate) fn expected(&self) -> Expected {
         if self.otherwise.expected.as_ref().unwrap_or(&self.expected) == "transcode" {
-            return Expected::Made(self.facts());
+            return Expected::Transcoded(self.facts());
         }
         Expected::Refused(match self.reason.as_str() {
             "forbidden_format" => vec![ErrorCode::InputForbidden],
@@ -169,13 +171,14 @@ impl Entry {
         let video = self.video();
         let frames = video.and_then(|video| video.decoded_frames).filter(|_| self.is_constant());
         Facts {
-            shown: self.otherwise.shown.or_else(|| video.and_then(Video::shown)),
+            display_size: self.otherwise.display_size.or_else(|| video.and_then(Video::display_size)),
             duration: self.otherwise.duration.or(self.duration),
             frames: self.otherwise.frames.or(frames),
-            sound: self.otherwise.sound.unwrap_or(!self.audio.is_empty()),
-            silent: self.has(&["silent-audio"]),
-            hdr: video.is_some_and(|video| matches!(video.transfer.as_str(), "smpte2084" | "arib-std-b67")),
-            unlike: self.otherwise.unlike,
+            has_audio: self.otherwise.audio.unwrap_or(!self.audio.is_empty()),
+            is_silent: self.has(&["silent-audio"]),
+            is_hdr: video
+                .is_some_and(|video| matches!(video.transfer.as_str(), "smpte2084" | "arib-std-b67")),
+            not_comparable: self.otherwise.not_comparable,
         }
     }
 
@@ -186,10 +189,10 @@ impl Entry {
     /// The largest real video: not cover art, not a single frame beside a longer video.
     fn video(&self) -> Option<&Video> {
         let real = self.video.iter().filter(|video| !video.attached_pic && video.width > Some(0));
-        let worth = |video: &&Video| {
+        let size = |video: &&Video| {
             (video.decoded_frames != Some(1), video.width.unwrap_or(0) * video.height.unwrap_or(0))
         };
-        real.filter(|video| !(self.has(&["audio-only"]) || video.decoded_frames == Some(0))).max_by_key(worth)
+        real.filter(|video| !(self.has(&["audio-only"]) || video.decoded_frames == Some(0))).max_by_key(size)
     }
 
     fn is_constant(&self) -> bool {
@@ -198,12 +201,12 @@ impl Entry {
 }
 
 impl Video {
-    fn shown(&self) -> Option<(f64, f64)> {
+    fn display_size(&self) -> Option<(f64, f64)> {
         let (width, height) = (f64::from(self.width?), f64::from(self.height?));
         let sar = self.sar.as_deref().and_then(|sar| sar.split_once(':'));
         let sar = sar.and_then(|(a, b)| Some(a.parse::<f64>().ok()? / b.parse::<f64>().ok()?));
         let width = width * sar.filter(|sar| sar.is_finite() && *sar > 0.0).unwrap_or(1.0);
-        let lies = self.rotation.is_some_and(|degrees| (degrees.abs() % 180.0 - 90.0).abs() < 1.0);
-        Some(if lies { (height, width) } else { (width, height) })
+        let is_turned = self.rotation.is_some_and(|degrees| (degrees.abs() % 180.0 - 90.0).abs() < 1.0);
+        Some(if is_turned { (height, width) } else { (width, height) })
     }
 }

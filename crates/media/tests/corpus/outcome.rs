@@ -17,19 +17,19 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    manifest::{DURATION, Entry, Expected, Facts},
-    reel::{Likeness, Reel, Wanted},
+    decoded::{Comparison, DecodeRequest, DecodedMedia},
+    manifest::{DURATION_TOLERANCE_SECS, Entry, Expected, Facts},
 };
 
 /// Mean difference of small frames, of 255, that scaling and encoding make; and that large frames
 /// without colour tags are BT.709 to us as to players, and BT.601 to FFmpeg.
-const PICTURES: f64 = 10.0;
+const MAX_FRAME_DIFFERENCE: f64 = 10.0;
 /// What tone mapping leaves of the correlation of small frames is 1 less this.
-const SHAPES: f64 = 0.2;
+const MAX_SHAPE_DIFFERENCE: f64 = 0.2;
 /// What encoding and a change of channels leave of the correlation of loudness is 1 less this.
-const SOUNDS: f64 = 0.2;
+const MAX_LOUDNESS_DIFFERENCE: f64 = 0.2;
 /// RMS of full scale below which audio is silent.
-const SILENCE: f64 = 0.0005;
+const SILENCE_LEVEL: f64 = 0.0005;
 
 /// What the table of figures says of a file.
 pub(crate) struct Row {
@@ -41,10 +41,10 @@ pub(crate) struct Row {
 pub(crate) async fn of(media: &Media, entry: &Entry, number: usize) -> Result<Row, String> {
     let source = probe(media, entry).await;
     let facts = match (entry.expected(), source) {
-        (Expected::Made(facts), source) => (facts, source.map_err(|error| said(&error))?),
+        (Expected::Transcoded(facts), source) => (facts, source.map_err(|error| with_log(&error))?),
         (Expected::Refused(codes), Ok(source)) => {
             // what only decoding shows is refused later
-            let error = match make(media, entry, &source, "mp4").await {
+            let error = match transcode(media, entry, &source, "mp4").await {
                 Ok(_) => return Err(format!("was transcoded, and should be refused with {codes:?}")),
                 Err(error) => error,
             };
@@ -55,10 +55,10 @@ pub(crate) async fn of(media: &Media, entry: &Entry, number: usize) -> Result<Ro
     let (facts, source) = facts;
     let mut words = String::new();
     for format in formats(entry, number) {
-        let made = make(media, entry, &source, format).await.map_err(|error| said(&error))?;
-        made.keep(entry, number, format);
+        let transcoded = transcode(media, entry, &source, format).await.map_err(|error| with_log(&error))?;
+        transcoded.keep(entry, number, format);
         let found =
-            made.check(media, entry, &source, &facts).map_err(|wrong| format!("{format}: {wrong}"))?;
+            transcoded.check(media, entry, &source, &facts).map_err(|wrong| format!("{format}: {wrong}"))?;
         if words.is_empty() {
             words = found;
         } else {
@@ -68,13 +68,13 @@ pub(crate) async fn of(media: &Media, entry: &Entry, number: usize) -> Result<Ro
     Ok(Row { expected: "transcode", outcome: words })
 }
 
-fn said(error: &MediaError) -> String {
+fn with_log(error: &MediaError) -> String {
     format!("{error}\n{}", error.log)
 }
 
 fn refused(codes: &[model::ErrorCode], error: &MediaError) -> Result<Row, String> {
     if !codes.contains(&error.code) {
-        return Err(format!("was refused with {:?}, not {codes:?}: {}", error.code, said(error)));
+        return Err(format!("was refused with {:?}, not {codes:?}: {}", error.code, with_log(error)));
     }
     Ok(Row { expected: "reject", outcome: format!("{}: {}", error.code.number(), error.detail) })
 }
@@ -102,23 +102,28 @@ async fn probe(media: &Media, entry: &Entry) -> Result<Source, MediaError> {
     media.probe(&entry.file, &CancellationToken::new()).await
 }
 
-struct Made {
+struct Transcoded {
     _work: TempDir,
     plan: Plan,
     output: RunOutput,
     duration: f64,
 }
 
-async fn make(media: &Media, entry: &Entry, source: &Source, format: &str) -> Result<Made, MediaError> {
+async fn transcode(
+    media: &Media,
+    entry: &Entry,
+    source: &Source,
+    format: &str,
+) -> Result<Transcoded, MediaError> {
     let (work, never) = (tempfile::tempdir().expect("a folder"), CancellationToken::new());
     let plan = plan(&PlanRequest::new(&template(format), source, &media.settings.plan))?;
     let output =
         media.run(&plan, MediaInput::File(&entry.file), work.path(), RunObserver::default(), &never).await?;
     let measured = media.verify(&plan, source, &output, &never).await?;
-    Ok(Made { _work: work, plan, output, duration: measured.duration })
+    Ok(Transcoded { _work: work, plan, output, duration: measured.duration })
 }
 
-impl Made {
+impl Transcoded {
     /// Puts the output where `BOREALIS_KEEP_OUTPUTS` says, to be looked at: in a folder of the file's, beside
     /// a link to the file itself.
     fn keep(&self, entry: &Entry, number: usize, format: &str) {
@@ -134,16 +139,16 @@ impl Made {
     /// Agrees and says what it is, or says what is wrong.
     fn check(&self, media: &Media, entry: &Entry, source: &Source, facts: &Facts) -> Result<String, String> {
         let main = self.output.dir.join(format!("main.{}", self.plan.format.extensions()[0]));
-        if let Some(wanted) = facts.duration
-            && (self.duration - wanted).abs() > DURATION
+        if let Some(expected) = facts.duration
+            && (self.duration - expected).abs() > DURATION_TOLERANCE_SECS
         {
-            return Err(format!("lasts {:.3} s instead of {wanted:.3} s", self.duration));
+            return Err(format!("has a duration of {:.3} s instead of {expected:.3} s", self.duration));
         }
-        if facts.sound == self.plan.audios.is_empty() {
-            return Err(format!("has {} sounds", self.plan.audios.len()));
+        if facts.has_audio == self.plan.audios.is_empty() {
+            return Err(format!("has {} audios", self.plan.audios.len()));
         }
-        if facts.shown.is_some() == self.plan.videos.is_empty() {
-            return Err(format!("has {} pictures", self.plan.videos.len()));
+        if facts.display_size.is_some() == self.plan.videos.is_empty() {
+            return Err(format!("has {} videos", self.plan.videos.len()));
         }
         if self.plan.format != Format::Dash {
             // its ffprobe reads no manifests
@@ -154,10 +159,12 @@ impl Made {
     }
 
     fn words(&self) -> String {
-        let picture = self.plan.videos.first();
-        let picture = picture.map(|video| format!("{}×{}, {} fps, ", video.width, video.height, video.rate));
+        let video = match self.plan.videos.first() {
+            Some(video) => format!("{}×{}, {} fps, ", video.width, video.height, video.frame_rate),
+            None => String::new(),
+        };
         let audio = if self.plan.audios.is_empty() { "" } else { ", audio" };
-        format!("{}{:.2} s{audio}", picture.unwrap_or_default(), self.duration)
+        format!("{video}{:.2} s{audio}", self.duration)
     }
 
     /// The output beside FFmpeg's own decoding of the source: the same frames and the same audio at the
@@ -170,40 +177,45 @@ impl Made {
         facts: &Facts,
         main: &Path,
     ) -> Result<(), String> {
-        let rate = self.plan.videos.first().map(|video| video.rate);
-        let reel = |files: Vec<PathBuf>, picture: Option<String>, sound: Option<String>| {
-            let picture = picture.zip(rate.map(|rate| rate.to_string()));
-            Wanted { ffmpeg: &media.tools.programs.ffmpeg, files, picture, sound }.reel()
+        let rate = self.plan.videos.first().map(|video| video.frame_rate);
+        let decode = |files: Vec<PathBuf>, video: Option<String>, audio: Option<String>| {
+            let video = video.zip(rate.map(|rate| rate.to_string()));
+            DecodeRequest { ffmpeg: &media.tools.programs.ffmpeg, files, video, audio }.decode()
         };
-        let (shown, heard) = (self.plan.video_filter.as_ref(), self.plan.audios.first());
-        let of_source = reel(
+        let (video, audio) = (self.plan.video_filter.as_ref(), self.plan.audios.first());
+        let of_source = decode(
             vec![entry.file.clone()],
-            shown.map(|picture| format!("0:{}", picture.index)),
-            heard.map(|audio| format!("0:{}", audio.index)),
+            video.map(|video| format!("0:{}", video.index)),
+            audio.map(|audio| format!("0:{}", audio.index)),
         );
         let files = self.files(main);
-        let sound = format!("{}:a:0", files.len() - 1);
-        let of_output = reel(files, shown.map(|_| "0:v:0".to_owned()), heard.map(|_| sound));
+        let audio_of_output = format!("{}:a:0", files.len() - 1);
+        let of_output = decode(files, video.map(|_| "0:v:0".to_owned()), audio.map(|_| audio_of_output));
         if let Some(rate) = rate {
-            self.check_count(&of_output, rate.as_f64(), facts)?;
+            self.check_frame_count(&of_output, rate.as_f64(), facts)?;
         }
-        if heard.is_some() && !facts.silent && of_source.level > SILENCE && of_output.level < SILENCE {
+        if audio.is_some()
+            && !facts.is_silent
+            && of_source.level > SILENCE_LEVEL
+            && of_output.level < SILENCE_LEVEL
+        {
             return Err(format!("is silent: {:.6}, and its source {:.6}", of_output.level, of_source.level));
         }
-        if facts.unlike {
+        if facts.not_comparable {
             return Ok(());
         }
         let rate = rate.map_or(0.0, |rate| rate.as_f64());
-        let pictures = of_output.pictures_beside(&of_source, rate, source.start_offset, facts.hdr);
-        let sounds = of_output.sound_beside(&of_source, source.start_offset);
-        same_colours(&of_output, &of_source, facts)?;
-        alike("pictures", &pictures, if facts.hdr { SHAPES } else { PICTURES })?;
-        alike("sound", &sounds, SOUNDS)?;
-        for (picture, sound) in pictures.iter().zip(&sounds) {
-            let apart = (picture.late - sound.late).abs();
+        let frames = of_output.compare_frames(&of_source, rate, source.start_offset, facts.is_hdr);
+        let audio = of_output.compare_audio(&of_source, source.start_offset);
+        check_mean_colour(&of_output, &of_source, facts)?;
+        let max_difference = if facts.is_hdr { MAX_SHAPE_DIFFERENCE } else { MAX_FRAME_DIFFERENCE };
+        check_difference("frames", &frames, max_difference)?;
+        check_difference("audio", &audio, MAX_LOUDNESS_DIFFERENCE)?;
+        for (frames_at, audio_at) in frames.iter().zip(&audio) {
+            let apart = (frames_at.delay - audio_at.delay).abs();
             // FFmpeg and we may take one of two frames at the edge between them
             if apart > 1.0 / rate + 0.012 {
-                return Err(format!("sound and picture are {apart:.3} s apart: {pictures:?} {sounds:?}"));
+                return Err(format!("audio and video are {apart:.3} s apart: {frames:?} {audio:?}"));
             }
         }
         Ok(())
@@ -215,46 +227,45 @@ impl Made {
         if self.plan.format != Format::Dash {
             return vec![main.to_owned()];
         }
-        let picture = self.plan.videos.first().map(|video| &video.name);
-        let sound = self.plan.audios.first().map(|audio| &audio.name);
+        let video = self.plan.videos.first().map(|video| &video.name);
+        let audio = self.plan.audios.first().map(|audio| &audio.name);
         let joined = |name: &String| {
             let folder = self.output.dir.join("files").join(name);
-            let mut pieces: Vec<_> = fs::read_dir(&folder).expect("a folder").flatten().collect();
-            pieces.sort_by_key(fs::DirEntry::file_name);
-            let all: Vec<u8> =
-                pieces.iter().flat_map(|piece| fs::read(piece.path()).expect("read")).collect();
+            let mut files: Vec<_> = fs::read_dir(&folder).expect("a folder").flatten().collect();
+            files.sort_by_key(fs::DirEntry::file_name);
+            let all: Vec<u8> = files.iter().flat_map(|file| fs::read(file.path()).expect("read")).collect();
             let file = folder.join("all.mp4");
             fs::write(&file, all).expect("written");
             file
         };
-        picture.into_iter().chain(sound).map(joined).collect()
+        video.into_iter().chain(audio).map(joined).collect()
     }
 
-    fn check_count(&self, reel: &Reel, rate: f64, facts: &Facts) -> Result<(), String> {
-        let count = reel.count() as f64;
-        let stretched = self.plan.video_filter.as_ref().map_or(0.0, |picture| picture.start + picture.hold);
+    fn check_frame_count(&self, decoded: &DecodedMedia, rate: f64, facts: &Facts) -> Result<(), String> {
+        let count = decoded.frame_count() as f64;
+        let padding = self.plan.video_filter.as_ref().map_or(0.0, |video| video.start + video.end_padding);
         // frames are added before and after a video that is shorter than the audio
-        let native = facts.frames.filter(|_| stretched < 0.01 && rate < 59.0);
-        let wanted = native.map_or((self.duration * rate).round(), |frames| frames as f64);
-        if (count - wanted).abs() > 1.5 {
-            return Err(format!("has {count} frames at {rate:.3} fps instead of {wanted}"));
+        let native = facts.frames.filter(|_| padding < 0.01 && rate < 59.0);
+        let expected = native.map_or((self.duration * rate).round(), |frames| frames as f64);
+        if (count - expected).abs() > 1.5 {
+            return Err(format!("has {count} frames at {rate:.3} fps instead of {expected}"));
         }
         Ok(())
     }
 }
 
-fn alike(what: &str, found: &[Likeness], most: f64) -> Result<(), String> {
-    match found.iter().find(|likeness| likeness.difference > most) {
+fn check_difference(what: &str, found: &[Comparison], max: f64) -> Result<(), String> {
+    match found.iter().find(|comparison| comparison.difference > max) {
         Some(_) => Err(format!("the {what} are not those of the source: {found:?}")),
         None => Ok(()),
     }
 }
 
 /// Neither green nor grey nor washed out. What is tone-mapped is not judged by numbers.
-fn same_colours(output: &Reel, source: &Reel, facts: &Facts) -> Result<(), String> {
+fn check_mean_colour(output: &DecodedMedia, source: &DecodedMedia, facts: &Facts) -> Result<(), String> {
     let (is, should) = (output.mean_colour(), source.mean_colour());
     let apart = is.iter().zip(should).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
-    if !facts.hdr && apart > PICTURES {
+    if !facts.is_hdr && apart > MAX_FRAME_DIFFERENCE {
         return Err(format!("its mean colour is {is:.0?}, and the source's {should:.0?}"));
     }
     Ok(())
@@ -280,13 +291,13 @@ fn check_headers(headers: &Value, facts: &Facts, is_ladder: bool) -> Result<(), 
         let all = streams.iter().filter(|stream| stream["codec_type"] == kind);
         all.max_by_key(|stream| stream["width"].as_u64())
     };
-    if let Some(shown) = facts.shown {
-        check_picture(of("video").ok_or("has no picture")?, shown, is_ladder)?;
+    if let Some(display_size) = facts.display_size {
+        check_video(of("video").ok_or("has no video")?, display_size, is_ladder)?;
     }
-    if facts.sound {
-        let sound = of("audio").ok_or("has no sound")?;
-        if sound["codec_name"] != "aac" || sound["channel_layout"].as_str().is_none_or(str::is_empty) {
-            return Err(format!("has the sound {sound}"));
+    if facts.has_audio {
+        let audio = of("audio").ok_or("has no audio")?;
+        if audio["codec_name"] != "aac" || audio["channel_layout"].as_str().is_none_or(str::is_empty) {
+            return Err(format!("has the audio {audio}"));
         }
     }
     let all = streams.iter().chain([&headers["format"]]).filter_map(|part| part["tags"].as_object());
@@ -298,14 +309,14 @@ fn check_headers(headers: &Value, facts: &Facts, is_ladder: bool) -> Result<(), 
     }
 }
 
-fn check_picture(video: &Value, (width, height): (f64, f64), is_ladder: bool) -> Result<(), String> {
+fn check_video(video: &Value, (width, height): (f64, f64), is_ladder: bool) -> Result<(), String> {
     let side = |name: &str| video[name].as_f64().unwrap_or(0.0);
     let (is_width, is_height) = (side("width"), side("height"));
     let short = width.min(height);
     // of a ladder the renditions above the source are left out, down to the last one; where that is far below,
     // there is one of the source's own size
-    let rung = if is_ladder && (234.0..234.0 / 0.8).contains(&short) { 234.0 } else { 360.0 };
-    let scale = f64::min(1.0, rung / short);
+    let short_side = if is_ladder && (234.0..234.0 / 0.8).contains(&short) { 234.0 } else { 360.0 };
+    let scale = f64::min(1.0, short_side / short);
     // even sides move the shape of a small video by a pixel
     let near = |is: f64, of_source: f64| (is - (of_source * scale).max(2.0)).abs() <= 1.5;
     if !near(is_width, width) || !near(is_height, height) || is_width % 2.0 + is_height % 2.0 > 0.0 {
@@ -317,7 +328,7 @@ fn check_picture(video: &Value, (width, height): (f64, f64), is_ladder: bool) ->
     match (sar, untagged, &video["side_data_list"], video["pix_fmt"].as_str()) {
         // playlists say that there are none
         ("1:1", None, Value::Null, Some("yuv420p")) if video["closed_captions"] == 0 => Ok(()),
-        _ => Err(format!("has the picture {video}")),
+        _ => Err(format!("has the video {video}")),
     }
 }
 

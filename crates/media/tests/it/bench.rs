@@ -7,7 +7,7 @@ use std::{
 };
 
 use borealis_media::{
-    Measured, Media, MediaError, MediaInput, MediaSettings, Plan, PlanRequest, PlanSettings, Programs,
+    Measured, Media, MediaError, MediaInput, MediaOptions, Plan, PlanRequest, PlanSettings, Programs,
     RunObserver, RunOutput, Source, plan,
 };
 use model::{ExtraOptions, Template};
@@ -38,8 +38,8 @@ pub(crate) struct Transcoded {
 }
 
 /// The quickest presets: what is tested is what comes out, not how small it is.
-pub(crate) fn fast_settings() -> MediaSettings {
-    MediaSettings { plan: presets("ultrafast"), ..MediaSettings::default() }
+pub(crate) fn fast_settings() -> MediaOptions {
+    MediaOptions { plan: presets("ultrafast"), ..MediaOptions::default() }
 }
 
 /// This preset of x264, and the quickest of other encoders.
@@ -78,7 +78,7 @@ impl Bench {
     }
 
     /// With these settings; none where there are no tools, which fails when `CI` is set.
-    pub(crate) async fn with(settings: MediaSettings) -> Option<Self> {
+    pub(crate) async fn with(settings: MediaOptions) -> Option<Self> {
         let Ok(programs) = Programs::find(Some(&folder("BOREALIS_TOOLS", ".tools"))) else {
             println!("skipped: no tools");
             assert!(std::env::var_os("CI").is_none(), "the tools are absent");

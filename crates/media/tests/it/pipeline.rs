@@ -9,7 +9,7 @@ use std::{
 };
 
 use borealis_media::{
-    MediaError, MediaInput, MediaSettings, PlanRequest, ResourceLimits, RunObserver, RunOutput, ToolLimits,
+    MediaError, MediaInput, MediaOptions, PlanRequest, ResourceLimits, RunObserver, RunOutput, ToolLimits,
     plan,
 };
 use model::{ErrorCode, Template};
@@ -35,7 +35,7 @@ const AVI: &str = "h264_mp3_bogus_length.avi";
 const AUDIO_ONLY: &str = "audio_only_flac24.mka";
 
 /// A bench with these settings, and the folder of the real clips.
-async fn find(settings: MediaSettings) -> Option<(Bench, PathBuf)> {
+async fn find(settings: MediaOptions) -> Option<(Bench, PathBuf)> {
     let clips = real_clips()?;
     Some((Bench::with(settings).await?, clips))
 }
@@ -62,8 +62,8 @@ async fn run_again(bench: &Bench, encoded: &Encoded, input: &Path) -> Result<Run
 #[rstest]
 #[case::turned_by_its_matrix("iphone6_rot90_gps.mov", "320x568", 48000, 4.01)]
 #[case::turned_and_mirrored("rotate90_and_mirror.mp4", "720x1080", 48000, 1.11)]
-#[case::without_sound("theora_noaudio.ogv", "400x300", 0, 5.33)]
-#[case::sound_alone("audio_only_flac24.mka", "", 48000, 2.75)]
+#[case::without_audio("theora_noaudio.ogv", "400x300", 0, 5.33)]
+#[case::audio_alone("audio_only_flac24.mka", "", 48000, 2.75)]
 #[case::ntsc("av1_aac_mono.mp4", "1080x720", 48000, 1.09)]
 #[case::eight_languages("multi_audio_8_srt_languages.mkv", "1024x576", 48000, 2.03)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -228,7 +228,7 @@ fn processes_in(folder: &Path) -> usize {
 #[case(HLS)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cancelled_run_leaves_no_process(#[case] template: &str) {
-    let slow = MediaSettings { plan: presets("placebo"), ..fast_settings() };
+    let slow = MediaOptions { plan: presets("placebo"), ..fast_settings() };
     let Some((bench, clips)) = find(slow).await else { return };
     let (work, cancel) = (bench.work.path(), CancellationToken::new());
     let input = clips.join("android_4k60_rot90.mp4");
@@ -266,7 +266,7 @@ fn stall_timeout(seconds: u64) -> ToolLimits {
 #[case::time(HLS, ToolLimits { run_time: Duration::ZERO, ..ToolLimits::default() }, "it took longer than 0 s")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn limits_end_a_run(#[case] template: &str, #[case] tools: ToolLimits, #[case] detail: &str) {
-    let Some((bench, clips)) = find(MediaSettings { tools, ..fast_settings() }).await else { return };
+    let Some((bench, clips)) = find(MediaOptions { tools, ..fast_settings() }).await else { return };
     let error = encode(&bench, &clips.join(AVI), template).await.map(|_| ()).expect_err("over");
     assert_eq!((error.code, error.detail.as_str()), (ErrorCode::EncodingOverLimit, detail), "{}", error.log);
 }
@@ -307,7 +307,7 @@ fn program(folder: &Path, line: &str) -> PathBuf {
 )]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broken_packager_ends_the_run(#[case] line: &str, #[case] code: ErrorCode, #[case] detail: &str) {
-    let settings = MediaSettings { tools: stall_timeout(1), ..fast_settings() };
+    let settings = MediaOptions { tools: stall_timeout(1), ..fast_settings() };
     let Some((mut bench, clips)) = find(settings).await else { return };
     let folder = tempfile::tempdir().expect("a folder");
     bench.media.tools.programs.packager = program(folder.path(), line);
@@ -326,7 +326,7 @@ async fn a_broken_packager_ends_the_run(#[case] line: &str, #[case] code: ErrorC
 #[case::ffmpeg_stands_still("exec sleep 1000", ErrorCode::EncodingOverLimit, "ffmpeg got no further for 2 s")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broken_ffmpeg_ends_the_run(#[case] line: &str, #[case] code: ErrorCode, #[case] detail: &str) {
-    let settings = MediaSettings { tools: stall_timeout(2), ..fast_settings() };
+    let settings = MediaOptions { tools: stall_timeout(2), ..fast_settings() };
     let Some((mut bench, clips)) = find(settings).await else { return };
     let folder = tempfile::tempdir().expect("a folder");
     let input = clips.join(AUDIO_ONLY);

@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use borealis_media::{FieldOrder, Media, MediaError, MediaSettings, Source, growing_input};
+use borealis_media::{FieldOrder, Media, MediaError, MediaOptions, Source, growing_input};
 use futures::{StreamExt, stream};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -104,7 +104,7 @@ impl Corpus {
             report_skipped(159);
             return None;
         }
-        Bench::with(MediaSettings::default()).await
+        Bench::with(MediaOptions::default()).await
     }
 
     fn path(&self, entry: &Value) -> Option<PathBuf> {
@@ -143,7 +143,7 @@ struct KnownFile {
     /// In seconds.
     duration: f64,
     frame_rate: &'static str,
-    is_variable_rate: Option<bool>,
+    is_variable_frame_rate: Option<bool>,
     is_interlaced: Option<bool>,
     /// The indexes of the audio streams, the default first.
     audios: Option<&'static [u32]>,
@@ -169,12 +169,12 @@ impl KnownFile {
             compare("duration", source.duration.to_string(), self.duration.to_string());
         }
         if !self.frame_rate.is_empty() {
-            let rate = video.map(|video| video.rate.to_string()).unwrap_or_default();
+            let rate = video.map(|video| video.frame_rate.to_string()).unwrap_or_default();
             compare("frame_rate", rate, self.frame_rate.to_owned());
         }
-        if let Some(is_variable) = self.is_variable_rate {
-            let is = video.is_some_and(|video| video.is_variable_rate);
-            compare("is_variable_rate", is.to_string(), is_variable.to_string());
+        if let Some(is_variable) = self.is_variable_frame_rate {
+            let is = video.is_some_and(|video| video.is_variable_frame_rate);
+            compare("is_variable_frame_rate", is.to_string(), is_variable.to_string());
         }
         if let Some(is_interlaced) = self.is_interlaced {
             let is = video.is_some_and(|video| video.field_order == FieldOrder::Interlaced);
@@ -206,7 +206,7 @@ const UNKNOWN: KnownFile = KnownFile {
     resolution: "",
     duration: 0.0,
     frame_rate: "",
-    is_variable_rate: None,
+    is_variable_frame_rate: None,
     is_interlaced: None,
     audios: None,
     video: None,
@@ -232,14 +232,14 @@ const KNOWN_FILES: &[KnownFile] = &[
         name: "android_4k60_rot90.mp4",
         resolution: "2160x3840",
         frame_rate: "60",
-        is_variable_rate: Some(false),
+        is_variable_frame_rate: Some(false),
         ..UNKNOWN
     },
     KnownFile {
         name: "pixel_motionphoto_2_hevc_tracks_vfr.mp4",
         resolution: "768x1024",
         frame_rate: "30",
-        is_variable_rate: Some(true),
+        is_variable_frame_rate: Some(true),
         video: Some(Some(0)),
         ..UNKNOWN
     },
@@ -247,7 +247,7 @@ const KNOWN_FILES: &[KnownFile] = &[
         name: "oldphone_h263_amrnb_vfr.3gp",
         resolution: "192x144",
         frame_rate: "15000/1001",
-        is_variable_rate: Some(true),
+        is_variable_frame_rate: Some(true),
         ..UNKNOWN
     },
     KnownFile {
@@ -266,21 +266,21 @@ const KNOWN_FILES: &[KnownFile] = &[
     KnownFile {
         name: "screen_recording_vfr_1080p_vp8.webm",
         frame_rate: "30",
-        is_variable_rate: Some(true),
+        is_variable_frame_rate: Some(true),
         duration: 4.24,
         ..UNKNOWN
     },
     KnownFile {
         name: "thermal_phone_vfr_gap2s.mp4",
         frame_rate: "9",
-        is_variable_rate: Some(true),
+        is_variable_frame_rate: Some(true),
         duration: 11.353,
         ..UNKNOWN
     },
     KnownFile {
         name: "vp9_profile2_10bit_23976.webm",
         frame_rate: "24000/1001",
-        is_variable_rate: Some(false),
+        is_variable_frame_rate: Some(false),
         ..UNKNOWN
     },
     KnownFile {
@@ -339,7 +339,7 @@ const KNOWN_FILES: &[KnownFile] = &[
     KnownFile {
         name: "sync_20s_2997.mp4",
         frame_rate: "30000/1001",
-        is_variable_rate: Some(false),
+        is_variable_frame_rate: Some(false),
         duration: 20.02,
         ..UNKNOWN
     },
@@ -358,11 +358,11 @@ const KNOWN_FILES: &[KnownFile] = &[
     KnownFile {
         name: "vfr_60_then_2fps.mp4",
         frame_rate: "60",
-        is_variable_rate: Some(true),
+        is_variable_frame_rate: Some(true),
         duration: 8.0,
         ..UNKNOWN
     },
-    KnownFile { name: "fps_1000.mp4", frame_rate: "1000", is_variable_rate: Some(false), ..UNKNOWN },
+    KnownFile { name: "fps_1000.mp4", frame_rate: "1000", is_variable_frame_rate: Some(false), ..UNKNOWN },
     KnownFile { name: "fragmented.mp4", frame_rate: "25", duration: 4.02, ..UNKNOWN },
     KnownFile { name: "audio_3_languages_movtext.mp4", audios: Some(&[2, 1, 3]), ..UNKNOWN },
     KnownFile { name: "audio_starts_1500ms_late.mkv", starts: Some((0.0, 1.479)), duration: 3.5, ..UNKNOWN },

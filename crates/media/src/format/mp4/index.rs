@@ -212,8 +212,8 @@ mod tests {
         moov_of(TIMESCALE, offsets, entry, 100)
     }
 
-    /// Two chunks of two samples each, at these offsets. The header says that each lasts 100 units; the
-    /// last one may last longer.
+    /// Two chunks of two samples each, at these offsets. The header says that the duration of each is 100 units; the
+    /// last one may be longer.
     fn moov_of(timescale: u32, offsets: [u32; 2], entry: &[u8; 4], last_duration: u32) -> Vec<u8> {
         let table = [
             boxed(b"stsd", &[numbers(&[0, 1]), boxed(entry, b"....schm\0\0\0\0cenc\0\0")].concat()),

@@ -131,7 +131,7 @@ mod tests {
         *,
     };
 
-    /// A track with chunks of (samples, offset); each sample lasts a second.
+    /// A track with chunks of (samples, offset); the duration of each sample is a second.
     fn track(kind: &[u8; 4], chunks: &[(u32, u32)]) -> Vec<u8> {
         let samples = chunks.iter().map(|(samples, _)| samples).sum();
         let runs: Vec<_> =

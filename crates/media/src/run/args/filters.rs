@@ -28,8 +28,8 @@ pub(in crate::run) struct Gain {
 pub(super) fn video_graph(plan: &Plan) -> Option<String> {
     let video_filter = plan.video_filter.as_ref()?;
     let top = plan.videos.first()?;
-    let same_rate = plan.videos.iter().all(|video| video.rate == top.rate);
-    let mut common = vec![set_params(&video_filter.given), scale_to_planned_size(video_filter)];
+    let same_rate = plan.videos.iter().all(|video| video.frame_rate == top.frame_rate);
+    let mut common = vec![set_params(&video_filter.source_colour), scale_to_planned_size(video_filter)];
     common.extend(deinterlace(video_filter));
     if same_rate {
         common.extend(constant_rate(plan, video_filter, top));
@@ -75,7 +75,7 @@ pub(super) fn video_graph(plan: &Plan) -> Option<String> {
         if !(same_colour && needs_linear_light(video_filter, top)) {
             filters.extend(to_bt709(video_filter, &as_sdr(video_filter, top)));
         }
-        filters.push(thumbnails::graph(thumbnails, top.rate.as_f64()));
+        filters.push(thumbnails::graph(thumbnails, top.frame_rate.as_f64()));
         branches.push((plan.videos.len(), filters.join(",")));
     }
     let mut graph = format!("[0:{}]{}", video_filter.index, common.join(","));
@@ -101,7 +101,7 @@ fn scaled_from(plan: &Plan, number: usize) -> Option<usize> {
     let serves = |larger: &VideoPlan| {
         larger.width >= 2 * video.width
             && larger.height >= 2 * video.height
-            && larger.rate == video.rate
+            && larger.frame_rate == video.frame_rate
             && colour_key(larger) == colour_key(video)
     };
     plan.videos[..number].iter().rposition(serves)
@@ -171,14 +171,14 @@ fn deinterlace(video_filter: &VideoFilter) -> Vec<String> {
 }
 
 /// Frames at a constant rate from 0 on: the first one is shown from the start, the last one is held
-/// as long as the audio lasts. Frames are repeated or dropped here by reference, at no cost.
+/// up to the end of the audio. Frames are repeated or dropped here by reference, at no cost.
 fn constant_rate(plan: &Plan, video_filter: &VideoFilter, video: &VideoPlan) -> Vec<String> {
-    let mut filters = vec![format!("fps=fps={}:start_time=0", video.rate)];
-    if video_filter.hold > 0.0 {
-        filters.push(format!("tpad=stop_mode=clone:stop_duration={}", seconds(video_filter.hold)));
+    let mut filters = vec![format!("fps=fps={}:start_time=0", video.frame_rate)];
+    if video_filter.end_padding > 0.0 {
+        filters.push(format!("tpad=stop_mode=clone:stop_duration={}", seconds(video_filter.end_padding)));
     }
     if plan.clip.is_some() {
-        let frames = (plan.duration * video.rate.as_f64()).round().max(1.0);
+        let frames = (plan.duration * video.frame_rate.as_f64()).round().max(1.0);
         filters.push(format!("trim=end_frame={frames}"));
     }
     filters
@@ -201,18 +201,18 @@ fn rotate(orientation: Orientation) -> Vec<String> {
 
 /// What renditions have in common that share the conversion of their colours.
 fn colour_key(video: &VideoPlan) -> (&Colour, bool, u8) {
-    (&video.colour, video.tone_map, video.depth)
+    (&video.colour, video.tone_map, video.bit_depth)
 }
 
 /// A rendition as every screen shows it: thumbnails are never HDR.
 fn as_sdr(video_filter: &VideoFilter, video: &VideoPlan) -> VideoPlan {
-    let tone_map = video_filter.given.is_hdr();
-    VideoPlan { colour: Colour::bt709(), tone_map, depth: 8, ..video.clone() }
+    let tone_map = video_filter.source_colour.is_hdr();
+    VideoPlan { colour: Colour::bt709(), tone_map, bit_depth: 8, ..video.clone() }
 }
 
 /// Whether the samples have to be recomputed in linear light.
 fn needs_linear_light(video_filter: &VideoFilter, video: &VideoPlan) -> bool {
-    video.tone_map || video_filter.given.is_wide() && !video.colour.is_wide()
+    video.tone_map || video_filter.source_colour.is_wide() && !video.colour.is_wide()
 }
 
 /// HDR and wide gamuts, which zscale knows by the tags that were set, become BT.709 in linear light, at
@@ -237,7 +237,7 @@ fn to_bt709(video_filter: &VideoFilter, top: &VideoPlan) -> Vec<String> {
 /// The last filters of a rendition: its size, square pixels, 4:2:0 in its depth, and tagged colours.
 /// `linear` is the rendition whose colours were converted before, if any had to be.
 fn finish(video_filter: &VideoFilter, video: &VideoPlan, linear: &VideoPlan) -> Vec<String> {
-    let (given, planned) = (&video_filter.given, &video.colour);
+    let (given, planned) = (&video_filter.source_colour, &video.colour);
     let converted = needs_linear_light(video_filter, linear);
     let size =
         if converted { (linear.width, linear.height) } else { (video_filter.width, video_filter.height) };

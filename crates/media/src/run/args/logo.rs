@@ -35,7 +35,7 @@ pub(super) fn overlay(logo: &LogoPlan, video: &VideoPlan, number: usize) -> Stri
     let (x, y) = (offset(x, video.width, 'W', 'w'), offset(y, video.height, 'H', 'h'));
     let matrix = &video.colour.matrix;
     let (with_alpha, mixed) =
-        if video.depth > 8 { ("yuva420p10le", "yuv420p10") } else { ("yuva420p", "yuv420") };
+        if video.bit_depth > 8 { ("yuva420p10le", "yuv420p10") } else { ("yuva420p", "yuv420") };
     format!(
         ";[l{number}]scale=w='{across}':h='{down}':force_original_aspect_ratio=decrease:out_range=limited:out_color_matrix={matrix},\
          format={with_alpha}[o{number}];[b{number}][o{number}]overlay=x='{x}':y='{y}':format={mixed}:eval=init[v{number}]"

@@ -11,12 +11,12 @@ use crate::fixtures;
 
 /// A phone's clip: HLG, 10 bits, 1280x720, with six channels.
 fn source() -> crate::source::Source {
-    let mut picture = fixtures::video(1280, 720, "30000/1001");
-    picture.pixel_format = "yuv420p10le".to_owned();
-    picture.color_space = "bt2020nc".to_owned();
-    picture.color_transfer = "arib-std-b67".to_owned();
-    picture.color_primaries = "bt2020".to_owned();
-    fixtures::source(Some(picture), vec![fixtures::audio(1, 6, "eng")])
+    let mut video = fixtures::video(1280, 720, "30000/1001");
+    video.pixel_format = "yuv420p10le".to_owned();
+    video.color_space = "bt2020nc".to_owned();
+    video.color_transfer = "arib-std-b67".to_owned();
+    video.color_primaries = "bt2020".to_owned();
+    fixtures::source(Some(video), vec![fixtures::audio(1, 6, "eng")])
 }
 
 /// FFmpeg's words from the first `-map` on, and the packager's flags without its streams.

@@ -29,21 +29,21 @@ const GROWING_IO_BLOCK_BYTES: &str = "4096";
 pub(super) fn args(plan: &Plan, segmenting: Segmenting) -> Vec<OsString> {
     let mut args: Vec<OsString> = Vec::new();
     for video in &plan.videos {
-        args.push(video_stream(plan, video, segmenting.kind));
+        args.push(video_stream(plan, video, segmenting.segment_type));
     }
     for (number, audio) in plan.audios.iter().enumerate() {
-        args.push(audio_stream(plan, audio, number == 0, segmenting.kind));
+        args.push(audio_stream(plan, audio, number == 0, segmenting.segment_type));
     }
     let mut add = |flag: &str, value: OsString| {
         let mut argument = OsString::from(format!("--{flag}="));
         argument.push(value);
         args.push(argument);
     };
-    add("segment_duration", packager_seconds(segmenting.seconds).into());
+    add("segment_duration", packager_seconds(segmenting.segment_duration).into());
     if let Some(language) = plan.audios.first().map(|audio| &audio.language).filter(|code| !code.is_empty()) {
         add("default_language", language.into());
     }
-    match segmenting.kind {
+    match segmenting.segment_type {
         SegmentType::Ts => {
             add("transport_stream_timestamp_offset_ms", timestamp_offset_ms(&plan.videos).to_string().into());
         }
@@ -55,7 +55,9 @@ pub(super) fn args(plan: &Plan, segmenting: Segmenting) -> Vec<OsString> {
     }
     for (format, file) in OutputLayout::manifests(plan) {
         let file = OutputLayout::dir(Path::new("")).join(file);
-        for (flag, value) in manifest_flags(format, plan.is_growing, segmenting.seconds.as_f64(), &file) {
+        for (flag, value) in
+            manifest_flags(format, plan.is_growing, segmenting.segment_duration.as_f64(), &file)
+        {
             add(flag, value);
         }
     }
@@ -143,7 +145,7 @@ fn field(fields: &mut OsString, key: &str, value: &str) {
 fn gop_seconds(video: &VideoPlan) -> Option<Rational> {
     match &video.coding {
         Coding::Encoded(encoding) => {
-            Rational::new(u64::from(encoding.gop) * video.rate.den(), video.rate.num())
+            Rational::new(u64::from(encoding.gop) * video.frame_rate.den(), video.frame_rate.num())
         }
         Coding::Copied(_) => Rational::new(1, 2),
     }
@@ -160,7 +162,7 @@ fn packager_seconds(seconds: Rational) -> String {
 fn timestamp_offset_ms(videos: &[VideoPlan]) -> u64 {
     let before = |video: &VideoPlan| {
         let frames = if video.copied().is_some() { MAX_REORDER_FRAMES_COPIED } else { MAX_REORDER_FRAMES };
-        frames * 1000.0 / video.rate.as_f64()
+        frames * 1000.0 / video.frame_rate.as_f64()
     };
     videos.iter().map(before).fold(100.0, f64::max).ceil() as u64
 }

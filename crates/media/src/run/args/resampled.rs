@@ -21,8 +21,13 @@ pub(in crate::run) fn file(work: &Path) -> PathBuf {
 
 /// Input options that make FFmpeg end with an error where audio that may change does so.
 pub(in crate::run) fn fail_on_change(context: &CommandContext<'_>) -> Vec<OsString> {
-    let may_change = |audio: &AudioPlan| audio.may_change && !context.is_resampled(audio);
-    if context.plan.audios.iter().any(may_change) { words(&["-reinit_filter:a", "0"]) } else { Vec::new() }
+    let parameters_may_change =
+        |audio: &AudioPlan| audio.parameters_may_change && !context.is_resampled(audio);
+    if context.plan.audios.iter().any(parameters_may_change) {
+        words(&["-reinit_filter:a", "0"])
+    } else {
+        Vec::new()
+    }
 }
 
 /// Streams of the input that are read and go nowhere. FFmpeg counts time from the first of those that are

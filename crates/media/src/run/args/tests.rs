@@ -23,52 +23,52 @@ pub(in crate::run) fn full_hd() -> Source {
 
 /// A phone held upright: HLG, 10 bits, turned.
 fn phone() -> Source {
-    let mut picture = fixtures::video(3840, 2160, "30000/1001");
-    picture.orientation = Orientation { quarters: 1, mirrored: true };
-    picture.pixel_format = "yuv420p10le".to_owned();
-    picture.color_space = "bt2020nc".to_owned();
-    picture.color_transfer = "arib-std-b67".to_owned();
-    picture.color_primaries = "bt2020".to_owned();
-    fixtures::source(Some(picture), vec![fixtures::audio(1, 1, "")])
+    let mut video = fixtures::video(3840, 2160, "30000/1001");
+    video.orientation = Orientation { quarters: 1, mirrored: true };
+    video.pixel_format = "yuv420p10le".to_owned();
+    video.color_space = "bt2020nc".to_owned();
+    video.color_transfer = "arib-std-b67".to_owned();
+    video.color_primaries = "bt2020".to_owned();
+    fixtures::source(Some(video), vec![fixtures::audio(1, 1, "")])
 }
 
-/// Interlaced PAL, 16:9, with three sounds, of which one begins late and ends early.
+/// Interlaced PAL, 16:9, with three audios, of which one begins late and ends early.
 pub(in crate::run) fn broadcast() -> Source {
-    let mut picture = fixtures::video(720, 576, "25");
-    picture.sample_aspect = Rational::new(64, 45).expect("an aspect");
-    picture.field_order = FieldOrder::Interlaced;
-    picture.color_space = String::new();
+    let mut video = fixtures::video(720, 576, "25");
+    video.sample_aspect = Rational::new(64, 45).expect("an aspect");
+    video.field_order = FieldOrder::Interlaced;
+    video.color_space = String::new();
     let mut late = fixtures::audio(2, 2, "fre");
     (late.start, late.end) = (24.0, 28.0);
     late.title = "Commentaire".to_owned();
     let mut source =
-        fixtures::source(Some(picture), vec![fixtures::audio(1, 6, "eng"), late, fixtures::audio(3, 1, "")]);
+        fixtures::source(Some(video), vec![fixtures::audio(1, 6, "eng"), late, fixtures::audio(3, 1, "")]);
     source.start_offset = 1.25;
     source
 }
 
 /// A screen recording: full-range RGB, at a rate that varies.
 fn screen() -> Source {
-    let mut picture = fixtures::video(1366, 768, "120");
-    picture.pixel_format = "bgra".to_owned();
-    picture.color_range = "pc".to_owned();
-    picture.color_space = "gbr".to_owned();
-    picture.color_transfer = "iec61966-2-1".to_owned();
-    fixtures::source(Some(picture), vec![])
+    let mut video = fixtures::video(1366, 768, "120");
+    video.pixel_format = "bgra".to_owned();
+    video.color_range = "pc".to_owned();
+    video.color_space = "gbr".to_owned();
+    video.color_transfer = "iec61966-2-1".to_owned();
+    fixtures::source(Some(video), vec![])
 }
 
 /// The same as a copy needs it: what it is in all detail.
 pub(in crate::run) fn with_layouts(mut source: Source) -> Source {
-    for sound in &mut source.audios {
-        sound.layout = crate::codecs::layout(sound.channels).to_owned();
+    for audio in &mut source.audios {
+        audio.layout = crate::codecs::layout(audio.channels).to_owned();
     }
-    if let Some(picture) = source.video.as_mut().filter(|picture| picture.pixel_format == "yuv420p10le") {
-        (picture.codec, picture.profile) = ("hevc".to_owned(), "Main 10".to_owned());
+    if let Some(video) = source.video.as_mut().filter(|video| video.pixel_format == "yuv420p10le") {
+        (video.codec, video.profile) = ("hevc".to_owned(), "Main 10".to_owned());
     }
     source
 }
 
-fn sound_alone() -> Source {
+fn audio_alone() -> Source {
     fixtures::source(None, vec![fixtures::audio(0, 2, "")])
 }
 
@@ -77,7 +77,7 @@ fn sound_alone() -> Source {
 #[case::mp4_720p_capped("mp4_720p_capped", json!({"format": "mp4", "resolution": "720p", "quality": 7, "video_bitrate": 2500}), full_hd())]
 #[case::mp4_phone("mp4_phone", json!({"format": "mp4", "resolution": "1280x720", "framerate": 25}), phone())]
 #[case::mp4_broadcast("mp4_broadcast", json!({"format": "mp4", "audio_channels": 6, "gop_seconds": 4}), broadcast())]
-#[case::mp4_sound_alone("mp4_sound_alone", json!({"format": "mp4"}), sound_alone())]
+#[case::mp4_audio_alone("mp4_audio_alone", json!({"format": "mp4"}), audio_alone())]
 #[case::flv_screen("flv_screen", json!({"format": "flv", "video_bitrate": 1500}), screen())]
 #[case::hls_ladder("hls_ladder", json!({"format": "hls"}), full_hd())]
 #[case::hls_fmp4_broadcast("hls_fmp4_broadcast", json!({"format": "hls", "seg_type": "fmp4", "seg_time": 4}), broadcast())]
@@ -87,14 +87,14 @@ fn sound_alone() -> Source {
     "thumbnail": {"start_point": 2, "interval": 5, "width": 320, "height": 320}}), phone())]
 #[case::hls_logo("hls_logo", json!({"format": "hls", "adaptive_streams": [{"resolution": "720p"}, {"resolution": "360p"}],
     "logo_path": "https://example.com/logo.png", "logo_size": "10%x", "logo_offset": "-5%x16"}), full_hd())]
-#[case::hls_sound_alone("hls_sound_alone", json!({"format": "hls"}), sound_alone())]
+#[case::hls_audio_alone("hls_audio_alone", json!({"format": "hls"}), audio_alone())]
 #[case::dash("dash", json!({"format": "dash", "resolution": "540p"}), full_hd())]
 #[case::dash_broadcast("dash_broadcast", json!({"format": "dash", "resolution": "360p"}), broadcast())]
 #[case::mp4_copy("mp4_copy", json!({"format": "mp4", "vcodec": "copy", "acodec": "copy"}), with_layouts(phone()))]
-#[case::mp4_copy_of_sound("mp4_copy_of_sound", json!({"format": "mp4", "acodec": "copy"}), with_layouts(full_hd()))]
+#[case::mp4_copy_of_audio("mp4_copy_of_audio", json!({"format": "mp4", "acodec": "copy"}), with_layouts(full_hd()))]
 #[case::hls_copy("hls_copy", json!({"format": "hls", "seg_type": "ts", "vcodec": "copy", "acodec": "copy"}), with_layouts(full_hd()))]
-#[case::hls_copy_of_sound("hls_copy_of_sound", json!({"format": "hls", "resolution": "234p", "acodec": "copy"}), with_layouts(full_hd()))]
-#[case::flv_copy_of_picture("flv_copy_of_picture", json!({"format": "flv", "vcodec": "copy"}), full_hd())]
+#[case::hls_copy_of_audio("hls_copy_of_audio", json!({"format": "hls", "resolution": "234p", "acodec": "copy"}), with_layouts(full_hd()))]
+#[case::flv_copy_of_video("flv_copy_of_video", json!({"format": "flv", "vcodec": "copy"}), full_hd())]
 fn command_lines(#[case] name: &str, #[case] fields: Value, #[case] source: Source) {
     let plan = fixtures::plan(fields, &source);
     let commands = commands(&context(&plan));
@@ -141,10 +141,10 @@ pub(in crate::run) fn shown(commands: &Commands) -> String {
 #[case::no_index("clip_no_index", Source { container: "mpegts".to_owned(), ..full_hd() })]
 fn command_lines_of_a_piece(#[case] name: &str, #[case] mut source: Source) {
     source.duration = 120.0;
-    source.video.as_mut().expect("a picture").end = 120.0;
+    source.video.as_mut().expect("video").end = 120.0;
     source.audios[0].end = 105.0;
-    let wishes = ExtraOptions { start: Some(100.0), duration: Some(7.5), ..ExtraOptions::default() };
-    let source = source.clip(&wishes).expect("within");
+    let options = ExtraOptions { start: Some(100.0), duration: Some(7.5), ..ExtraOptions::default() };
+    let source = source.clip(&options).expect("within");
     let plan = fixtures::plan(json!({"format": "mp4"}), &source);
     let commands = commands(&context(&plan));
     insta::with_settings!({prepend_module_to_snapshot => false, omit_expression => true}, {
@@ -158,9 +158,9 @@ fn time_stamps_are_put_right_where_they_are_wrong() {
     let off = |stream, packet, offset, pts_only| TimestampCorrection { stream, packet, offset, pts_only };
     let corrections =
         vec![off(1, 4, 900, false), off(0, 7, 90, true), off(1, 6, -900, false), off(9, 0, 1, false)];
-    let wishes = ExtraOptions { start: Some(10.0), ..ExtraOptions::default() };
+    let options = ExtraOptions { start: Some(10.0), ..ExtraOptions::default() };
     let source = Source { corrections, ..full_hd() };
-    let source = source.clip(&wishes).expect("within");
+    let source = source.clip(&options).expect("within");
     let plan = fixtures::plan(json!({"format": "mp4"}), &source);
     let expected = [
         "-bsf:0",

@@ -88,7 +88,7 @@ fn args(context: &CommandContext<'_>) -> Vec<OsString> {
     }
     args.extend(words(&["-c", "copy", "-f", "framecrc", "pipe:1"]));
     // only a decoder sees whether the audio changes on the way
-    for audio in plan.audios.iter().filter(|audio| audio.is_copied() && audio.may_change) {
+    for audio in plan.audios.iter().filter(|audio| audio.is_copied() && audio.parameters_may_change) {
         args.extend(words(&["-map", &format!("0:{}", audio.index), "-f", "null", "-"]));
     }
     args
@@ -164,7 +164,8 @@ impl PacketList {
             (Some(_), Some(stream)) => Some(stream.times.as_slice()),
             _ => None,
         };
-        let (segment_secs, max_secs) = (segmenting.seconds.as_f64(), segmenting.longest_copied());
+        let (segment_secs, max_secs) =
+            (segmenting.segment_duration.as_f64(), segmenting.max_copied_segment_secs());
         match self.gops.problem(random_access, segment_secs, max_secs) {
             Some(problem) => Err(format!(
                 "{problem}, so that it cannot be copied into segments; vcodec `h264` would encode it, or format \

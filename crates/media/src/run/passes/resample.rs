@@ -10,7 +10,7 @@ use crate::{
     run::{
         RunContext,
         args::{CommandContext, ffmpeg, resampled},
-        failure::{self, AUDIO_CHANGED_MESSAGE, Verdict},
+        failure::{self, AUDIO_CHANGED_MESSAGE, Diagnosis},
     },
     tool::{
         Call,
@@ -23,15 +23,16 @@ use crate::{
 /// Whether a run failed because audio changed that can be resampled. A playlist that has grown already
 /// cannot begin again.
 pub(in crate::run) fn would_help(plan: &Plan, error: &MediaError) -> bool {
-    let may_change = plan.audios.iter().any(|audio| audio.may_change && !audio.is_copied());
-    !plan.is_growing && may_change && error.log.contains(AUDIO_CHANGED_MESSAGE)
+    let parameters_may_change =
+        plan.audios.iter().any(|audio| audio.parameters_may_change && !audio.is_copied());
+    !plan.is_growing && parameters_may_change && error.log.contains(AUDIO_CHANGED_MESSAGE)
 }
 
 /// Writes all audio that may change into the file in the work folder; gives the indices of its streams.
 pub(in crate::run) async fn resample(context: &RunContext<'_>) -> Result<Vec<u32>, MediaError> {
     let RunContext { tools, plan, input, work, .. } = *context;
-    let may_change = plan.audios.iter().filter(|audio| audio.may_change);
-    let streams: Vec<u32> = may_change.map(|audio| audio.index).collect();
+    let parameters_may_change = plan.audios.iter().filter(|audio| audio.parameters_may_change);
+    let streams: Vec<u32> = parameters_may_change.map(|audio| audio.index).collect();
     let command = CommandContext { resampled: &streams, ..context.command() };
     let access = Access { readable: input.readable(), writable: vec![work.to_owned()] };
     let limits = CallLimits { deadline: tools.limits.run_time, ..CallLimits::default() };
@@ -40,7 +41,8 @@ pub(in crate::run) async fn resample(context: &RunContext<'_>) -> Result<Vec<u32
     if captured.status.success() {
         return Ok(streams);
     }
-    let Verdict { code, detail } = failure::diagnose(Program::Ffmpeg, captured.status, &captured.stderr_tail);
+    let Diagnosis { code, detail } =
+        failure::diagnose(Program::Ffmpeg, captured.status, &captured.stderr_tail);
     Err(MediaError::new(code, detail).with_log(captured.stderr_tail))
 }
 
@@ -86,14 +88,17 @@ mod tests {
 
     /// The second of three changes, as the third may.
     #[test]
-    fn sounds_that_change_are_made_alike() {
+    fn audios_that_change_are_resampled() {
         let mut source = broadcast();
         source.audios[1].codec = "ac3".to_owned();
         source.audios[2].codec = "mp3".to_owned();
         let template =
             fixtures::template(json!({"format": "hls", "logo_path": "https://example.com/logo.png"}));
         let plan = fixtures::try_plan(&template, &source).expect("a plan");
-        assert_eq!(plan.audios.iter().map(|audio| audio.may_change).collect::<Vec<_>>(), [false, true, true]);
+        assert_eq!(
+            plan.audios.iter().map(|audio| audio.parameters_may_change).collect::<Vec<_>>(),
+            [false, true, true]
+        );
         let resampled = [plan.audios[1].index];
         let context = CommandContext { resampled: &resampled, ..context(&plan) };
         assert_eq!((context.input, context.work), (Path::new("/job/input"), Path::new("/job")));

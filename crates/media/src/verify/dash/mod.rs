@@ -10,7 +10,7 @@ use std::{fs, path::Path};
 use model::{Format, Rational};
 use roxmltree::{Document, Node};
 
-use super::listing::{Claims, Container, Listing, MediaFile, Segment, StreamRef, Track, wrong_output};
+use super::listing::{Claims, Listing, MediaFile, Segment, StreamRef, Track, TrackContainer, wrong_output};
 use crate::{
     error::MediaError,
     format::dash::{child_elements, parse_duration, segment_uri, timeline_segments},
@@ -132,7 +132,7 @@ impl Representation<'_, '_> {
         Ok(Track {
             name: name.to_owned(),
             planned: vec![planned],
-            container: Container::FragmentedMp4,
+            container: TrackContainer::FragmentedMp4,
             init: Some(MediaFile::find(dir, init)?),
             segments,
             claims: Claims { timescale: Some(timescale), ..self.claims() },

@@ -47,12 +47,12 @@ pub(super) fn check_mpd(mpd: Node<'_, '_>) -> Result<(), MediaError> {
 
 /// As many representations as were planned, with an `id` each (5.3.5.2).
 pub(super) fn check_representations(plan: &Plan, all: &[Representation<'_, '_>]) -> Result<(), MediaError> {
-    let (found, wanted) = (all.len(), plan.videos.len() + plan.audios.len());
-    if found != wanted {
-        return Err(wrong_output(format!("the manifest has {found} representations, not {wanted}")));
+    let (found, expected) = (all.len(), plan.videos.len() + plan.audios.len());
+    if found != expected {
+        return Err(wrong_output(format!("the manifest has {found} representations, not {expected}")));
     }
     let ids: BTreeSet<_> = all.iter().filter_map(|one| one.one.attribute("id")).collect();
-    if ids.len() != wanted {
+    if ids.len() != expected {
         return Err(wrong_output("the representations of the manifest do not have an `id` each"));
     }
     Ok(())
@@ -89,14 +89,14 @@ fn check_switching(one: &Representation<'_, '_>, name: &str, planned: StreamRef)
         StreamRef::Video(_) => ("video", "video/mp4", Some("1:1")),
         StreamRef::Audio(_) => ("audio", "audio/mp4", None),
     };
-    let wanted = [
+    let expected = [
         ("contentType", Some(kind)),
         ("mimeType", Some(mime)),
         ("segmentAlignment", Some("true")),
         ("startWithSAP", Some("1")),
         ("sar", sar),
     ];
-    match wanted.into_iter().find(|(attribute, value)| one.attribute(attribute) != *value) {
+    match expected.into_iter().find(|(attribute, value)| one.attribute(attribute) != *value) {
         Some((attribute, value)) => {
             let (found, value) = (one.attribute(attribute).unwrap_or_default(), value.unwrap_or_default());
             Err(wrong_output(format!("`{name}` has the {attribute} `{found}`, not `{value}`")))

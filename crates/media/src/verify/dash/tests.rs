@@ -32,17 +32,20 @@ fn what_is_right_is_read() {
     let listing = listing(MPD).expect("right");
     assert_eq!((listing.tracks.len(), listing.duration, listing.min_buffer_time), (2, Some(5.0), Some(2.0)));
     assert_eq!(listing.tracks[0].claims.colour, [None, Some(16), None]);
-    let said = &listing.tracks[1].claims;
-    assert_eq!((said.channels, said.language.as_deref(), said.timescale), (Some(2), Some("de"), Some(10)));
+    let claims = &listing.tracks[1].claims;
+    assert_eq!(
+        (claims.channels, claims.language.as_deref(), claims.timescale),
+        (Some(2), Some("de"), Some(10))
+    );
 }
 
-/// Where the other sound or the picture of the source does, a little after 0.
+/// Where the audio or the video of the source does, a little after 0.
 #[test]
 fn a_copy_may_begin_late() {
     let text = MPD.replacen("<S t=\"0\" d=\"30\"", "<S t=\"1\" d=\"29\"", 1);
     let mut plan = crate::verify::tests::plan();
-    let picture = crate::fixtures::video(640, 360, "25");
-    plan.videos[0].coding = crate::plan::Coding::Copied(Box::new(picture));
+    let video = crate::fixtures::video(640, 360, "25");
+    plan.videos[0].coding = crate::plan::Coding::Copied(Box::new(video));
     let listing = listing_of(&text, plan).expect("right");
     assert_eq!(listing.tracks[0].segments[0].start, Some(0.1));
     assert_eq!(listing.duration, Some(5.0));

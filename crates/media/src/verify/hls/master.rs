@@ -42,16 +42,16 @@ fn check_independent_segments(master: &MasterPlaylist) -> Result<(), MediaError>
 /// One for each rendition and one for its I-frames, or one for audio without video; none twice (4.3.4.2, 4.3.4.3).
 fn check_variants(plan: &Plan, master: &MasterPlaylist) -> Result<(), MediaError> {
     let videos = plan.videos.len();
-    for (is_i_frame, what, wanted) in
+    for (is_i_frame, what, expected) in
         [(false, "variants", videos.max(1)), (true, "playlists of I-frames", videos)]
     {
         let found = master.variants.iter().filter(|variant| variant.is_i_frame == is_i_frame);
         let uris: BTreeSet<_> = found.clone().map(|variant| &variant.uri).collect();
         let found = found.count();
-        if found != wanted {
-            return Err(wrong_output(format!("the master playlist has {found} {what}, not {wanted}")));
+        if found != expected {
+            return Err(wrong_output(format!("the master playlist has {found} {what}, not {expected}")));
         }
-        if uris.len() != wanted {
+        if uris.len() != expected {
             return Err(wrong_output(format!("the master playlist names one of its {what} twice")));
         }
     }
@@ -77,9 +77,9 @@ fn check_audio_group(master: &MasterPlaylist) -> Result<(), MediaError> {
 
 /// Where one variant says that it has no captions, all do (4.3.4.2).
 fn check_captions(master: &MasterPlaylist) -> Result<(), MediaError> {
-    let mut said = master.variants.iter().filter(|variant| !variant.is_i_frame);
-    let first = said.next().map(|variant| &variant.closed_captions);
-    match said.find(|variant| Some(&variant.closed_captions) != first) {
+    let mut variants = master.variants.iter().filter(|variant| !variant.is_i_frame);
+    let first = variants.next().map(|variant| &variant.closed_captions);
+    match variants.find(|variant| Some(&variant.closed_captions) != first) {
         Some(other) => {
             Err(wrong_output(format!("the variant `{}` has other captions than the first", other.uri)))
         }
@@ -91,8 +91,10 @@ fn check_captions(master: &MasterPlaylist) -> Result<(), MediaError> {
 fn check_audio_names(plan: &Plan, master: &MasterPlaylist) -> Result<(), MediaError> {
     let audios = &master.alternatives;
     if audios.len() != plan.audios.len() {
-        let (found, wanted) = (audios.len(), plan.audios.len());
-        return Err(wrong_output(format!("the master playlist has {found} audio renditions, not {wanted}")));
+        let (found, expected) = (audios.len(), plan.audios.len());
+        return Err(wrong_output(format!(
+            "the master playlist has {found} audio renditions, not {expected}"
+        )));
     }
     if let Some(other) = audios.iter().find(|audio| audio.media_type != AlternativeMediaType::Audio) {
         return Err(wrong_output(format!("`{}` is not listed as audio", other.name)));

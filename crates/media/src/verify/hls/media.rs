@@ -69,7 +69,10 @@ fn find_long_segment(playlist: &MediaPlaylist) -> Option<String> {
     let target = playlist.target_duration;
     let longer = |segment: &&MediaSegment| f64::from(segment.duration).round() > target as f64;
     let longer = playlist.segments.iter().find(longer)?;
-    Some(format!("has the target duration {target}, and `{}` lasts {} s", longer.uri, longer.duration))
+    Some(format!(
+        "has the target duration {target}, and `{}` has a duration of {} s",
+        longer.uri, longer.duration
+    ))
 }
 
 /// An `EXT-X-MAP` holds for what follows it: one before the first segment is for all (4.3.2.5).
@@ -121,7 +124,7 @@ fn check_i_frame_init(
     let named = init(playlist, dir, uri)?;
     let first = &playlist.segments[0];
     let tables = || first.map.as_ref().is_some_and(|map| map.byte_range.is_some() && map.uri == first.uri);
-    let is_right = segments_init.map_or_else(tables, |wanted| *wanted == named);
+    let is_right = segments_init.map_or_else(tables, |expected| *expected == named);
     if is_right {
         return Ok(());
     }
@@ -146,8 +149,8 @@ fn check_i_frame_variant(
             "`{uri}` is listed with {listed:?}, and its rendition with {of:?}"
         )));
     }
-    let shown: Vec<_> = ranges.iter().map(|range| (range.bytes, range.duration)).collect();
-    let found = Bandwidth::of(&shown, Some(target));
+    let i_frames: Vec<_> = ranges.iter().map(|range| (range.bytes, range.duration)).collect();
+    let found = Bandwidth::of(&i_frames, Some(target));
     for (what, claimed, found) in [
         ("BANDWIDTH", Some(listed.bandwidth), found.peak),
         ("AVERAGE-BANDWIDTH", listed.average_bandwidth, found.average),

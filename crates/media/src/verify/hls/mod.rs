@@ -13,7 +13,7 @@ use std::{fs, path::Path};
 use m3u8_rs::{ExtTag, MediaSegment, VariantStream};
 use model::{Format, SegmentType};
 
-use super::listing::{Claims, Container, Listing, MediaFile, Segment, StreamRef, Track, wrong_output};
+use super::listing::{Claims, Listing, MediaFile, Segment, StreamRef, Track, TrackContainer, wrong_output};
 use crate::{error::MediaError, layout::OutputLayout, plan::Plan};
 
 /// Reads the master playlist in `dir` and all that it names.
@@ -64,9 +64,9 @@ fn claims(variant: &VariantStream) -> Claims {
 fn track(plan: &Plan, dir: &Path, name: &str, uri: &str) -> Result<Track, MediaError> {
     let playlist = media::read(dir, uri)?;
     let folder = folder_of(uri);
-    let (container, init) = match plan.segmenting.map(|segmenting| segmenting.kind) {
-        Some(SegmentType::Fmp4) => (Container::FragmentedMp4, Some(media::init(&playlist, dir, uri)?)),
-        _ => (Container::Ts, None),
+    let (container, init) = match plan.segmenting.map(|segmenting| segmenting.segment_type) {
+        Some(SegmentType::Fmp4) => (TrackContainer::FragmentedMp4, Some(media::init(&playlist, dir, uri)?)),
+        _ => (TrackContainer::Ts, None),
     };
     let segment = |segment: &MediaSegment| {
         if segment.discontinuity || segment.byte_range.is_some() {

@@ -39,7 +39,7 @@ const I_FRAMES: &str = r#"#EXTM3U
 #EXT-X-ENDLIST
 "#;
 
-/// Two renditions and two sounds, after a change of one of their playlists.
+/// Two renditions and two audios, after a change of one of their playlists.
 fn listing(kind: SegmentType, file: &str, change: impl Fn(&str) -> String) -> Result<Listing, MediaError> {
     let folder = tempfile::tempdir().expect("a folder");
     let write = |path: &str, text: &str| {
@@ -57,7 +57,8 @@ fn listing(kind: SegmentType, file: &str, change: impl Fn(&str) -> String) -> Re
         }
     }
     let mut plan = crate::verify::tests::plan();
-    plan.segmenting = plan.segmenting.map(|segmenting| crate::plan::Segmenting { kind, ..segmenting });
+    plan.segmenting =
+        plan.segmenting.map(|segmenting| crate::plan::Segmenting { segment_type: kind, ..segmenting });
     plan.videos.push(crate::plan::VideoPlan { name: "180p".to_owned(), ..plan.videos[0].clone() });
     plan.audios.push(crate::plan::AudioPlan { name: "audio_2".to_owned(), ..plan.audios[0].clone() });
     read(&plan, folder.path())
@@ -103,7 +104,7 @@ const FRAMES: &str = "files/360p/iframes.m3u8";
 #[case::no_default(MAIN, "DEFAULT=YES,", "", "`Audio` is not marked with DEFAULT=YES")]
 #[case::two_defaults(MAIN, "DEFAULT=NO", "DEFAULT=YES", "`Ton` is not marked with DEFAULT=NO")]
 #[case::autoselect(MAIN, "AUTOSELECT=YES,", "", "`Audio` is the default without AUTOSELECT=YES")]
-#[case::sound(MAIN, "files/audio_2", "files/audio_3", "does not name the audio `audio_2`")]
+#[case::audio(MAIN, "files/audio_2", "files/audio_3", "does not name the audio `audio_2`")]
 #[case::frame_codec(MAIN, "64001e\",RES", "64001f\",RES", "is listed with (Some(\"avc1.64001f\")")]
 #[case::frame_size(
     MAIN,
@@ -121,7 +122,12 @@ const FRAMES: &str = "files/360p/iframes.m3u8";
 #[case::later(PLAYLIST, "#EXT-X-MAP", "#EXT-X-MEDIA-SEQUENCE:1\n#EXT-X-MAP", "begin with its first segment")]
 #[case::no_length(PLAYLIST, "#EXTINF:2.500,\n1", "1", "lists `1.m4s` without its duration")]
 #[case::broken_map(PLAYLIST, "URI=\"init", "URL=\"init", "a tag that cannot be read: `#EXT-X-MAP")]
-#[case::target(PLAYLIST, "DURATION:3", "DURATION:2", "has the target duration 2, and `1.m4s` lasts 2.5 s")]
+#[case::target(
+    PLAYLIST,
+    "DURATION:3",
+    "DURATION:2",
+    "has the target duration 2, and `1.m4s` has a duration of 2.5 s"
+)]
 #[case::no_target(PLAYLIST, "#EXT-X-TARGETDURATION:3\n", "", "has the target duration 0")]
 #[case::broken_length(PLAYLIST, "#EXTINF:2.500", "#EXTINF:abc", "lists `1.m4s` without its duration")]
 #[case::no_init(PLAYLIST, "#EXT-X-MAP:URI=\"init.mp4\"\n", "", "names no initialization segment")]

@@ -7,7 +7,7 @@ use crate::{fixtures, output::CopiedStream, plan::Coding};
 
 /// Frames at uneven times, from a tenth of a second on, as one file that is copied.
 fn copy(change: impl Fn(&mut Vec<ScannedPacket>)) -> Output {
-    let time = |index: u32| 0.1 + f64::from(index) * PICTURE + f64::from(index % 3) * 0.004;
+    let time = |index: u32| 0.1 + f64::from(index) * VIDEO_FRAME_SECS + f64::from(index % 3) * 0.004;
     let times: Vec<f64> = (0..125).map(time).collect();
     let packet = |(index, pts): (usize, &f64)| ScannedPacket {
         pts: *pts,
@@ -19,19 +19,19 @@ fn copy(change: impl Fn(&mut Vec<ScannedPacket>)) -> Output {
     let mut list: Vec<_> = times.iter().enumerate().map(packet).collect();
     change(&mut list);
     let original = CopiedStream { time_base: 0.001, times, end: 5.1 };
-    let packets = StreamPackets::new(PICTURE, Container::Mp4.rounding_secs(), vec![u64::MAX]);
+    let packets = StreamPackets::new(VIDEO_FRAME_SECS, TrackContainer::Mp4.rounding_secs(), vec![u64::MAX]);
     let mut packets = packets.copied_from(Arc::new(original));
     list.iter().for_each(|packet| packets.add(*packet, true));
     let mut output = Output::right();
     output.plan.format = Format::Mp4;
     output.plan.segmenting = None;
     output.plan.videos[0].coding = Coding::Copied(Box::new(fixtures::video(640, 360, "25")));
-    output.listing.tracks.iter_mut().for_each(|track| track.container = Container::Mp4);
+    output.listing.tracks.iter_mut().for_each(|track| track.container = TrackContainer::Mp4);
     output.listing.tracks.truncate(1);
     output.facts.truncate(1);
     output.source.duration_is_indexed = false;
-    output.picture().header.sample_entry = "avc1".to_owned();
-    output.picture().packets = packets;
+    output.video().header.sample_entry = "avc1".to_owned();
+    output.video().packets = packets;
     output
 }
 
@@ -65,7 +65,7 @@ fn what_is_not_the_same_is_refused(#[case] change: fn(&mut Vec<ScannedPacket>), 
 #[case::sample_entry(|header: &mut StreamHeader| header.sample_entry = "avc3".to_owned(), "sample entry `avc3`")]
 fn another_header_is_refused(#[case] change: fn(&mut StreamHeader), #[case] words: &str) {
     let mut output = copy(|_| {});
-    change(&mut output.picture().header);
+    change(&mut output.video().header);
     let error = output.judge().expect_err("refused");
     assert!(error.detail.contains(words), "{}", error.detail);
 }
@@ -80,27 +80,27 @@ fn a_source_that_ends_early_is_to_blame() {
 
 /// Segments with so many frames of so many seconds, as they are copied.
 fn segmented(lengths: &[u64], frame: f64, change: impl Fn(&mut Vec<ScannedPacket>)) -> Output {
-    let shown = segments("360p", lengths, frame);
+    let listed = segments("360p", lengths, frame);
     let first_of = |index: u64| (0..lengths.len()).any(|end| lengths[..end].iter().sum::<u64>() == index);
-    let mut list = packets(&shown, frame, first_of);
-    let times: Vec<f64> = list.iter().map(|packet| packet.pts - MOVED).collect();
+    let mut list = packets(&listed, frame, first_of);
+    let times: Vec<f64> = list.iter().map(|packet| packet.pts - START_OFFSET_SECS).collect();
     change(&mut list);
     let end = times.len() as f64 * frame;
-    let original = CopiedStream { time_base: Container::Ts.rounding_secs(), times, end };
-    let ends = shown.iter().scan(0, |end, segment| {
+    let original = CopiedStream { time_base: TrackContainer::Ts.rounding_secs(), times, end };
+    let ends = listed.iter().scan(0, |end, segment| {
         *end += segment.file.bytes;
         Some(*end)
     });
-    let packets = StreamPackets::new(frame, Container::Ts.rounding_secs(), ends.collect());
+    let packets = StreamPackets::new(frame, TrackContainer::Ts.rounding_secs(), ends.collect());
     let mut packets = packets.copied_from(Arc::new(original));
     list.iter().for_each(|packet| packets.add(*packet, true));
     let mut output = Output::right();
     output.plan.videos[0].coding = Coding::Copied(Box::new(fixtures::video(640, 360, "25")));
     output.listing.tracks.truncate(1);
-    output.listing.tracks[0].segments = shown;
+    output.listing.tracks[0].segments = listed;
     output.facts.truncate(1);
     output.source.duration_is_indexed = false;
-    output.picture().packets = packets;
+    output.video().packets = packets;
     output
 }
 
@@ -111,17 +111,17 @@ fn judged(output: &Output) -> Result<(), String> {
 
 /// Of 2 s each where there is a key frame then, and at most of 20 s.
 #[test]
-fn segments_of_a_copy_are_as_long_as_its_groups() {
-    assert_eq!(judged(&segmented(&[60, 40, 25], PICTURE, |_| {})), Ok(()));
+fn segments_of_a_copy_are_as_long_as_its_gops() {
+    assert_eq!(judged(&segmented(&[60, 40, 25], VIDEO_FRAME_SECS, |_| {})), Ok(()));
     let long = judged(&segmented(&[22, 4], 1.0, |_| {}));
-    assert_eq!(long, Err("segment 1 of `360p` lasts 22.000 s instead of 20.000 s".to_owned()));
-    let mut listed = segmented(&[60, 40, 25], PICTURE, |_| {});
+    assert_eq!(long, Err("segment 1 of `360p` has a duration of 22.000 s instead of 20.000 s".to_owned()));
+    let mut listed = segmented(&[60, 40, 25], VIDEO_FRAME_SECS, |_| {});
     listed.listing.tracks[0].segments[0].duration = Some(2.0);
     let listed = judged(&listed);
     assert_eq!(
         listed,
-        Err("segment 1 of `360p` lasts 2.400 s, but is listed with another duration".to_owned())
+        Err("segment 1 of `360p` has a duration of 2.400 s, but is listed with another duration".to_owned())
     );
-    let no_key = judged(&segmented(&[60, 40, 25], PICTURE, |list| list[60].is_key = false));
+    let no_key = judged(&segmented(&[60, 40, 25], VIDEO_FRAME_SECS, |list| list[60].is_key = false));
     assert_eq!(no_key, Err("segment 2 of `360p` does not begin with a key frame".to_owned()));
 }

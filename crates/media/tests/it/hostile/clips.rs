@@ -43,8 +43,8 @@ const CLIPS: [(&str, &str, &str); 20] = [
     ("wmv2.wmv", "both", "-c:v wmv2 -c:a wmav2"),
     ("theora.ogv", "both", "-c:v libtheora -c:a libvorbis"),
     ("mpeg2.mxf", "both", "-r 25 -c:v mpeg2video -c:a pcm_s16le -ar 48000"),
-    ("sound.mp3", "audio", "-c:a libmp3lame"),
-    ("sound.flac", "audio", "-c:a flac"),
+    ("audio.mp3", "audio", "-c:a libmp3lame"),
+    ("audio.flac", "audio", "-c:a flac"),
 ];
 
 /// Makes all of them.

@@ -1,5 +1,5 @@
 //! Damaged files of every kind through all four steps: each ends soon, either with an output that can be decoded and
-//! lasts as long as what can be decoded of its input, or with an error that blames the input.
+//! has the duration of what can be decoded of its input, or with an error that blames the input.
 //!
 //! `BOREALIS_FUZZ_SEED` chooses the damage (1 without it), `BOREALIS_FUZZ_INPUT` one input such as
 //! `h264.ts/7`, whose folder is kept.

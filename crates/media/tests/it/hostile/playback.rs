@@ -8,8 +8,8 @@ use tokio::process::Command;
 use crate::bench::{Bench, Transcoded};
 
 /// By which an output may be longer or shorter than what can be decoded of its input: frames of damaged audio and video
-/// are left out, held or filled. Where few video frames are left, the frame rate is low, and the last frame lasts up to
-/// one of its intervals longer.
+/// are left out, held or filled. Where few video frames are left, the frame rate is low, and the last frame is shown for up
+/// to one of its intervals longer.
 const DURATION_TOLERANCE_SECS: f64 = 0.5;
 
 /// A jump of an input's time stamps. Clips have three seconds in all, so that a gap of more than that says nothing of
@@ -32,11 +32,11 @@ pub(crate) async fn find_fault(bench: &Bench, output: &Transcoded, input: &Path)
     let (input_streams, _) = decode(bench, "quiet", &input_arguments(output, input)).await;
     let (duration, decodable) =
         (total_duration(&streams, None), total_duration(&input_streams, Some(MIN_JUMP_SECS)));
-    let frame = output.plan.videos.first().map_or(0.0, |video| 1.0 / video.rate.as_f64());
+    let frame = output.plan.videos.first().map_or(0.0, |video| 1.0 / video.frame_rate.as_f64());
     if (duration - decodable).abs() <= DURATION_TOLERANCE_SECS + frame {
         return None;
     }
-    Some(format!("lasts {duration:.2} s, and {decodable:.2} s of its input can be decoded"))
+    Some(format!("has a duration of {duration:.2} s, and {decodable:.2} s of its input can be decoded"))
 }
 
 /// FFmpeg's arguments to open an output: its segments one after the other, as players read them. FFmpeg's own readers of
@@ -48,7 +48,7 @@ fn output_arguments(output: &Transcoded) -> Vec<String> {
     let mut arguments = vec!["-xerror".to_owned()];
     let mut streams = Vec::new();
     if let Some(segmenting) = output.plan.segmenting {
-        let format = if segmenting.kind == SegmentType::Ts { "mpegts" } else { "mp4" };
+        let format = if segmenting.segment_type == SegmentType::Ts { "mpegts" } else { "mp4" };
         for (number, folder) in fs::read_dir(output.dir.join("files")).expect("a folder").enumerate() {
             let files = fs::read_dir(folder.expect("an entry").path()).expect("a folder");
             let files = files.map(|file| text(&file.expect("an entry").path()));

@@ -53,7 +53,7 @@ async fn every_codec_in_every_kind_of_output(
 #[case::fmp4_44100(json!({"format": "hls", "seg_type": "fmp4", "audio_sample_rate": "44100"}))]
 #[case::flv_44100(json!({"format": "flv", "audio_sample_rate": "44100"}))]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sound_that_is_off_the_containers_clock(#[case] template: Value) {
+async fn audio_that_is_off_the_containers_clock(#[case] template: Value) {
     let Some(bench) = Bench::find().await else { return };
     let input = bench.clip(
         "source.mkv",
@@ -68,7 +68,7 @@ async fn sound_that_is_off_the_containers_clock(#[case] template: Value) {
 #[case("hls")]
 #[case("dash")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rungs_of_several_codecs(#[case] format: &str) {
+async fn renditions_of_several_codecs(#[case] format: &str) {
     let Some(bench) = Bench::find().await else { return };
     let streams = json!([
         {"vcodec": "av1", "resolution": "144p"}, {"vcodec": "h265", "resolution": "144p"},
@@ -113,7 +113,7 @@ async fn hdr_is_kept(#[case] mut template: Value) {
     for video in &output.plan.videos {
         let kept = video.codec.ffmpeg_name() != "h264";
         assert_eq!(
-            (video.colour.transfer == "smpte2084", video.depth, video.tone_map),
+            (video.colour.transfer == "smpte2084", video.bit_depth, video.tone_map),
             (kept, if kept { 10 } else { 8 }, !kept)
         );
         assert_eq!(video.hdr_metadata.content_light, kept.then_some((1000, 400)));

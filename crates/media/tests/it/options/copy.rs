@@ -57,10 +57,10 @@ async fn one_file_has_the_frames_of_its_source(
 }
 
 #[rstest]
-#[case::picture(json!({"format": "mp4", "vcodec": "copy", "acodec": "mp3"}), 'v')]
-#[case::sound(json!({"format": "flv", "resolution": "72p", "acodec": "copy"}), 'a')]
-#[case::picture_alone(json!({"format": "mp4", "vcodec": "copy", "acodec": "none"}), 'v')]
-#[case::sound_alone(json!({"format": "mp4", "vcodec": "none", "acodec": "copy"}), 'a')]
+#[case::video(json!({"format": "mp4", "vcodec": "copy", "acodec": "mp3"}), 'v')]
+#[case::audio(json!({"format": "flv", "resolution": "72p", "acodec": "copy"}), 'a')]
+#[case::video_alone(json!({"format": "mp4", "vcodec": "copy", "acodec": "none"}), 'v')]
+#[case::audio_alone(json!({"format": "mp4", "vcodec": "none", "acodec": "copy"}), 'a')]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_is_copied_and_the_other_is_not(#[case] template: Value, #[case] kind: char) {
     let Some(bench) = Bench::find().await else { return };
@@ -104,7 +104,7 @@ async fn frames_without_a_time_are_refused() {
 #[case::mono(["anullsrc=cl=mono:r=48000:d=2 -c:a aac", "anullsrc=cl=stereo:r=48000:d=2 -c:a aac"], json!({"format": "mp4"}))]
 #[case::rate(["anullsrc=cl=stereo:r=44100:d=2 -c:a mp3", "anullsrc=cl=stereo:r=48000:d=2 -c:a mp3"], json!({"format": "mp4", "vcodec": "none"}))]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_sound_that_changes_on_the_way_is_refused(#[case] audios: [&str; 2], #[case] mut template: Value) {
+async fn audio_that_changes_on_the_way_is_refused(#[case] audios: [&str; 2], #[case] mut template: Value) {
     let Some(bench) = Bench::find().await else { return };
     let parts = [0, 1].map(|number| {
         let video = "-f lavfi -i testsrc2=s=256x144:r=25:d=2";
@@ -210,11 +210,11 @@ fn joined(bench: &Bench, output: &Transcoded, name: &str) -> PathBuf {
 }
 
 #[rstest]
-#[case::picture(json!({"format": "hls", "vcodec": "copy"}))]
-#[case::sound(json!({"format": "dash", "resolution": "72p", "acodec": "copy"}))]
-#[case::sound_in_ts(json!({"format": "hls", "seg_type": "ts", "resolution": "72p", "acodec": "copy"}))]
-#[case::picture_alone(json!({"format": "dash", "vcodec": "copy", "acodec": "none"}))]
-#[case::sound_alone(json!({"format": "hls", "vcodec": "none", "acodec": "copy"}))]
+#[case::video(json!({"format": "hls", "vcodec": "copy"}))]
+#[case::audio(json!({"format": "dash", "resolution": "72p", "acodec": "copy"}))]
+#[case::audio_in_ts(json!({"format": "hls", "seg_type": "ts", "resolution": "72p", "acodec": "copy"}))]
+#[case::video_alone(json!({"format": "dash", "vcodec": "copy", "acodec": "none"}))]
+#[case::audio_alone(json!({"format": "hls", "vcodec": "none", "acodec": "copy"}))]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn segments_of_which_one_is_copied(#[case] template: Value) {
     let Some(bench) = Bench::find().await else { return };

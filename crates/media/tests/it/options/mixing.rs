@@ -45,7 +45,7 @@ async fn channels_that_add_up_are_not_clipped(#[case] encoded: &str, #[case] tem
 
 /// What films have: speech in the centre channel, the rest around it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn usual_sound_is_as_loud_as_the_standard_mixes_it() {
+async fn usual_audio_is_as_loud_as_the_standard_mixes_it() {
     let Some(bench) = Bench::find().await else { return };
     let noise = |level: f64, seed: u32| format!("{level}*(2*random({seed})-1)");
     let speech = "0.4*sin(440*PI*t)*abs(sin(8*PI*t))";

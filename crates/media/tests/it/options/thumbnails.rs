@@ -83,7 +83,7 @@ fn cues(storyboard: &str) -> Vec<(f64, f64, String, String)> {
 #[case::file(json!({"format": "mp4"}))]
 #[case::segments(json!({"format": "hls", "adaptive_streams": [{"resolution": "90p"}, {"resolution": "60p", "framerate": 5}]}))]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_picture_is_of_its_time_and_the_storyboard_finds_it(#[case] mut template: Value) {
+async fn each_thumbnail_is_of_its_time_and_the_storyboard_finds_it(#[case] mut template: Value) {
     let Some(bench) = Bench::find().await else { return };
     let input = colours(&bench, "320x180", "");
     template["thumbnail"] = json!({"start_point": 1, "interval": 2, "width": 160});
@@ -137,7 +137,7 @@ async fn long_ones_fill_several_sheets_and_number_counts() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_picture_from_after_the_end_is_the_last_frame() {
+async fn a_thumbnail_from_after_the_end_is_the_last_frame() {
     let Some(bench) = Bench::find().await else { return };
     let input = colours(&bench, "64x64", "");
     let template = json!({"format": "mp4", "thumbnail": {"start_point": 60}});

@@ -29,7 +29,7 @@ async fn no_audio() {
 #[case::mp4(json!({"format": "mp4"}))]
 #[case::hls(json!({"format": "hls"}))]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sound_with_cover_art(#[case] template: Value) {
+async fn audio_with_cover_art(#[case] template: Value) {
     let Some(bench) = Bench::find().await else { return };
     let input = bench.clip(
         "a.m4a",
@@ -145,7 +145,7 @@ fn level_and_frequency(bench: &Bench, file: &Path, from: f64, to: f64) -> (f64, 
 #[case::rate(("mono", "-c:a mp2 -ar 44100"), ("stereo", "-c:a mp2"), json!({"format": "flv"}), [-26.0, -23.0])]
 #[case::loudness(("stereo", "-c:a aac"), ("5.1", "-c:a aac"), json!({"format": "mp4", "loudness": "ebu-r128"}), [-26.0, -26.0])]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_sound_whose_channels_change_on_the_way(
+async fn audio_whose_channels_change_on_the_way(
     #[case] (first, first_encoded): (&str, &str),
     #[case] (second, second_encoded): (&str, &str),
     #[case] template: Value,

@@ -57,7 +57,7 @@ async fn hevc_in_10_bits_to_h264() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_static_picture_at_20_kbit_a_second() {
+async fn static_video_at_20_kbit_a_second() {
     let Some(mut bench) = Bench::find().await else { return };
     // the default preset: this is about quality
     bench.media.settings.plan.x264_preset = "medium".to_owned();

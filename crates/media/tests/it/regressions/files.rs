@@ -43,8 +43,8 @@ async fn a_file_without_its_index() {
 
 /// A stream that FFmpeg cannot decode is named, and left out only where the template says so.
 #[rstest]
-#[case::picture("avc1", "zzz1", "video (`zzz1`)", json!({"vcodec": "none"}))]
-#[case::sound("alac", "zzz2", "audio (`zzz2`)", json!({"acodec": "none"}))]
+#[case::video("avc1", "zzz1", "video (`zzz1`)", json!({"vcodec": "none"}))]
+#[case::audio("alac", "zzz2", "audio (`zzz2`)", json!({"acodec": "none"}))]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_without_a_decoder(
     #[case] known: &str,

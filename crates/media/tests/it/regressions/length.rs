@@ -66,7 +66,7 @@ fn duration(bench: &Bench, file: &Path, stream: &str) -> f64 {
 #[case::mp4(json!({"format": "mp4"}))]
 #[case::hls(json!({"format": "hls"}))]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_frame_and_a_minute_of_sound(#[case] template: Value) {
+async fn one_frame_and_a_minute_of_audio(#[case] template: Value) {
     let Some(bench) = Bench::find().await else { return };
     let input = bench.clip(
         "a.mp4",
@@ -84,7 +84,7 @@ async fn one_frame_and_a_minute_of_sound(#[case] template: Value) {
 #[case::mp4(json!({"format": "mp4"}))]
 #[case::hls(json!({"format": "hls"}))]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn picture_and_sound_of_different_lengths(#[case] template: Value) {
+async fn video_and_audio_of_different_durations(#[case] template: Value) {
     let Some(bench) = Bench::find().await else { return };
     for (video, audio) in [(20, 10), (10, 20)] {
         let arguments = format!(

@@ -59,7 +59,7 @@ async fn landscape_pixels_with_a_matrix_of_90_degrees(#[case] template: Value) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_portrait_in_landscape_rungs() {
+async fn a_portrait_in_landscape_renditions() {
     let Some(bench) = Bench::find().await else { return };
     let input = bench.clip(
         "a.mp4",
@@ -149,7 +149,7 @@ pub(crate) fn join_broadcasts(bench: &Bench, broadcasts: [(&str, &str); 2]) -> P
 #[case::mp4(json!({"format": "mp4"}))]
 #[case::hls(json!({"format": "hls", "adaptive_streams": [{"resolution": "180p"}, {"resolution": "90p"}]}))]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_picture_whose_size_changes_on_the_way(#[case] template: Value) {
+async fn video_whose_size_changes_on_the_way(#[case] template: Value) {
     let Some(bench) = Bench::find().await else { return };
     let audio = "sine=d=2 -c:a aac";
     let input = join_broadcasts(&bench, [("s=320x180", audio), ("s=160x90", audio)]);

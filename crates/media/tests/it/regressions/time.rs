@@ -19,7 +19,7 @@ fn is_even(packets: &[ProbedPacket], frame: f64) -> bool {
 
 /// The seconds at which bright frames begin.
 fn find_flashes(bench: &Bench, output: &Transcoded) -> Vec<f64> {
-    let frame = 1.0 / output.plan.videos[0].rate.as_f64();
+    let frame = 1.0 / output.plan.videos[0].frame_rate.as_f64();
     let lumas = bench.lumas(&output.main());
     let mut flashes: Vec<f64> = Vec::new();
     for (number, _) in lumas.iter().enumerate().filter(|(_, luma)| **luma > 120.0) {
@@ -91,12 +91,12 @@ async fn a_first_time_stamp_that_is_not_0(#[case] offset: &str, #[case] name: &s
 #[case::aac_by_edit_list("a.mp4", "-c:a aac", 0.0)]
 #[case::opus_by_edit_list("a.mp4", "-c:a libopus", 0.0)]
 #[case::mp3_by_edit_list("a.mp4", "-c:a libmp3lame", 0.0)]
-#[case::picture_later("a.mkv", "-c:a aac", 0.2)]
-#[case::picture_later_by_edit_list("a.mp4", "-c:a aac", 0.2)]
-#[case::sound_later("a.mkv", "-c:a aac", -0.2)]
-#[case::sound_later_by_edit_list("a.mp4", "-c:a aac", -0.2)]
+#[case::video_later("a.mkv", "-c:a aac", 0.2)]
+#[case::video_later_by_edit_list("a.mp4", "-c:a aac", 0.2)]
+#[case::audio_later("a.mkv", "-c:a aac", -0.2)]
+#[case::audio_later_by_edit_list("a.mp4", "-c:a aac", -0.2)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_sound_that_is_decoded_before_0(#[case] name: &str, #[case] encoded: &str, #[case] later: f64) {
+async fn audio_that_is_decoded_before_0(#[case] name: &str, #[case] encoded: &str, #[case] later: f64) {
     let Some(bench) = Bench::find().await else { return };
     let (video_start, audio_start) = (f64::max(later, 0.0), f64::max(-later, 0.0));
     let input = bench.clip(
@@ -132,7 +132,7 @@ async fn a_sound_that_is_decoded_before_0(#[case] name: &str, #[case] encoded: &
 #[case::mp4(json!({"format": "mp4"}))]
 #[case::hls(json!({"format": "hls", "seg_time": 1}))]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_sound_that_changes_and_begins_first(#[case] template: Value) {
+async fn audio_that_changes_and_begins_first(#[case] template: Value) {
     let Some(bench) = Bench::find().await else { return };
     let encoded = "-pix_fmt yuv420p -c:v libx264 -preset ultrafast -c:a ac3";
     let first = format!(
@@ -177,7 +177,8 @@ fn check_segments(bench: &Bench, output: &Transcoded, rendition: &str, stream: &
     assert_eq!(contents.len(), count, "{rendition}");
     let packets = bench.packets(&playlist.whole(), stream);
     // the decoding time in a `tfdt` is unsigned, and FFmpeg counts from the first presentation time
-    let counts_from_pts = output.plan.segmenting.is_some_and(|cut| cut.kind == model::SegmentType::Fmp4);
+    let counts_from_pts =
+        output.plan.segmenting.is_some_and(|segmenting| segmenting.segment_type == model::SegmentType::Fmp4);
     assert!(counts_from_pts || packets[0].dts >= 0.0, "{:?}", packets[0]);
     assert!(packets.windows(2).all(|pair| pair[0].dts < pair[1].dts), "{packets:?}");
     if stream == "v:0" {

@@ -10,42 +10,42 @@ use std::{
 
 /// Pixels across and down of a small frame.
 const SIDE: usize = 8;
-const BYTES: usize = SIDE * SIDE * 3;
+const FRAME_BYTES: usize = SIDE * SIDE * 3;
 /// Hz of the audio.
 const SAMPLE_RATE: usize = 8000;
 /// Samples that make one value of loudness.
-const BLOCK: usize = 16;
+const BLOCK_SAMPLES: usize = 16;
 /// Values of loudness a second.
-const BLOCKS: f64 = (SAMPLE_RATE / BLOCK) as f64;
+const BLOCK_RATE: f64 = (SAMPLE_RATE / BLOCK_SAMPLES) as f64;
 /// Seconds at either end of an output that are compared.
-const WINDOW: f64 = 8.0;
+const WINDOW_SECS: f64 = 8.0;
 /// Seconds by which an output may be early or late and still be recognised.
-const REACH: f64 = 0.5;
+const MAX_DELAY_SECS: f64 = 0.5;
 
 /// Where to look, and for what.
-pub(crate) struct Wanted<'a> {
+pub(crate) struct DecodeRequest<'a> {
     pub(crate) ffmpeg: &'a Path,
     /// One with everything, or one for the video and one for the audio, whose time stamps have one origin.
     pub(crate) files: Vec<PathBuf>,
     /// FFmpeg's name of a video stream, such as `0:1`, and a frame rate.
-    pub(crate) picture: Option<(String, String)>,
+    pub(crate) video: Option<(String, String)>,
     /// FFmpeg's name of an audio stream.
-    pub(crate) sound: Option<String>,
+    pub(crate) audio: Option<String>,
 }
 
 /// Frames and loudness.
-pub(crate) struct Reel {
-    pictures: Vec<u8>,
+pub(crate) struct DecodedMedia {
+    frames: Vec<u8>,
     loudness: Vec<f32>,
     /// Root mean square of the samples, 1 being the loudest there is.
     pub(crate) level: f64,
 }
 
-impl Wanted<'_> {
+impl DecodeRequest<'_> {
     /// Decodes all of it.
-    pub(crate) fn reel(&self) -> Reel {
+    pub(crate) fn decode(&self) -> DecodedMedia {
         let work = tempfile::tempdir().expect("a folder");
-        let (shown, heard) = (work.path().join("shown"), work.path().join("heard"));
+        let (video, audio) = (work.path().join("video"), work.path().join("audio"));
         let mut command = Command::new(self.ffmpeg);
         command.args(["-nostdin", "-y", "-v", "quiet"]);
         for (number, file) in self.files.iter().enumerate() {
@@ -62,28 +62,31 @@ impl Wanted<'_> {
             // each would be moved to begin at 0
             command.arg("-copyts");
         }
-        if let Some((name, rate)) = &self.picture {
+        if let Some((name, rate)) = &self.video {
             let scale = format!("format=yuv444p,scale={SIDE}:{SIDE}:flags=area,format=rgb24");
             command.args(["-map", name, "-vf", &scale, "-r", rate, "-fps_mode", "cfr", "-f", "rawvideo"]);
-            command.arg(&shown);
+            command.arg(&video);
         }
-        if let Some(name) = &self.sound {
+        if let Some(name) = &self.audio {
             let rate = SAMPLE_RATE.to_string();
             let from_the_start = "aresample=async=1:first_pts=0";
             command.args(["-map", name, "-af", from_the_start, "-ac", "1", "-ar", &rate, "-f", "s16le"]);
-            command.arg(&heard);
+            command.arg(&audio);
         }
-        // what it cannot decode is missing in the reel, which the comparison sees
+        // what it cannot decode is missing here, which the comparison sees
         let _ = command.status().expect("FFmpeg runs");
-        let samples: Vec<f32> = fs::read(&heard)
+        let samples: Vec<f32> = fs::read(&audio)
             .unwrap_or_default()
             .chunks_exact(2)
             .map(|pair| f32::from(i16::from_le_bytes([pair[0], pair[1]])) / 32768.0)
             .collect();
         let power: f64 = samples.iter().map(|sample| f64::from(sample * sample)).sum();
-        Reel {
-            pictures: fs::read(&shown).unwrap_or_default(),
-            loudness: samples.chunks(BLOCK).map(|block| block.iter().map(|s| s.abs()).sum()).collect(),
+        DecodedMedia {
+            frames: fs::read(&video).unwrap_or_default(),
+            loudness: samples
+                .chunks(BLOCK_SAMPLES)
+                .map(|block| block.iter().map(|s| s.abs()).sum())
+                .collect(),
             level: (power / samples.len().max(1) as f64).sqrt(),
         }
     }
@@ -91,32 +94,32 @@ impl Wanted<'_> {
 
 /// How an output lies beside its source.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Likeness {
+pub(crate) struct Comparison {
     /// Seconds by which the output is late.
-    pub(crate) late: f64,
+    pub(crate) delay: f64,
     /// Mean difference of frames, of 255; for audio and for shapes, 1 minus the correlation.
     pub(crate) difference: f64,
 }
 
-impl Reel {
+impl DecodedMedia {
     /// How many frames.
-    pub(crate) fn count(&self) -> usize {
-        self.pictures.len() / BYTES
+    pub(crate) fn frame_count(&self) -> usize {
+        self.frames.len() / FRAME_BYTES
     }
 
     /// Mean of red, green and blue over all frames.
     pub(crate) fn mean_colour(&self) -> [f64; 3] {
         let sum = |channel: usize| -> f64 {
-            self.pictures.iter().skip(channel).step_by(3).map(|value| f64::from(*value)).sum()
+            self.frames.iter().skip(channel).step_by(3).map(|value| f64::from(*value)).sum()
         };
-        let pixels = (self.pictures.len() / 3).max(1) as f64;
+        let pixels = (self.frames.len() / 3).max(1) as f64;
         [sum(0) / pixels, sum(1) / pixels, sum(2) / pixels]
     }
 
-    fn picture(&self, index: i64) -> &[u8] {
-        let last = self.count().saturating_sub(1) as i64;
-        let at = index.clamp(0, last) as usize * BYTES;
-        &self.pictures[at..at + BYTES]
+    fn frame(&self, index: i64) -> &[u8] {
+        let last = self.frame_count().saturating_sub(1) as i64;
+        let at = index.clamp(0, last) as usize * FRAME_BYTES;
+        &self.frames[at..at + FRAME_BYTES]
     }
 
     fn loudness(&self, index: i64) -> f64 {
@@ -124,74 +127,77 @@ impl Reel {
         at.map_or(0.0, |value| f64::from(*value))
     }
 
-    /// How these frames compare with those of the source, at both ends; `lead` seconds of the source
+    /// How these frames compare with those of the source, at both ends; `start_offset` seconds of the source
     /// are not in it. `by_shape` forgives other brightness and contrast.
-    pub(crate) fn pictures_beside(
+    pub(crate) fn compare_frames(
         &self,
         source: &Self,
         rate: f64,
-        lead: f64,
+        start_offset: f64,
         by_shape: bool,
-    ) -> Vec<Likeness> {
-        let difference = |range: (i64, i64), late: i64| {
-            let lead = (lead * rate).round() as i64;
+    ) -> Vec<Comparison> {
+        let difference = |range: (i64, i64), delay: i64| {
+            let start_offset = (start_offset * rate).round() as i64;
             // some thirty of them tell enough
             let step = ((range.1 - range.0) / 30).max(1) as usize;
             let pairs = (range.0..range.1)
                 .step_by(step)
-                .map(|index| (self.picture(index), source.picture(index - late + lead)));
+                .map(|index| (self.frame(index), source.frame(index - delay + start_offset)));
             if by_shape {
-                return 1.0 - correlation(&pairs.flat_map(values).collect::<Vec<_>>());
+                return 1.0 - correlation(&pairs.flat_map(sample_pairs).collect::<Vec<_>>());
             }
-            let each: Vec<f64> = pairs.map(|(a, b)| apart(a, b)).collect();
+            let each: Vec<f64> = pairs.map(|(a, b)| mean_difference(a, b)).collect();
             each.iter().sum::<f64>() / each.len().max(1) as f64
         };
-        if self.count() == 0 || source.count() == 0 {
+        if self.frame_count() == 0 || source.frame_count() == 0 {
             return Vec::new();
         }
-        ends(self.count() as i64, rate).into_iter().map(|range| best(range, rate, &difference)).collect()
+        ends(self.frame_count() as i64, rate)
+            .into_iter()
+            .map(|range| best(range, rate, &difference))
+            .collect()
     }
 
     /// The same of the audio.
-    pub(crate) fn sound_beside(&self, source: &Self, lead: f64) -> Vec<Likeness> {
-        let difference = |range: (i64, i64), late: i64| {
-            let lead = (lead * BLOCKS).round() as i64;
-            let pairs =
-                (range.0..range.1).map(|index| (self.loudness(index), source.loudness(index - late + lead)));
+    pub(crate) fn compare_audio(&self, source: &Self, start_offset: f64) -> Vec<Comparison> {
+        let difference = |range: (i64, i64), delay: i64| {
+            let start_offset = (start_offset * BLOCK_RATE).round() as i64;
+            let pairs = (range.0..range.1)
+                .map(|index| (self.loudness(index), source.loudness(index - delay + start_offset)));
             1.0 - correlation(&pairs.collect::<Vec<_>>())
         };
-        ends(self.loudness.len() as i64, BLOCKS)
+        ends(self.loudness.len() as i64, BLOCK_RATE)
             .into_iter()
-            .map(|range| best(range, BLOCKS, &difference))
+            .map(|range| best(range, BLOCK_RATE, &difference))
             .collect()
     }
 }
 
 /// The first and the last seconds of so many.
 fn ends(count: i64, rate: f64) -> Vec<(i64, i64)> {
-    let window = (WINDOW * rate) as i64;
+    let window = (WINDOW_SECS * rate) as i64;
     if count <= window { vec![(0, count)] } else { vec![(0, window), (count - window, count)] }
 }
 
 /// The smallest difference within reach; none at all is preferred when it is hardly worse.
-fn best(range: (i64, i64), rate: f64, difference: &impl Fn((i64, i64), i64) -> f64) -> Likeness {
-    let reach = (REACH * rate).round() as i64;
+fn best(range: (i64, i64), rate: f64, difference: &impl Fn((i64, i64), i64) -> f64) -> Comparison {
+    let reach = (MAX_DELAY_SECS * rate).round() as i64;
     let none = difference(range, 0);
-    let (late, least) = (-reach..=reach)
-        .map(|late| (late, difference(range, late)))
+    let (delay, least) = (-reach..=reach)
+        .map(|delay| (delay, difference(range, delay)))
         .min_by(|a, b| a.1.total_cmp(&b.1))
         .unwrap_or((0, none));
     if none <= least * 1.1 + 0.02 {
-        return Likeness { late: 0.0, difference: none };
+        return Comparison { delay: 0.0, difference: none };
     }
-    Likeness { late: late as f64 / rate, difference: least }
+    Comparison { delay: delay as f64 / rate, difference: least }
 }
 
-fn apart(a: &[u8], b: &[u8]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| f64::from(a.abs_diff(*b))).sum::<f64>() / BYTES as f64
+fn mean_difference(a: &[u8], b: &[u8]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| f64::from(a.abs_diff(*b))).sum::<f64>() / FRAME_BYTES as f64
 }
 
-fn values<'p>((a, b): (&'p [u8], &'p [u8])) -> impl Iterator<Item = (f64, f64)> + 'p {
+fn sample_pairs<'p>((a, b): (&'p [u8], &'p [u8])) -> impl Iterator<Item = (f64, f64)> + 'p {
     a.iter().zip(b).map(|(a, b)| (f64::from(*a), f64::from(*b)))
 }
 
