@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
     /// A value that cannot be used.
-    #[error("the setting `{name}` cannot be {} ({origin}): {problem}", shown(value))]
+    #[error("the setting `{name}` cannot be {} ({origin}): {problem}", quoted(value))]
     Wrong {
         /// `section.name`.
         name: String,
@@ -44,7 +44,7 @@ pub enum SettingsError {
     },
 }
 
-fn shown(value: &str) -> String {
+fn quoted(value: &str) -> String {
     if value.is_empty() { "empty".to_owned() } else { format!("`{value}`") }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{SettingsError, sources::Given};
+use super::{SettingsError, sources::Layer};
 
 /// The flags of every command that reads the settings.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -60,19 +60,19 @@ const FLAGS: &[(&str, &str, Read)] = &[
 ];
 
 impl Flags {
-    /// What was given; `--set` wins, being last.
-    pub(super) fn given(&self) -> Result<Given, SettingsError> {
-        let mut given = Given::default();
+    /// What the flags set; `--set` wins, being last.
+    pub(super) fn layer(&self) -> Result<Layer, SettingsError> {
+        let mut layer = Layer::default();
         for (key, flag, read) in FLAGS {
             if let Some(value) = read(self) {
-                given.add(key, value, format!("from {flag}"));
+                layer.add(key, value, format!("from {flag}"));
             }
         }
         for text in &self.set {
             let (key, value) =
                 text.split_once('=').ok_or_else(|| SettingsError::NoValue { given: text.clone() })?;
-            given.add(key.trim(), value, "from --set".to_owned());
+            layer.add(key.trim(), value, "from --set".to_owned());
         }
-        Ok(given)
+        Ok(layer)
     }
 }

@@ -7,7 +7,7 @@
 mod api;
 mod callback;
 mod check;
-mod described;
+mod descriptions;
 mod error;
 mod flags;
 mod keys;
@@ -36,7 +36,7 @@ pub(crate) use self::unit::parse_duration;
 pub use self::{
     api::{ApiSettings, ErrorStatus},
     callback::CallbackSettings,
-    described::{Described, described},
+    descriptions::{SettingDescription, all_settings},
     error::SettingsError,
     flags::Flags,
     keys::KeySettings,
@@ -85,14 +85,16 @@ impl Settings {
     /// # Errors
     /// At the first setting that is wrong or unknown, or when the file cannot be read.
     pub fn load(flags: &Flags) -> Result<Self, SettingsError> {
-        let ours = Path::new("borealis.toml");
-        Self::read(flags, env::vars_os(), ours.exists().then_some(ours))
+        let file = Path::new("borealis.toml");
+        Self::read(flags, env::vars_os(), if file.exists() { Some(file) } else { None })
     }
 
     /// The file with the key for secrets at rest.
     pub fn master_key_file(&self) -> PathBuf {
-        let in_data_dir = || self.server.data_dir.join("master.key");
-        self.keys.master_key_file.clone().unwrap_or_else(in_data_dir)
+        match &self.keys.master_key_file {
+            Some(file) => file.clone(),
+            None => self.server.data_dir.join("master.key"),
+        }
     }
 }
 

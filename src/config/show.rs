@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{
     Settings,
-    described::{DEFAULTS, described},
+    descriptions::{DEFAULTS, all_settings},
     flags::flag_of,
 };
 
@@ -39,15 +39,15 @@ impl Settings {
 pub fn settings_table() -> String {
     let mut table =
         String::from("| setting | environment | flag | default | meaning |\n|---|---|---|---|---|\n");
-    for one in described() {
-        let flag = flag_of(&one.key()).map(|flag| format!("`{flag}`")).unwrap_or_default();
+    for setting in all_settings() {
+        let flag = flag_of(&setting.key()).map(|flag| format!("`{flag}`")).unwrap_or_default();
         let _ = writeln!(
             table,
             "| `{}` | `{}` | {flag} | `{}` | {} |",
-            one.key(),
-            one.environment(),
-            one.default.trim_matches('"'),
-            one.meaning.replace('|', "\\|"),
+            setting.key(),
+            setting.environment(),
+            setting.default.trim_matches('"'),
+            setting.meaning.replace('|', "\\|"),
         );
     }
     // an empty default is a blank cell, not two backticks

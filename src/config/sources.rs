@@ -6,7 +6,7 @@ use ::config::{Config, ConfigError, File, FileFormat, Map, Source, Value, ValueK
 
 use super::{
     Flags, Settings, SettingsError, check,
-    described::{DEFAULTS, Described, described, nearest},
+    descriptions::{DEFAULTS, SettingDescription, all_settings, nearest},
     value::secret::REDACTED,
 };
 
@@ -15,7 +15,7 @@ const PREFIX: &str = "BOREALIS_";
 /// Names that begin like ours and are no settings: the settings file itself, what the commands that
 /// talk to a server read, the tests', and what Kubernetes sets for every container beside a service
 /// called `borealis`.
-fn is_other(name: &str) -> bool {
+fn is_no_setting(name: &str) -> bool {
     let exact = [
         "BOREALIS_CONFIG",
         "BOREALIS_SERVER",
@@ -28,24 +28,24 @@ fn is_other(name: &str) -> bool {
     exact.contains(&name) || families.iter().any(|family| name.starts_with(family))
 }
 
-/// Values that were given as text, each with where it came from.
+/// The values of one source as text, each with where it came from.
 #[derive(Clone, Default)]
-pub(super) struct Given(Vec<(String, Value)>);
+pub(super) struct Layer(Vec<(String, Value)>);
 
-impl Given {
+impl Layer {
     pub(super) fn add(&mut self, key: &str, value: &str, origin: String) {
         self.0.push((key.to_owned(), Value::new(Some(&origin), value)));
     }
 }
 
-impl std::fmt::Debug for Given {
+impl std::fmt::Debug for Layer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // the values may be secret
         f.debug_list().entries(self.0.iter().map(|(key, _)| key)).finish()
     }
 }
 
-impl Source for Given {
+impl Source for Layer {
     fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
         Box::new(self.clone())
     }
@@ -56,22 +56,21 @@ impl Source for Given {
 }
 
 impl Settings {
-    /// Reads the settings out of these flags and variables; `ours` is the file that is read when
-    /// none is named.
+    /// Reads the settings out of these flags and variables; `default_file` is read when no file is named.
     pub(super) fn read(
         flags: &Flags,
         variables: impl IntoIterator<Item = (OsString, OsString)>,
-        ours: Option<&Path>,
+        default_file: Option<&Path>,
     ) -> Result<Self, SettingsError> {
         let (environment, named_file) = environment(variables)?;
-        let file = flags.config.as_deref().or(named_file.as_deref().map(Path::new)).or(ours);
+        let file = flags.config.as_deref().or(named_file.as_deref().map(Path::new)).or(default_file);
         let mut layers = Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml));
         if let Some(path) = file {
             layers = layers.add_source(from_file(path)?);
         }
         let merged = layers
             .add_source(environment)
-            .add_source(flags.given()?)
+            .add_source(flags.layer()?)
             .build()
             .map_err(|error| unreadable(file.unwrap_or(Path::new("borealis.default.toml")), &error))?;
         let values = merged.collect().expect("a built configuration is a table");
@@ -79,10 +78,10 @@ impl Settings {
         let mut settings: Self = serde_path_to_error::deserialize(merged).map_err(|error| {
             let path = error.path().to_string();
             let name = path.split('[').next().unwrap_or(&path).to_owned();
-            wrong(&values, &name, problem(error.into_inner()))
+            wrong_value(&values, &name, innermost_message(error.into_inner()))
         })?;
         settings.origins = origins(&values);
-        check::check(&settings).map_err(|(name, problem)| wrong(&values, name, problem.to_owned()))?;
+        check::check(&settings).map_err(|(name, problem)| wrong_value(&values, name, problem.to_owned()))?;
         Ok(settings)
     }
 }
@@ -90,10 +89,10 @@ impl Settings {
 /// The settings among the variables, and the settings file that they name.
 fn environment(
     variables: impl IntoIterator<Item = (OsString, OsString)>,
-) -> Result<(Given, Option<String>), SettingsError> {
-    let known: BTreeMap<String, Described> =
-        described().into_iter().map(|one| (one.environment(), one)).collect();
-    let (mut given, mut file) = (Given::default(), None);
+) -> Result<(Layer, Option<String>), SettingsError> {
+    let known: BTreeMap<String, SettingDescription> =
+        all_settings().into_iter().map(|setting| (setting.environment(), setting)).collect();
+    let (mut layer, mut file) = (Layer::default(), None);
     for (name, value) in variables {
         let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else { continue };
         let Some(value) = value.to_str() else {
@@ -107,25 +106,25 @@ fn environment(
         match known.get(name) {
             // an empty variable is one that is not set, as in most container set-ups
             _ if value.is_empty() => {}
-            Some(setting) => given.add(&setting.key(), value, format!("from {name}")),
+            Some(setting) => layer.add(&setting.key(), value, format!("from {name}")),
             None if name == "BOREALIS_CONFIG" => file = Some(value.to_owned()),
-            None if is_other(name) => {}
+            None if is_no_setting(name) => {}
             None => {
-                let meant = nearest(name, Described::environment);
+                let meant = nearest(name, SettingDescription::environment);
                 return Err(SettingsError::unknown(name, "from the environment", meant));
             }
         }
     }
-    Ok((given, file))
+    Ok((layer, file))
 }
 
 /// The values of a file, each saying that it came from it.
-fn from_file(path: &Path) -> Result<Given, SettingsError> {
+fn from_file(path: &Path) -> Result<Layer, SettingsError> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| SettingsError::File { path: path.to_owned(), problem: error.to_string() })?;
     let file = File::from_str(&text, FileFormat::Toml).collect().map_err(|error| unreadable(path, &error))?;
     let origin = format!("in {}", path.display());
-    Ok(Given(file.into_iter().map(|(key, value)| (key, with_origin(value.kind, &origin))).collect()))
+    Ok(Layer(file.into_iter().map(|(key, value)| (key, with_origin(value.kind, &origin))).collect()))
 }
 
 fn with_origin(kind: ValueKind, origin: &String) -> Value {
@@ -147,22 +146,26 @@ fn unreadable(path: &Path, error: &ConfigError) -> SettingsError {
 
 /// Every name must be one that is described: a typo is not to be taken for a default.
 fn refuse_unknown(values: &Map<String, Value>) -> Result<(), SettingsError> {
-    let known = described();
+    let known = all_settings();
     for (section, content) in values {
         let ValueKind::Table(settings) = &content.kind else {
-            return Err(unknown(section, content));
+            return Err(unknown_name(section, content));
         };
         for (name, value) in settings {
-            if !known.iter().any(|one| one.section == section && one.name == name) {
-                return Err(unknown(&format!("{section}.{name}"), value));
+            if !known.iter().any(|setting| setting.section == section && setting.name == name) {
+                return Err(unknown_name(&format!("{section}.{name}"), value));
             }
         }
     }
     Ok(())
 }
 
-fn unknown(key: &str, value: &Value) -> SettingsError {
-    SettingsError::unknown(key, origin(value).unwrap_or("in the settings file"), nearest(key, Described::key))
+fn unknown_name(key: &str, value: &Value) -> SettingsError {
+    SettingsError::unknown(
+        key,
+        origin(value).unwrap_or("in the settings file"),
+        nearest(key, SettingDescription::key),
+    )
 }
 
 fn lookup<'a>(values: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
@@ -173,9 +176,9 @@ fn lookup<'a>(values: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
     }
 }
 
-fn wrong(values: &Map<String, Value>, name: &str, problem: String) -> SettingsError {
+fn wrong_value(values: &Map<String, Value>, name: &str, problem: String) -> SettingsError {
     let value = lookup(values, name);
-    let secret = described().iter().any(|one| one.key() == name && one.is_secret());
+    let is_secret = all_settings().iter().any(|setting| setting.key() == name && setting.is_secret());
     let text = match value.map(|value| &value.kind) {
         None => String::new(),
         Some(ValueKind::Table(_)) => "a table".to_owned(),
@@ -183,21 +186,21 @@ fn wrong(values: &Map<String, Value>, name: &str, problem: String) -> SettingsEr
     };
     SettingsError::Wrong {
         name: name.to_owned(),
-        value: if secret && !text.is_empty() { REDACTED.to_owned() } else { text },
+        value: if is_secret && !text.is_empty() { REDACTED.to_owned() } else { text },
         origin: value.and_then(origin).unwrap_or("by default").to_owned(),
         problem,
     }
 }
 
-/// What the innermost error says; where it was is said by us.
-fn problem(error: ConfigError) -> String {
+/// The text of the innermost error; where it was is known already.
+fn innermost_message(error: ConfigError) -> String {
     match error {
-        ConfigError::At { error, .. } => problem(*error),
+        ConfigError::At { error, .. } => innermost_message(*error),
         // serde's own words: `unknown variant …, expected …`, `invalid type: …, expected …`
         other => {
             let text = other.to_string();
             match text.split_once(", expected ") {
-                Some((_, wanted)) => format!("give {wanted}"),
+                Some((_, expected)) => format!("give {expected}"),
                 None => text,
             }
         }
@@ -213,10 +216,11 @@ fn origin(value: &Value) -> Option<&str> {
 }
 
 fn origins(values: &Map<String, Value>) -> BTreeMap<String, String> {
-    let all = described();
-    all.iter()
-        .map(Described::key)
-        .filter_map(|key| Some((origin(lookup(values, &key)?)?.to_owned(), key)))
-        .map(|(origin, key)| (key, origin))
-        .collect()
+    let mut origins = BTreeMap::new();
+    for key in all_settings().iter().map(SettingDescription::key) {
+        if let Some(origin) = lookup(values, &key).and_then(origin) {
+            origins.insert(key, origin.to_owned());
+        }
+    }
+    origins
 }

@@ -5,19 +5,19 @@ use model::Secret;
 use rstest::rstest;
 use tempfile::TempDir;
 
-use super::{described::DEFAULTS, *};
+use super::{descriptions::DEFAULTS, *};
 
 /// The settings of a process: its flags, its variables, its file.
 fn load(flags: &[&str], variables: &[(&str, &str)], file: &str) -> Result<Settings, SettingsError> {
     #[derive(Parser)]
-    struct CommandLine {
+    struct OnlyFlags {
         #[command(flatten)]
         flags: Flags,
     }
     let folder = TempDir::new().expect("a folder");
     let path = folder.path().join("borealis.toml");
     std::fs::write(&path, file).expect("a file");
-    let flags = CommandLine::parse_from(std::iter::once("borealis").chain(flags.iter().copied())).flags;
+    let flags = OnlyFlags::parse_from(std::iter::once("borealis").chain(flags.iter().copied())).flags;
     let variables = variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
     Settings::read(&flags, variables, Some(&path))
 }
@@ -56,14 +56,14 @@ fn every_setting_is_described_and_read() {
         table.iter().flat_map(settings).collect()
     };
     let listed: toml::Table = DEFAULTS.parse().expect("the defaults are TOML");
-    let described = described();
-    let mut keys: Vec<String> = described.iter().map(Described::key).collect();
+    let described = all_settings();
+    let mut keys: Vec<String> = described.iter().map(SettingDescription::key).collect();
     keys.sort();
     assert_eq!(sorted(names(&read)), keys);
     assert_eq!(sorted(names(&listed)), keys);
-    for one in described {
-        assert!(one.meaning.ends_with('.'), "{} has no sentence of its own", one.key());
-        let unit = match one.default.trim_matches('"') {
+    for setting in described {
+        assert!(setting.meaning.ends_with('.'), "{} has no sentence of its own", setting.key());
+        let unit = match setting.default.trim_matches('"') {
             value if value.ends_with("iB") => "a size.",
             value
                 if value.len() > 1
@@ -74,7 +74,7 @@ fn every_setting_is_described_and_read() {
             }
             _ => continue,
         };
-        assert!(one.meaning.contains(unit), "{} does not say its unit", one.key());
+        assert!(setting.meaning.contains(unit), "{} does not say its unit", setting.key());
     }
 }
 
@@ -101,9 +101,9 @@ fn flags_win_over_the_environment_over_the_file_over_the_defaults() {
 
 #[test]
 fn every_setting_can_be_given_in_every_way() {
-    for one in described() {
+    for setting in all_settings() {
         // a value that differs from the default and goes with all others
-        let value = match one.key().as_str() {
+        let value = match setting.key().as_str() {
             "server.listen" => "[::1]:9",
             "server.database_url" => "sqlite://other.db",
             "api.error_status" => "ok",
@@ -115,23 +115,23 @@ fn every_setting_can_be_given_in_every_way() {
             "log.level" => "debug",
             "net.allow_networks" | "callback.source_addresses" => "10.0.0.0/8, fd00::/8",
             "keys.access_key" | "keys.secret_key" => continue,
-            _ if one.default.ends_with("iB\"") => "7MiB",
-            _ if one.default.starts_with("\"./") || one.default == "\"\"" => "elsewhere",
-            _ if one.default == "\"auto\"" || one.default.parse::<u32>().is_ok() => "7",
+            _ if setting.default.ends_with("iB\"") => "7MiB",
+            _ if setting.default.starts_with("\"./") || setting.default == "\"\"" => "elsewhere",
+            _ if setting.default == "\"auto\"" || setting.default.parse::<u32>().is_ok() => "7",
             _ => "7s",
         };
-        let by_variable = load(&[], &[(&one.environment(), value)], "").expect("right");
-        let assignment = format!("{}={value}", one.key());
+        let by_variable = load(&[], &[(&setting.environment(), value)], "").expect("right");
+        let assignment = format!("{}={value}", setting.key());
         let by_flag = load(&["--set", &assignment], &[], "").expect("right");
-        let in_file = format!("[{}]\n{} = \"{value}\"", one.section, one.name);
+        let in_file = format!("[{}]\n{} = \"{value}\"", setting.section, setting.name);
         let by_file = load(&[], &[], &in_file).expect("right");
         let shown = |settings: &Settings| {
-            toml::Table::try_from(settings).expect("a table")[one.section][one.name].clone()
+            toml::Table::try_from(settings).expect("a table")[setting.section][setting.name].clone()
         };
-        assert_eq!(shown(&by_variable), shown(&by_flag), "{}", one.key());
-        assert_eq!(shown(&by_variable), shown(&by_file), "{}", one.key());
+        assert_eq!(shown(&by_variable), shown(&by_flag), "{}", setting.key());
+        assert_eq!(shown(&by_variable), shown(&by_file), "{}", setting.key());
         let default = load(&[], &[], "").expect("right");
-        assert_ne!(shown(&by_variable), shown(&default), "{} took no value", one.key());
+        assert_ne!(shown(&by_variable), shown(&default), "{} took no value", setting.key());
     }
 }
 
@@ -322,10 +322,10 @@ fn the_settings_table_is_generated() {
     let [head, table, tail] = text.split(MARKER).collect::<Vec<_>>()[..] else {
         panic!("docs/settings.md has not two markers {MARKER}");
     };
-    let wanted = format!("\n{}", settings_table());
+    let expected = format!("\n{}", settings_table());
     if env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(&path, [head, &wanted, tail].join(MARKER)).expect("docs/settings.md can be written");
+        std::fs::write(&path, [head, &expected, tail].join(MARKER)).expect("docs/settings.md can be written");
     } else {
-        assert_eq!(table, wanted, "docs/settings.md is not what the settings are: run `make gen`");
+        assert_eq!(table, expected, "docs/settings.md is not what the settings are: run `make gen`");
     }
 }

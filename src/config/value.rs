@@ -126,7 +126,7 @@ pub(super) mod optional {
     pub(in crate::config) fn deserialize<'de, D: Deserializer<'de>, T: From<String>>(
         deserializer: D,
     ) -> Result<Option<T>, D::Error> {
-        scalar(deserializer, |text| Ok((!text.is_empty()).then(|| T::from(text.to_owned()))))
+        scalar(deserializer, |text| Ok(if text.is_empty() { None } else { Some(T::from(text.to_owned())) }))
     }
 
     pub(in crate::config) fn serialize<S: Serializer, T: Serialize>(
@@ -194,19 +194,19 @@ pub(super) mod list {
         }
 
         fn visit_str<E: Error>(self, text: &str) -> Result<Vec<T>, E> {
-            text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(one).collect()
+            text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(parse_item).collect()
         }
 
         fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Vec<T>, A::Error> {
             let mut values = Vec::new();
             while let Some(part) = parts.next_element::<String>()? {
-                values.push(one(part.trim())?);
+                values.push(parse_item(part.trim())?);
             }
             Ok(values)
         }
     }
 
-    fn one<T: FromStr<Err: fmt::Display>, E: Error>(part: &str) -> Result<T, E> {
+    fn parse_item<T: FromStr<Err: fmt::Display>, E: Error>(part: &str) -> Result<T, E> {
         part.parse().map_err(|error| E::custom(format!("`{part}`: {error}")))
     }
 }

@@ -19,7 +19,7 @@ const NAMED: &[(&str, &str)] = &[
 
 /// One thing that can be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Described {
+pub struct SettingDescription {
     /// The section it is in.
     pub section: &'static str,
     /// Its name in the section.
@@ -30,7 +30,7 @@ pub struct Described {
     pub meaning: &'static str,
 }
 
-impl Described {
+impl SettingDescription {
     /// `section.name`.
     pub fn key(&self) -> String {
         format!("{}.{}", self.section, self.name)
@@ -54,7 +54,7 @@ impl Described {
 }
 
 /// Everything that can be set, in the order of the file.
-pub fn described() -> Vec<Described> {
+pub fn all_settings() -> Vec<SettingDescription> {
     let (mut all, mut section, mut meaning) = (Vec::new(), "", "");
     for line in DEFAULTS.lines() {
         if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
@@ -62,22 +62,22 @@ pub fn described() -> Vec<Described> {
         } else if let Some(comment) = line.strip_prefix("# ") {
             meaning = comment;
         } else if let Some((name, default)) = line.split_once(" = ") {
-            all.push(Described { section, name, default, meaning });
+            all.push(SettingDescription { section, name, default, meaning });
             meaning = "";
         }
     }
     all
 }
 
-/// The setting that was probably meant by `wrong`, by a name that `of` gives it.
-pub(super) fn nearest(wrong: &str, of: impl Fn(&Described) -> String) -> Option<String> {
-    let all = described();
-    let only_name = all.iter().find(|one| one.name == wrong).map(&of);
-    only_name.or_else(|| {
+/// The setting that was probably meant by `unknown`, by what `full_name` calls it.
+pub(super) fn nearest(unknown: &str, full_name: impl Fn(&SettingDescription) -> String) -> Option<String> {
+    let all = all_settings();
+    let without_section = all.iter().find(|setting| setting.name == unknown).map(&full_name);
+    without_section.or_else(|| {
         all.iter()
-            .map(of)
-            .map(|name| (strsim::jaro_winkler(&wrong.to_lowercase(), &name.to_lowercase()), name))
-            .filter(|(likeness, _)| *likeness > 0.85)
+            .map(full_name)
+            .map(|name| (strsim::jaro_winkler(&unknown.to_lowercase(), &name.to_lowercase()), name))
+            .filter(|(similarity, _)| *similarity > 0.85)
             .max_by(|(one, _), (other, _)| one.total_cmp(other))
             .map(|(_, name)| name)
     })
