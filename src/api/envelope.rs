@@ -103,7 +103,7 @@ impl Outcome {
 
     /// Writes the envelope as the body of the response. Status and headers stay, but for the setting under
     /// which every error except 401 has the status 200, made for clients that read no body of another one.
-    fn into_envelope(self, call: &Call, response: Response, error_status: ErrorStatus) -> Response {
+    fn into_envelope(self, call: &RequestContext, response: Response, error_status: ErrorStatus) -> Response {
         let (mut parts, _) = response.into_parts();
         let always_ok = error_status == ErrorStatus::Ok && call.path.starts_with(BASE_PATH);
         if always_ok && parts.status != StatusCode::UNAUTHORIZED {
@@ -148,7 +148,7 @@ impl From<RequestId> for String {
 
 /// The layer around everything: request id, span, metrics, envelope.
 pub(super) async fn wrap(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let call = Call::of(&request);
+    let call = RequestContext::of(&request);
     let span = tracing::info_span!(
         "request",
         request_id = %call.id,
@@ -185,14 +185,14 @@ pub(super) async fn keep_route(route: Option<MatchedPath>, request: Request, nex
 }
 
 /// What is still needed of a request when it was consumed.
-struct Call {
+struct RequestContext {
     id: RequestId,
     method: Method,
     path: String,
     started: Instant,
 }
 
-impl Call {
+impl RequestContext {
     fn of(request: &Request) -> Self {
         Self {
             id: RequestId(rand::random()),

@@ -77,7 +77,7 @@ struct AnswerEnvelope {
 }
 
 /// Calls one server with one key.
-pub(super) struct Client {
+pub(super) struct ApiClient {
     http: reqwest::Client,
     server: Url,
     access_key: String,
@@ -85,7 +85,7 @@ pub(super) struct Client {
     prints_warnings: bool,
 }
 
-impl Client {
+impl ApiClient {
     /// A client with the key of the profile that is named, else that of the environment, else that of
     /// the default profile. It prints the server's warnings.
     pub(super) fn connect(connection: &Connection) -> super::Result<Self> {
@@ -326,7 +326,7 @@ mod tests {
     #[test]
     fn calls_lie_below_the_servers_path() {
         let server = Url::parse("https://media.example.com/borealis/").expect("a URL");
-        let client = Client::new(server, "a".to_owned(), Secret::new("s")).expect("a client");
+        let client = ApiClient::new(server, "a".to_owned(), Secret::new("s")).expect("a client");
         assert_eq!(
             client.url("query_task", &[("task_id", "a&b")]).as_str(),
             "https://media.example.com/borealis/vodencoding/v1/query_task?task_id=a%26b"

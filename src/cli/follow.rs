@@ -7,7 +7,7 @@ use serde::Deserialize;
 use tokio::time::{Instant, sleep};
 
 use super::{
-    client::{Client, ClientError},
+    client::{ApiClient, ClientError},
     progress::{Meter, Snapshot, SpeedEstimator},
 };
 
@@ -68,7 +68,11 @@ impl WatchedTask {
 ///
 /// # Errors
 /// When the server refuses to answer, or is unreachable for too long.
-pub(super) async fn follow(client: &Client, task_id: &str, meter: &mut Meter) -> super::Result<WatchedTask> {
+pub(super) async fn follow(
+    client: &ApiClient,
+    task_id: &str,
+    meter: &mut Meter,
+) -> super::Result<WatchedTask> {
     let began = Instant::now();
     let mut estimator = SpeedEstimator::default();
     let mut unreachable_since: Option<Instant> = None;

@@ -9,14 +9,14 @@ use serde_json::Value;
 use tokio::fs::File;
 use tokio_util::io::ReaderStream;
 
-use super::client::Client;
+use super::client::ApiClient;
 
 /// Bytes that are read, and sent, at a time.
 const CHUNK_BYTES: usize = 256 * 1024;
 
 /// What `upload` answers.
 #[derive(Deserialize)]
-struct Uploaded {
+struct UploadAnswer {
     input: String,
 }
 
@@ -25,7 +25,7 @@ struct Uploaded {
 ///
 /// # Errors
 /// When there is no such file, or the server does not take it.
-pub(super) async fn upload_input(client: &Client, task: &mut Value) -> super::Result {
+pub(super) async fn upload_input(client: &ApiClient, task: &mut Value) -> super::Result {
     if let Some(input) = task["input"].as_str()
         && !input.contains("://")
     {
@@ -35,7 +35,7 @@ pub(super) async fn upload_input(client: &Client, task: &mut Value) -> super::Re
 }
 
 /// Gives what a task's `input` is then.
-async fn upload(client: &Client, file_name: &str) -> super::Result<String> {
+async fn upload(client: &ApiClient, file_name: &str) -> super::Result<String> {
     let path = Path::new(file_name);
     let file = File::open(path).await.map_err(|error| format!("{file_name} cannot be read: {error}"))?;
     let metadata = file.metadata().await?;
@@ -49,7 +49,7 @@ async fn upload(client: &Client, file_name: &str) -> super::Result<String> {
     });
     let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
     let body = reqwest::Body::wrap_stream(chunks);
-    let Uploaded { input } = client.upload(&name, metadata.len(), body).await?;
+    let UploadAnswer { input } = client.upload(&name, metadata.len(), body).await?;
     bar.finish_and_clear();
     Ok(input)
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::task::{TASK_COLUMNS, follow_all};
 use crate::cli::{
     self,
-    client::{Client, Connection},
+    client::{ApiClient, Connection},
     inputs::Inputs,
     print::{Printer, Table},
     upload,
@@ -55,7 +55,7 @@ struct CreateBatchAnswer {
 
 /// Runs the subcommand.
 pub(super) async fn run(args: BatchArgs) -> cli::Result {
-    let client = Client::connect(&args.connection)?;
+    let client = ApiClient::connect(&args.connection)?;
     match args.command {
         BatchCommand::Create { inputs, wait, printer } => {
             let mut tasks = inputs.task_bodies()?;
@@ -74,7 +74,7 @@ pub(super) async fn run(args: BatchArgs) -> cli::Result {
     }
 }
 
-async fn show(client: &Client, batch_id: &BatchId, printer: Printer) -> cli::Result {
+async fn show(client: &ApiClient, batch_id: &BatchId, printer: Printer) -> cli::Result {
     let query = [("batch_id", batch_id.as_str()), ("count", "1000")];
     let mut tasks: Value = client.get("list_task", &query).await?;
     let list = tasks["list"].as_array_mut().ok_or("the answer has no list")?;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::{
     cli::{
         self,
-        client::{Client, Connection},
+        client::{ApiClient, Connection},
         print::{Printer, Table, format_fields},
     },
     config::parse_duration,
@@ -27,7 +27,7 @@ pub(crate) struct CallbackArgs {
 #[derive(Subcommand)]
 enum CallbackCommand {
     /// List callbacks, newest first
-    List(ListArgs),
+    List(CallbackListArgs),
     /// Show a callback with its body and every attempt
     Show {
         /// The callback's id
@@ -69,7 +69,7 @@ enum CallbackCommand {
 }
 
 #[derive(Args)]
-struct ListArgs {
+struct CallbackListArgs {
     /// Only callbacks with this status
     #[arg(long)]
     status: Option<CallbackStatus>,
@@ -88,7 +88,7 @@ struct ListArgs {
 
 /// Runs the subcommand.
 pub(super) async fn run(args: CallbackArgs) -> cli::Result {
-    let client = Client::connect(&args.connection)?;
+    let client = ApiClient::connect(&args.connection)?;
     match args.command {
         CallbackCommand::List(args) => list(&client, args).await,
         CallbackCommand::Show { callback_id, printer } => {
@@ -114,7 +114,12 @@ pub(super) async fn run(args: CallbackArgs) -> cli::Result {
     }
 }
 
-async fn recover(client: &Client, storage_id: &StorageId, since: Duration, printer: Printer) -> cli::Result {
+async fn recover(
+    client: &ApiClient,
+    storage_id: &StorageId,
+    since: Duration,
+    printer: Printer,
+) -> cli::Result {
     let since = SystemClock.now() - since;
     let body = json!({"storage_id": storage_id, "since": since.as_secs()});
     let recovered: Value = client.post_json("recover_callback", &body).await?;
@@ -122,7 +127,7 @@ async fn recover(client: &Client, storage_id: &StorageId, since: Duration, print
 }
 
 /// Prints what the receiver answered; fails when it did not accept.
-async fn ping(client: &Client, storage_id: &StorageId, printer: Printer) -> cli::Result {
+async fn ping(client: &ApiClient, storage_id: &StorageId, printer: Printer) -> cli::Result {
     let query = [("storage_id", storage_id.as_str())];
     let pinged: Value = client.post("ping_storage", &query).await?;
     printer.print(&pinged, |pinged| format_fields(&pinged["attempt"]))?;
@@ -132,7 +137,7 @@ async fn ping(client: &Client, storage_id: &StorageId, printer: Printer) -> cli:
     }
 }
 
-async fn list(client: &Client, args: ListArgs) -> cli::Result {
+async fn list(client: &ApiClient, args: CallbackListArgs) -> cli::Result {
     let count = args.count.to_string();
     let mut query = vec![("count", count.as_str())];
     query.extend(args.status.map(|status| ("status", status.as_str())));

@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::cli::{
     self,
-    client::{ACCESS_KEY_ENV, Client, SECRET_KEY_ENV, env_value},
+    client::{ACCESS_KEY_ENV, ApiClient, SECRET_KEY_ENV, env_value},
     print::print_line,
     profile::{DEFAULT_PROFILE, Profile, Profiles},
 };
@@ -45,7 +45,7 @@ pub(super) async fn login(args: LoginArgs) -> cli::Result {
         Some(secret_key) => secret_key,
         None => prompt("secret key", Echo::Off)?,
     };
-    let client = Client::new(args.server.clone(), access_key.clone(), Secret::new(&secret_key))?;
+    let client = ApiClient::new(args.server.clone(), access_key.clone(), Secret::new(&secret_key))?;
     client.get::<Value>("list_task", &[("count", "1")]).await?;
     let mut profiles = Profiles::load()?;
     profiles.set(&args.profile, Profile { server: args.server, access_key, secret_key });

@@ -15,7 +15,7 @@ use url::Url;
 use crate::{
     cli::{
         self,
-        client::{Client, ClientError, Connection},
+        client::{ApiClient, ClientError, Connection},
         follow::{WatchedTask, follow},
         inputs::Inputs,
         print::{PrintFormat, Printer, Table, format_fields, print_line},
@@ -39,7 +39,7 @@ enum TaskCommand {
     /// Transcode inputs; prints each task's id, or with --wait each output's address
     Create(CreateArgs),
     /// List tasks, newest first
-    List(ListArgs),
+    List(TaskListArgs),
     /// Show everything about a task
     Show(ShowArgs),
     /// Download what a task made, with everything that a playlist refers to
@@ -81,7 +81,7 @@ struct CreateArgs {
 }
 
 #[derive(Args)]
-struct ListArgs {
+struct TaskListArgs {
     /// Only tasks with this status
     #[arg(long)]
     status: Option<TaskStatus>,
@@ -126,7 +126,7 @@ pub(super) struct CreateTaskAnswer {
 
 /// Runs the subcommand.
 pub(super) async fn run(args: TaskArgs) -> cli::Result {
-    let client = Client::connect(&args.connection)?;
+    let client = ApiClient::connect(&args.connection)?;
     match args.command {
         TaskCommand::Create(args) => create(&client, args).await,
         TaskCommand::List(args) => list(&client, args).await,
@@ -154,7 +154,7 @@ pub(super) async fn run(args: TaskArgs) -> cli::Result {
     }
 }
 
-async fn show(client: &Client, task_id: &str, printer: Printer) -> cli::Result {
+async fn show(client: &ApiClient, task_id: &str, printer: Printer) -> cli::Result {
     let task: Value = client.get("query_task", &[("task_id", task_id)]).await?;
     printer.print(&task, format_fields)
 }
@@ -186,7 +186,7 @@ struct DownloadableObject {
 }
 
 /// Downloads every object of an output, and prints each file when it is written.
-async fn download(client: &Client, task_id: &TaskId, to: &Path) -> cli::Result {
+async fn download(client: &ApiClient, task_id: &TaskId, to: &Path) -> cli::Result {
     let query = [("task_id", task_id.as_str()), ("all", "true")];
     let signed: SignOutputAnswer = client.get("sign_output", &query).await?;
     // the server names the main object first, and it is downloaded last: it refers to the others
@@ -202,7 +202,7 @@ async fn download(client: &Client, task_id: &TaskId, to: &Path) -> cli::Result {
     Ok(())
 }
 
-async fn create(client: &Client, args: CreateArgs) -> cli::Result {
+async fn create(client: &ApiClient, args: CreateArgs) -> cli::Result {
     let mut ids = Vec::new();
     for mut task in args.inputs.task_bodies()? {
         upload::upload_input(client, &mut task).await?;
@@ -221,7 +221,7 @@ async fn create(client: &Client, args: CreateArgs) -> cli::Result {
 
 /// Shows the progress of tasks until all of them have ended; prints the outputs of those that
 /// succeeded, or all that is known of each.
-pub(super) async fn follow_all(client: &Client, ids: &[String], printer: Printer) -> cli::Result {
+pub(super) async fn follow_all(client: &ApiClient, ids: &[String], printer: Printer) -> cli::Result {
     let board = Board::new(|text| eprintln!("{text}"));
     let follow_one = async |id: &String| {
         if ids.len() == 1 {
@@ -256,7 +256,7 @@ pub(super) const TASK_COLUMNS: &[(&str, &str)] = &[
     ("MESSAGE", "message"),
 ];
 
-async fn list(client: &Client, args: ListArgs) -> cli::Result {
+async fn list(client: &ApiClient, args: TaskListArgs) -> cli::Result {
     let (count, skip) = (args.count.to_string(), args.skip.to_string());
     let start = args.since.map(|since| (SystemClock.now() - since).as_secs().to_string());
     let mut query = vec![("count", count.as_str()), ("start_num", skip.as_str())];

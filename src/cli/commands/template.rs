@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::cli::{
     self,
-    client::{Client, Connection},
+    client::{ApiClient, Connection},
     print::{Printer, Table, format_fields, print_line},
 };
 
@@ -73,7 +73,7 @@ enum TemplateCommand {
 
 /// Runs the subcommand.
 pub(super) async fn run(args: TemplateArgs) -> cli::Result {
-    let client = Client::connect(&args.connection)?;
+    let client = ApiClient::connect(&args.connection)?;
     match args.command {
         TemplateCommand::List { printer } => {
             let templates: Value = client.get("list_template", &[]).await?;

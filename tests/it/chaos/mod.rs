@@ -36,7 +36,7 @@ const MAX_RECORD_DELAY: Duration = Duration::from_secs(5);
 async fn killed_at_random_every_task_is_told_and_none_again_once_that_is_recorded() {
     // no task runs before all are created
     let mut server = Server::start(&["--no-worker"]).await;
-    let client = Client::new();
+    let client = AdminClient::new();
     let (sender, mut requests) = mpsc::unbounded_channel();
     let mut secrets = HashMap::new();
     let mut storages = Vec::new();
@@ -120,9 +120,9 @@ fn assert_none_after_its_record(all: &[ReceivedRequest], kills: &[Instant]) {
 }
 
 /// Makes calls with the administrator's key.
-struct Client(reqwest::Client);
+struct AdminClient(reqwest::Client);
 
-impl Client {
+impl AdminClient {
     #[expect(clippy::disallowed_methods, reason = "the customer's client, which has no guard")]
     fn new() -> Self {
         // each test process installs it once

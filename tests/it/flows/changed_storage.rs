@@ -4,13 +4,13 @@ use model::Secret;
 use serde_json::{Value, json};
 
 use super::{
-    receiver::{Received, Receiver, ReceiverAnswer},
+    receiver::{ReceivedRequest, Receiver, ReceiverAnswer},
     session::{AddedStorage, Session},
 };
 
 /// Adds a storage and ends a task, whose callback's first attempt the receiver refuses; gives the storage
 /// and that attempt.
-async fn refused_once(session: &Session, receiver: &mut Receiver) -> (AddedStorage, Received) {
+async fn refused_once(session: &Session, receiver: &mut Receiver) -> (AddedStorage, ReceivedRequest) {
     let storage = session.add_storage(json!({"notify": receiver.url, "notify_interval": 1})).await;
     end_a_task(session, &storage.id, "a.mp4").await;
     let first = receiver.next().await;

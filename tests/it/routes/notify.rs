@@ -9,10 +9,10 @@ use tokio::{net::TcpListener, sync::mpsc};
 
 use crate::app::TestApp;
 
-type Received = mpsc::UnboundedReceiver<(HeaderMap, Vec<u8>)>;
+type RequestQueue = mpsc::UnboundedReceiver<(HeaderMap, Vec<u8>)>;
 
 /// A receiver that says 200; gives its URL and what it gets.
-async fn receiver() -> (String, Received) {
+async fn receiver() -> (String, RequestQueue) {
     let (told, received) = mpsc::unbounded_channel();
     let post = move |request: Request<Body>| {
         let told = told.clone();

@@ -20,13 +20,13 @@ use tokio::time::timeout;
 
 use self::{folder::DemoFolder, input::InputServer, server::Server};
 use super::{
-    listen::{ListenOptions, Listener, Received, SignatureCheck},
+    listen::{ListenOptions, Listener, ReceivedAttempt, SignatureCheck},
     task::CreateTaskAnswer,
 };
 use crate::{
     cli::{
         self,
-        client::Client,
+        client::ApiClient,
         follow::{WatchedTask, follow},
         print::print_line,
         progress::Board,
@@ -89,7 +89,7 @@ async fn run_demo(
     args: &DemoArgs,
     tools: &media::Programs,
     folder: &DemoFolder,
-    client: &Client,
+    client: &ApiClient,
 ) -> cli::Result {
     let file = match &args.file {
         Some(file) => file.clone(),
@@ -131,7 +131,11 @@ struct AddStorageAnswer {
 }
 
 /// Makes every output, all at the same time; each must succeed.
-async fn transcode(client: &Client, storage_id: &str, input: &InputServer) -> cli::Result<Vec<WatchedTask>> {
+async fn transcode(
+    client: &ApiClient,
+    storage_id: &str,
+    input: &InputServer,
+) -> cli::Result<Vec<WatchedTask>> {
     let board = Board::new(|text| {
         // a standard output that nobody reads any more fails at the next line that matters
         let _ = print_line(text);
@@ -153,7 +157,7 @@ async fn transcode(client: &Client, storage_id: &str, input: &InputServer) -> cl
 async fn receive_callbacks(
     listener: &mut Listener,
     tasks: &[WatchedTask],
-) -> cli::Result<BTreeMap<String, Received>> {
+) -> cli::Result<BTreeMap<String, ReceivedAttempt>> {
     let mut callbacks = BTreeMap::new();
     while let Some(missing) = tasks.iter().find(|task| !callbacks.contains_key(&task.task_id)) {
         let received = timeout(CALLBACK_TIMEOUT, listener.next())
@@ -167,7 +171,7 @@ async fn receive_callbacks(
 }
 
 /// The id of the task that a verified callback reports as succeeded.
-fn succeeded_task(received: &Received) -> cli::Result<String> {
+fn succeeded_task(received: &ReceivedAttempt) -> cli::Result<String> {
     if received.signature != SignatureCheck::Verified {
         return Err(format!("callback {}: {}", received.id, received.signature).into());
     }

@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::folder::DemoFolder;
-use crate::cli::{self, client::Client};
+use crate::cli::{self, client::ApiClient};
 
 /// How long the server may take to start, and to stop.
 const SERVER_TIMEOUT: Duration = Duration::from_secs(60);
@@ -30,7 +30,7 @@ pub(super) struct Server {
 
 impl Server {
     /// Starts the server on a free port; gives a client with its first administrator's key, too.
-    pub(super) fn spawn(folder: &DemoFolder, tools: &media::Programs) -> cli::Result<(Self, Client)> {
+    pub(super) fn spawn(folder: &DemoFolder, tools: &media::Programs) -> cli::Result<(Self, ApiClient)> {
         let port = free_port()?;
         let secret_key = Secret::new(format!("{:032x}", rand::random::<u128>()));
         let log = folder.create_log()?;
@@ -58,7 +58,8 @@ impl Server {
         if let Some(folder) = tools.ffmpeg.parent() {
             command.env("BOREALIS_TOOLS", std::path::absolute(folder)?);
         }
-        let client = Client::new(format!("http://127.0.0.1:{port}").parse()?, "demo".to_owned(), secret_key)?;
+        let client =
+            ApiClient::new(format!("http://127.0.0.1:{port}").parse()?, "demo".to_owned(), secret_key)?;
         Ok((Self { child: command.spawn()? }, client))
     }
 
@@ -90,7 +91,7 @@ impl Server {
 }
 
 /// Waits until the server of this client is ready.
-pub(super) async fn wait_until_ready(client: &Client) -> cli::Result {
+pub(super) async fn wait_until_ready(client: &ApiClient) -> cli::Result {
     let ready = async {
         while !client.is_ready().await {
             sleep(READY_POLL_INTERVAL).await;

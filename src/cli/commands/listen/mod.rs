@@ -15,7 +15,7 @@ use crate::{
     config::parse_duration,
 };
 
-pub(super) use receiver::{Failing, ListenOptions, Listener, Received, SignatureCheck};
+pub(super) use receiver::{Failing, ListenOptions, Listener, ReceivedAttempt, SignatureCheck};
 
 /// The arguments of `borealis listen`.
 #[derive(clap::Args)]

@@ -114,7 +114,7 @@ impl fmt::Display for SignatureCheck {
 
 /// One attempt of a callback, as it came in.
 #[derive(Clone, Debug)]
-pub(crate) struct Received {
+pub(crate) struct ReceivedAttempt {
     /// When it came in.
     pub(crate) time: Timestamp,
     /// The `webhook-id`; empty when there was none.
@@ -129,7 +129,7 @@ pub(crate) struct Received {
     pub(crate) answer: StatusCode,
 }
 
-impl Received {
+impl ReceivedAttempt {
     /// The body as JSON; null when it is not.
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
@@ -143,7 +143,7 @@ impl Received {
     }
 }
 
-impl fmt::Display for Received {
+impl fmt::Display for ReceivedAttempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let time = DateTime::from_timestamp_millis(self.time.as_millis()).unwrap_or_default();
         let id = if self.id.is_empty() { "(no id)" } else { &self.id };
@@ -169,7 +169,7 @@ fn summary(task: &Value) -> String {
 /// A receiver of callbacks. It stops when it is dropped.
 pub(crate) struct Listener {
     address: SocketAddr,
-    received: mpsc::UnboundedReceiver<Received>,
+    received: mpsc::UnboundedReceiver<ReceivedAttempt>,
     _server: AbortOnDropHandle<()>,
 }
 
@@ -201,7 +201,7 @@ impl Listener {
     }
 
     /// The next attempt that comes in.
-    pub(crate) async fn next(&mut self) -> Option<Received> {
+    pub(crate) async fn next(&mut self) -> Option<ReceivedAttempt> {
         self.received.recv().await
     }
 }
@@ -212,7 +212,7 @@ struct ReceiverState {
     /// How many attempts came in, by `webhook-id`.
     attempts: Mutex<BTreeMap<String, u32>>,
     http: reqwest::Client,
-    received: mpsc::UnboundedSender<Received>,
+    received: mpsc::UnboundedSender<ReceivedAttempt>,
 }
 
 impl ReceiverState {
@@ -276,7 +276,7 @@ async fn receive(
         (None, None) => StatusCode::OK,
     };
     // before the delay: a callback whose sender times out meanwhile was received all the same
-    let _ = state.received.send(Received { time, id, attempt, signature, body, answer });
+    let _ = state.received.send(ReceivedAttempt { time, id, attempt, signature, body, answer });
     tokio::time::sleep(state.options.delay).await;
     (answer, "")
 }
@@ -370,7 +370,7 @@ mod tests {
 
     #[test]
     fn what_came_is_told_in_a_few_lines() {
-        let received = Received {
+        let received = ReceivedAttempt {
             time: NOW,
             id: id().to_string(),
             attempt: 1,

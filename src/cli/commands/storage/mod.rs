@@ -9,7 +9,7 @@ use serde_json::Value;
 use self::add::AddArgs;
 use crate::cli::{
     self,
-    client::{Client, Connection},
+    client::{ApiClient, Connection},
     print::{Printer, Table, format_fields},
 };
 
@@ -77,7 +77,7 @@ enum StorageCommand {
 
 /// Runs the subcommand.
 pub(super) async fn run(args: StorageArgs) -> cli::Result {
-    let client = Client::connect(&args.connection)?;
+    let client = ApiClient::connect(&args.connection)?;
     match args.command {
         StorageCommand::Add(args) => {
             let args = args.prompt_for_missing()?;
@@ -134,7 +134,7 @@ pub(super) async fn run(args: StorageArgs) -> cli::Result {
 
 /// Changes some fields of a storage. `update_storage` replaces the storage as a whole, so that the other
 /// fields are sent back as they were.
-async fn update(client: &Client, storage_id: &StorageId, changes: Vec<(String, String)>) -> cli::Result {
+async fn update(client: &ApiClient, storage_id: &StorageId, changes: Vec<(String, String)>) -> cli::Result {
     let mut storage: Value = client.get("query_storage", &[("storage_id", storage_id.as_str())]).await?;
     // the server answers them and does not take them
     for field in ["created_time", "warnings"] {
