@@ -14,7 +14,7 @@ use product::{Product, ffmpeg, median, tempdir, tools};
 use serde_json::json;
 
 const ROUNDS: usize = 3;
-const RUNGS: [(u32, u32); 4] = [(1920, 1080), (1280, 720), (960, 540), (640, 360)];
+const LADDER: [(u32, u32); 4] = [(1920, 1080), (1280, 720), (960, 540), (640, 360)];
 const ENCODER: &str =
     "-c:v libx264 -preset medium -crf 23 -g 150 -keyint_min 150 -sc_threshold 0 -pix_fmt yuv420p";
 
@@ -24,7 +24,7 @@ async fn main() {
     let files = product.files.path().to_owned();
     make_sources(&files);
     let storage = product.add_storage().await;
-    let ladder: Vec<_> = RUNGS.iter().map(|(w, h)| json!({"resolution": format!("{w}x{h}")})).collect();
+    let ladder: Vec<_> = LADDER.iter().map(|(w, h)| json!({"resolution": format!("{w}x{h}")})).collect();
     for (name, streams) in [("ladder", json!(ladder)), ("small", json!([{"resolution": "128x72"}]))] {
         let template =
             json!({"template_name": name, "format": "hls", "seg_time": 6, "adaptive_streams": streams});
@@ -83,13 +83,13 @@ async fn early(product: &Product, storage: &str, source: &str, output: &str) -> 
 /// From the start of the one bare command to its first segment of every rendition, and of the audio.
 async fn first_segments(source: &Path) -> Duration {
     let out = tempdir();
-    let splits: String = (0..RUNGS.len()).map(|n| format!("[s{n}]")).collect();
+    let splits: String = (0..LADDER.len()).map(|n| format!("[s{n}]")).collect();
     let scales: Vec<_> =
-        RUNGS.iter().enumerate().map(|(n, (w, h))| format!("[s{n}]scale={w}:{h}[v{n}]")).collect();
-    let graph = format!("[0:v]split={}{splits};{}", RUNGS.len(), scales.join(";"));
-    let maps: String = (0..RUNGS.len()).map(|n| format!("-map [v{n}] ")).collect();
+        LADDER.iter().enumerate().map(|(n, (w, h))| format!("[s{n}]scale={w}:{h}[v{n}]")).collect();
+    let graph = format!("[0:v]split={}{splits};{}", LADDER.len(), scales.join(";"));
+    let maps: String = (0..LADDER.len()).map(|n| format!("-map [v{n}] ")).collect();
     let variants: String =
-        (0..RUNGS.len()).map(|n| format!("v:{n},agroup:a ")).collect::<String>() + "a:0,agroup:a";
+        (0..LADDER.len()).map(|n| format!("v:{n},agroup:a ")).collect::<String>() + "a:0,agroup:a";
     let (source, folder) = (source.display(), out.path().to_str().expect("a path"));
     let command = format!(
         "-nostdin -y -v error -i {source} -filter_complex {graph} {maps} -map 0:a {ENCODER} -c:a aac -b:a 128k \
@@ -104,7 +104,7 @@ async fn first_segments(source: &Path) -> Duration {
         .spawn()
         .expect("FFmpeg runs");
     // a playlist is written when a segment is complete
-    while !(0..=RUNGS.len()).all(|n| out.path().join(format!("{n}.m3u8")).exists()) {
+    while !(0..=LADDER.len()).all(|n| out.path().join(format!("{n}.m3u8")).exists()) {
         assert!(child.try_wait().expect("asked").is_none(), "it ended");
         tokio::time::sleep(Duration::from_millis(2)).await;
     }

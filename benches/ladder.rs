@@ -11,16 +11,16 @@ use serde_json::json;
 
 const ROUNDS: usize = 3;
 /// Width, height and the level of H.264 that each needs.
-const RUNGS: [(u32, u32, Level); 4] =
+const LADDER: [(u32, u32, LevelLimits); 4] =
     [(1920, 1080, L4_0), (1280, 720, L3_1), (960, 540, L3_1), (640, 360, L3_0)];
 const ENCODER: &str =
     "-c:v libx264 -preset medium -crf 23 -g 150 -keyint_min 150 -sc_threshold 0 -pix_fmt yuv420p";
 
 /// A level's name, and the bit rate and buffer that it allows in high profile, in kbit (H.264, table A-1).
-type Level = (&'static str, u32, u32);
-const L4_0: Level = ("4.0", 25_000, 31_250);
-const L3_1: Level = ("3.1", 17_500, 17_500);
-const L3_0: Level = ("3.0", 12_500, 12_500);
+type LevelLimits = (&'static str, u32, u32);
+const L4_0: LevelLimits = ("4.0", 25_000, 31_250);
+const L3_1: LevelLimits = ("3.1", 17_500, 17_500);
+const L3_0: LevelLimits = ("3.0", 12_500, 12_500);
 
 #[tokio::main]
 async fn main() {
@@ -32,7 +32,7 @@ async fn main() {
          -c:v libx264 -preset veryfast -crf 16 -pix_fmt yuv420p -c:a aac {source}"
     )));
     let storage = product.add_storage().await;
-    let streams: Vec<_> = RUNGS.iter().map(|(w, h, _)| json!({"resolution": format!("{w}x{h}")})).collect();
+    let streams: Vec<_> = LADDER.iter().map(|(w, h, _)| json!({"resolution": format!("{w}x{h}")})).collect();
     let template =
         json!({"template_name": "ladder", "format": "hls", "seg_time": 6, "adaptive_streams": streams});
     product.call(reqwest::Method::POST, "add_template", template).await;
@@ -63,19 +63,19 @@ async fn main() {
 /// Makes the renditions; the same as ours only `with_levels`, to which x264 then holds its bit rate.
 fn one_command(source: &str, with_levels: bool) -> Duration {
     let out = tempdir();
-    let splits: String = (0..RUNGS.len()).map(|n| format!("[s{n}]")).collect();
+    let splits: String = (0..LADDER.len()).map(|n| format!("[s{n}]")).collect();
     let scales: Vec<_> =
-        RUNGS.iter().enumerate().map(|(n, (w, h, _))| format!("[s{n}]scale={w}:{h}[v{n}]")).collect();
-    let graph = format!("[0:v]split={}{splits};{}", RUNGS.len(), scales.join(";"));
-    let maps: String = (0..RUNGS.len()).map(|n| format!("-map [v{n}] ")).collect();
+        LADDER.iter().enumerate().map(|(n, (w, h, _))| format!("[s{n}]scale={w}:{h}[v{n}]")).collect();
+    let graph = format!("[0:v]split={}{splits};{}", LADDER.len(), scales.join(";"));
+    let maps: String = (0..LADDER.len()).map(|n| format!("-map [v{n}] ")).collect();
     let variants: String =
-        (0..RUNGS.len()).map(|n| format!("v:{n},agroup:a ")).collect::<String>() + "a:0,agroup:a";
+        (0..LADDER.len()).map(|n| format!("v:{n},agroup:a ")).collect::<String>() + "a:0,agroup:a";
     let folder = out.path().to_str().expect("a path");
     let command = format!(
         "-i {source} -filter_complex {graph} {maps} -map 0:a {ENCODER} -c:a aac -b:a 128k -f hls -hls_time 6 -hls_playlist_type vod -master_pl_name master.m3u8"
     );
     let limits =
-        RUNGS.iter().enumerate().filter(|_| with_levels).map(|(n, (_, _, (level, rate, buffer)))| {
+        LADDER.iter().enumerate().filter(|_| with_levels).map(|(n, (_, _, (level, rate, buffer)))| {
             format!(
                 "-profile:v:{n} high -level:v:{n} {level} -maxrate:v:{n} {rate}k -bufsize:v:{n} {buffer}k "
             )
@@ -91,7 +91,7 @@ fn one_command(source: &str, with_levels: bool) -> Duration {
 fn one_run_each(source: &str) -> Duration {
     let out = tempdir();
     let folder = out.path().to_str().expect("a path");
-    RUNGS
+    LADDER
         .iter()
         .map(|(w, h, (level, rate, buffer))| {
             ffmpeg(&words(&format!(

@@ -93,11 +93,11 @@ async fn create_task(server: &Server, storage: &str, number: u32) -> String {
 /// A machine that is too slow for the rate falls behind it, and the figures say so.
 async fn end_at_rate(server: &Server, tasks: &[String], rate: u32) -> HashMap<String, (Instant, Instant)> {
     const AT_ONCE: usize = 64;
-    let mut ticks = tokio::time::interval(Duration::from_secs(1) / rate);
+    let mut interval = tokio::time::interval(Duration::from_secs(1) / rate);
     let mut ends = JoinSet::new();
     let calls = Arc::new(Semaphore::new(AT_ONCE));
     for task in tasks {
-        ticks.tick().await;
+        interval.tick().await;
         let (api, task, calls) = (server.api.clone(), task.clone(), Arc::clone(&calls));
         let asked = Instant::now();
         ends.spawn(async move {

@@ -80,11 +80,11 @@ async fn malformed_json_is_400_and_says_where() {
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_text_and_towers_of_brackets_are_400() {
+async fn bytes_that_are_no_text_and_deep_nesting_are_400() {
     let app = TestApp::start().await;
     post_raw(&app, "create_task", None, &b"{\"output\": \"\xff\"}"[..]).await.refusal(400, 1001);
-    let tower = format!("{{\"output\": {}", "[".repeat(100_000));
-    let message = post_raw(&app, "create_task", None, tower).await.refusal(400, 1001);
+    let deeply_nested = format!("{{\"output\": {}", "[".repeat(100_000));
+    let message = post_raw(&app, "create_task", None, deeply_nested).await.refusal(400, 1001);
     assert!(message.contains("recursion limit"), "{message}");
 }
 
@@ -133,12 +133,12 @@ async fn a_body_over_the_limit_is_413_announced_or_not() {
         .body(Body::from(body.clone()));
     assert_eq!(app.send(announced.expect("a request")).await.refusal(413, 1008), message);
 
-    let pieces = body
+    let chunks = body
         .into_bytes()
         .chunks(100)
-        .map(|piece| Ok::<_, std::io::Error>(piece.to_vec()))
+        .map(|chunk| Ok::<_, std::io::Error>(chunk.to_vec()))
         .collect::<Vec<_>>();
-    let stream = Body::from_stream(futures::stream::iter(pieces));
+    let stream = Body::from_stream(futures::stream::iter(chunks));
     assert_eq!(post_raw(&app, "add_storage", None, stream).await.refusal(413, 1008), message);
 }
 
@@ -152,16 +152,16 @@ async fn a_head_over_the_limit_is_413() {
 }
 
 #[tokio::test]
-async fn in_the_quiet_mode_every_error_but_401_is_a_200() {
+async fn with_error_status_ok_every_error_but_401_is_a_200() {
     let app = TestApp::with(&["api.error_status=ok"]).await;
     app.get("query_task?task_id=x").await.refusal(200, 1004);
     app.post("create_task", json!({})).await.refusal(200, 1001);
     app.get("nothing").await.refusal(200, 1004);
-    let wrong = app.put("add_storage", Value::Null).await;
-    wrong.refusal(200, 1001);
-    assert_eq!(wrong.header("allow"), Some("POST"));
-    let nobody = Request::get("/vodencoding/v1/list_storage").body(Body::empty()).expect("a request");
-    app.send(nobody).await.refusal(401, 1002);
+    let wrong_method = app.put("add_storage", Value::Null).await;
+    wrong_method.refusal(200, 1001);
+    assert_eq!(wrong_method.header("allow"), Some("POST"));
+    let without_key = Request::get("/vodencoding/v1/list_storage").body(Body::empty()).expect("a request");
+    app.send(without_key).await.refusal(401, 1002);
     app.send(Request::get("/elsewhere").body(Body::empty()).expect("a request")).await.refusal(404, 1004);
 }
 
@@ -178,7 +178,7 @@ async fn unknown_fields_and_parameters_are_named() {
 }
 
 #[tokio::test]
-async fn health_and_figures_need_no_key() {
+async fn health_and_metrics_need_no_key() {
     // as a process does at its start: what is counted before is not kept
     borealis::telemetry::metrics_handle();
     let app = TestApp::start().await;
@@ -186,9 +186,9 @@ async fn health_and_figures_need_no_key() {
         app.send(Request::get(path).body(Body::empty()).expect("a request")).await.data_without_warnings();
     }
     app.get("list_storage").await.data();
-    let figures = app.send(Request::get("/metrics").body(Body::empty()).expect("a request")).await;
-    assert_eq!(figures.status, 200);
-    assert!(figures.header("content-type").expect("a type").starts_with("text/plain"));
-    assert!(figures.text.contains("borealis_http_requests_total{"), "{}", figures.text);
-    assert!(figures.text.contains("route=\"/vodencoding/v1/list_storage\""), "{}", figures.text);
+    let metrics = app.send(Request::get("/metrics").body(Body::empty()).expect("a request")).await;
+    assert_eq!(metrics.status, 200);
+    assert!(metrics.header("content-type").expect("a type").starts_with("text/plain"));
+    assert!(metrics.text.contains("borealis_http_requests_total{"), "{}", metrics.text);
+    assert!(metrics.text.contains("route=\"/vodencoding/v1/list_storage\""), "{}", metrics.text);
 }

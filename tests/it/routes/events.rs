@@ -1,4 +1,4 @@
-//! What those who watch a task are told.
+//! The event stream of a task.
 
 use std::pin::Pin;
 
@@ -16,7 +16,7 @@ use crate::app::{LEASE, TestApp};
 /// A stream of events, as a client reads it.
 struct Events {
     status: u16,
-    pieces: Pin<Box<dyn Stream<Item = String>>>,
+    chunks: Pin<Box<dyn Stream<Item = String>>>,
     text: String,
 }
 
@@ -36,9 +36,9 @@ impl Events {
         }
         let response = app.open(request.body(Body::empty()).expect("a request")).await;
         let status = response.status().as_u16();
-        let pieces = response.into_body().into_data_stream();
-        let pieces = pieces.map(|piece| String::from_utf8(piece.expect("a piece").into()).expect("UTF-8"));
-        Self { status, pieces: Box::pin(pieces), text: String::new() }
+        let chunks = response.into_body().into_data_stream();
+        let chunks = chunks.map(|chunk| String::from_utf8(chunk.expect("a chunk").into()).expect("UTF-8"));
+        Self { status, chunks: Box::pin(chunks), text: String::new() }
     }
 
     /// The next event; none at the end of the stream.
@@ -50,18 +50,15 @@ impl Events {
                     line.unwrap_or_default().trim_start_matches(": ").to_owned()
                 };
                 let data = field("data");
-                let found = (!data.is_empty()).then(|| Event {
-                    id: field("id"),
-                    name: field("event"),
-                    data: serde_json::from_str(&data).expect("JSON"),
-                });
+                let (id, name) = (field("id"), field("event"));
                 self.text = rest.to_owned();
-                if found.is_some() {
-                    return found;
+                if data.is_empty() {
+                    // a comment, which keeps the connection alive
+                    continue;
                 }
-                continue;
+                return Some(Event { id, name, data: serde_json::from_str(&data).expect("JSON") });
             }
-            self.text += &self.pieces.next().await?;
+            self.text += &self.chunks.next().await?;
         }
     }
 }
@@ -72,33 +69,33 @@ async fn a_task_is_watched_to_its_end() {
     let task_id = app.create_task(&app.add_storage("b").await, "a").await;
     let mut events = Events::of(&app, &task_id, None).await;
     let store = &app.app.store;
-    let told =
+    let summary =
         |event: &Event| (event.name.clone(), event.data["status"].clone(), event.data["progress"].clone());
 
     let first = events.next().await.expect("an event");
-    assert_eq!(told(&first), ("status".to_owned(), json!("pending"), json!(0)));
+    assert_eq!(summary(&first), ("status".to_owned(), json!("pending"), json!(0)));
     let worker = WorkerId::generate(&mut rand::rng());
     let claim = store.claim_job(&worker, LEASE).await.expect("the store").expect("a job");
     let second = events.next().await.expect("an event");
-    assert_eq!(told(&second), ("status".to_owned(), json!("downloading"), json!(0)));
+    assert_eq!(summary(&second), ("status".to_owned(), json!("downloading"), json!(0)));
     store.update_progress(&claim, Stage::Running, 40, "").await.expect("the store");
     assert_eq!(
-        told(&events.next().await.expect("an event")),
+        summary(&events.next().await.expect("an event")),
         ("status".to_owned(), json!("running"), json!(40))
     );
     store.update_progress(&claim, Stage::Running, 60, "").await.expect("the store");
     let fourth = events.next().await.expect("an event");
-    assert_eq!(told(&fourth), ("progress".to_owned(), json!("running"), json!(60)));
+    assert_eq!(summary(&fourth), ("progress".to_owned(), json!("running"), json!(60)));
 
-    // another comes back, and is told what he does not know
-    let mut known = Events::of(&app, &task_id, Some(&fourth.id)).await;
-    let mut old = Events::of(&app, &task_id, Some(&second.id)).await;
-    assert_eq!(old.next().await.expect("an event").id, fourth.id);
+    // other clients come back, and receive what they have not had
+    let mut up_to_date = Events::of(&app, &task_id, Some(&fourth.id)).await;
+    let mut behind = Events::of(&app, &task_id, Some(&second.id)).await;
+    assert_eq!(behind.next().await.expect("an event").id, fourth.id);
     store.finish_task(&claim, TaskEnd::Cancelled).await.expect("the store");
     let last = events.next().await.expect("an event");
     assert_eq!((&last.name[..], &last.data), ("status", &app.task(&task_id).await));
     assert_eq!(events.next().await, None);
-    for events in [&mut known, &mut old] {
+    for events in [&mut up_to_date, &mut behind] {
         assert_eq!(events.next().await.as_ref(), Some(&last));
         assert_eq!(events.next().await, None);
     }
@@ -122,7 +119,7 @@ async fn what_another_process_does_is_seen_too() {
 }
 
 #[tokio::test]
-async fn there_are_so_many_streams_at_most() {
+async fn the_number_of_streams_is_limited() {
     let app = TestApp::with(&["api.event_streams=1"]).await;
     let task_id = app.create_task(&app.add_storage("b").await, "a").await;
     let call = format!("task_events?task_id={task_id}");

@@ -29,7 +29,7 @@ const ADD_STORAGE: &str = r#"{"type":"file","region":"","bucket":"vod","prefix":
 /// The newer generation has every field, without omitempty.
 const NEWER_TEMPLATE: &str = r#"{"template_name":"sdk-hls","format":"hls","vcodec":"h264","acodec":"aac","trans_mode":"","resolution":"","framerate":0,"quality":0,"video_bitrate":0,"audio_bitrate":0,"gop_size":0,"gop_seconds":0,"seg_type":"ts","seg_time":6,"audio_sample_rate":"","audio_channels":0,"logo_path":"","logo_size":"","logo_offset":"","adaptive_streams":[{"vcodec":"","quality":5,"resolution":"1280x720","framerate":0,"video_bitrate":0,"audio_bitrate":0},{"vcodec":"h264","quality":0,"resolution":"640x360","framerate":25,"video_bitrate":800,"audio_bitrate":0}],"also":"","encryption":{"provider":"","mode":"","drm_systems":null,"key_url":"","http_method":"","headers":null},"thumbnail":null,"description":"","created_at":0,"built_in":false}"#;
 
-/// The oldest one spells the sound's bit rate its own way, and always sends a frame rate of 25 and
+/// The oldest one spells the audio's bit rate its own way, and always sends a frame rate of 25 and
 /// a quality of 5.
 const OLDER_TEMPLATE: &str = r#"{"template_name":"sdk-mp4","format":"mp4","vcodec":"h264","acodec":"aac","trans_mode":"standard","resolution":"1280x720","framerate":25,"quality":5,"video_bitrate":0,"audioBitrate":96,"gop_size":0,"seg_type":"","seg_time":0,"audio_sample_rate":"44100","audio_channels":2,"logo_path":"","thumbnail":{"start_point":0,"interval":0,"number":0,"width":0,"height":0},"description":""}"#;
 
@@ -99,7 +99,7 @@ async fn the_older_generation() {
 }
 
 #[tokio::test]
-async fn both_spellings_of_the_sounds_bit_rate_when_one_is_not_set() {
+async fn both_spellings_of_the_audio_bit_rate_when_one_is_not_set() {
     let app = TestApp::start().await;
     let body = r#"{"template_name":"t","format":"mp4","audio_bitrate":0,"audioBitrate":64}"#;
     go(&app, Method::POST, "add_template", body).await.data_without_warnings();

@@ -13,12 +13,12 @@ use serde_json::{Value, json};
 use crate::app::{Key, LEASE, TestApp, task};
 
 /// A call with its status: `POST add_storage 200`.
-type Seen = BTreeSet<String>;
+type StatusSet = BTreeSet<String>;
 
 /// Makes calls and notes how they were answered.
 struct Walk<'a> {
     app: &'a TestApp,
-    seen: &'a mut Seen,
+    seen: &'a mut StatusSet,
 }
 
 impl Walk<'_> {
@@ -37,8 +37,8 @@ impl Walk<'_> {
         }
     }
 
-    /// Two calls of one name that ask for different things.
-    async fn clash(&mut self, call: &str, first: Value) {
+    /// Two calls with one idempotency key that ask for different things.
+    async fn reuse_idempotency_key(&mut self, call: &str, first: Value) {
         for body in [first, json!({"another": "body"})] {
             let reply = self.app.post_named(&self.app.admin, call, call, &body).await;
             self.seen.insert(format!("POST {call} {}", reply.status));
@@ -46,7 +46,7 @@ impl Walk<'_> {
     }
 
     /// As the administrator; the method and the call in one text.
-    async fn make(&mut self, call: &str, body: Value) -> Value {
+    async fn call_as_admin(&mut self, call: &str, body: Value) -> Value {
         let (method, call) = call.split_once(' ').expect("a method and a call");
         let admin = self.app.admin.clone();
         self.call(Some(&admin), &method.parse().expect("a method"), call, &body).await
@@ -75,21 +75,21 @@ fn documented() -> Vec<(Method, String, BTreeSet<u16>, bool)> {
     operations
 }
 
-fn name(path: &str) -> String {
+fn call_name(path: &str) -> String {
     if path.ends_with('z') { format!("/{path}") } else { path.to_owned() }
 }
 
 #[tokio::test]
 async fn every_documented_status_is_seen_and_no_other() {
-    let mut seen = Seen::new();
-    common(&mut seen).await;
+    let mut seen = StatusSet::new();
+    refusals_of_all_calls(&mut seen).await;
     failures(&mut seen).await;
-    throttled(&mut seen).await;
-    own(&mut seen).await;
-    let documented: Seen = documented()
+    rate_limited(&mut seen).await;
+    answers_of_each_call(&mut seen).await;
+    let documented: StatusSet = documented()
         .into_iter()
         .flat_map(|(method, path, statuses, _)| {
-            statuses.into_iter().map(move |status| format!("{method} {} {status}", name(&path)))
+            statuses.into_iter().map(move |status| format!("{method} {} {status}", call_name(&path)))
         })
         .collect();
     let unseen: Vec<_> = documented.difference(&seen).collect();
@@ -100,13 +100,13 @@ async fn every_documented_status_is_seen_and_no_other() {
     );
 }
 
-/// Nobody, somebody who may only look, and somebody who says too much.
-async fn common(seen: &mut Seen) {
+/// Without a key, with one that may only read, and with a body that is too large.
+async fn refusals_of_all_calls(seen: &mut StatusSet) {
     let app = TestApp::with(&["api.body_limit=1KiB", "api.upload_limit=1KiB"]).await;
     let reader = app.add_key("main", Role::Read).await;
     let (mut walk, admin) = (Walk { app: &app, seen }, app.admin.clone());
     for (method, path, statuses, has_body) in documented() {
-        let path = name(&path);
+        let path = call_name(&path);
         if statuses.contains(&401) {
             walk.call(None, &method, &path, &Value::Null).await;
         }
@@ -119,12 +119,12 @@ async fn common(seen: &mut Seen) {
     }
 }
 
-/// Somebody who asks too often; what is let in is told that nothing was asked.
-async fn throttled(seen: &mut Seen) {
+/// More requests than the rate limit allows; those that it allows are refused for their missing parameters.
+async fn rate_limited(seen: &mut StatusSet) {
     let app = TestApp::with(&["limits.requests_per_second=1"]).await;
     let (mut walk, admin) = (Walk { app: &app, seen }, app.admin.clone());
     for (method, path, statuses, _) in documented() {
-        let refused = format!("{method} {} 429", name(&path));
+        let refused = format!("{method} {} 429", call_name(&path));
         while statuses.contains(&429) && !walk.seen.contains(&refused) {
             walk.call(Some(&admin), &method, &path, &Value::Null).await;
         }
@@ -132,7 +132,7 @@ async fn throttled(seen: &mut Seen) {
 }
 
 /// A server whose database lost a table, and one that lost its database.
-async fn failures(seen: &mut Seen) {
+async fn failures(seen: &mut StatusSet) {
     let (broken, cut_off) = (TestApp::start().await, TestApp::start().await);
     store::testing::break_tables(&broken.app.store).await.expect("broken");
     store::testing::close(&cut_off.app.store).await.expect("closed");
@@ -140,14 +140,14 @@ async fn failures(seen: &mut Seen) {
         let (mut walk, admin) = (Walk { app, seen }, app.admin.clone());
         for (method, path, statuses, _) in documented() {
             if statuses.contains(&status) {
-                walk.call(Some(&admin), &method, &name(&path), &Value::Null).await;
+                walk.call(Some(&admin), &method, &call_name(&path), &Value::Null).await;
             }
         }
     }
 }
 
-/// What is up to each call.
-async fn own(seen: &mut Seen) {
+/// The statuses that are each call's own.
+async fn answers_of_each_call(seen: &mut StatusSet) {
     let app = TestApp::with(&["net.allow_networks=127.0.0.0/8"]).await;
     let mut walk = Walk { app: &app, seen };
     let none = || Value::Null;
@@ -163,84 +163,87 @@ async fn own(seen: &mut Seen) {
         "GET list_key",
         "GET info",
     ] {
-        walk.make(call, none()).await;
+        walk.call_as_admin(call, none()).await;
     }
     for call in ["GET list_task?count=x", "GET list_callback?count=x"] {
-        walk.make(call, none()).await;
+        walk.call_as_admin(call, none()).await;
     }
 
-    let told = json!({"type": "file", "bucket": "told", "notify": "https://8.8.8.8/n"});
-    let told = walk.make("POST add_storage", told).await["storage_id"].as_str().expect("an id").to_owned();
-    let quiet =
-        walk.make("POST add_storage", file("quiet")).await["storage_id"].as_str().expect("an id").to_owned();
-    walk.make("POST add_storage", json!({"type": "tape"})).await;
+    let body = json!({"type": "file", "bucket": "told", "notify": "https://8.8.8.8/n"});
+    let with_notify =
+        walk.call_as_admin("POST add_storage", body).await["storage_id"].as_str().expect("an id").to_owned();
+    let without_notify = walk.call_as_admin("POST add_storage", file("quiet")).await["storage_id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
+    walk.call_as_admin("POST add_storage", json!({"type": "tape"})).await;
     let changed =
         |id: &str| json!({"storage_id": id, "type": "file", "bucket": "told", "notify": "https://8.8.8.8/n"});
-    walk.make("PUT update_storage", changed(&told)).await;
-    walk.make("PUT update_storage", changed("0000000000000000")).await;
-    walk.make("PUT update_storage", json!({"storage_id": told, "type": "tape"})).await;
+    walk.call_as_admin("PUT update_storage", changed(&with_notify)).await;
+    walk.call_as_admin("PUT update_storage", changed("0000000000000000")).await;
+    walk.call_as_admin("PUT update_storage", json!({"storage_id": with_notify, "type": "tape"})).await;
     let stranger = app.add_key("other", Role::Member).await;
     app.call_as(&stranger, Method::POST, "add_storage", file("theirs")).await.data();
-    let taken = json!({"storage_id": told, "type": "file", "bucket": "theirs"});
-    walk.make("PUT update_storage", taken).await;
-    walk.clash("add_storage", file("quiet")).await;
+    let taken = json!({"storage_id": with_notify, "type": "file", "bucket": "theirs"});
+    walk.call_as_admin("PUT update_storage", taken).await;
+    walk.reuse_idempotency_key("add_storage", file("quiet")).await;
     keys(&mut walk).await;
 
-    walk.make("POST add_template", template("own")).await;
-    walk.make("POST add_template", template("own")).await;
-    walk.make("POST add_template", json!({})).await;
-    walk.make("PUT update_template", template("own")).await;
-    walk.make("PUT update_template", template("none")).await;
-    walk.make("PUT update_template", json!({})).await;
+    walk.call_as_admin("POST add_template", template("own")).await;
+    walk.call_as_admin("POST add_template", template("own")).await;
+    walk.call_as_admin("POST add_template", json!({})).await;
+    walk.call_as_admin("PUT update_template", template("own")).await;
+    walk.call_as_admin("PUT update_template", template("none")).await;
+    walk.call_as_admin("PUT update_template", json!({})).await;
     for call in ["GET query_template", "DELETE del_template"] {
         for query in ["?template_name=own", "?template_name=none", ""] {
-            walk.make(&format!("{call}{query}"), none()).await;
+            walk.call_as_admin(&format!("{call}{query}"), none()).await;
         }
     }
 
-    let created = walk.make("POST create_task", task(&told, "a.mp4")).await;
+    let created = walk.call_as_admin("POST create_task", task(&with_notify, "a.mp4")).await;
     let id = created["task_id"].as_str().expect("an id").to_owned();
-    walk.make("POST create_task", task(&told, "a.mp4")).await;
-    walk.make("POST create_task", task("0000000000000000", "a.mp4")).await;
-    walk.make("POST create_task", json!({})).await;
+    walk.call_as_admin("POST create_task", task(&with_notify, "a.mp4")).await;
+    walk.call_as_admin("POST create_task", task("0000000000000000", "a.mp4")).await;
+    walk.call_as_admin("POST create_task", json!({})).await;
     let batch = |output: &str, storage: &str| json!({"tasks": [task(storage, output)]});
-    walk.make("POST create_batch", batch("b.mp4", &told)).await;
-    walk.make("POST create_batch", batch("b.mp4", &told)).await;
-    walk.make("POST create_batch", batch("b.mp4", "0000000000000000")).await;
-    walk.make("POST create_batch", json!({})).await;
+    walk.call_as_admin("POST create_batch", batch("b.mp4", &with_notify)).await;
+    walk.call_as_admin("POST create_batch", batch("b.mp4", &with_notify)).await;
+    walk.call_as_admin("POST create_batch", batch("b.mp4", "0000000000000000")).await;
+    walk.call_as_admin("POST create_batch", json!({})).await;
 
-    let nobody = "20220420111542664667cccc3d179880";
-    walk.make(&format!("POST retry_task?task_id={id}"), none()).await;
-    walk.make(&format!("GET sign_output?task_id={id}"), none()).await;
+    let unknown_id = "20220420111542664667cccc3d179880";
+    walk.call_as_admin(&format!("POST retry_task?task_id={id}"), none()).await;
+    walk.call_as_admin(&format!("GET sign_output?task_id={id}"), none()).await;
     for call in
         ["POST cancel_task", "POST retry_task", "GET query_task", "GET sign_output", "DELETE del_task"]
     {
-        for query in [format!("?task_id={id}"), format!("?task_id={nobody}"), String::new()] {
-            walk.make(&format!("{call}{query}"), none()).await;
+        for query in [format!("?task_id={id}"), format!("?task_id={unknown_id}"), String::new()] {
+            walk.call_as_admin(&format!("{call}{query}"), none()).await;
         }
     }
-    walk.make(&format!("POST cancel_task?task_id={id}"), none()).await;
-    walk.make(&format!("POST cancel_task?task_id={id}"), none()).await;
-    ended(&mut walk, &id).await;
-    sign(&mut walk, &quiet).await;
-    callbacks(&mut walk, &told, &quiet).await;
-    storages(&mut walk, &told).await;
+    walk.call_as_admin(&format!("POST cancel_task?task_id={id}"), none()).await;
+    walk.call_as_admin(&format!("POST cancel_task?task_id={id}"), none()).await;
+    ended_task(&mut walk, &id).await;
+    signed_output(&mut walk, &without_notify).await;
+    callbacks(&mut walk, &with_notify, &without_notify).await;
+    storages(&mut walk, &with_notify).await;
 }
 
 async fn keys(walk: &mut Walk<'_>) {
-    let made = walk.make("POST add_key", json!({"role": "read"})).await;
-    walk.make("POST add_key", json!({"role": "root"})).await;
-    walk.clash("add_key", json!({"role": "read"})).await;
+    let made = walk.call_as_admin("POST add_key", json!({"role": "read"})).await;
+    walk.call_as_admin("POST add_key", json!({"role": "root"})).await;
+    walk.reuse_idempotency_key("add_key", json!({"role": "read"})).await;
     for access_key in [&made["access_key"], &json!("none"), &json!(walk.app.admin.access_key), &json!("")] {
         let access_key = access_key.as_str().expect("a text");
-        walk.make(&format!("DELETE del_key?access_key={access_key}"), Value::Null).await;
+        walk.call_as_admin(&format!("DELETE del_key?access_key={access_key}"), Value::Null).await;
     }
 }
 
-/// What is watched when it is over, and then deleted.
-async fn ended(walk: &mut Walk<'_>, id: &str) {
+/// A task that is watched when it has ended, and then deleted.
+async fn ended_task(walk: &mut Walk<'_>, id: &str) {
     for query in [format!("?task_id={id}"), "?task_id=none".to_owned(), String::new()] {
-        walk.make(&format!("GET task_events{query}"), Value::Null).await;
+        walk.call_as_admin(&format!("GET task_events{query}"), Value::Null).await;
     }
     let task =
         walk.app.app.store.task(&model::TenantId::main(), &id.parse().expect("an id")).await.expect("there");
@@ -250,79 +253,81 @@ async fn ended(walk: &mut Walk<'_>, id: &str) {
         .header("last-event-id", format!("{}-cancelled-0", finished.as_millis()));
     let reply = walk.app.send(request.body(Body::empty()).expect("a request")).await;
     walk.seen.insert(format!("GET task_events {}", reply.status));
-    walk.make(&format!("DELETE del_task?task_id={id}"), Value::Null).await;
-    walk.make("POST upload?name=a", json!({"some": "bytes"})).await;
-    walk.make("POST upload?name=a", Value::Null).await;
+    walk.call_as_admin(&format!("DELETE del_task?task_id={id}"), Value::Null).await;
+    walk.call_as_admin("POST upload?name=a", json!({"some": "bytes"})).await;
+    walk.call_as_admin("POST upload?name=a", Value::Null).await;
 }
 
 /// An output that is there.
-async fn sign(walk: &mut Walk<'_>, storage: &str) {
+async fn signed_output(walk: &mut Walk<'_>, storage: &str) {
     let id = walk.app.create_task(storage, "signed.mp4").await;
     let (store, worker) = (&walk.app.app.store, model::WorkerId::generate(&mut rand::rng()));
     while let Some(claim) = store.claim_job(&worker, LEASE).await.expect("the store") {
         let end = model::TaskEnd::Succeeded(Box::default());
         store.finish_task(&claim, end).await.expect("the store");
     }
-    walk.make(&format!("GET sign_output?task_id={id}"), Value::Null).await;
+    walk.call_as_admin(&format!("GET sign_output?task_id={id}"), Value::Null).await;
 }
 
-async fn callbacks(walk: &mut Walk<'_>, told: &str, quiet: &str) {
-    let listed = walk.make("GET list_callback", Value::Null).await;
+async fn callbacks(walk: &mut Walk<'_>, with_notify: &str, without_notify: &str) {
+    let listed = walk.call_as_admin("GET list_callback", Value::Null).await;
     let id = listed["list"][0]["callback_id"].as_str().expect("one is owed").to_owned();
     for call in ["GET query_callback", "POST redeliver_callback"] {
         for query in [format!("?callback_id={id}"), "?callback_id=cb_none".to_owned(), String::new()] {
-            walk.make(&format!("{call}{query}"), Value::Null).await;
+            walk.call_as_admin(&format!("{call}{query}"), Value::Null).await;
         }
     }
     let worker = model::WorkerId::generate(&mut rand::rng());
-    let wants = [false, true].map(|retry| store::ClaimRequest {
+    let requests = [false, true].map(|retry| store::ClaimRequest {
         queue: "https://8.8.8.8:443".to_owned(),
         retry,
         limit: 100,
     });
-    walk.app.app.store.claim_callbacks(&worker, LEASE, &wants).await.expect("the store");
-    walk.make(&format!("POST redeliver_callback?callback_id={id}"), Value::Null).await;
+    walk.app.app.store.claim_callbacks(&worker, LEASE, &requests).await.expect("the store");
+    walk.call_as_admin(&format!("POST redeliver_callback?callback_id={id}"), Value::Null).await;
     let recover = |storage: &str| json!({"storage_id": storage, "since": 1});
-    for body in [recover(told), recover(quiet), recover("0000000000000000"), json!({})] {
-        walk.make("POST recover_callback", body).await;
+    for body in [recover(with_notify), recover(without_notify), recover("0000000000000000"), json!({})] {
+        walk.call_as_admin("POST recover_callback", body).await;
     }
-    for (call, id) in
-        [("POST ping_storage", told), ("POST ping_storage", quiet), ("POST rotate_notify_secret", told)]
-    {
-        walk.make(&format!("{call}?storage_id={id}"), Value::Null).await;
+    for (call, id) in [
+        ("POST ping_storage", with_notify),
+        ("POST ping_storage", without_notify),
+        ("POST rotate_notify_secret", with_notify),
+    ] {
+        walk.call_as_admin(&format!("{call}?storage_id={id}"), Value::Null).await;
     }
     for call in ["POST ping_storage", "POST rotate_notify_secret"] {
-        walk.make(call, Value::Null).await;
-        walk.make(&format!("{call}?storage_id=0000000000000000"), Value::Null).await;
+        walk.call_as_admin(call, Value::Null).await;
+        walk.call_as_admin(&format!("{call}?storage_id=0000000000000000"), Value::Null).await;
     }
 }
 
 async fn storages(walk: &mut Walk<'_>, used: &str) {
-    let added = walk.make("POST add_storage", json!({"type": "file", "bucket": "spare"})).await;
+    let added = walk.call_as_admin("POST add_storage", json!({"type": "file", "bucket": "spare"})).await;
     let spare = added["storage_id"].as_str().expect("an id").to_owned();
     for call in ["GET query_storage", "POST check_storage", "GET list_object", "DELETE del_storage"] {
         for query in
             [format!("?storage_id={spare}"), "?storage_id=0000000000000000".to_owned(), String::new()]
         {
-            walk.make(&format!("{call}{query}"), Value::Null).await;
+            walk.call_as_admin(&format!("{call}{query}"), Value::Null).await;
         }
     }
-    walk.make(&format!("DELETE del_storage?storage_id={used}"), Value::Null).await;
-    refusing(walk).await;
+    walk.call_as_admin(&format!("DELETE del_storage?storage_id={used}"), Value::Null).await;
+    refusing_object_store(walk).await;
 }
 
-/// A store that lets nobody in.
-async fn refusing(walk: &mut Walk<'_>) {
+/// An object store that refuses every request.
+async fn refusing_object_store(walk: &mut Walk<'_>) {
     let server = wiremock::MockServer::start().await;
     wiremock::Mock::given(wiremock::matchers::any())
         .respond_with(wiremock::ResponseTemplate::new(403))
         .mount(&server)
         .await;
-    let store = json!({
+    let storage = json!({
         "type": "s3", "region": "us-east-1", "bucket": "bbb", "endpoint": server.uri(), "path_style": true,
         "storage_ak": "a", "storage_sk": "b",
     });
-    let added = walk.make("POST add_storage", store).await;
+    let added = walk.call_as_admin("POST add_storage", storage).await;
     let id = added["storage_id"].as_str().expect("an id").to_owned();
-    walk.make(&format!("GET list_object?storage_id={id}"), Value::Null).await;
+    walk.call_as_admin(&format!("GET list_object?storage_id={id}"), Value::Null).await;
 }

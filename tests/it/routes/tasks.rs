@@ -50,8 +50,8 @@ async fn a_task_has_every_documented_field_from_the_start() {
     let task_id = created["task_id"].as_str().expect("an id");
     assert_eq!(task_id.len(), 32);
 
-    let known = app.task(task_id).await;
-    let mut names: Vec<&str> = known.as_object().expect("an object").keys().map(String::as_str).collect();
+    let answered = app.task(task_id).await;
+    let mut names: Vec<&str> = answered.as_object().expect("an object").keys().map(String::as_str).collect();
     let mut documented: Vec<&str> = DOCUMENTED.split_whitespace().collect();
     names.sort_unstable();
     documented.sort_unstable();
@@ -72,12 +72,12 @@ async fn a_task_has_every_documented_field_from_the_start() {
         ("custom_info", json!("order 7")),
         ("output_groups", json!([])),
     ] {
-        assert_eq!(known[field], value, "{field}");
+        assert_eq!(answered[field], value, "{field}");
     }
 }
 
 #[tokio::test]
-async fn a_task_that_succeeded_has_its_figures() {
+async fn a_task_that_succeeded_has_its_facts() {
     let app = TestApp::start().await;
     let task_id = app.create_task(&app.add_storage("b").await, "a.mp4").await;
     let facts = OutputFacts {
@@ -97,7 +97,7 @@ async fn a_task_that_succeeded_has_its_figures() {
         ..OutputFacts::default()
     };
     end_task(&app, TaskEnd::Succeeded(Box::new(facts))).await;
-    let known = app.task(&task_id).await;
+    let answered = app.task(&task_id).await;
     for (field, value) in [
         ("status", json!("succeeded")),
         ("progress", json!(100)),
@@ -110,9 +110,9 @@ async fn a_task_that_succeeded_has_its_figures() {
         ("ratio", json!(0.25)),
         ("finished_time", json!(START.as_secs())),
     ] {
-        assert_eq!(known[field], value, "{field}");
+        assert_eq!(answered[field], value, "{field}");
     }
-    assert_eq!(known["output_groups"][0]["output"], "file://b/a.mp4");
+    assert_eq!(answered["output_groups"][0]["output"], "file://b/a.mp4");
 }
 
 #[tokio::test]
@@ -120,9 +120,9 @@ async fn a_task_that_failed_says_why() {
     let app = TestApp::start().await;
     let task_id = app.create_task(&app.add_storage("b").await, "a.mp4").await;
     end_task(&app, TaskEnd::Failed(Failure::new(ErrorCode::InvalidInput, "no moov box"))).await;
-    let known = app.task(&task_id).await;
+    let answered = app.task(&task_id).await;
     assert_eq!(
-        (&known["status"], &known["code"], &known["message"]),
+        (&answered["status"], &answered["code"], &answered["message"]),
         (&json!("failed"), &json!(1003), &json!("Invalid input file: no moov box"))
     );
 }
@@ -192,8 +192,8 @@ async fn a_task_keeps_the_template_it_was_created_with() {
     let created = app.post("create_task", body).await.data();
     app.put("update_template", json!({"template_name": "t", "format": "flv"})).await.data();
     app.delete("del_template?template_name=t").await.data();
-    let known = app.task(created["task_id"].as_str().expect("an id")).await;
-    assert_eq!((&known["format"], &known["output"]), (&json!("mp4"), &json!("file://b/a.mp4")));
+    let answered = app.task(created["task_id"].as_str().expect("an id")).await;
+    assert_eq!((&answered["format"], &answered["output"]), (&json!("mp4"), &json!("file://b/a.mp4")));
 }
 
 #[tokio::test]
@@ -222,15 +222,15 @@ async fn a_task_is_cancelled_once_and_can_run_again() {
         app.post(&retry, Value::Null).await.refusal(409, 1005).starts_with("Conflict: the task is pending")
     );
     assert_eq!(app.post(&cancel, Value::Null).await.data(), json!({}));
-    let known = app.task(&task_id).await;
+    let answered = app.task(&task_id).await;
     assert_eq!(
-        (&known["status"], &known["code"], &known["message"]),
+        (&answered["status"], &answered["code"], &answered["message"]),
         (&json!("cancelled"), &json!(1401), &json!("Cancelled"))
     );
     assert!(app.post(&cancel, Value::Null).await.refusal(409, 1005).contains("cancelled"));
     assert_eq!(app.post(&retry, Value::Null).await.data(), json!({}));
-    let known = app.task(&task_id).await;
-    assert_eq!((&known["status"], &known["code"]), (&json!("pending"), &json!(0)));
+    let answered = app.task(&task_id).await;
+    assert_eq!((&answered["status"], &answered["code"]), (&json!("pending"), &json!(0)));
 }
 
 #[rstest]
@@ -296,7 +296,7 @@ async fn lists_are_filtered() {
     let b = app.post("create_task", body).await.data()["task_id"].as_str().expect("an id").to_owned();
     app.post(&format!("cancel_task?task_id={a}"), Value::Null).await.data();
 
-    let (second, past, future) = (START.as_secs(), START.as_secs() - 1, START.as_secs() + 1);
+    let (start, past, future) = (START.as_secs(), START.as_secs() - 1, START.as_secs() + 1);
     for (query, expected) in [
         ("status=cancelled".to_owned(), vec![&a]),
         ("status=pending".to_owned(), vec![&b]),
@@ -305,8 +305,8 @@ async fn lists_are_filtered() {
         ("template_name=flv-720p".to_owned(), vec![&b]),
         ("custom_info=my+info+%26%20more".to_owned(), vec![&b]),
         ("batch_id=20220420111542664667cccc3d179880".to_owned(), vec![]),
-        (format!("start_time={second}"), vec![&b, &a]),
-        (format!("start_time={second}000&end_time={future}000"), vec![&b, &a]),
+        (format!("start_time={start}"), vec![&b, &a]),
+        (format!("start_time={start}000&end_time={future}000"), vec![&b, &a]),
         (format!("start_time={future}"), vec![]),
         (format!("end_time={past}"), vec![]),
         (format!("end_time={future}&status=pending"), vec![&b]),

@@ -13,7 +13,7 @@ use super::auth::calls;
 use crate::app::{Key, Reply, TestApp, task};
 
 /// What one tenant has.
-struct Things {
+struct TenantObjects {
     storage: String,
     task: String,
     batch: String,
@@ -22,7 +22,7 @@ struct Things {
     key: Key,
 }
 
-impl Things {
+impl TenantObjects {
     /// One of each; the names and texts are the ones that a stranger will look for.
     async fn of(app: &TestApp) -> Self {
         let storage = app.add_storage_with_notify("theirs", "https://8.8.8.8/n").await;
@@ -38,7 +38,7 @@ impl Things {
     }
 
     /// Texts that no answer to a stranger may hold.
-    fn secrets(&self) -> [&str; 6] {
+    fn identifiers(&self) -> [&str; 6] {
         [&self.storage, &self.task, &self.batch, &self.callback, &self.upload, &self.key.access_key]
     }
 }
@@ -49,24 +49,24 @@ async fn send_file(app: &TestApp, key: &Key) -> Reply {
     app.send(request.body(Body::from("some bytes")).expect("a request")).await
 }
 
-/// What a stranger is told.
-enum Told {
+/// What a stranger is answered.
+enum ExpectedAnswer {
     /// 404: there is no such thing.
-    Nothing,
+    NotFound,
     /// An empty list.
-    Empty,
+    EmptyList,
     /// Things of its own or of everyone, none of the other's.
-    Own,
+    OwnObjects,
 }
 
 /// How a stranger makes a call about another tenant's things, and what is to come of it.
-fn attempt(call: &str, things: &Things) -> (String, Value, Told) {
-    let Things { storage, task: task_id, batch, callback, upload, key } = things;
-    let by_task = || (format!("{call}?task_id={task_id}"), Value::Null, Told::Nothing);
-    let by_storage = || (format!("{call}?storage_id={storage}"), Value::Null, Told::Nothing);
-    let by_callback = || (format!("{call}?callback_id={callback}"), Value::Null, Told::Nothing);
-    let by_template = || (format!("{call}?template_name=mine"), Value::Null, Told::Nothing);
-    let plain = |told| (call.to_owned(), Value::Null, told);
+fn attempt(call: &str, objects: &TenantObjects) -> (String, Value, ExpectedAnswer) {
+    let TenantObjects { storage, task: task_id, batch, callback, upload, key } = objects;
+    let by_task = || (format!("{call}?task_id={task_id}"), Value::Null, ExpectedAnswer::NotFound);
+    let by_storage = || (format!("{call}?storage_id={storage}"), Value::Null, ExpectedAnswer::NotFound);
+    let by_callback = || (format!("{call}?callback_id={callback}"), Value::Null, ExpectedAnswer::NotFound);
+    let by_template = || (format!("{call}?template_name=mine"), Value::Null, ExpectedAnswer::NotFound);
+    let plain = |answer| (call.to_owned(), Value::Null, answer);
     match call {
         "query_storage"
         | "del_storage"
@@ -77,54 +77,62 @@ fn attempt(call: &str, things: &Things) -> (String, Value, Told) {
         "query_task" | "cancel_task" | "retry_task" | "del_task" | "task_events" | "sign_output" => by_task(),
         "query_callback" | "redeliver_callback" => by_callback(),
         "query_template" | "del_template" => by_template(),
-        "recover_callback" => (call.to_owned(), json!({"storage_id": storage, "since": 1}), Told::Nothing),
+        "recover_callback" => {
+            (call.to_owned(), json!({"storage_id": storage, "since": 1}), ExpectedAnswer::NotFound)
+        }
         "update_storage" => {
             let body = json!({"storage_id": storage, "type": "file", "bucket": "another"});
-            (call.to_owned(), body, Told::Nothing)
+            (call.to_owned(), body, ExpectedAnswer::NotFound)
         }
         "update_template" => {
-            (call.to_owned(), json!({"template_name": "mine", "format": "hls"}), Told::Nothing)
+            (call.to_owned(), json!({"template_name": "mine", "format": "hls"}), ExpectedAnswer::NotFound)
         }
-        "add_template" => (call.to_owned(), json!({"template_name": "own", "format": "flv"}), Told::Own),
-        "add_storage" => {
-            (call.to_owned(), json!({"type": "file", "bucket": "own", "storage_id": storage}), Told::Own)
+        "add_template" => {
+            (call.to_owned(), json!({"template_name": "own", "format": "flv"}), ExpectedAnswer::OwnObjects)
         }
+        "add_storage" => (
+            call.to_owned(),
+            json!({"type": "file", "bucket": "own", "storage_id": storage}),
+            ExpectedAnswer::OwnObjects,
+        ),
         "create_task" => {
             let body = json!({
                 "template_name": "mp4-720p", "storage_id": storage, "input": upload, "output": "x.mp4",
             });
-            (call.to_owned(), body, Told::Nothing)
+            (call.to_owned(), body, ExpectedAnswer::NotFound)
         }
-        "create_batch" => (call.to_owned(), json!({"tasks": [task(storage, "x.mp4")]}), Told::Nothing),
-        "list_task" => (format!("{call}?batch_id={batch}"), Value::Null, Told::Empty),
-        "list_callback" => (format!("{call}?task_id={task_id}"), Value::Null, Told::Empty),
-        "list_storage" | "list_template" | "list_key" | "info" => plain(Told::Own),
-        "add_key" => (call.to_owned(), json!({"role": "read"}), Told::Own),
-        "del_key" => (format!("{call}?access_key={}", key.access_key), Value::Null, Told::Nothing),
-        "upload" => (format!("{call}?name=a"), json!({"some": "bytes"}), Told::Own),
+        "create_batch" => {
+            (call.to_owned(), json!({"tasks": [task(storage, "x.mp4")]}), ExpectedAnswer::NotFound)
+        }
+        "list_task" => (format!("{call}?batch_id={batch}"), Value::Null, ExpectedAnswer::EmptyList),
+        "list_callback" => (format!("{call}?task_id={task_id}"), Value::Null, ExpectedAnswer::EmptyList),
+        "list_storage" | "list_template" | "list_key" | "info" => plain(ExpectedAnswer::OwnObjects),
+        "add_key" => (call.to_owned(), json!({"role": "read"}), ExpectedAnswer::OwnObjects),
+        "del_key" => (format!("{call}?access_key={}", key.access_key), Value::Null, ExpectedAnswer::NotFound),
+        "upload" => (format!("{call}?name=a"), json!({"some": "bytes"}), ExpectedAnswer::OwnObjects),
         other => panic!("`{other}` has no entry in the walk: say how a stranger would try it"),
     }
 }
 
 #[tokio::test]
-async fn nobody_sees_another_tenants_things() {
+async fn nobody_sees_another_tenants_objects() {
     let app = TestApp::start().await;
-    let things = Things::of(&app).await;
+    let objects = TenantObjects::of(&app).await;
     let stranger = app.add_key("other", Role::Admin).await;
     for (method, call) in calls() {
-        let (path, body, told) = attempt(&call, &things);
+        let (path, body, answer) = attempt(&call, &objects);
         let reply = app.call_as(&stranger, method.clone(), &path, body).await;
-        match told {
-            Told::Nothing => drop(reply.refusal(404, 1004)),
-            Told::Empty => {
+        match answer {
+            ExpectedAnswer::NotFound => drop(reply.refusal(404, 1004)),
+            ExpectedAnswer::EmptyList => {
                 let data = reply.data();
                 assert_eq!((&data["num"], &data["list"]), (&json!(0), &json!([])), "{call}");
                 assert!(data.get("total").is_none_or(|total| *total == 0), "{call}: {data}");
             }
-            Told::Own => {
+            ExpectedAnswer::OwnObjects => {
                 reply.data();
-                for secret in things.secrets() {
-                    assert!(!reply.text.contains(secret), "{call} names `{secret}`: {}", reply.text);
+                for identifier in objects.identifiers() {
+                    assert!(!reply.text.contains(identifier), "{call} names `{identifier}`: {}", reply.text);
                 }
             }
         }
@@ -135,11 +143,11 @@ async fn nobody_sees_another_tenants_things() {
     // nothing of it did anything
     assert_eq!(app.get("query_template?template_name=mine").await.data()["format"], "mp4");
     assert_eq!(
-        app.get(&format!("query_storage?storage_id={}", things.storage)).await.data()["bucket"],
+        app.get(&format!("query_storage?storage_id={}", objects.storage)).await.data()["bucket"],
         "theirs"
     );
-    assert_eq!(app.task(&things.task).await["status"], "cancelled");
-    app.call_as(&things.key, Method::GET, "list_storage", Value::Null).await.data();
+    assert_eq!(app.task(&objects.task).await["status"], "cancelled");
+    app.call_as(&objects.key, Method::GET, "list_storage", Value::Null).await.data();
 }
 
 #[tokio::test]
