@@ -377,13 +377,10 @@ fn check_range(field: &str, value: u32, max: u32) -> Result<Option<u32>, FieldEr
 /// The bucket of a `file` storage is one folder below the storage root. What a bucket may be called
 /// elsewhere is checked when it is opened.
 fn check_bucket(kind: StorageType, bucket: &str) -> Result<(), FieldError> {
-    match kind {
-        StorageType::File => {
-            storage::check_folder_name(bucket).map_err(|problem| FieldError::new("bucket", problem))
-        }
-        _ if bucket.is_empty() => Err(FieldError::new("bucket", "is not set")),
-        _ => Ok(()),
+    if kind == StorageType::File {
+        return storage::check_folder_name(bucket).map_err(|problem| FieldError::new("bucket", problem));
     }
+    if bucket.is_empty() { Err(FieldError::new("bucket", "is not set")) } else { Ok(()) }
 }
 
 /// A prefix as it is stored: without slashes at its ends.
