@@ -4,7 +4,7 @@
 use std::{fs, io, path::Path};
 
 use super::{
-    hls::{PlannedStreams, fix_main_playlist, uris},
+    hls::{PlannedStreams, fix_main_playlist, growing_target_duration, uris},
     relocate,
 };
 use crate::{
@@ -16,9 +16,6 @@ use crate::{
 /// A comment that only the main playlist of a growing output has: when nobody makes it any more,
 /// that output is to be removed.
 const GROWING_COMMENT: &str = "## this output is not finished";
-
-/// What a segment may be longer than planned: audio is cut where its frames end, a little beside the video.
-const SEGMENT_TOLERANCE_SECS: f64 = 0.05;
 
 /// Whether a main playlist is that of a growing output.
 pub fn is_growing(main_playlist: &str) -> bool {
@@ -49,7 +46,7 @@ pub fn growing_media_playlist(
         }
         if line.starts_with("#EXT-X-TARGETDURATION:") {
             // it must not change (RFC 8216, 6.2.1): no segment will be longer
-            lines.push_str(&format!("#EXT-X-TARGETDURATION:{}\n", target_duration(plan)));
+            lines.push_str(&format!("#EXT-X-TARGETDURATION:{}\n", growing_target_duration(plan)));
         } else {
             lines.push_str(line);
             lines.push('\n');
@@ -59,12 +56,6 @@ pub fn growing_media_playlist(
         }
     }
     Ok(listed_len.map(|len| lines[..len].to_owned()))
-}
-
-/// The target duration in seconds that no segment exceeds, whatever will come.
-pub(super) fn target_duration(plan: &Plan) -> u64 {
-    let segment = plan.segmenting.map_or(1.0, |segmenting| segmenting.segment_duration.as_f64());
-    ((segment + SEGMENT_TOLERANCE_SECS).round() as u64).max(1)
 }
 
 /// The main playlist of `dir`, which names no I-frame playlists yet, pointing at `folder`; none as long as it
@@ -86,17 +77,10 @@ pub fn growing_main_playlist(plan: &Plan, dir: &Path, folder: &str) -> io::Resul
     Ok(Some(format!("{}{GROWING_COMMENT}\n", relocate(plan.format, &fixed, folder))))
 }
 
-/// The packager's growing playlist as a complete one.
-pub(super) fn complete(text: &str) -> String {
-    let text = text.replace("#EXT-X-PLAYLIST-TYPE:EVENT", "#EXT-X-PLAYLIST-TYPE:VOD");
-    let has_end = text.lines().any(|line| line == "#EXT-X-ENDLIST");
-    if has_end { text } else { text + "#EXT-X-ENDLIST\n" }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures;
+    use crate::{fixtures, playlists::hls::complete};
 
     const GROWING: &str = "#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-TARGETDURATION:3\n#EXT-X-PLAYLIST-TYPE:EVENT\n\
         #EXT-X-MAP:URI=\"init.mp4\"\n#EXTINF:2.000,\nseg_00001.m4s\n#EXTINF:1.979,\nseg_00002.m4s\n";
@@ -126,8 +110,8 @@ mod tests {
 
     #[test]
     fn the_complete_one_has_an_end() {
-        let complete = complete(GROWING);
-        assert!(complete.contains("#EXT-X-PLAYLIST-TYPE:VOD\n") && complete.ends_with("#EXT-X-ENDLIST\n"));
-        assert_eq!(super::complete(&complete), complete);
+        let playlist = complete(GROWING);
+        assert!(playlist.contains("#EXT-X-PLAYLIST-TYPE:VOD\n") && playlist.ends_with("#EXT-X-ENDLIST\n"));
+        assert_eq!(complete(&playlist), playlist);
     }
 }

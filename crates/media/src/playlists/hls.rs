@@ -15,7 +15,7 @@ use std::{
 
 use model::Format;
 
-use super::{growing, vp9_level};
+use super::vp9_level;
 use crate::{
     format::{
         bandwidth::Bandwidth,
@@ -24,6 +24,9 @@ use crate::{
     layout::OutputLayout,
     plan::{Plan, VideoPlan},
 };
+
+/// What a segment may be longer than planned: audio is cut where its frames end, a little beside the video.
+const SEGMENT_TOLERANCE_SECS: f64 = 0.05;
 
 /// Rewrites the main playlist in `dir` and the media playlists that it names.
 pub(super) fn fix_up(plan: &Plan, dir: &Path) -> io::Result<()> {
@@ -34,7 +37,7 @@ pub(super) fn fix_up(plan: &Plan, dir: &Path) -> io::Result<()> {
         .map(|uri| {
             let path = dir.join(uri);
             let text = fs::read_to_string(&path)?;
-            Ok((path, growing::complete(&text)))
+            Ok((path, complete(&text)))
         })
         .collect::<io::Result<_>>()?;
     let target =
@@ -89,9 +92,22 @@ pub(super) fn uris(main: &str) -> Vec<String> {
     uris
 }
 
+/// The packager's growing playlist as a complete one.
+pub(super) fn complete(text: &str) -> String {
+    let text = text.replace("#EXT-X-PLAYLIST-TYPE:EVENT", "#EXT-X-PLAYLIST-TYPE:VOD");
+    let has_end = text.lines().any(|line| line == "#EXT-X-ENDLIST");
+    if has_end { text } else { text + "#EXT-X-ENDLIST\n" }
+}
+
+/// The target duration in seconds of a playlist that grows: no segment exceeds it, whatever will come.
+pub(super) fn growing_target_duration(plan: &Plan) -> u64 {
+    let segment = plan.segmenting.map_or(1.0, |segmenting| segmenting.segment_duration.as_f64());
+    ((segment + SEGMENT_TOLERANCE_SECS).round() as u64).max(1)
+}
+
 /// The target duration that the playlist had while it grew: it must not change (RFC 8216, 6.2.1).
 fn min_target_duration(plan: &Plan) -> u64 {
-    if plan.is_growing { growing::target_duration(plan) } else { 1 }
+    if plan.is_growing { growing_target_duration(plan) } else { 1 }
 }
 
 /// Whole seconds that no segment of any of these playlists is longer than (RFC 8216, 4.3.3.1): renditions

@@ -3,17 +3,14 @@
 
 use std::{ffi::OsString, path::PathBuf};
 
-use model::VideoCodec;
-
 use super::{
     VerifyContext,
     facts::{StreamFacts, StreamPackets},
-    listing::{StreamRef, Track, wrong_output},
-    scan::{ScanInput, ScanReader},
+    listing::{StreamRef, Track, damaged_output, wrong_output},
+    scan::{COUNT_FRAMES, EXCERPT_SECS, ScanInput, ScanReader, is_short},
 };
 use crate::{
-    error::{MediaError, damaged_copy},
-    plan::Plan,
+    error::MediaError,
     tool::{
         Call,
         child::Access,
@@ -24,19 +21,8 @@ use crate::{
     },
 };
 
-/// Seconds that are decoded at the start of a file, and at its end.
-const EXCERPT_SECS: f64 = 4.0;
 /// Share of an excerpt whose frames have to come out: how far a seek goes back is up to the demuxer.
 const MIN_EXCERPT_SHARE: f64 = 0.9;
-
-/// ffprobe's arguments to decode all that it reads, and to count the frames. The loop filter is left out, a
-/// fifth of the work: it has no syntax of its own that could be wrong.
-pub(super) const COUNT_FRAMES: [&str; 5] = ["-count_frames", "-threads", "2", "-skip_loop_filter", "all"];
-
-/// Whether a track is decoded whole, while it is scanned: that costs less than to read it twice.
-pub(super) fn is_short(plan: &Plan, track: &Track) -> bool {
-    plan.duration <= 2.0 * EXCERPT_SECS || plan.segmenting.is_some() && track.segments.len() <= 2
-}
 
 /// A track that was decoded whole while it was scanned has as many frames as packets.
 pub(super) fn check_whole(track: &Track, facts: &[StreamFacts]) -> Result<(), MediaError> {
@@ -45,14 +31,6 @@ pub(super) fn check_whole(track: &Track, facts: &[StreamFacts]) -> Result<(), Me
         check_count(track, *planned, stream, decoded, stream.packets.count)?;
     }
     Ok(())
-}
-
-/// Whether a track has to be decoded by FFmpeg: the build of ffprobe has no decoder for AV1.
-pub(super) fn needs_ffmpeg(plan: &Plan, track: &Track) -> bool {
-    track.planned.iter().any(|planned| match *planned {
-        StreamRef::Video(number) => plan.videos[number].codec == VideoCodec::Av1,
-        StreamRef::Audio(_) => false,
-    })
 }
 
 /// Decodes a short track whole, and both ends of another, by FFmpeg.
@@ -101,15 +79,6 @@ pub(super) async fn check_by_ffmpeg(
         expected.check(track, *planned, stream, count)?;
     }
     Ok(())
-}
-
-/// What cannot be read or decoded is a failed output; of a copy, the input is to blame, whose packets it
-/// has.
-pub(super) fn damaged_output(plan: &Plan, track: &Track, verb: &str, log: &str) -> MediaError {
-    if track.planned.iter().any(|planned| planned.is_copied(plan)) {
-        return damaged_copy(log);
-    }
-    wrong_output(format!("`{}` cannot be {verb} without errors", track.name)).with_log(log)
 }
 
 /// FFmpeg's arguments to decode these excerpts of a track, and to write a line for each frame.

@@ -3,9 +3,13 @@
 
 use std::path::{Path, PathBuf};
 
-use model::{ErrorCode, Format};
+use model::{ErrorCode, Format, VideoCodec};
 
-use crate::{error::MediaError, plan::Plan};
+use crate::{
+    error::{MediaError, damaged_copy},
+    format::mp4::audio_entry::AudioParams,
+    plan::Plan,
+};
 
 /// The container of a track.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -206,7 +210,25 @@ pub(super) struct Claims {
     pub timescale: Option<u64>,
 }
 
+/// What a track of segments should hold.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum ExpectedTrack {
+    /// A rendition.
+    Video(VideoCodec),
+    /// Audio, as a decoder is told of it.
+    Audio(AudioParams),
+}
+
 /// A failure of the output, for which the customer's input is not to blame.
 pub(super) fn wrong_output(detail: impl Into<String>) -> MediaError {
     MediaError::new(ErrorCode::EncodingFailed, detail)
+}
+
+/// What cannot be read or decoded is a failed output; of a copy, the input is to blame, whose packets it
+/// has.
+pub(super) fn damaged_output(plan: &Plan, track: &Track, verb: &str, log: &str) -> MediaError {
+    if track.planned.iter().any(|planned| planned.is_copied(plan)) {
+        return damaged_copy(log);
+    }
+    wrong_output(format!("`{}` cannot be {verb} without errors", track.name)).with_log(log)
 }

@@ -151,9 +151,9 @@ async fn check_frames(
     facts: &[StreamFacts],
 ) -> Result<(), MediaError> {
     hdr::check(context, track).await?;
-    if decode::needs_ffmpeg(context.plan, track) {
+    if scan::needs_ffmpeg(context.plan, track) {
         decode::check_by_ffmpeg(context, track, facts).await
-    } else if decode::is_short(context.plan, track) {
+    } else if scan::is_short(context.plan, track) {
         decode::check_whole(track, facts)
     } else {
         decode::check_ends(context, track, facts).await

@@ -2,15 +2,17 @@
 
 use std::{collections::BTreeMap, ffi::OsString, path::PathBuf};
 
+use model::VideoCodec;
+
 use super::{
     VerifyContext,
-    decode::{self, COUNT_FRAMES, damaged_output},
     facts::{ScannedPacket, StreamFacts, StreamHeader, StreamPackets},
-    listing::{StreamRef, Track, TrackContainer, wrong_output},
+    listing::{StreamRef, Track, TrackContainer, damaged_output, wrong_output},
 };
 use crate::{
     codecs,
     error::{MediaError, nothing_decoded},
+    plan::Plan,
     tool::{
         Call,
         child::{Access, Ended},
@@ -24,13 +26,32 @@ const ENTRIES: &str = "packet=stream_index,pts_time,dts_time,size,pos,flags:stre
 codec_tag_string,profile,level,width,height,sample_aspect_ratio,pix_fmt,field_order,color_range,color_space,color_transfer,\
 color_primaries,sample_rate,channels,channel_layout,nb_read_frames:stream_side_data=rotation";
 
+/// Seconds that are decoded at the start of a file, and at its end.
+pub(super) const EXCERPT_SECS: f64 = 4.0;
+/// ffprobe's arguments to decode all that it reads, and to count the frames. The loop filter is left out, a
+/// fifth of the work: it has no syntax of its own that could be wrong.
+pub(super) const COUNT_FRAMES: [&str; 5] = ["-count_frames", "-threads", "2", "-skip_loop_filter", "all"];
+
+/// Whether a track is decoded whole, while it is scanned: that costs less than to read it twice.
+pub(super) fn is_short(plan: &Plan, track: &Track) -> bool {
+    plan.duration <= 2.0 * EXCERPT_SECS || plan.segmenting.is_some() && track.segments.len() <= 2
+}
+
+/// Whether a track has to be decoded by FFmpeg: the build of ffprobe has no decoder for AV1.
+pub(super) fn needs_ffmpeg(plan: &Plan, track: &Track) -> bool {
+    track.planned.iter().any(|planned| match *planned {
+        StreamRef::Video(number) => plan.videos[number].codec == VideoCodec::Av1,
+        StreamRef::Audio(_) => false,
+    })
+}
+
 /// Reads all of a track. A short one is decoded whole as well, unless only FFmpeg has its decoder.
 pub(super) async fn scan(context: VerifyContext<'_>, track: &Track) -> Result<Vec<StreamFacts>, MediaError> {
     let plan = context.plan;
     let mut reader = ScanReader::new(context, track);
     let mut args = words(&["-v", "error", "-of", "compact", "-show_entries", ENTRIES]);
     args.extend(words(&ffmpeg::BLOCK_OUTPUT));
-    if decode::is_short(plan, track) && !decode::needs_ffmpeg(plan, track) {
+    if is_short(plan, track) && !needs_ffmpeg(plan, track) {
         args.extend(words(&COUNT_FRAMES));
     }
     let input = ScanInput::new(track, track.files().map(|file| file.path.clone()).collect());

@@ -1,10 +1,8 @@
 //! The start of each segment file: players join there, so it has to hold all that a decoder needs.
 
-use model::VideoCodec;
-
 use super::{
     fragments,
-    listing::{Listing, StreamRef, TrackContainer, wrong_output},
+    listing::{ExpectedTrack, Listing, StreamRef, TrackContainer, wrong_output},
     ts,
 };
 use crate::{
@@ -12,15 +10,6 @@ use crate::{
     format::mp4::audio_entry::AudioParams,
     plan::{AudioPlan, Plan},
 };
-
-/// What a track of segments should hold.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum ExpectedTrack {
-    /// A rendition.
-    Video(VideoCodec),
-    /// Audio, as a decoder is told of it.
-    Audio(AudioParams),
-}
 
 /// Checks every segment. Single files have none.
 pub(super) fn check(plan: &Plan, listing: &Listing) -> Result<(), MediaError> {

@@ -9,10 +9,7 @@ use std::{
 
 use model::{AudioCodec, VideoCodec};
 
-use super::{
-    listing::{MediaFile, Track},
-    segments::ExpectedTrack,
-};
+use super::listing::{ExpectedTrack, MediaFile, Track};
 use crate::format::{
     mp4::audio_entry::AudioParams,
     ts::{H264Start, PACKET_BYTES, Pmt, TsPacket, first_pmt_pid, h264_start},

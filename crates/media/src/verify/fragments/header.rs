@@ -9,7 +9,7 @@ use crate::{
         fragment::TrackDefaults,
         video_entry,
     },
-    verify::segments::ExpectedTrack,
+    verify::listing::ExpectedTrack,
 };
 
 /// The brand of CMAF headers (CMAF, 7.2).

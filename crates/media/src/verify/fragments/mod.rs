@@ -9,7 +9,7 @@ use std::{fs::File, path::Path};
 
 use model::VideoCodec;
 
-use super::{listing::Track, segments::ExpectedTrack};
+use super::listing::{ExpectedTrack, Track};
 use crate::format::{
     mp4::{
         boxes::BoxHeader,
