@@ -17,7 +17,7 @@ use model::{ErrorCode, Role, Secret, TenantId};
 use serde::Serialize;
 use store::{CallerContext, IdempotentAnswer, Store};
 
-use super::{envelope::Answer, error::ApiError, idempotency::NamedCall, state::ApiState};
+use super::{envelope::Answer, error::ApiError, state::ApiState};
 use crate::app::App;
 
 /// A key of any role that was authenticated: it may read.
@@ -28,6 +28,14 @@ pub(super) struct Caller {
     /// The public half of the key.
     pub(super) access_key: String,
     role: Role,
+}
+
+/// A call with an idempotency key, in the extensions of its request.
+#[derive(Clone, Debug)]
+pub(super) struct NamedCall {
+    pub(super) key: String,
+    /// SHA-256 over access key, path and body, which differs when another call has the same key.
+    pub(super) digest: Vec<u8>,
 }
 
 /// A key that may change things.

@@ -16,7 +16,13 @@ use model::ErrorCode;
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
-use super::{auth::Caller, envelope::Outcome, error::ApiError, limits, state::ApiState};
+use super::{
+    auth::{Caller, NamedCall},
+    envelope::Outcome,
+    error::ApiError,
+    limits,
+    state::ApiState,
+};
 use crate::app::App;
 
 const KEY_HEADER: &str = "idempotency-key";
@@ -26,14 +32,6 @@ const REPLAYED_HEADER: &str = "idempotent-replayed";
 
 /// Bytes of a key at most.
 const MAX_KEY_BYTES: usize = 255;
-
-/// A call with an idempotency key, in the extensions of its request.
-#[derive(Clone, Debug)]
-pub(super) struct NamedCall {
-    pub(super) key: String,
-    /// SHA-256 over access key, path and body, which differs when another call has the same key.
-    pub(super) digest: Vec<u8>,
-}
 
 /// The layer around the calls: gives the kept answer where there is one, instead of making the call.
 pub(super) async fn replay_answer(State(state): State<ApiState>, request: Request, next: Next) -> Response {

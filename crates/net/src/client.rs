@@ -18,9 +18,6 @@ use crate::{
     trace::RequestTrace,
 };
 
-/// The `User-Agent` of every request: `Borealis/<version>`.
-pub const USER_AGENT: &str = concat!("Borealis/", env!("CARGO_PKG_VERSION"));
-
 /// How a client connects.
 #[derive(Clone, Debug)]
 pub struct ClientOptions {

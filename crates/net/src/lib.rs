@@ -16,8 +16,9 @@ mod retry_after;
 mod tls;
 mod trace;
 
-pub use client::{Client, ClientOptions, Exchange, USER_AGENT};
+pub use client::{Client, ClientOptions, Exchange};
 pub use error::{NetError, NetErrorKind, Timing};
 pub use guard::{ForbiddenAddress, Guard, UrlProblem, parse_url};
 pub use ipnet::IpNet;
+pub use pool::USER_AGENT;
 pub use retry_after::retry_after;

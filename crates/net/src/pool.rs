@@ -9,7 +9,10 @@ use std::{
 use reqwest::redirect;
 use rustls::ClientConfig;
 
-use crate::{client::USER_AGENT, connect::GuardLayer, guard::Guard, resolver::Resolver};
+use crate::{connect::GuardLayer, guard::Guard, resolver::Resolver};
+
+/// The `User-Agent` of every request: `Borealis/<version>`.
+pub const USER_AGENT: &str = concat!("Borealis/", env!("CARGO_PKG_VERSION"));
 
 /// Idle connections that are kept to one host.
 const MAX_IDLE_PER_HOST: usize = 32;
