@@ -42,38 +42,32 @@ pub(super) fn renditions(
         frame_rate::gops(template, frame_rates, segmenting.map(|segmenting| segmenting.segment_duration));
     let source_colour = colour::of_source(video);
     let mut names = Vec::new();
-    ladder
-        .iter()
-        .zip(frame_rates)
-        .zip(gops)
-        .map(|((rendition, frame_rate), gop)| {
-            let spec = codecs::video(rendition.codec);
-            let bit_depth = if is_deep(&video.pixel_format) { spec.max_bit_depth() } else { 8 };
-            let hdr_colour = if keeps_hdr(template, rendition.codec, bit_depth) {
-                colour::hdr(&source_colour)
-            } else {
-                None
-            };
-            VideoPlan {
-                name: name(rendition, &mut names),
-                codec: rendition.codec,
-                width: rendition.size.width,
-                height: rendition.size.height,
-                frame_rate: *frame_rate,
-                coding: Coding::Encoded(Encoding {
-                    gop,
-                    rate_control: rendition.rate_control,
-                    preset: spec.preset(settings),
-                }),
-                profile: spec.profile(bit_depth).to_owned(),
-                level: spec.level(rendition.size, *frame_rate, rendition.rate_control).to_owned(),
-                bit_depth,
-                tone_map: video.is_hdr() && hdr_colour.is_none(),
-                hdr_metadata: if hdr_colour.is_some() { video.hdr_metadata } else { HdrMetadata::default() },
-                colour: hdr_colour.unwrap_or_else(|| colour::sdr(&source_colour)),
-            }
-        })
-        .collect()
+    let mut videos = Vec::new();
+    for (rendition, (frame_rate, gop)) in ladder.iter().zip(frame_rates.iter().zip(gops)) {
+        let spec = codecs::video(rendition.codec);
+        let bit_depth = if is_deep(&video.pixel_format) { spec.max_bit_depth() } else { 8 };
+        let hdr_colour =
+            if keeps_hdr(template, rendition.codec, bit_depth) { colour::hdr(&source_colour) } else { None };
+        videos.push(VideoPlan {
+            name: name(rendition, &mut names),
+            codec: rendition.codec,
+            width: rendition.size.width,
+            height: rendition.size.height,
+            frame_rate: *frame_rate,
+            coding: Coding::Encoded(Encoding {
+                gop,
+                rate_control: rendition.rate_control,
+                preset: spec.preset(settings),
+            }),
+            profile: spec.profile(bit_depth).to_owned(),
+            level: spec.level(rendition.size, *frame_rate, rendition.rate_control).to_owned(),
+            bit_depth,
+            tone_map: video.is_hdr() && hdr_colour.is_none(),
+            hdr_metadata: if hdr_colour.is_some() { video.hdr_metadata } else { HdrMetadata::default() },
+            colour: hdr_colour.unwrap_or_else(|| colour::sdr(&source_colour)),
+        });
+    }
+    videos
 }
 
 fn keeps_hdr(template: &Template, codec: VideoCodec, bit_depth: u8) -> bool {

@@ -55,18 +55,20 @@ pub(super) async fn build_source(
     video: Option<&Stream>,
     audios: &[&Stream],
 ) -> Result<Source, MediaError> {
-    let rate = match video {
-        Some(stream) => Some(measure_rate(context, findings, stream).await?),
+    let measured_video = match video {
+        Some(stream) => {
+            let rate = measure_rate(context, findings, stream).await?;
+            Some((stream, rate, findings.span(stream, rate.frame_duration)))
+        }
         None => None,
     };
-    let video_span = video.zip(rate).map(|(stream, rate)| findings.span(stream, rate.frame_duration));
     let audio_spans: Vec<_> =
         audios.iter().map(|stream| findings.span(stream, default_packet_duration(stream))).collect();
-    let spans = || video_span.iter().chain(&audio_spans);
+    let spans = || measured_video.iter().map(|(_, _, span)| span).chain(&audio_spans);
     let start = spans().map(|span| span.start).fold(f64::INFINITY, f64::min);
     let duration = round_to_micros(spans().map(|span| span.end - start).fold(0.0, f64::max));
-    let video = match (video, rate, video_span) {
-        (Some(stream), Some(rate), Some(span)) => {
+    let video = match measured_video {
+        Some((stream, rate, span)) => {
             check_declared_frames(findings, stream, rate)?;
             let (field_order, top_field_first) = find_field_order(context, stream, rate, duration).await?;
             let hdr_metadata = find_hdr_metadata(context, stream).await?;
@@ -74,7 +76,7 @@ pub(super) async fn build_source(
             let found = video_stream(stream, rate);
             Some(VideoStream { field_order, top_field_first, hdr_metadata, start, end, ..found })
         }
-        _ => None,
+        None => None,
     };
     let audios: Vec<_> =
         audios.iter().zip(&audio_spans).map(|(stream, span)| audio_stream(stream, *span, start)).collect();

@@ -123,10 +123,11 @@ fn check_video_range(track: &Track, video: &VideoPlan) -> Result<(), MediaError>
 /// Code points of HDR are all listed; of other video, those that are listed are true (ISO/IEC 23091-2, 8).
 fn check_colour(track: &Track, video: &VideoPlan) -> Result<(), MediaError> {
     let names = ["matrix", "transfer function", "primaries"];
-    let code_points = track.claims.colour.iter().zip(video.colour.code_points());
-    for (name, (listed, found)) in names.into_iter().zip(code_points) {
+    let (all_listed, all_found) = (track.claims.colour, video.colour.code_points());
+    for (index, name) in names.into_iter().enumerate() {
+        let (listed, found) = (all_listed[index], all_found[index]);
         let has_to_be_true = video.colour.is_hdr() || listed.is_some();
-        if *listed != found && has_to_be_true {
+        if listed != found && has_to_be_true {
             return Err(false_claim(track, name, listed.as_ref(), found.unwrap_or_default()));
         }
     }
@@ -222,8 +223,8 @@ fn check_i_frames(track: &Track, stream: &StreamFacts) -> Result<(), MediaError>
         let (listed, found) = (track.i_frames.len(), keyframes.len());
         return Err(wrong_output(format!("`{}` lists {listed} I-frames and has {found}", track.name)));
     }
-    let ends = keyframes.iter().skip(1).map(|key| key.time).chain([packets.duration()]);
-    for ((range, key), end) in track.i_frames.iter().zip(&keyframes).zip(ends) {
+    for (index, (range, key)) in track.i_frames.iter().zip(&keyframes).enumerate() {
+        let end = keyframes.get(index + 1).map_or(packets.duration(), |next| next.time);
         check_i_frame_bytes(track, range, key, segment_starts.get(range.path.as_path()))?;
         let duration = end - key.time;
         let tolerance = match packets.source() {
