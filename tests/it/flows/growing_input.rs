@@ -28,7 +28,7 @@ const MAIN: &str = "file://media/dog/master.m3u8";
 
 /// How a request for the input is answered.
 #[derive(Clone, Copy, Debug)]
-enum Answer {
+enum InputAnswer {
     /// The first half, and the second when the test says so.
     Halves,
     /// The first half; the connection breaks when the test says so.
@@ -50,7 +50,7 @@ struct FileServer {
 }
 
 impl FileServer {
-    async fn start(file: Vec<u8>, answers: &[Answer]) -> Self {
+    async fn start(file: Vec<u8>, answers: &[InputAnswer]) -> Self {
         let (second_halves, ranges) =
             (Arc::new(Semaphore::new(0)), Arc::<Mutex<Vec<Option<String>>>>::default());
         let answers = Arc::new(Mutex::new(answers.iter().copied().collect::<VecDeque<_>>()));
@@ -70,10 +70,16 @@ impl FileServer {
     }
 }
 
-fn response(file: &Bytes, answer: Answer, range: Option<String>, gate: Arc<Semaphore>) -> Response<Body> {
+fn response(
+    file: &Bytes,
+    answer: InputAnswer,
+    range: Option<String>,
+    gate: Arc<Semaphore>,
+) -> Response<Body> {
     let (whole, half) = (file.len(), file.len() / 2);
     let head = Response::builder();
-    let head = if matches!(answer, Answer::WholeFile) { head } else { head.header(header::ETAG, "\"one\"") };
+    let head =
+        if matches!(answer, InputAnswer::WholeFile) { head } else { head.header(header::ETAG, "\"one\"") };
     let later = |rest: Result<Bytes, std::io::Error>| {
         stream::once(async move {
             gate.acquire().await.expect("open").forget();
@@ -82,36 +88,36 @@ fn response(file: &Bytes, answer: Answer, range: Option<String>, gate: Arc<Semap
     };
     let first = stream::iter([Ok(file.slice(..half))]);
     match answer {
-        Answer::Halves => head
+        InputAnswer::Halves => head
             .header(header::CONTENT_LENGTH, whole)
             .body(Body::from_stream(first.chain(later(Ok(file.slice(half..)))))),
-        Answer::Breaks => head
+        InputAnswer::Breaks => head
             .header(header::CONTENT_LENGTH, whole)
             .body(Body::from_stream(first.chain(later(Err(std::io::Error::other("it breaks")))))),
-        Answer::Range => {
+        InputAnswer::Range => {
             let from = range.as_deref().and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-'));
             let from: usize = from.expect("a range").parse().expect("a number");
             head.status(StatusCode::PARTIAL_CONTENT)
                 .header(header::CONTENT_RANGE, format!("bytes {from}-{}/{whole}", whole - 1))
                 .body(Body::from(file.slice(from..)))
         }
-        Answer::WholeFile => head.body(Body::from(file.clone())),
-        Answer::NotFound => head.status(StatusCode::NOT_FOUND).body(Body::empty()),
+        InputAnswer::WholeFile => head.body(Body::from(file.clone())),
+        InputAnswer::NotFound => head.status(StatusCode::NOT_FOUND).body(Body::empty()),
     }
     .expect("an answer")
 }
 
 /// A task whose input comes in halves.
-struct Task {
+struct GrowingInputTask {
     session: Session,
     receiver: Receiver,
     source: FileServer,
     id: String,
 }
 
-impl Task {
+impl GrowingInputTask {
     /// Creates the task, and waits until its main playlist is in the storage.
-    async fn start_half_way(answers: &[Answer]) -> Self {
+    async fn start_half_way(answers: &[InputAnswer]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let source = FileServer::start(noise(folder.path()), answers).await;
         let session = Session::start(&["--set", "worker.lease=6s"], [].into()).await;
@@ -158,11 +164,11 @@ fn files_below(folder: &std::path::Path) -> usize {
 }
 
 #[rstest]
-#[case::all_in_one(&[Answer::Halves])]
-#[case::taken_up_again(&[Answer::Breaks, Answer::Range])]
+#[case::all_in_one(&[InputAnswer::Halves])]
+#[case::taken_up_again(&[InputAnswer::Breaks, InputAnswer::Range])]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn segments_can_be_fetched_before_the_input_is_there(#[case] answers: &[Answer]) {
-    let mut task = Task::start_half_way(answers).await;
+async fn segments_can_be_fetched_before_the_input_is_there(#[case] answers: &[InputAnswer]) {
+    let mut task = GrowingInputTask::start_half_way(answers).await;
     // progress is written once a second
     while task.session.task(&task.id).await["status"] == "downloading" {}
     assert_eq!(task.session.task(&task.id).await["status"], "running");
@@ -179,8 +185,13 @@ async fn segments_can_be_fetched_before_the_input_is_there(#[case] answers: &[An
 /// The next try fetches all of the input before it reads it, however many connections that takes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_comes_from_its_start_again_is_not_mixed_with_what_came_before() {
-    let mut task =
-        Task::start_half_way(&[Answer::Breaks, Answer::WholeFile, Answer::Breaks, Answer::WholeFile]).await;
+    let mut task = GrowingInputTask::start_half_way(&[
+        InputAnswer::Breaks,
+        InputAnswer::WholeFile,
+        InputAnswer::Breaks,
+        InputAnswer::WholeFile,
+    ])
+    .await;
     task.send_second_half();
     task.send_second_half();
     let entry = task.next_callback().await;
@@ -193,7 +204,7 @@ async fn what_comes_from_its_start_again_is_not_mixed_with_what_came_before() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_stays_of_what_did_not_come_whole() {
-    let mut task = Task::start_half_way(&[Answer::Breaks, Answer::NotFound]).await;
+    let mut task = GrowingInputTask::start_half_way(&[InputAnswer::Breaks, InputAnswer::NotFound]).await;
     task.send_second_half();
     let entry = task.next_callback().await;
     assert_eq!((&entry["status"], &entry["error_code"]), (&json!("failed"), &json!(1101)), "{entry}");
@@ -204,7 +215,7 @@ async fn nothing_stays_of_what_did_not_come_whole() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_waits_for_its_input_can_be_cancelled() {
-    let mut task = Task::start_half_way(&[Answer::Halves]).await;
+    let mut task = GrowingInputTask::start_half_way(&[InputAnswer::Halves]).await;
     task.session.post(&format!("cancel_task?task_id={}", task.id), Value::Null).await;
     assert_eq!(task.next_callback().await["error_code"], 1401);
     task.wait_until_empty().await;

@@ -27,7 +27,7 @@ use super::{media_files::clip, receiver::Receiver, session::Session};
 
 /// What is wrong with writing.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Fault {
+enum WriteFault {
     /// Nothing.
     None,
     /// 503, as S3 says it.
@@ -43,7 +43,7 @@ enum Fault {
 struct FaultyProxy {
     store: String,
     client: reqwest::Client,
-    fault: Arc<Mutex<Fault>>,
+    fault: Arc<Mutex<WriteFault>>,
     /// How many objects it stores before the fault begins.
     before_fault: Arc<AtomicUsize>,
 }
@@ -51,7 +51,7 @@ struct FaultyProxy {
 impl FaultyProxy {
     /// Starts it; gives its URL, too.
     #[expect(clippy::disallowed_methods, reason = "it stands for an object store, which has no guard")]
-    async fn start(store: &ObjectStoreServer, fault: Fault, before_fault: usize) -> (Self, String) {
+    async fn start(store: &ObjectStoreServer, fault: WriteFault, before_fault: usize) -> (Self, String) {
         // each test process installs it once
         let _ = rustls::crypto::ring::default_provider().install_default();
         let proxy = Self {
@@ -67,7 +67,7 @@ impl FaultyProxy {
         (proxy, url)
     }
 
-    fn set_fault(&self, fault: Fault) {
+    fn set_fault(&self, fault: WriteFault) {
         *self.fault.lock().expect("no panic") = fault;
     }
 
@@ -102,18 +102,18 @@ async fn answer(State(proxy): State<FaultyProxy>, request: Request) -> Response 
             .is_ok();
     let fault = *proxy.fault.lock().expect("no panic");
     match fault {
-        Fault::Busy if is_write && !is_before_fault => {
+        WriteFault::Busy if is_write && !is_before_fault => {
             // read to its end, or the connection is reset, which is another fault
             request.into_body().into_data_stream().for_each(|_| async {}).await;
             let text = "<Error><Code>SlowDown</Code><Message>Reduce your rate.</Message><RequestId>4F</RequestId></Error>";
             (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
         }
-        Fault::Drops if is_write && !is_before_fault => {
+        WriteFault::Drops if is_write && !is_before_fault => {
             // fewer bytes than announced: the connection ends
             let body = Body::from_stream(stream::iter([Err::<Bytes, _>(std::io::Error::other("cut"))]));
             Response::builder().header("content-length", "10").body(body).expect("a response")
         }
-        fault => proxy.forward(request, fault == Fault::Slow).await,
+        fault => proxy.forward(request, fault == WriteFault::Slow).await,
     }
 }
 
@@ -132,12 +132,12 @@ async fn session_with_clip(flags: &[&str]) -> Session {
 
 #[rstest]
 #[case(
-    Fault::Busy,
+    WriteFault::Busy,
     "waiting for s3://videos/: the object store answered 503 SlowDown: Reduce your rate (request 4F)"
 )]
-#[case(Fault::Drops, "waiting for s3://videos/: ")]
+#[case(WriteFault::Drops, "waiting for s3://videos/: ")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_task_waits_for_its_store_and_says_why(#[case] fault: Fault, #[case] why: &str) {
+async fn a_task_waits_for_its_store_and_says_why(#[case] fault: WriteFault, #[case] why: &str) {
     let store = ObjectStoreServer::rclone(&["videos"]);
     let (proxy, endpoint) = FaultyProxy::start(&store, fault, 0).await;
     let session = session_with_clip(&[]).await;
@@ -153,7 +153,7 @@ async fn a_task_waits_for_its_store_and_says_why(#[case] fault: Fault, #[case] w
     };
     assert!(waiting["message"].as_str().expect("text").starts_with(why), "{waiting}");
     assert_eq!((&waiting["status"], &waiting["code"]), (&json!("uploading"), &json!(0)), "{waiting}");
-    proxy.set_fault(Fault::None);
+    proxy.set_fault(WriteFault::None);
     let callback = receiver.next().await.body();
     assert_eq!(callback["msg"], "succeeded", "{callback}");
     let task = session.task(&id).await;
@@ -167,7 +167,7 @@ async fn a_task_waits_for_its_store_and_says_why(#[case] fault: Fault, #[case] w
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_store_is_not_a_dead_one() {
     let store = ObjectStoreServer::rclone(&["videos"]);
-    let (_proxy, endpoint) = FaultyProxy::start(&store, Fault::Slow, 0).await;
+    let (_proxy, endpoint) = FaultyProxy::start(&store, WriteFault::Slow, 0).await;
     let session = session_with_clip(&["--set", "storage.idle=2s"]).await;
     let mut receiver = Receiver::start(200).await;
     let storage = session.add_storage(storage_at(&endpoint, &store, &receiver.url)).await;
@@ -181,7 +181,7 @@ async fn a_slow_store_is_not_a_dead_one() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn at_the_end_of_patience_a_task_fails_and_leaves_nothing() {
     let store = ObjectStoreServer::rclone(&["videos"]);
-    let (_proxy, endpoint) = FaultyProxy::start(&store, Fault::Busy, 3).await;
+    let (_proxy, endpoint) = FaultyProxy::start(&store, WriteFault::Busy, 3).await;
     let session = session_with_clip(&["--set", "storage.patience=1s", "--set", "worker.tries=1"]).await;
     let mut receiver = Receiver::start(200).await;
     let storage = session.add_storage(storage_at(&endpoint, &store, &receiver.url)).await;

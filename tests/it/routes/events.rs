@@ -21,7 +21,7 @@ struct Events {
 }
 
 #[derive(Debug, PartialEq)]
-struct Event {
+struct ServerSentEvent {
     id: String,
     name: String,
     data: Value,
@@ -42,7 +42,7 @@ impl Events {
     }
 
     /// The next event; none at the end of the stream.
-    async fn next(&mut self) -> Option<Event> {
+    async fn next(&mut self) -> Option<ServerSentEvent> {
         loop {
             if let Some((event, rest)) = self.text.split_once("\n\n") {
                 let field = |name: &str| {
@@ -56,7 +56,7 @@ impl Events {
                     // a comment, which keeps the connection alive
                     continue;
                 }
-                return Some(Event { id, name, data: serde_json::from_str(&data).expect("JSON") });
+                return Some(ServerSentEvent { id, name, data: serde_json::from_str(&data).expect("JSON") });
             }
             self.text += &self.chunks.next().await?;
         }
@@ -69,8 +69,9 @@ async fn a_task_is_watched_to_its_end() {
     let task_id = app.create_task(&app.add_storage("b").await, "a").await;
     let mut events = Events::of(&app, &task_id, None).await;
     let store = &app.app.store;
-    let summary =
-        |event: &Event| (event.name.clone(), event.data["status"].clone(), event.data["progress"].clone());
+    let summary = |event: &ServerSentEvent| {
+        (event.name.clone(), event.data["status"].clone(), event.data["progress"].clone())
+    };
 
     let first = events.next().await.expect("an event");
     assert_eq!(summary(&first), ("status".to_owned(), json!("pending"), json!(0)));

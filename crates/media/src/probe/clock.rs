@@ -60,7 +60,7 @@ pub(super) enum Role {
 
 /// Packets whose time stamps go on from each other.
 #[derive(Clone, Debug)]
-struct Run {
+struct TimestampRun {
     /// The number of its first packet.
     first_packet: u64,
     /// How many it has.
@@ -93,7 +93,7 @@ pub(super) struct StreamClock {
     packets: u64,
     count: u64,
     bytes: u64,
-    runs: Vec<Run>,
+    runs: Vec<TimestampRun>,
     times: usize,
     late_frames: Vec<LateFrame>,
     /// The numbers of frames that are not shown when they say, and by how much they are off.
@@ -155,7 +155,7 @@ impl StreamClock {
         };
         let is_far = jump.saturating_abs() > self.units(JUMP_TOLERANCE_SECS);
         if self.runs.is_empty() || is_far && self.runs.len() < MAX_RUNS {
-            self.runs.push(Run {
+            self.runs.push(TimestampRun {
                 first_packet: number,
                 count: 0,
                 jump,
@@ -239,7 +239,7 @@ impl StreamClock {
     /// Seconds from the first frame that is shown to the end of the last, late frames included; none when
     /// none is.
     fn span(&self) -> Option<(f64, f64)> {
-        let seconds = |time: i64, run: &Run| time.saturating_sub(run.ahead) as f64 / self.timescale;
+        let seconds = |time: i64, run: &TimestampRun| time.saturating_sub(run.ahead) as f64 / self.timescale;
         let runs = self.runs.iter().filter_map(|run| {
             let (first, _, end) = run.presentation?;
             Some((seconds(first, run), seconds(end, run)))
@@ -359,11 +359,11 @@ fn find_stray_jump(clocks: &BTreeMap<u32, StreamClock>) -> Option<(u32, usize)> 
     let (start, _) = joint_span(spans.iter())?;
     let clock = clocks.get(&last.stream)?;
     let seconds = |units: i64| units as f64 / clock.timescale;
-    let landing = |run: &Run| {
+    let landing = |run: &TimestampRun| {
         let (first, ..) = run.presentation?;
         Some(seconds(first.saturating_sub(run.ahead)))
     };
-    let is_beyond_others = |run: &Run| {
+    let is_beyond_others = |run: &TimestampRun| {
         run.jump > 0 && landing(run).is_some_and(|landing| landing > others_end + JUMP_TOLERANCE_SECS)
     };
     let number = clock.runs.iter().position(is_beyond_others)?;

@@ -98,7 +98,7 @@ pub(super) struct StreamPackets {
     /// Frames of the grid from the first to the last.
     pub frames: u64,
     /// The first fault of a time stamp.
-    pub fault: Option<Fault>,
+    pub fault: Option<TimestampFault>,
     /// All of them, of video.
     pub keyframes: Vec<Keyframe>,
     /// By file; by segment as soon as the initialization segment is left out.
@@ -107,7 +107,7 @@ pub(super) struct StreamPackets {
 
 /// What is wrong with a time stamp, and at which second.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Fault {
+pub(super) enum TimestampFault {
     /// It is not a whole number of frames from the start.
     OffGrid(f64),
     /// Another packet has the same.
@@ -169,7 +169,7 @@ impl StreamPackets {
         }
         self.count += 1;
         if packet.dts.is_nan() || packet.dts <= self.last_dts {
-            self.note_fault(Fault::OutOfOrder(packet.dts));
+            self.note_fault(TimestampFault::OutOfOrder(packet.dts));
         }
         self.last_dts = packet.dts;
         let (index, time) = if self.source.is_some() {
@@ -195,7 +195,7 @@ impl StreamPackets {
             _ => None,
         };
         if time.is_nan() || expected.is_none_or(|expected| (expected - time).abs() > self.tolerance) {
-            self.note_fault(Fault::Moved(self.start + time));
+            self.note_fault(TimestampFault::Moved(self.start + time));
         }
     }
 
@@ -204,7 +204,7 @@ impl StreamPackets {
         let frames = (pts - self.start) / self.frame_duration;
         let off = (frames - frames.round()).abs() * self.frame_duration;
         if frames.is_nan() || frames < -0.5 || off > self.tolerance {
-            self.note_fault(Fault::OffGrid(pts));
+            self.note_fault(TimestampFault::OffGrid(pts));
         }
         let index = frames.round().max(0.0) as u64;
         let (word, bit) = ((index / 64) as usize, 1 << (index % 64));
@@ -214,7 +214,7 @@ impl StreamPackets {
                 self.seen.resize(word + 1, 0);
             }
             if self.seen[word] & bit != 0 {
-                self.note_fault(Fault::Duplicate(pts));
+                self.note_fault(TimestampFault::Duplicate(pts));
             }
             self.seen[word] |= bit;
         }
@@ -237,7 +237,7 @@ impl StreamPackets {
     }
 
     /// The first fault is kept.
-    fn note_fault(&mut self, fault: Fault) {
+    fn note_fault(&mut self, fault: TimestampFault) {
         self.fault.get_or_insert(fault);
     }
 

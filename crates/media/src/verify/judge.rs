@@ -6,7 +6,7 @@
 use model::ErrorCode;
 
 use super::{
-    facts::{Fault, SegmentStats, StreamFacts, StreamPackets},
+    facts::{SegmentStats, StreamFacts, StreamPackets, TimestampFault},
     listing::{Listing, Segment, StreamRef, Track, TrackContainer, wrong_output},
     streams,
 };
@@ -361,10 +361,10 @@ fn check_timestamps(name: &str, stream: &StreamFacts) -> Result<(), MediaError> 
     let packets = &stream.packets;
     if let Some(fault) = packets.fault {
         return Err(wrong_output(match fault {
-            Fault::OffGrid(at) => format!("`{name}` has a frame at the wrong time, {at:.3} s"),
-            Fault::Duplicate(at) => format!("`{name}` has two frames at {at:.3} s"),
-            Fault::OutOfOrder(at) => format!("`{name}` is not in decoding order at {at:.3} s"),
-            Fault::Moved(at) => format!("`{name}` does not have the source's frame at {at:.3} s"),
+            TimestampFault::OffGrid(at) => format!("`{name}` has a frame at the wrong time, {at:.3} s"),
+            TimestampFault::Duplicate(at) => format!("`{name}` has two frames at {at:.3} s"),
+            TimestampFault::OutOfOrder(at) => format!("`{name}` is not in decoding order at {at:.3} s"),
+            TimestampFault::Moved(at) => format!("`{name}` does not have the source's frame at {at:.3} s"),
         }));
     }
     if let Some(source) = packets.source() {

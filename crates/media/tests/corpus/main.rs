@@ -22,9 +22,9 @@ use borealis_media::{Media, MediaOptions, PlanSettings, Programs};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 use manifest::Entry;
-use outcome::Row;
+use outcome::CorpusRow;
 
-type Rows = Arc<Mutex<Vec<(usize, String, Row)>>>;
+type Rows = Arc<Mutex<Vec<(usize, String, CorpusRow)>>>;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();

@@ -32,13 +32,13 @@ const MAX_LOUDNESS_DIFFERENCE: f64 = 0.2;
 const SILENCE_LEVEL: f64 = 0.0005;
 
 /// What the table of figures says of a file.
-pub(crate) struct Row {
+pub(crate) struct CorpusRow {
     pub(crate) expected: &'static str,
     pub(crate) outcome: String,
 }
 
 /// Through all four steps and the manifest's facts.
-pub(crate) async fn of(media: &Media, entry: &Entry, number: usize) -> Result<Row, String> {
+pub(crate) async fn of(media: &Media, entry: &Entry, number: usize) -> Result<CorpusRow, String> {
     let source = probe(media, entry).await;
     let facts = match (entry.expected(), source) {
         (Expected::Transcoded(facts), source) => (facts, source.map_err(|error| with_log(&error))?),
@@ -65,18 +65,18 @@ pub(crate) async fn of(media: &Media, entry: &Entry, number: usize) -> Result<Ro
             words.push_str(&format!("; {format}"));
         }
     }
-    Ok(Row { expected: "transcode", outcome: words })
+    Ok(CorpusRow { expected: "transcode", outcome: words })
 }
 
 fn with_log(error: &MediaError) -> String {
     format!("{error}\n{}", error.log)
 }
 
-fn refused(codes: &[model::ErrorCode], error: &MediaError) -> Result<Row, String> {
+fn refused(codes: &[model::ErrorCode], error: &MediaError) -> Result<CorpusRow, String> {
     if !codes.contains(&error.code) {
         return Err(format!("was refused with {:?}, not {codes:?}: {}", error.code, with_log(error)));
     }
-    Ok(Row { expected: "reject", outcome: format!("{}: {}", error.code.number(), error.detail) })
+    Ok(CorpusRow { expected: "reject", outcome: format!("{}: {}", error.code.number(), error.detail) })
 }
 
 /// MP4 always, and of odd files one that is cut into segments too, in turn.

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, fs, path::Path};
 
-use crate::outcome::Row;
+use crate::outcome::CorpusRow;
 
 const HEAD: &str = "\
 # Figures: the test corpus
@@ -11,15 +11,15 @@ Every file of the test corpus through the real pipeline, to MP4 at 360p, and the
 Written by `UPDATE_DOCS=1 cargo test --package borealis-media --test corpus`.
 ";
 
-pub(crate) fn write(rows: &[(usize, String, Row)]) {
+pub(crate) fn write(rows: &[(usize, String, CorpusRow)]) {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/figures/corpus.md");
     fs::write(page, format!("{HEAD}{}", table(rows))).expect("written");
 }
 
-fn table(rows: &[(usize, String, Row)]) -> String {
+fn table(rows: &[(usize, String, CorpusRow)]) -> String {
     let mut table = format!("\n{} files, all as expected.\n\n", rows.len());
     table.push_str("| file | expected | outcome |\n|---|---|---|\n");
-    for (_, name, Row { expected, outcome }) in rows {
+    for (_, name, CorpusRow { expected, outcome }) in rows {
         let cell = |text: &str| text.replace('|', "\\|").replace('`', "'");
         let _ = writeln!(table, "| `{}` | {expected} | {} |", cell(name), cell(outcome));
     }

@@ -22,7 +22,7 @@ const DURATION_SECS: f64 = 3.0;
 const BROWSERS: [&str; 2] = ["chromium", "firefox"];
 
 /// An output and the player of a row.
-type Row = (PlayedOutput, &'static str);
+type PlayerRow = (PlayedOutput, &'static str);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_format_plays() {
@@ -46,7 +46,7 @@ async fn every_format_plays() {
 }
 
 /// Makes one output after the other; each is played while the next is made. Gives the rows.
-async fn play_all(bench: &Bench, folder: &Path, browsers: &mut [Browser]) -> Vec<Row> {
+async fn play_all(bench: &Bench, folder: &Path, browsers: &mut [Browser]) -> Vec<PlayerRow> {
     let clip = |name: &str, encoded: &str| {
         let inputs = format!(
             "-f lavfi -i testsrc2=s=320x180:r=25:d={DURATION_SECS} -f lavfi -i sine=440:r=48000:d={DURATION_SECS}"

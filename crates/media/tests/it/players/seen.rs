@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::players::{DURATION_SECS, Row, outputs::PlayedOutput};
+use crate::players::{DURATION_SECS, PlayerRow, outputs::PlayedOutput};
 
 /// Standard deviation of luma; `testsrc2` has some 60.
 const MIN_LUMA_DEVIATION: f64 = 15.0;
@@ -10,8 +10,12 @@ const MIN_LUMA_DEVIATION: f64 = 15.0;
 const MIN_RMS: f64 = 0.01;
 
 /// The cell of each row of the table, or what is wrong.
-pub(crate) fn column(browser: &str, rows: &[Row], results: Vec<Value>) -> Vec<Result<&'static str, String>> {
-    let cell = |(number, (output, player)): (usize, &Row)| {
+pub(crate) fn column(
+    browser: &str,
+    rows: &[PlayerRow],
+    results: Vec<Value>,
+) -> Vec<Result<&'static str, String>> {
+    let cell = |(number, (output, player)): (usize, &PlayerRow)| {
         let row = format!("{browser}, {player}: {}", output.cells().join(", "));
         let Some(result) = results.iter().find(|result| result["id"] == number) else {
             return Err(format!("{row}: nothing was reported"));

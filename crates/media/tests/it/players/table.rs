@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, fs, path::Path};
 
-use crate::players::{BROWSERS, Row};
+use crate::players::{BROWSERS, PlayerRow};
 
 /// The versions of the players are those of `scripts/test-servers.sh`.
 const HEAD: &str = "\
@@ -24,7 +24,7 @@ table is not what it sees.
 ";
 
 /// Holds the page to what was seen, or writes it.
-pub(crate) fn check_or_write(rows: &[Row], columns: &[Vec<&str>]) {
+pub(crate) fn check_or_write(rows: &[PlayerRow], columns: &[Vec<&str>]) {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/figures/players.md");
     let seen = format!("{HEAD}{}", table(rows, columns));
     if std::env::var_os("UPDATE_DOCS").is_some() {
@@ -38,7 +38,7 @@ pub(crate) fn check_or_write(rows: &[Row], columns: &[Vec<&str>]) {
     );
 }
 
-fn table(rows: &[Row], columns: &[Vec<&str>]) -> String {
+fn table(rows: &[PlayerRow], columns: &[Vec<&str>]) -> String {
     let mut table = format!("\n| format | video | audio | player | {} |\n", BROWSERS.join(" | "));
     table.push_str(&"|---".repeat(4 + BROWSERS.len()));
     table.push_str("|\n");
