@@ -99,7 +99,7 @@ impl Client {
         self.guard.check_url(url)?;
         let Some(Host::Domain(name)) = url.host() else { return Ok(()) };
         match self.resolver.allowed_addresses(name).await {
-            Ok(_) | Err(LookupError::Unresolved(_)) => Ok(()),
+            Ok(_) | Err(LookupError::Unresolved(_) | LookupError::Nonexistent(_)) => Ok(()),
             Err(LookupError::Forbidden { host, kind }) => Err(UrlProblem::ForbiddenName { host, kind }),
         }
     }

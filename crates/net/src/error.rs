@@ -73,6 +73,9 @@ pub struct NetError {
     /// Whether a pooled connection was closed before any answer: the server may never have seen the
     /// request, and it may succeed on a new connection.
     pub stale: bool,
+    /// Whether it will fail in the same way whenever it is tried: the address is forbidden, the URL
+    /// unusable, the name does not exist, or the certificate is for another one.
+    pub permanent: bool,
 }
 
 impl fmt::Display for NetError {
@@ -85,7 +88,8 @@ impl Error for NetError {}
 
 impl NetError {
     pub(crate) fn new(kind: NetErrorKind, detail: impl Into<String>) -> Self {
-        Self { kind, timing: Timing::default(), detail: detail.into(), stale: false }
+        let permanent = matches!(kind, NetErrorKind::Forbidden | NetErrorKind::BadUrl);
+        Self { kind, timing: Timing::default(), detail: detail.into(), stale: false, permanent }
     }
 
     /// A failure while the body of an answer was read.
@@ -104,7 +108,9 @@ impl NetError {
         let (kind, detail) = classify(error, &peer, is_connecting);
         let timing = Timing { address, dns: record.dns, connect: record.connect, first_byte: None };
         let stale = kind == NetErrorKind::Reset && record.connect.is_none();
-        Self { timing, stale, ..Self::new(kind, detail) }
+        let error_of_kind = Self::new(kind, detail);
+        let permanent = error_of_kind.permanent || names_nobody(error);
+        Self { timing, stale, permanent, ..error_of_kind }
     }
 }
 
@@ -154,7 +160,7 @@ fn classify(error: &reqwest::Error, peer: &str, is_connecting: bool) -> (NetErro
     if let Some(lookup) = find::<LookupError>(error) {
         let kind = match lookup {
             LookupError::Forbidden { .. } => NetErrorKind::Forbidden,
-            LookupError::Unresolved(_) => NetErrorKind::Dns,
+            LookupError::Unresolved(_) | LookupError::Nonexistent(_) => NetErrorKind::Dns,
         };
         return (kind, lookup.to_string());
     }
@@ -179,6 +185,16 @@ fn classify(error: &reqwest::Error, peer: &str, is_connecting: bool) -> (NetErro
     }
     let cause = causes(error).last().map(ToString::to_string).unwrap_or_default();
     (NetErrorKind::Protocol, format!("{peer} does not answer in HTTP: {cause}"))
+}
+
+/// Whether there is nobody of that name: no resolver knows it, or who is there proves to be another.
+fn names_nobody(error: &reqwest::Error) -> bool {
+    use rustls::CertificateError::{NotValidForName, NotValidForNameContext};
+    let is_other = matches!(
+        find(error),
+        Some(rustls::Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. }))
+    );
+    is_other || matches!(find(error), Some(LookupError::Nonexistent(_)))
 }
 
 fn classify_connect_error(error: &reqwest::Error, peer: &str) -> (NetErrorKind, String) {

@@ -49,6 +49,9 @@ pub(crate) enum LookupError {
     /// It does not resolve, for now.
     #[error("{0}")]
     Unresolved(String),
+    /// It does not exist, or is no host name: it will not resolve later either.
+    #[error("{0}")]
+    Nonexistent(String),
 }
 
 /// A resolver with its guard.
@@ -79,7 +82,7 @@ impl Resolver {
 
     /// The addresses of a name, all of which may be connected to; never empty.
     pub(crate) async fn allowed_addresses(&self, host: &str) -> Result<Vec<IpAddr>, LookupError> {
-        let addresses = self.look_up(host).await.map_err(LookupError::Unresolved)?;
+        let addresses = self.look_up(host).await?;
         match addresses.iter().find_map(|ip| self.guard.check_address(*ip).err()) {
             Some(forbidden) => {
                 tracing::debug!(host, address = %forbidden.ip, kind = forbidden.kind, "a name was refused");
@@ -89,8 +92,10 @@ impl Resolver {
         }
     }
 
-    async fn look_up(&self, host: &str) -> Result<Vec<IpAddr>, String> {
-        let mut name = Name::from_utf8(host).map_err(|_| format!("`{host}` is not a host name"))?;
+    async fn look_up(&self, host: &str) -> Result<Vec<IpAddr>, LookupError> {
+        // relaxed: an underscore is in names of old buckets and of containers, though RFC 952 has none
+        let mut name = Name::from_str_relaxed(host)
+            .map_err(|_| LookupError::Nonexistent(format!("`{host}` is not a host name")))?;
         // an absolute name is not looked up below a search domain
         name.set_fqdn(true);
         let in_hosts_file = self.hosts_file_addresses(&name);
@@ -100,7 +105,10 @@ impl Resolver {
         let answer =
             self.name_servers.lookup_ip(name).await.map_err(|error| describe_failure(host, &error))?;
         let addresses: Vec<IpAddr> = answer.iter().collect();
-        if addresses.is_empty() { Err(format!("`{host}` has no address")) } else { Ok(addresses) }
+        if addresses.is_empty() {
+            return Err(LookupError::Unresolved(format!("`{host}` has no address")));
+        }
+        Ok(addresses)
     }
 
     fn hosts_file_addresses(&self, name: &Name) -> Vec<IpAddr> {
@@ -149,16 +157,22 @@ fn adjust(mut options: ResolverOpts) -> ResolverOpts {
     options
 }
 
-fn describe_failure(host: &str, error: &HickoryError) -> String {
-    match error {
-        error if error.is_nx_domain() => format!("`{host}` does not exist"),
+fn describe_failure(host: &str, error: &HickoryError) -> LookupError {
+    if error.is_nx_domain() {
+        let problem = format!("`{host}` does not exist");
+        // a name without a dot is a machine or a container of the operator's network, and comes and goes
+        // with it
+        let is_local = !host.trim_end_matches('.').contains('.');
+        return if is_local { LookupError::Unresolved(problem) } else { LookupError::Nonexistent(problem) };
+    }
+    LookupError::Unresolved(match error {
         error if error.is_no_records_found() => format!("`{host}` has no address"),
         HickoryError::Timeout => format!("no name server answered about `{host}`"),
         HickoryError::Dns(DnsError::ResponseCode(code)) => {
             format!("`{host}` could not be looked up: the name server said {code}")
         }
         error => format!("`{host}` could not be looked up: {error}"),
-    }
+    })
 }
 
 impl Resolve for Resolver {

@@ -131,22 +131,58 @@ async fn names_are_looked_up_as_they_are_written(#[case] name: &str) {
     let url: Url = format!("http://{name}/").parse().expect("a url");
     let error = send_error(&client, get(url)).await;
     assert_eq!(error.to_string(), format!("dns: `{name}` does not exist"));
+    assert_eq!(error.permanent, name.contains('.'), "a machine without a domain comes and goes");
     assert_eq!(names.look_ups(), [format!("{name}.")]);
 }
 
 #[rstest]
-#[case(DnsAnswer::NoSuchName, "dns: `victim.example` does not exist")]
-#[case(DnsAnswer::addresses(&[]), "dns: `victim.example` has no address")]
-#[case(DnsAnswer::ServerFailure, "dns: `victim.example` could not be looked up: the name server said ")]
+#[case("my_minio")]
+#[case("a_b.example")]
+#[case("_tcp.old_bucket.s3.example")]
 #[tokio::test]
-async fn a_name_without_an_address_may_have_one_later(#[case] answer: DnsAnswer, #[case] text: &str) {
+async fn names_may_have_an_underscore(#[case] name: &str) {
+    let names = NameServer::start([DnsAnswer::addresses(&["127.0.0.1"])]).await;
+    let server = WebServer::start().await;
+    let client = client(&["127.0.0.0/8"], Some(names.address));
+    assert_eq!(client.check_url(&server.url(name)).await, Ok(()));
+    finish(client.send(get(server.url(name))).await.expect("an answer")).await;
+    assert_eq!(names.look_ups()[0], format!("{name}."));
+}
+
+#[tokio::test]
+async fn a_host_that_is_no_name_will_never_be_one() {
+    let names = NameServer::start([DnsAnswer::addresses(&["127.0.0.1"])]).await;
+    let client = client(&["127.0.0.0/8"], Some(names.address));
+    for host in ["a!b.example", &format!("{}.example", "a".repeat(64))] {
+        let error = send_error(&client, get(format!("http://{host}/").parse().expect("a url"))).await;
+        assert_eq!(error.to_string(), format!("dns: `{host}` is not a host name"));
+        assert!(error.permanent, "{error}");
+    }
+    assert_eq!(names.look_ups(), Vec::<String>::new());
+}
+
+#[rstest]
+#[case(DnsAnswer::NoSuchName, "dns: `victim.example` does not exist", true)]
+#[case(DnsAnswer::addresses(&[]), "dns: `victim.example` has no address", false)]
+#[case(
+    DnsAnswer::ServerFailure,
+    "dns: `victim.example` could not be looked up: the name server said ",
+    false
+)]
+#[tokio::test]
+async fn a_name_without_an_address_may_have_one_later_unless_it_does_not_exist(
+    #[case] answer: DnsAnswer,
+    #[case] text: &str,
+    #[case] permanent: bool,
+) {
     let names = NameServer::start([answer]).await;
     let client = client(&[], Some(names.address));
     let url: Url = "http://victim.example/".parse().expect("a url");
     let error = send_error(&client, get(url.clone())).await;
     assert_eq!(error.kind, NetErrorKind::Dns);
     assert!(error.to_string().starts_with(text), "{error}");
-    assert_eq!(client.check_url(&url).await, Ok(()));
+    assert_eq!(error.permanent, permanent, "{error}");
+    assert_eq!(client.check_url(&url).await, Ok(()), "it is no reason to refuse a URL");
 }
 
 #[tokio::test]

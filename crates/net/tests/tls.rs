@@ -121,6 +121,7 @@ async fn certificates_must_be_trusted() {
     let error = send(&server.url).await.expect_err("refused");
     assert_eq!(error.kind, NetErrorKind::Tls, "{error}");
     assert!(error.to_string().contains("invalid peer certificate"), "{error}");
+    assert!(!error.permanent, "whose authorities are trusted may change");
     assert_eq!(server.connections.load(Ordering::SeqCst), 0);
     server.run_test_that_trusts_it("a_trusted_server_is_reached").await;
 }
@@ -132,6 +133,11 @@ async fn a_trusted_server_is_reached() {
     assert!(exchange.timing.connect.is_some());
     assert_eq!(exchange.response.version(), Version::HTTP_11);
     assert_eq!(exchange.response.text().await.expect("a body"), "ok");
+
+    let mut other_name = url();
+    other_name.set_host(Some("127.0.0.1")).expect("a host");
+    let error = send(&other_name).await.expect_err("refused");
+    assert_eq!((error.kind, error.permanent), (NetErrorKind::Tls, true), "{error}");
 }
 
 #[tokio::test]

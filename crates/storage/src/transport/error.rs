@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use model::ErrorCode;
-use net::{NetError, NetErrorKind};
+use net::NetError;
 
 use super::error_response::ErrorResponse;
 
@@ -36,7 +36,7 @@ impl TransportError {
     /// Whether a retry may help.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
-            Self::Net(error) => !matches!(error.kind, NetErrorKind::Forbidden | NetErrorKind::BadUrl),
+            Self::Net(error) => !error.permanent,
             Self::Idle(_) | Self::ChecksumMismatch => true,
             Self::Refused(response) => response.is_transient(),
         }
