@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use media::{InputLimits, PlanSettings, SandboxMode, ToolLimits};
 use serde::{Deserialize, Serialize};
-use storage::fetch::FetchLimits;
+use storage::fetch::{FetchLimits, RateLimit};
 
 use super::value;
 
@@ -35,6 +35,15 @@ pub struct MediaSettings {
     /// How long an input's server may send nothing.
     #[serde(with = "value::duration")]
     pub input_idle: Duration,
+    /// The least bytes a second of an input, on the average of `input_rate_window`.
+    #[serde(with = "value::size")]
+    pub input_rate: u64,
+    /// What the rate of an input is measured over.
+    #[serde(with = "value::duration")]
+    pub input_rate_window: Duration,
+    /// How long fetching and probing an input may take.
+    #[serde(with = "value::duration")]
+    pub input_deadline: Duration,
     /// The preset of x264.
     #[serde(deserialize_with = "value::word")]
     pub x264_preset: Preset,
@@ -115,6 +124,11 @@ impl MediaSettings {
 
     /// How far the fetch of an input may go.
     pub fn fetch_limits(&self) -> FetchLimits {
-        FetchLimits { max_bytes: self.max_size, idle_timeout: self.input_idle, max_redirects: REDIRECTS }
+        FetchLimits {
+            max_bytes: self.max_size,
+            idle_timeout: self.input_idle,
+            rate: RateLimit { min_bytes_per_second: self.input_rate, window: self.input_rate_window },
+            max_redirects: REDIRECTS,
+        }
     }
 }

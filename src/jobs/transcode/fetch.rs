@@ -17,7 +17,7 @@ use model::{ErrorCode, Failure, Input, InputLocation, Stage};
 use storage::fetch::{FetchLimits, fetch_object, fetch_url};
 use tokio::{
     sync::watch,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep, sleep_until},
 };
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument as _;
@@ -203,12 +203,15 @@ impl Fetch {
         let progress = |bytes, total| self.receive(bytes, total);
         let mut fetching =
             std::pin::pin!(fetch_from(&self.app, &self.job, input, &self.path, &limits, &progress));
+        let limit = self.app.settings.media.input_deadline;
+        let mut deadline = std::pin::pin!(sleep(limit));
         let mut hold_until = None;
         loop {
             tokio::select! {
                 biased;
                 () = self.job.cancel.cancelled() => return Err(self.job.interrupted_or(JobError::Lost)),
                 error = self.failure() => return Err(error),
+                () = &mut deadline => return Err(late(&self.job, limit)),
                 fetched = &mut fetching => return fetched,
                 () = self.far_ahead(&mut hold_until) => {}
             }
@@ -285,6 +288,15 @@ impl Fetch {
             () = sleep_until(hold_until.unwrap_or_else(Instant::now)) => {}
         }
     }
+}
+
+/// An input that is not there, or not probed, when its time is over. It is not tried again: it would hold a
+/// slot for as long once more.
+pub(super) fn late(job: &JobContext, limit: Duration) -> JobError {
+    let input = job.claim.task.spec.input.redacted();
+    let detail =
+        format!("{input}: not fetched and probed within {} s, the longest it may take", limit.as_secs());
+    JobError::Final(Failure::new(ErrorCode::InputUnreachable, detail))
 }
 
 /// Fetches the image that is laid over the task's video.

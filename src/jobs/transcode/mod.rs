@@ -50,7 +50,9 @@ async fn transcode_within_deadline(
     job: &Arc<JobContext>,
 ) -> Result<OutputFacts, JobError> {
     let input = InputFetch::start(app, job);
-    let source = input.probe(media).await?;
+    let limit = app.settings.media.input_deadline;
+    let probed = tokio::time::timeout(limit, input.probe(media)).await;
+    let source = probed.unwrap_or_else(|_| Err(fetch::late(job, limit)))?;
     app.store.record_source(&job.claim, &source.facts).await.map_err(JobError::store)?;
     let deadline = MIN_DEADLINE.max(Duration::from_secs_f64(source.duration.max(0.0) * DEADLINE_FACTOR));
     tokio::select! {

@@ -6,6 +6,7 @@
 
 mod file;
 mod object;
+mod rate;
 mod url;
 mod version;
 
@@ -13,7 +14,8 @@ use std::{io, time::Duration};
 
 use model::ErrorCode;
 
-pub use self::{object::fetch_object, url::fetch_url};
+use self::rate::RateMeter;
+pub use self::{object::fetch_object, rate::RateLimit, url::fetch_url};
 use crate::{backoff::Backoff, error::StorageError};
 
 /// How often a fetch goes on after its connection broke, unless it got further in between.
@@ -35,6 +37,8 @@ pub struct FetchLimits {
     pub max_bytes: u64,
     /// The longest time without a byte.
     pub idle_timeout: Duration,
+    /// How slow it may be.
+    pub rate: RateLimit,
     /// How many redirects are followed.
     pub max_redirects: u8,
 }

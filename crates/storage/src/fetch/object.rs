@@ -10,7 +10,7 @@ use model::ErrorCode;
 use opendal::Metadata;
 use tokio::time::sleep;
 
-use super::{ConnectionError, FetchLimits, FetchRetries, disk_error, file::GrowingFile};
+use super::{ConnectionError, FetchLimits, FetchRetries, RateMeter, disk_error, file::GrowingFile};
 use crate::{
     bucket::{Bucket, ReadError},
     error::StorageError,
@@ -20,7 +20,7 @@ use crate::{
 /// `progress` is called with the bytes so far and those of the whole.
 ///
 /// # Errors
-/// 1101 unreachable, absent or changed meanwhile, 1103 over `limits.max_bytes`, 1302 when the disk
+/// 1101 unreachable, too slow, absent or changed meanwhile, 1103 over `limits.max_bytes`, 1302 when the disk
 /// is full, 1500 when the file cannot be written.
 pub async fn fetch_object(
     bucket: &Bucket,
@@ -37,7 +37,8 @@ pub async fn fetch_object(
         return Err(StorageError::permanent(ErrorCode::InputOverLimit, detail));
     }
     let file = GrowingFile::create(to).await.map_err(|error| disk_error(&error))?;
-    let mut fetch = ObjectFetch { bucket, key, metadata, file, progress };
+    let rate = RateMeter::start(limits.rate);
+    let mut fetch = ObjectFetch { bucket, key, metadata, file, rate, progress };
     let mut retries = FetchRetries::new();
     while fetch.file.length() < size {
         let error = match fetch.receive_rest(size).await {
@@ -66,6 +67,7 @@ struct ObjectFetch<'a> {
     /// Of the version that the bytes in the file are of.
     metadata: Metadata,
     file: GrowingFile,
+    rate: RateMeter,
     progress: &'a (dyn Fn(u64, Option<u64>) + Sync),
 }
 
@@ -76,10 +78,12 @@ impl ObjectFetch<'_> {
         let stream = self.bucket.stream_range(self.key, range, self.metadata.etag()).await;
         let mut stream = stream.map_err(|error| self.connection_error(error))?;
         loop {
-            let chunk = stream.try_next().await;
+            let chunk = self.rate.watch(stream.try_next()).await;
+            let chunk = chunk.map_err(|slow| ConnectionError::Final(self.unreachable(&slow.to_string())))?;
             let chunk =
                 chunk.map_err(|error| self.connection_error(self.bucket.stream_error(self.key, &error)))?;
             let Some(chunk) = chunk else { break };
+            self.rate.received(chunk.len());
             self.file.append(&chunk).await.map_err(|error| ConnectionError::Final(disk_error(&error)))?;
             (self.progress)(self.file.readable(), Some(size));
         }

@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 use url::Url;
 
 use super::{
-    ConnectionError, FetchLimits, FetchRetries, disk_error,
+    ConnectionError, FetchLimits, FetchRetries, RateMeter, disk_error,
     file::GrowingFile,
     version::{ContentRange, InputVersion},
 };
@@ -25,7 +25,7 @@ use crate::error::StorageError;
 /// of the whole; the bytes fall back when a fetch has to start again.
 ///
 /// # Errors
-/// 1101 unreachable, 1102 forbidden by the guard, 1103 over `limits.max_bytes`, 1302 when the disk
+/// 1101 unreachable or too slow, 1102 forbidden by the guard, 1103 over `limits.max_bytes`, 1302 when the disk
 /// is full, 1500 when the file cannot be written.
 pub async fn fetch_url(
     client: &net::Client,
@@ -35,7 +35,8 @@ pub async fn fetch_url(
     progress: &(dyn Fn(u64, Option<u64>) + Sync),
 ) -> Result<u64, StorageError> {
     let file = GrowingFile::create(to).await.map_err(|error| disk_error(&error))?;
-    let mut fetch = UrlFetch { client, url, limits, progress, file, version: None, total: None };
+    let rate = RateMeter::start(limits.rate);
+    let mut fetch = UrlFetch { client, url, limits, progress, file, rate, version: None, total: None };
     let mut retries = FetchRetries::new();
     while let Err(error) = fetch.receive_rest().await {
         let error = match error {
@@ -61,6 +62,7 @@ struct UrlFetch<'a> {
     limits: &'a FetchLimits,
     progress: &'a (dyn Fn(u64, Option<u64>) + Sync),
     file: GrowingFile,
+    rate: RateMeter,
     /// The version that the bytes in the file are of; none before the first answer.
     version: Option<InputVersion>,
     /// The size of the whole, where the server says it.
@@ -117,11 +119,13 @@ impl UrlFetch<'_> {
     /// Appends the body to the file.
     async fn append_body(&mut self, mut response: Response, timing: Timing) -> Result<(), ConnectionError> {
         loop {
-            let chunk = timeout(self.limits.idle_timeout, response.chunk()).await;
+            let chunk = self.rate.watch(timeout(self.limits.idle_timeout, response.chunk())).await;
+            let chunk = chunk.map_err(|slow| ConnectionError::Final(self.unreachable(&slow.to_string())))?;
             let chunk = chunk.map_err(|_| self.broken(&self.silence()))?;
             let chunk =
                 chunk.map_err(|error| self.broken(&NetError::from_body(&error, timing).to_string()))?;
             let Some(chunk) = chunk else { break };
+            self.rate.received(chunk.len());
             self.check_size(self.file.length() + chunk.len() as u64)?;
             self.file.append(&chunk).await.map_err(|error| ConnectionError::Final(disk_error(&error)))?;
             (self.progress)(self.file.readable(), self.total);
@@ -174,6 +178,7 @@ impl UrlFetch<'_> {
                 let detail = self.detail(&error.to_string());
                 Err(ConnectionError::Final(StorageError::permanent(ErrorCode::InputForbidden, detail)))
             }
+            Ok(Err(error)) if error.permanent => Err(self.refused(&error.to_string())),
             Ok(Err(error)) => Err(self.unanswered(&error.to_string())),
             Err(_) => Err(self.unanswered(&self.silence())),
         }

@@ -19,7 +19,7 @@ use model::{ErrorCode, ObjectSettings, Secret, Storage, StorageType};
 use rstest::rstest;
 use tempfile::TempDir;
 
-use super::{client, storage, vendors::Vendor};
+use super::{ANY_RATE, client, storage, vendors::Vendor};
 
 /// An empty bucket.
 #[derive(Clone)]
@@ -203,8 +203,12 @@ async fn objects_can_be_inputs(test: TestBucket) {
     let content: Vec<u8> = (0..3_000_000_u32).map(|i| (i % 251) as u8).collect();
     bucket.put_bytes("a b+é.mp4", Bytes::from(content.clone())).await.expect("put");
     let to = test.folder.path().join("input");
-    let limits =
-        FetchLimits { max_bytes: 3_000_000, idle_timeout: Duration::from_secs(20), max_redirects: 0 };
+    let limits = FetchLimits {
+        max_bytes: 3_000_000,
+        idle_timeout: Duration::from_secs(20),
+        rate: ANY_RATE,
+        max_redirects: 0,
+    };
     assert_eq!(fetch_object(&bucket, "a b+é.mp4", &to, &limits, &|_, _| ()).await, Ok(3_000_000));
     assert!(std::fs::read(&to).expect("a file") == content);
     let missing = fetch_object(&bucket, "no.mp4", &to, &limits, &|_, _| ()).await.expect_err("missing");

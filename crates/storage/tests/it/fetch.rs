@@ -9,7 +9,7 @@ use std::{
 
 use borealis_storage::{
     StorageError,
-    fetch::{FetchLimits, fetch_url},
+    fetch::{FetchLimits, RateLimit, fetch_url},
 };
 use model::ErrorCode;
 use rstest::rstest;
@@ -21,7 +21,7 @@ use wiremock::{
 };
 
 use super::{
-    client,
+    ANY_RATE, client,
     scripted::{ScriptedAnswer, ScriptedServer},
 };
 
@@ -34,8 +34,12 @@ struct FetchedUrl {
     progress: Vec<(u64, Option<u64>)>,
 }
 
-const LIMITS: FetchLimits =
-    FetchLimits { max_bytes: 10_000_000, idle_timeout: Duration::from_secs(20), max_redirects: 5 };
+const LIMITS: FetchLimits = FetchLimits {
+    max_bytes: 10_000_000,
+    idle_timeout: Duration::from_secs(20),
+    rate: ANY_RATE,
+    max_redirects: 5,
+};
 
 async fn fetched(url: &Url) -> FetchedUrl {
     fetched_within(url, &LIMITS).await
@@ -141,6 +145,17 @@ async fn a_connection_that_falls_silent_is_resumed() {
             .await;
     let limits = FetchLimits { idle_timeout: Duration::from_millis(300), ..LIMITS };
     fetched_within(&server.url, &limits).await.assert_is(&content());
+}
+
+#[tokio::test]
+async fn a_server_that_trickles_is_given_up() {
+    let server = ScriptedServer::start(vec![broken_off(100, &[ETAG_ONE]).then_silence()]).await;
+    let window = Duration::from_millis(300);
+    let rate = RateLimit { min_bytes_per_second: 10_000, window };
+    let error = fetched_within(&server.url, &FetchLimits { rate, ..LIMITS }).await.error();
+    assert_eq!((error.code, error.retry), (ErrorCode::InputUnreachable, true), "{error}");
+    let sends = "film.mp4: the server sends ";
+    assert!(error.detail.contains(sends) && error.detail.ends_with("at least 10000 are required"), "{error}");
 }
 
 #[tokio::test]

@@ -12,13 +12,17 @@ use rstest::rstest;
 use tempfile::TempDir;
 
 use super::{
-    client,
+    ANY_RATE, client,
     scripted::{ScriptedAnswer, ScriptedServer},
     storage,
 };
 
-const LIMITS: FetchLimits =
-    FetchLimits { max_bytes: 10_000_000, idle_timeout: Duration::from_secs(20), max_redirects: 5 };
+const LIMITS: FetchLimits = FetchLimits {
+    max_bytes: 10_000_000,
+    idle_timeout: Duration::from_secs(20),
+    rate: ANY_RATE,
+    max_redirects: 5,
+};
 
 fn content() -> Vec<u8> {
     (0..300_000_u32).map(|i| (i % 249) as u8).collect()

@@ -15,8 +15,12 @@ use std::{
     sync::Arc,
 };
 
+use borealis_storage::fetch::RateLimit;
 use model::{Storage, StorageType, TenantId, Timestamp};
 use net::{Client, ClientOptions, Guard, IpNet};
+
+/// A server may be as slow as it likes.
+const ANY_RATE: RateLimit = RateLimit { min_bytes_per_second: 0, window: std::time::Duration::from_secs(60) };
 
 /// A client that may reach the servers that tests run on this machine.
 fn client() -> Client {

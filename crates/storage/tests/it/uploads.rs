@@ -21,7 +21,7 @@ use reqwest::{Method, Request};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::{client, storage};
+use super::{ANY_RATE, client, storage};
 
 /// An empty bucket on a server.
 struct ServerBucket {
@@ -76,8 +76,12 @@ async fn a_large_object_is_sent_and_fetched_in_bounded_memory() {
     let before = peak_memory();
     assert_eq!(target.bucket.put_file("large.mp4", &local, &|_| ()).await, Ok(SIZE as u64));
     let to = target.folder.path().join("fetched");
-    let limits =
-        FetchLimits { max_bytes: SIZE as u64, idle_timeout: Duration::from_secs(20), max_redirects: 0 };
+    let limits = FetchLimits {
+        max_bytes: SIZE as u64,
+        idle_timeout: Duration::from_secs(20),
+        rate: ANY_RATE,
+        max_redirects: 0,
+    };
     assert_eq!(fetch_object(&target.bucket, "large.mp4", &to, &limits, &|_, _| ()).await, Ok(SIZE as u64));
     let grown = peak_memory() - before;
     assert!(grown < 120 << 20, "memory grew by {} MiB", grown >> 20);

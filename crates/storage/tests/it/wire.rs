@@ -15,7 +15,7 @@ use wiremock::{
     matchers::{method, path, path_regex},
 };
 
-use super::{client, storage, vendors::Vendor};
+use super::{ANY_RATE, client, storage, vendors::Vendor};
 
 /// The headers in the snapshots, beside all that begin with `x-`; the others are HTTP's own.
 const SNAPSHOT_HEADERS: &[&str] =
@@ -28,7 +28,12 @@ async fn use_bucket(bucket: &Bucket) {
     fs::write(&local, vec![7; 17 << 20]).expect("a file");
     bucket.put_bytes("out/a b+é/1.ts", Bytes::from_static(b"segment")).await.expect("put");
     bucket.put_file("out/cat.mp4", &local, &|_| ()).await.expect("put in parts");
-    let limits = FetchLimits { max_bytes: 100, idle_timeout: Duration::from_secs(20), max_redirects: 0 };
+    let limits = FetchLimits {
+        max_bytes: 100,
+        idle_timeout: Duration::from_secs(20),
+        rate: ANY_RATE,
+        max_redirects: 0,
+    };
     let to = folder.path().join("input");
     fetch_object(bucket, "out/a b+é/1.ts", &to, &limits, &|_, _| ()).await.expect("fetched");
     bucket.list("out/").await.expect("listed");
