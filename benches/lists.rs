@@ -134,7 +134,7 @@ fn task(storage: &Storage) -> Task {
             priority: Priority::default(),
         },
         created,
-        state: TaskState::Pending,
+        state: TaskState::pending(),
         source: None,
     }
 }

@@ -22,7 +22,7 @@ pub struct App {
     pub storages: Storages,
     /// The one way out.
     pub net: Client,
-    /// The one source of "now".
+    /// The one source of "now": on PostgreSQL the database's clock, which all processes share.
     pub clock: Arc<dyn Clock>,
     pub(crate) link_signer: LinkSigner,
     pub(crate) uploads: Uploads,
@@ -70,13 +70,14 @@ impl App {
         let store = Store::open(StoreOptions {
             url: settings.server.database_url(),
             cipher,
-            clock: Arc::clone(&clock),
+            clock,
             compose: callback::payload::compose,
         })
         .await?;
         let storages = Storages::new(settings.server.storage_dir(), net.clone())
             .with_retry_budget(settings.storage.retry_budget());
         let uploads = Uploads::new(settings.server.upload_dir());
+        let clock = store.clock();
         Ok(Arc::new(Self { settings, store, storages, net, clock, link_signer, uploads }))
     }
 

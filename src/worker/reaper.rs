@@ -1,6 +1,6 @@
 //! The reaper: gives work back whose worker or sender is gone. Every process does it, worker or not.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use store::StoreError;
 use tokio_util::sync::CancellationToken;
@@ -8,12 +8,9 @@ use tokio_util::sync::CancellationToken;
 use super::Presence;
 use crate::{app::App, jobs::periodic::run_round, telemetry};
 
-/// The least time between two runs, however short leases are.
-const MIN_INTERVAL: Duration = Duration::from_millis(100);
-
 /// Runs until `stop`.
 pub(crate) async fn run(app: Arc<App>, presence: Arc<Presence>, stop: CancellationToken) {
-    let interval = (app.settings.worker.lease / 3).max(MIN_INTERVAL);
+    let interval = app.settings.worker.renewal_interval();
     loop {
         run_round("reaper", async {
             match reap(&app, &presence).await {
@@ -30,9 +27,10 @@ pub(crate) async fn run(app: Arc<App>, presence: Arc<Presence>, stop: Cancellati
     }
 }
 
-/// A dead process of this machine is known at once by its lock, one of another machine when its leases
+/// Keeps the database's time, then looks for lost work: a dead process of this machine is known at once by its lock, one of another machine when its leases
 /// run out. Returns how many jobs and callbacks were given back.
 async fn reap(app: &App, presence: &Presence) -> Result<u64, StoreError> {
+    app.store.sync_clock().await?;
     let given_back = presence.release_dead_workers(&app.store).await? + app.store.reap_jobs().await?;
     telemetry::record_queue_depth(&app.store.queue_depth().await?);
     Ok(given_back)

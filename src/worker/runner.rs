@@ -12,7 +12,7 @@ use std::{
 };
 
 use media::Media;
-use model::{OutputFacts, Task, TaskEnd, WorkerId};
+use model::{Failure, OutputFacts, Task, TaskEnd, WorkerId};
 use store::{Claim, StoreError};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -100,7 +100,7 @@ impl Runner {
                 tracing::warn!(%error, "could not register this worker");
             }
             tokio::select! {
-                () = tokio::time::sleep(lease / 3) => {}
+                () = tokio::time::sleep(self.app.settings.worker.renewal_interval()) => {}
                 () = stop.cancelled() => break,
             }
         }
@@ -191,7 +191,7 @@ impl Runner {
                 job.interrupt(Interruption::DiskFull);
             }
             let progress = job.progress.get();
-            let outcome = if renewed.elapsed() >= lease / 3 {
+            let outcome = if renewed.elapsed() >= self.app.settings.worker.renewal_interval() {
                 self.app.store.renew_lease(&job.claim, lease).await.inspect(|()| renewed = Instant::now())
             } else if progress != written {
                 let (stage, percent, waiting) = (progress.stage, progress.percent, &progress.waiting);
@@ -223,10 +223,10 @@ impl Runner {
                 tracing::info!("the task is given back: the process stops");
                 return self.app.store.give_back_job(claim).await;
             }
-            Err(JobError::Retry(failure)) if claim.tries + 1 < self.app.settings.worker.tries => {
-                let after = RETRY_DELAYS[usize::from(claim.tries > 0)];
-                tracing::warn!(%failure, ?after, "task failed; it is tried again");
-                return self.app.store.retry_job(claim, after).await;
+            Err(JobError::Retry(failure))
+                if claim.tries.saturating_add(1) < self.app.settings.worker.tries =>
+            {
+                return self.try_again(claim, &failure).await;
             }
             Err(JobError::Retry(failure) | JobError::Final(failure)) => TaskEnd::Failed(failure),
         };
@@ -238,6 +238,16 @@ impl Runner {
             Some(failure) => tracing::warn!(code = failure.code.number(), %failure, "task failed"),
         }
         Ok(())
+    }
+
+    /// Hands a task back that failed and may do better later, and tells its customer when that is.
+    async fn try_again(&self, claim: &Claim, failure: &Failure) -> Result<(), StoreError> {
+        let after = RETRY_DELAYS[usize::from(claim.tries > 0)];
+        tracing::warn!(%failure, ?after, "task failed; it is tried again");
+        let (next, tries) = (claim.tries.saturating_add(2), self.app.settings.worker.tries);
+        let at = self.app.clock.now() + after;
+        let why = format!("{failure}; it is tried again at {at} (try {next} of {tries})");
+        self.app.store.retry_job(claim, after, &why).await
     }
 
     /// Writes the end of a task, again and again while the database does not answer and the lease

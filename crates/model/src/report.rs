@@ -54,8 +54,8 @@ pub struct TaskReport {
     pub code: u32,
     /// 0 to 100.
     pub progress: u8,
-    /// Why it failed; begins with the words of its code. Of a running task that waits for an object store:
-    /// which one, and why.
+    /// Why it failed; begins with the words of its code. Of an unfinished task that waits: for whom or what,
+    /// and why; between two tries what happened, and when it is tried again.
     pub message: String,
     /// The format of the output.
     pub format: Format,
@@ -233,7 +233,7 @@ mod tests {
     fn every_documented_field_is_there_in_every_state_and_no_other() {
         let output = OutputFacts { size: 1_000, audio_samplerate: 48_000, ..OutputFacts::default() };
         for state in
-            [TaskState::Pending, ended(TaskEnd::Cancelled), ended(TaskEnd::Succeeded(Box::new(output)))]
+            [TaskState::pending(), ended(TaskEnd::Cancelled), ended(TaskEnd::Succeeded(Box::new(output)))]
         {
             let value = serde_json::to_value(TaskReport::of(&task(state))).expect("json");
             let mut names: Vec<&str> =

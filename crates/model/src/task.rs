@@ -44,12 +44,17 @@ word_enum! {
     }
 }
 
-/// 1 to 9; higher goes first.
+/// 1 to 9; of the tasks of one tenant, higher goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Priority(u8);
 
 impl Priority {
+    /// The lowest.
+    pub const LOWEST: u8 = 1;
+    /// The highest.
+    pub const HIGHEST: u8 = 9;
+
     /// A priority; 0 means the default.
     ///
     /// # Errors
@@ -57,7 +62,7 @@ impl Priority {
     pub fn new(value: u32) -> Result<Self, FieldError> {
         match u8::try_from(value) {
             Ok(0) => Ok(Self::default()),
-            Ok(value @ 1..=9) => Ok(Self(value)),
+            Ok(value @ Self::LOWEST..=Self::HIGHEST) => Ok(Self(value)),
             _ => Err(FieldError::new("priority", format!("{value} is out of range; give 1 to 9"))),
         }
     }
@@ -265,7 +270,10 @@ impl TaskEnd {
 #[derive(Clone, Debug, PartialEq)]
 pub enum TaskState {
     /// It waits for a worker.
-    Pending,
+    Pending {
+        /// What became of its last run and when it is tried again, in a sentence; empty of one that never ran.
+        waiting: String,
+    },
     /// A worker has it.
     Working {
         /// What the worker is doing.
@@ -297,10 +305,15 @@ pub struct WrongState {
 }
 
 impl TaskState {
+    /// It waits for a worker for the first time.
+    pub const fn pending() -> Self {
+        Self::Pending { waiting: String::new() }
+    }
+
     /// The status that the API answers.
     pub fn status(&self) -> TaskStatus {
         match self {
-            Self::Pending => TaskStatus::Pending,
+            Self::Pending { .. } => TaskStatus::Pending,
             Self::Working { stage: Stage::Downloading, .. } => TaskStatus::Downloading,
             Self::Working { stage: Stage::Running, .. } => TaskStatus::Running,
             Self::Working { stage: Stage::Uploading, .. } => TaskStatus::Uploading,
@@ -313,25 +326,25 @@ impl TaskState {
     /// 0 to 100.
     pub fn progress(&self) -> u8 {
         match self {
-            Self::Pending => 0,
+            Self::Pending { .. } => 0,
             Self::Working { progress, .. } => *progress,
             Self::Ended { end: TaskEnd::Succeeded(_), .. } => 100,
             Self::Ended { .. } => 0,
         }
     }
 
-    /// What its worker waits for and why; empty when it does not wait.
+    /// What it or its worker waits for and why; empty when there is nothing to say.
     pub fn waiting(&self) -> &str {
         match self {
-            Self::Working { waiting, .. } => waiting,
-            _ => "",
+            Self::Pending { waiting } | Self::Working { waiting, .. } => waiting,
+            Self::Ended { .. } => "",
         }
     }
 
     /// When the last run started.
     pub fn started(&self) -> Option<Timestamp> {
         match self {
-            Self::Pending => None,
+            Self::Pending { .. } => None,
             Self::Working { started, .. } => Some(*started),
             Self::Ended { started, .. } => *started,
         }
@@ -351,7 +364,7 @@ impl TaskState {
     /// When it has ended.
     pub fn start(self, now: Timestamp) -> Result<Self, WrongState> {
         match self {
-            Self::Pending | Self::Working { .. } => Ok(Self::Working {
+            Self::Pending { .. } | Self::Working { .. } => Ok(Self::Working {
                 stage: Stage::Downloading,
                 progress: 0,
                 started: now,
@@ -367,20 +380,20 @@ impl TaskState {
     /// When it had ended before.
     pub fn end(self, end: TaskEnd, now: Timestamp) -> Result<Self, WrongState> {
         match self {
-            Self::Pending | Self::Working { .. } => {
+            Self::Pending { .. } | Self::Working { .. } => {
                 Ok(Self::Ended { started: self.started(), finished: now, end })
             }
             ended @ Self::Ended { .. } => Err(ended.wrong("it has ended already")),
         }
     }
 
-    /// It waits for a worker again: after a transient failure, or because its worker stops.
+    /// It waits for a worker again: after a transient failure, or because its worker stops; `why` says it.
     ///
     /// # Errors
     /// When no worker has it.
-    pub fn give_back(self) -> Result<Self, WrongState> {
+    pub fn give_back(self, why: &str) -> Result<Self, WrongState> {
         match self {
-            Self::Working { .. } => Ok(Self::Pending),
+            Self::Working { .. } => Ok(Self::Pending { waiting: why.to_owned() }),
             other => Err(other.wrong("only a running one can be given back")),
         }
     }
@@ -391,7 +404,7 @@ impl TaskState {
     /// When it has not ended.
     pub fn retry(self) -> Result<Self, WrongState> {
         match self {
-            Self::Ended { .. } => Ok(Self::Pending),
+            Self::Ended { .. } => Ok(Self::pending()),
             other => Err(other.wrong("only an ended one can be retried")),
         }
     }
@@ -455,13 +468,13 @@ mod tests {
 
     #[test]
     fn a_task_ends_once() {
-        let working = TaskState::Pending.start(NOW).expect("pending");
+        let working = TaskState::pending().start(NOW).expect("pending");
         let ended = working.end(TaskEnd::Cancelled, NOW).expect("working");
         assert_eq!(ended.status(), TaskStatus::Cancelled);
         let again = ended.clone().end(TaskEnd::Cancelled, NOW).expect_err("ended");
         assert_eq!(again.to_string(), "the task is cancelled; it has ended already");
         assert!(ended.clone().start(NOW).is_err());
-        assert_eq!(ended.retry(), Ok(TaskState::Pending));
+        assert_eq!(ended.retry(), Ok(TaskState::pending()));
     }
 
     #[test]

@@ -77,7 +77,7 @@ impl Store {
         let storage_id = Set(task.spec.storage_id.to_string());
         if let Some(found) = found {
             if let Some(until) = convert::timestamp(found.free_from)
-                && until > self.now()
+                && until > self.queue_time()
             {
                 return Ok(DraftReservation::BusyUntil(until));
             }
@@ -123,7 +123,7 @@ impl Store {
     /// When the database fails.
     pub async fn abandoned_drafts(&self, except: &[StorageId]) -> Result<Vec<Draft>> {
         let rows = draft::Entity::find()
-            .filter(draft::Column::FreeFrom.lte(self.now().as_millis()))
+            .filter(draft::Column::FreeFrom.lte(self.queue_time().as_millis()))
             .filter(draft::Column::StorageId.is_not_in(except.iter().map(StorageId::as_str)))
             .order_by_asc(draft::Column::FreeFrom)
             .limit(PAGE_SIZE)
@@ -138,7 +138,7 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn lease_draft(&self, draft: &Draft, lease: Duration) -> Result<Option<Draft>> {
-        let until = self.now() + lease;
+        let until = self.queue_time() + lease;
         if self.set_free_from(draft, until).await? {
             Ok(Some(Draft { free_from: Some(until), ..draft.clone() }))
         } else {
@@ -151,7 +151,7 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn release_draft(&self, leased: &Draft) -> Result<()> {
-        self.set_free_from(leased, self.now()).await.map(|_| ())
+        self.set_free_from(leased, self.queue_time()).await.map(|_| ())
     }
 
     /// Deletes a leased draft of which nothing is left in the storage. Does nothing when the lease was
@@ -195,7 +195,8 @@ impl Store {
             }
             TaskEnd::Failed(_) | TaskEnd::Cancelled => {
                 let lease_until = convert::timestamp(job.and_then(|job| job.lease_until));
-                let from = lease_until.map_or(self.now(), |until| until.max(self.now()));
+                let now = self.queue_time();
+                let from = lease_until.map_or(now, |until| until.max(now));
                 let changes =
                     draft::ActiveModel { free_from: Set(Some(from.as_millis())), ..Default::default() };
                 let reserved = its_draft.add(draft::Column::FreeFrom.is_null());

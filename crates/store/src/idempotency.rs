@@ -40,7 +40,7 @@ impl Store {
     pub async fn idempotent_answer(&self, tenant: &TenantId, key: &str) -> Result<Option<IdempotentAnswer>> {
         let id = (tenant.to_string(), key.to_owned());
         let row = answer::Entity::find_by_id(id)
-            .filter(answer::Column::Created.gte((self.now() - ANSWER_RETENTION).as_millis()))
+            .filter(answer::Column::Created.gte(self.ago(ANSWER_RETENTION).as_millis()))
             .one(self.database())
             .await?;
         let Some(row) = row else { return Ok(None) };
@@ -54,7 +54,7 @@ impl Store {
     /// When the database fails.
     pub async fn delete_expired_answers(&self) -> Result<u64> {
         let tx = self.transaction().await?;
-        let expired = answer::Column::Created.lt((self.now() - ANSWER_RETENTION).as_millis());
+        let expired = answer::Column::Created.lt(self.ago(ANSWER_RETENTION).as_millis());
         let deleted = answer::Entity::delete_many().filter(expired).exec(&tx.db).await?;
         tx.commit().await?;
         Ok(deleted.rows_affected)
@@ -72,7 +72,7 @@ impl Store {
         answer::Entity::delete_many()
             .filter(answer::Column::TenantId.eq(tenant.as_str()))
             .filter(answer::Column::Key.eq(key.as_str()))
-            .filter(answer::Column::Created.lt((now - ANSWER_RETENTION).as_millis()))
+            .filter(answer::Column::Created.lt(self.ago(ANSWER_RETENTION).as_millis()))
             .exec(&tx.db)
             .await?;
         let row = answer::ActiveModel {

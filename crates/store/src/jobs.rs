@@ -2,16 +2,15 @@
 //!
 //! A job is free, or claimed by a worker until its lease ends. Each claim increments the job's fence,
 //! and the claim's holder writes only while the row still has its worker and its fence: a worker that
-//! was taken for dead gets [`StoreError::Fenced`]. Which job is next is decided when it is enqueued
-//! (see `fair_share`), so that a claim touches no rows but the job's and the task's.
+//! was taken for dead gets [`StoreError::Fenced`]. Which job is next: see `fair_share`.
 
 use std::time::Duration;
 
 use model::{ErrorCode, Failure, JobId, SourceFacts, Stage, Task, TaskEnd, TaskState, Timestamp, WorkerId};
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait as _, Condition, ConnectionTrait, DbBackend, EntityTrait as _, FromQueryResult as _,
-    PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Statement,
+    ColumnTrait as _, Condition, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _,
     sea_query::{Expr, LockBehavior, LockType},
 };
 
@@ -20,6 +19,7 @@ use crate::{
     convert,
     entities::{callback, job},
     error::{Result, StoreError},
+    fair_share,
     store::Store,
     tasks,
     transaction::WriteTransaction,
@@ -29,19 +29,9 @@ use crate::{
 /// back in good order do not count.
 const MAX_CLAIMS: i32 = 10;
 
-const CLAIM_POSTGRES: &str = "\
-    WITH next AS MATERIALIZED (\
-        SELECT id FROM job WHERE worker IS NULL AND run_at <= $3 \
-        ORDER BY priority DESC, vtime, id LIMIT 1 FOR UPDATE SKIP LOCKED) \
-    UPDATE job SET worker = $1, lease_until = $2, fence = fence + 1, claims = claims + 1 \
-    FROM next WHERE job.id = next.id RETURNING job.*";
-
-const CLAIM_SQLITE: &str = "\
-    UPDATE job SET worker = $1, lease_until = $2, fence = fence + 1, claims = claims + 1 \
-    WHERE id = (\
-        SELECT id FROM job WHERE worker IS NULL AND run_at <= $3 \
-        ORDER BY priority DESC, vtime, id LIMIT 1) \
-    RETURNING *";
+/// Why a task is pending again.
+const WORKER_STOPPED: &str = "its worker stopped; it waits for another one and begins anew";
+const WORKER_LOST: &str = "its worker was lost; it waits for another one and begins anew";
 
 /// A job that a worker has, as long as its fence holds.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,8 +64,8 @@ pub struct QueueDepth {
 }
 
 impl Store {
-    /// Claims the next job: by priority, then by fair share between tenants, then by age. Its task
-    /// is working from now on. A job that was claimed 10 times and never given back ends here as
+    /// Claims the next job: by fair share between tenants, then by priority, then by age. Its task is
+    /// working from now on. A job that was claimed 10 times and never given back ends here as
     /// failed instead, and the next one is taken.
     ///
     /// # Errors
@@ -84,7 +74,9 @@ impl Store {
     pub async fn claim_job(&self, worker: &WorkerId, lease: Duration) -> Result<Option<Claim>> {
         loop {
             let mut tx = self.transaction().await?;
-            let Some(job) = self.claim_row(&tx, worker, lease).await? else { return Ok(None) };
+            let now = self.queue_time();
+            let claimed = fair_share::claim_next(&tx, worker.as_str(), now + lease, now).await?;
+            let Some(job) = claimed else { return Ok(None) };
             let task = match tasks::lock_task_of(&tx.db, &job).await {
                 Err(corrupt @ StoreError::Corrupt(_)) => {
                     tx.commit().await?;
@@ -101,23 +93,10 @@ impl Store {
             let state = task.state.start(self.now())?;
             let task = Task { state, ..task };
             tasks::update(&mut tx, &task).await?;
+            fair_share::end_turn(&tx, &task.tenant).await?;
             tx.commit().await?;
             return claim(job, task, worker).map(Some);
         }
-    }
-
-    async fn claim_row(
-        &self,
-        tx: &WriteTransaction<'_>,
-        worker: &WorkerId,
-        lease: Duration,
-    ) -> Result<Option<job::Model>> {
-        let backend = tx.db.get_database_backend();
-        let now = self.now();
-        let values = [worker.as_str().into(), (now + lease).as_millis().into(), now.as_millis().into()];
-        let claim = Statement::from_sql_and_values(backend, claim_sql(backend), values);
-        let row = tx.db.query_one_raw(claim).await?;
-        Ok(row.map(|row| job::Model::from_query_result(&row, "")).transpose()?)
     }
 
     /// Makes the lease last this long from now. A lease that ran out but was not reaped yet is
@@ -128,7 +107,7 @@ impl Store {
     pub async fn renew_lease(&self, claim: &Claim, lease: Duration) -> Result<()> {
         let tx = self.transaction().await?;
         let renewed = job::Entity::update_many()
-            .col_expr(job::Column::LeaseUntil, Expr::value((self.now() + lease).as_millis()))
+            .col_expr(job::Column::LeaseUntil, Expr::value((self.queue_time() + lease).as_millis()))
             .filter(claim_holds(claim))
             .exec(&tx.db)
             .await?;
@@ -196,21 +175,21 @@ impl Store {
         Ok(ended)
     }
 
-    /// Hands the job back to be tried again, not before `delay` has passed. It counts as a try, but
-    /// not as a claim: the worker lives.
+    /// Hands the job back to be tried again, not before `delay` has passed, behind those that have waited
+    /// longer by then; `why` is told meanwhile. It counts as a try, but not as a claim: the worker lives.
     ///
     /// # Errors
     /// [`StoreError::Fenced`] when the claim was lost.
-    pub async fn retry_job(&self, claim: &Claim, delay: Duration) -> Result<()> {
+    pub async fn retry_job(&self, claim: &Claim, delay: Duration, why: &str) -> Result<()> {
         let mut tx = self.transaction().await?;
         let (job, task) = lock_claimed(&tx, claim).await?;
         let changes = job::ActiveModel {
-            run_at: Set((self.now() + delay).as_millis()),
+            run_at: Set((self.queue_time() + delay).as_millis()),
             tries: Set(job.tries + 1),
             claims: Set(job.claims - 1),
             ..Default::default()
         };
-        release(&mut tx, &job, task, changes).await?;
+        release(&mut tx, &job, task, changes, why).await?;
         tx.commit().await
     }
 
@@ -222,7 +201,7 @@ impl Store {
         let mut tx = self.transaction().await?;
         let (job, task) = lock_claimed(&tx, claim).await?;
         let changes = job::ActiveModel { claims: Set(job.claims - 1), ..Default::default() };
-        release(&mut tx, &job, task, changes).await?;
+        release(&mut tx, &job, task, changes, WORKER_STOPPED).await?;
         tx.commit().await
     }
 
@@ -244,7 +223,8 @@ impl Store {
     /// When the database fails.
     pub async fn reap_jobs(&self) -> Result<u64> {
         let mut tx = self.transaction().await?;
-        let released = release_jobs(&mut tx, job::Column::LeaseUntil.lt(self.now().as_millis())).await?;
+        let released =
+            release_jobs(&mut tx, job::Column::LeaseUntil.lt(self.queue_time().as_millis())).await?;
         tx.commit().await?;
         Ok(released)
     }
@@ -262,10 +242,6 @@ impl Store {
             owed: owed.count(self.database()).await?,
         })
     }
-}
-
-pub(crate) fn claim_sql(backend: DbBackend) -> &'static str {
-    if backend == DbBackend::Postgres { CLAIM_POSTGRES } else { CLAIM_SQLITE }
 }
 
 fn claim(job: job::Model, task: Task, worker: &WorkerId) -> Result<Claim> {
@@ -296,14 +272,15 @@ pub(crate) async fn lock_claimed(tx: &WriteTransaction<'_>, claim: &Claim) -> Re
     Ok((job, task))
 }
 
-/// Makes a claimed job claimable again, with these changes to its row, and its task pending.
+/// Makes a claimed job claimable again, with these changes to its row, and its task pending, which tells why.
 async fn release(
     tx: &mut WriteTransaction<'_>,
     job: &job::Model,
     mut task: Task,
     changes: job::ActiveModel,
+    why: &str,
 ) -> Result<()> {
-    task.state = task.state.give_back()?;
+    task.state = task.state.give_back(why)?;
     tasks::update(tx, &task).await?;
     let changes = job::ActiveModel { worker: Set(None), lease_until: Set(None), ..changes };
     job::Entity::update_many().set(changes).filter(job::Column::Id.eq(job.id)).exec(&tx.db).await?;
@@ -324,7 +301,7 @@ async fn release_jobs(tx: &mut WriteTransaction<'_>, which: Expr) -> Result<u64>
     for job in lost {
         match tasks::lock_task_of(&tx.db, &job).await {
             Ok(task) => {
-                release(tx, &job, task, job::ActiveModel::default()).await?;
+                release(tx, &job, task, job::ActiveModel::default(), WORKER_LOST).await?;
                 released += 1;
             }
             Err(error @ StoreError::Corrupt(_)) => {

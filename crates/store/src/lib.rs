@@ -13,6 +13,7 @@ mod batches;
 mod callbacks;
 mod caller;
 mod cipher;
+mod clock;
 mod connections;
 mod convert;
 mod drafts;
@@ -28,6 +29,7 @@ mod storages;
 mod store;
 mod task_counts;
 mod task_lists;
+mod task_retention;
 mod tasks;
 mod templates;
 #[cfg(feature = "testing")]

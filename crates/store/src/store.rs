@@ -13,6 +13,7 @@ use tokio::{
 use crate::{
     caller::CallerContext,
     cipher::Cipher,
+    clock::DatabaseClock,
     connections::Connections,
     entities::storage,
     error::Result,
@@ -35,7 +36,7 @@ pub struct StoreOptions {
     pub url: String,
     /// Encrypts the secrets at rest.
     pub cipher: Cipher,
-    /// Where "now" comes from.
+    /// The machine's clock; with PostgreSQL only its uptime is used.
     pub clock: Arc<dyn Clock>,
     /// Composes the body of a callback.
     pub compose: Compose,
@@ -56,7 +57,7 @@ struct Shared {
     wakeups: Arc<Wakeups>,
     listener: Option<JoinHandle<()>>,
     cipher: Cipher,
-    clock: Arc<dyn Clock>,
+    clock: Arc<DatabaseClock>,
     compose: Compose,
 }
 
@@ -77,6 +78,7 @@ impl Store {
     pub async fn open(options: StoreOptions) -> Result<Self> {
         let store = Self::connect(options).await?;
         store.migrate().await?;
+        store.sync_clock().await?;
         store.check_master_key().await?;
         Ok(store)
     }
@@ -106,13 +108,14 @@ impl Store {
         } else {
             (Arc::new(Wakeups::default()), None)
         };
+        let backend = connections.reads.get_database_backend();
         let shared = Shared {
             connections,
             writer_lock: Mutex::new(()),
             wakeups,
             listener,
             cipher: options.cipher,
-            clock: options.clock,
+            clock: Arc::new(DatabaseClock::new(options.clock, backend)),
             compose: options.compose,
         };
         Ok(Self { shared: Arc::new(shared), caller: None })
@@ -192,8 +195,13 @@ impl Store {
         &self.shared.cipher
     }
 
+    /// The present time, as it is stored for people to see.
     pub(crate) fn now(&self) -> Timestamp {
         self.shared.clock.now()
+    }
+
+    pub(crate) fn database_clock(&self) -> Arc<DatabaseClock> {
+        Arc::clone(&self.shared.clock)
     }
 
     pub(crate) fn compose(&self, storage: &Storage, tasks: &[Task]) -> Vec<u8> {

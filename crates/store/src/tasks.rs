@@ -247,7 +247,7 @@ fn source_json(task: &Task) -> Result<Option<String>> {
 }
 
 /// The columns of a task's state. `outcome` holds by state: the facts of the output, the failure, or what
-/// the worker waits for.
+/// it waits for.
 fn state_row(state: &TaskState) -> Result<task::ActiveModel> {
     let ended = state.ended();
     let outcome = match ended.map(|(_, end)| end) {
@@ -289,16 +289,18 @@ fn read_state(row: task::Model) -> Result<TaskState> {
         let finished = convert::timestamp(row.finished).ok_or_else(|| missing("finished"))?;
         Ok(TaskState::Ended { started, finished, end })
     };
+    let waiting = || match row.outcome.as_deref() {
+        Some(json) => convert::from_json("task.outcome", json),
+        None => Ok(String::new()),
+    };
     let working = |stage| {
         let progress = convert::number("task.progress", row.progress)?;
-        let waiting =
-            row.outcome.as_deref().map(|json| convert::from_json("task.outcome", json)).transpose()?;
         let started = started.ok_or_else(|| missing("started"))?;
-        Ok(TaskState::Working { stage, progress, started, waiting: waiting.unwrap_or_default() })
+        Ok(TaskState::Working { stage, progress, started, waiting: waiting()? })
     };
     let outcome = || row.outcome.as_deref().ok_or_else(|| missing("outcome"));
     match convert::parse("task.status", &row.status)? {
-        TaskStatus::Pending => Ok(TaskState::Pending),
+        TaskStatus::Pending => Ok(TaskState::Pending { waiting: waiting()? }),
         TaskStatus::Downloading => working(model::Stage::Downloading),
         TaskStatus::Running => working(model::Stage::Running),
         TaskStatus::Uploading => working(model::Stage::Uploading),

@@ -22,7 +22,7 @@ impl Store {
         capacity: usize,
         max_silence: Duration,
     ) -> Result<()> {
-        let now = self.now();
+        let now = self.queue_time();
         let row = worker::ActiveModel {
             id: Set(id.to_string()),
             capacity: Set(convert::number("worker.capacity", capacity)?),
@@ -54,7 +54,7 @@ impl Store {
     /// When the database fails.
     pub async fn live_worker_capacities(&self, max_silence: Duration) -> Result<Vec<usize>> {
         let live = worker::Entity::find()
-            .filter(worker::Column::Seen.gte((self.now() - max_silence).as_millis()))
+            .filter(worker::Column::Seen.gte((self.queue_time() - max_silence).as_millis()))
             .all(self.database())
             .await?;
         live.into_iter().map(|worker| convert::number("worker.capacity", worker.capacity)).collect()

@@ -100,7 +100,7 @@ pub(super) async fn new_task(app: &App, tenant: &TenantId, request: CreateTask) 
         output_uri: storage.uri(output.key()),
         region: storage.region,
         created: app.clock.now(),
-        state: TaskState::Pending,
+        state: TaskState::pending(),
         source: None,
         spec: TaskSpec {
             template,

@@ -31,8 +31,8 @@ pub(super) struct CompletedAttempt {
 /// Makes one attempt; `lease` is how long the claim was good for when it was made.
 pub(super) async fn make(app: &App, claim: CallbackClaim, lease: Duration) -> CompletedAttempt {
     let began = Instant::now();
-    let now = app.clock.now();
-    let reread = read_storage_again(app, &claim, lease, now).await;
+    let (now, began_at) = (app.clock.now(), app.store.queue_time());
+    let reread = read_storage_again(app, &claim, lease, began_at).await;
     let storage = reread.as_ref().unwrap_or(&claim.storage);
     let message = Message {
         url: &storage.notify,
@@ -47,10 +47,15 @@ pub(super) async fn make(app: &App, claim: CallbackClaim, lease: Duration) -> Co
     let (attempt, outcome) = sent.unwrap_or_else(|_| panicked(message.number, now));
     // attempts before the callback became owed again do not count
     let attempts_made = claim.attempts.saturating_sub(claim.attempts_before).saturating_add(1);
-    let next =
-        schedule::next(&storage.notify_settings, attempts_made, &outcome, app.clock.now(), rand::random());
+    let next = schedule::next(
+        &storage.notify_settings,
+        attempts_made,
+        &outcome,
+        app.store.queue_time(),
+        rand::random(),
+    );
     log(&claim, storage, &attempt, next);
-    count(&claim, &attempt, next);
+    count(&claim, &attempt, began_at, next);
     let record = AttemptRecord::new(&claim, attempt, next);
     let (queue_name, retry) = (claim.queue, claim.retry);
     CompletedAttempt { queue_name, retry, outcome, took: began.elapsed(), record }
@@ -79,11 +84,11 @@ fn panicked(number: u32, time: Timestamp) -> (Attempt, AttemptOutcome) {
     (attempt, AttemptOutcome::Unreachable)
 }
 
-fn count(claim: &CallbackClaim, attempt: &Attempt, next: CallbackNext) {
+fn count(claim: &CallbackClaim, attempt: &Attempt, began_at: Timestamp, next: CallbackNext) {
     telemetry::count_callback_attempt(next, Duration::from_millis(attempt.total_ms.into()));
     if !claim.retry {
         let connecting_ms = attempt.dns_ms.unwrap_or(0) + attempt.connect_ms.unwrap_or(0);
-        let waited = attempt.time.since(claim.due) + Duration::from_millis(connecting_ms.into());
+        let waited = began_at.since(claim.due) + Duration::from_millis(connecting_ms.into());
         telemetry::record_callback_wait(waited);
     }
 }

@@ -87,10 +87,11 @@ impl Store {
         lease: Duration,
         requests: &[ClaimRequest],
     ) -> Result<Vec<CallbackClaim>> {
-        let lease_until = self.now() + lease;
+        let now = self.queue_time();
+        let lease_until = now + lease;
         let mut rows = match self.database().get_database_backend() {
-            DbBackend::Postgres => self.claim_in_one_statement(worker, lease_until, requests).await?,
-            _ => self.claim_queue_by_queue(worker, lease_until, requests).await?,
+            DbBackend::Postgres => self.claim_in_one_statement(worker, now, lease_until, requests).await?,
+            _ => self.claim_queue_by_queue(worker, now, lease_until, requests).await?,
         };
         if rows.is_empty() {
             return Ok(Vec::new());
@@ -114,6 +115,7 @@ impl Store {
     async fn claim_in_one_statement(
         &self,
         worker: &WorkerId,
+        now: Timestamp,
         lease_until: Timestamp,
         requests: &[ClaimRequest],
     ) -> Result<Vec<ClaimedRow>> {
@@ -130,7 +132,7 @@ impl Store {
         let values = [
             worker.as_str().into(),
             lease_until.as_millis().into(),
-            self.now().as_millis().into(),
+            now.as_millis().into(),
             convert::to_json("claim requests", &requests)?.into(),
         ];
         let claim = Statement::from_sql_and_values(DbBackend::Postgres, claim, values);
@@ -142,6 +144,7 @@ impl Store {
     async fn claim_queue_by_queue(
         &self,
         worker: &WorkerId,
+        now: Timestamp,
         lease_until: Timestamp,
         requests: &[ClaimRequest],
     ) -> Result<Vec<ClaimedRow>> {
@@ -156,7 +159,7 @@ impl Store {
             let values = [
                 worker.as_str().into(),
                 lease_until.as_millis().into(),
-                self.now().as_millis().into(),
+                now.as_millis().into(),
                 request.retry.into(),
                 request.queue.as_str().into(),
                 request.limit.into(),

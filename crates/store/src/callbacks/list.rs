@@ -55,7 +55,7 @@ impl Store {
         let mut callbacks = Vec::with_capacity(rows.len());
         for row in rows {
             let tasks = tasks.remove(&row.id).unwrap_or_default();
-            callbacks.push(read(row, tasks)?);
+            callbacks.push(self.read_callback(row, tasks)?);
         }
         Ok((total, callbacks))
     }
@@ -76,8 +76,23 @@ impl Store {
             .all(self.database())
             .await?;
         let mut tasks = tasks_of(self.database(), [id.as_str()]).await?;
-        let callback = read(row, tasks.remove(id.as_str()).unwrap_or_default())?;
+        let callback = self.read_callback(row, tasks.remove(id.as_str()).unwrap_or_default())?;
         Ok((callback, attempts.into_iter().map(read_attempt).collect::<Result<_>>()?))
+    }
+
+    fn read_callback(&self, row: callback::Model, task_ids: Vec<TaskId>) -> Result<Callback> {
+        Ok(Callback {
+            id: convert::parse("callback.id", &row.id)?,
+            tenant: convert::parse("callback.tenant_id", &row.tenant_id)?,
+            storage_id: convert::parse("callback.storage_id", &row.storage_id)?,
+            task_ids,
+            status: convert::parse("callback.status", &row.status)?,
+            body: row.body,
+            attempts: convert::number("callback.attempts", row.attempts)?,
+            created: Timestamp::from_millis(row.created),
+            next_attempt: convert::timestamp(row.next_attempt).map(|due| self.shown(due)),
+            delivered: convert::timestamp(row.delivered),
+        })
     }
 }
 
@@ -118,21 +133,6 @@ async fn tasks_of<'a>(
         tasks.entry(row.callback_id).or_default().push(task);
     }
     Ok(tasks)
-}
-
-fn read(row: callback::Model, task_ids: Vec<TaskId>) -> Result<Callback> {
-    Ok(Callback {
-        id: convert::parse("callback.id", &row.id)?,
-        tenant: convert::parse("callback.tenant_id", &row.tenant_id)?,
-        storage_id: convert::parse("callback.storage_id", &row.storage_id)?,
-        task_ids,
-        status: convert::parse("callback.status", &row.status)?,
-        body: row.body,
-        attempts: convert::number("callback.attempts", row.attempts)?,
-        created: Timestamp::from_millis(row.created),
-        next_attempt: convert::timestamp(row.next_attempt),
-        delivered: convert::timestamp(row.delivered),
-    })
 }
 
 fn read_attempt(row: attempt::Model) -> Result<Attempt> {

@@ -21,7 +21,6 @@ impl Store {
     ) -> Result<()> {
         let Some(first) = tasks.first() else { return Ok(()) };
         let id = CallbackId::generate(&mut rand::rng());
-        let now = self.now().as_millis();
         let queue = queue_name(storage);
         let row = callback::ActiveModel {
             id: Set(id.to_string()),
@@ -33,8 +32,8 @@ impl Store {
             attempts: Set(0),
             attempts_before: Set(0),
             retry: Set(false),
-            created: Set(now),
-            next_attempt: Set(Some(now)),
+            created: Set(self.now().as_millis()),
+            next_attempt: Set(Some(self.queue_time().as_millis())),
             delivered: Set(None),
             worker: Set(None),
             lease_until: Set(None),

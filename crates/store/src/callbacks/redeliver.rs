@@ -82,7 +82,7 @@ impl Store {
         let owed = callback::ActiveModel {
             status: Set(CallbackStatus::Owed.to_string()),
             receiver: Set(queue_name(&storage)),
-            next_attempt: Set(Some(self.now().as_millis())),
+            next_attempt: Set(Some(self.queue_time().as_millis())),
             delivered: Set(None),
             // a redelivery does not go before the first attempts of others
             retry: Set(true),

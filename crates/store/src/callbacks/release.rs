@@ -58,7 +58,7 @@ impl Store {
         let mut tx = self.transaction().await?;
         let expired = Condition::all()
             .add(callback::Column::Worker.is_not_null())
-            .add(callback::Column::LeaseUntil.lt(self.now().as_millis()));
+            .add(callback::Column::LeaseUntil.lt(self.queue_time().as_millis()));
         let released = release(&mut tx, expired).await?;
         tx.commit().await?;
         Ok(released)

@@ -9,10 +9,9 @@ pub struct Model {
     #[sea_orm(primary_key)]
     pub id: i64,
     pub task_id: String,
+    pub tenant_id: String,
     pub priority: i32,
-    /// Virtual time: its place in the fair queueing between tenants.
-    pub vtime: i64,
-    /// Not claimable before this time. 0 is at once, also when the clocks of two machines differ.
+    /// Since when it is ready, in queue time; it cannot be claimed before.
     pub run_at: i64,
     /// Who has claimed it; none when it can be claimed.
     pub worker: Option<String>,

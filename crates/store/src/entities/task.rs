@@ -29,7 +29,7 @@ pub struct Model {
     pub started: Option<i64>,
     /// None while it is unfinished.
     pub finished: Option<i64>,
-    /// By state: the facts of the output, the failure, or what the worker waits for; as JSON.
+    /// By state: the facts of the output, the failure, or what it waits for; as JSON.
     pub outcome: Option<String>,
     /// What the input turned out to be, as JSON.
     pub source: Option<String>,

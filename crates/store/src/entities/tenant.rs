@@ -1,4 +1,4 @@
-//! Tenants: whom everything belongs to, and their virtual time in the queue.
+//! Tenants: whom everything belongs to, and when each was served last.
 
 use sea_orm::entity::prelude::*;
 
@@ -8,8 +8,9 @@ pub struct Model {
     /// Its name.
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: String,
-    /// The virtual time of the last job it enqueued; see [`crate::fair_share`].
-    pub vtime: i64,
+    /// Grows with each job of any tenant that is claimed: the least was served the longest ago; see
+    /// [`crate::fair_share`].
+    pub turn: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -8,6 +8,8 @@ mod m0003_lists;
 mod m0004_clients;
 mod m0005_folders;
 mod m0006_drafts;
+mod m0007_shares;
+mod m0008_retention;
 
 pub(crate) struct Migrator;
 
@@ -21,6 +23,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_clients::Migration),
             Box::new(m0005_folders::Migration),
             Box::new(m0006_drafts::Migration),
+            Box::new(m0007_shares::Migration),
+            Box::new(m0008_retention::Migration),
         ]
     }
 }

@@ -63,6 +63,46 @@ pub async fn add_ended_tasks(
     Ok(())
 }
 
+const QUEUE_TASKS: &[&str] = &[
+    "WITH RECURSIVE series(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < $1) \
+    INSERT INTO task (id, tenant_id, storage_id, template_name, output_place, custom_info, spec, output_uri, \
+        region, created, status, progress) \
+    SELECT '20231114221320000000' || substr(CAST(1000000000000 + n AS text), 2), $2, $3, $4, \
+        'queued/' || n || '.mp4', '', $5, 'file://many/' || n, '', $6, 'pending', 0 FROM series",
+    "INSERT INTO job (task_id, tenant_id, priority, run_at, fence, claims, tries) \
+    SELECT id, tenant_id, 5, created, 0, 0, 0 FROM task WHERE tenant_id = $1 AND status = 'pending'",
+];
+
+/// Creates `count` tasks like the example, which was not created, with their jobs; and brings the planner's
+/// statistics up to date.
+///
+/// # Errors
+/// When the database fails.
+pub async fn add_queued_tasks(store: &Store, example: &Task, count: i64) -> Result<()> {
+    let (spec, tenant) = (&example.spec, example.tenant.as_str());
+    let tx = store.transaction().await?;
+    let values: [Vec<sea_orm::Value>; 2] = [
+        vec![
+            count.into(),
+            tenant.into(),
+            spec.storage_id.as_str().into(),
+            spec.template.template_name.as_str().into(),
+            convert::to_json("task.spec", spec)?.into(),
+            example.created.as_millis().into(),
+        ],
+        vec![tenant.into()],
+    ];
+    let backend = tx.db.get_database_backend();
+    for (statement, values) in QUEUE_TASKS.iter().zip(values) {
+        tx.db.execute_raw(Statement::from_sql_and_values(backend, *statement, values)).await?;
+    }
+    tx.commit().await?;
+    if backend == DbBackend::Postgres {
+        store.database().execute_unprepared("VACUUM ANALYZE").await?;
+    }
+    Ok(())
+}
+
 const INSERT_TEMPLATES: &str = "\
     WITH RECURSIVE series(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < $1) \
     INSERT INTO template (tenant_id, name, spec, created) SELECT $2, $3 || '-' || n, $4, n FROM series";

@@ -12,9 +12,9 @@ mod plans;
 
 pub use backlog::owe_callbacks;
 pub use broken::{break_tables, close};
-pub use bulk::{CREATION_DAYS, add_ended_tasks, add_templates};
+pub use bulk::{CREATION_DAYS, add_ended_tasks, add_queued_tasks, add_templates};
 pub use cluster::OwnCluster;
-pub use plans::{claim_plan, list_plans, task_plan};
+pub use plans::{claim_plans, list_plans, task_plan};
 
 use std::process::{Command, Stdio};
 

@@ -9,7 +9,7 @@ use sea_orm::{
 use crate::{
     entities::task,
     error::Result,
-    jobs,
+    fair_share,
     page::Page,
     store::Store,
     task_counts::{self, DAY_MILLIS},
@@ -49,14 +49,15 @@ pub async fn task_plan(store: &Store, id: &TaskId) -> Result<String> {
     explain(store, query.build(store.database().get_database_backend())).await
 }
 
-/// The plan of claiming the next job.
+/// The plans of claiming the next job: whose turn it is, and which of a tenant's jobs is next.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn claim_plan(store: &Store) -> Result<String> {
-    let backend = store.database().get_database_backend();
-    let values = ["worker".into(), 0_i64.into(), 0_i64.into()];
-    explain(store, Statement::from_sql_and_values(backend, jobs::claim_sql(backend), values)).await
+pub async fn claim_plans(store: &Store, tenant: &TenantId) -> Result<[String; 2]> {
+    let (backend, now) = (store.database().get_database_backend(), store.queue_time());
+    let values = ["worker".into(), 0_i64.into(), now.as_millis().into(), tenant.as_str().into()];
+    let claim = Statement::from_sql_and_values(backend, fair_share::claim_sql(backend), values);
+    Ok([explain(store, fair_share::turn_query(backend, now)).await?, explain(store, claim).await?])
 }
 
 async fn explain(store: &Store, query: Statement) -> Result<String> {

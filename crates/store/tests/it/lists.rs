@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use borealis_store::{
     Page, TaskFilter,
-    testing::{DatabaseKind, add_ended_tasks, claim_plan, list_plans, task_plan},
+    testing::{DatabaseKind, add_ended_tasks, add_queued_tasks, claim_plans, list_plans, task_plan},
 };
 use model::{BatchId, Storage, Task, TaskStatus, Timestamp};
 use rstest::rstest;
@@ -106,10 +106,26 @@ async fn every_list_and_every_claim_is_read_by_index(
     }
     let one = task_plan(&world.store, &example.id).await.expect("explained");
     assert!(is_by_index(&one, "task"), "{one}");
-    let claim = claim_plan(&world.store).await.expect("explained");
-    // PostgreSQL reads an empty queue as a whole
-    assert!(kind == DatabaseKind::Postgres || claim.contains("job_ready"), "{claim}");
-    assert!(is_by_index(&claim, "task"), "{claim}");
+}
+
+/// However many jobs wait, a claim reads a few rows.
+#[rstest]
+#[tokio::test]
+async fn the_next_job_is_found_by_index(
+    #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind,
+) {
+    let world = World::new(kind).await;
+    let storage = world.add_storage().await;
+    add_queued_tasks(&world.store, &world.task(&storage), 20_000).await.expect("queued");
+    let [turn, claim] = claim_plans(&world.store, &world.tenant).await.expect("explained");
+    // those that run are few, and that index holds no others
+    let waiting = turn.replace("SCAN job USING INDEX job_running", "");
+    assert!(turn.contains("job_due") && is_by_index(&waiting, "job"), "{turn}");
+    assert!(claim.contains("job_ready") && is_by_index(&claim, "job"), "{claim}");
+    for plan in [turn, claim] {
+        assert!(!plan.contains("JIT") && !plan.contains("TEMP B-TREE FOR ORDER BY job"), "{plan}");
+    }
+    assert_eq!(world.claim().await.task.tenant, world.tenant);
 }
 
 /// Whether the plan reads the table by indexes alone.

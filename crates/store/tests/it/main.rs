@@ -3,6 +3,7 @@
 mod access_keys;
 mod batches;
 mod callbacks;
+mod clock;
 mod drafts;
 mod idempotency;
 mod jobs;

@@ -66,7 +66,7 @@ struct ExpectedTask {
 
 /// What the model expects of its job.
 struct ExpectedJob {
-    /// The order in which jobs were enqueued; with one tenant, that of virtual time is the same.
+    /// The order in which jobs were enqueued.
     number: usize,
     run_at: Timestamp,
     /// The index of the claim that holds.
@@ -96,12 +96,12 @@ impl Run {
 
     fn new_job(&mut self) -> ExpectedJob {
         self.jobs_enqueued += 1;
-        let epoch = Timestamp::from_millis(0);
+        let now = self.world.now();
         ExpectedJob {
             number: self.jobs_enqueued,
-            run_at: epoch,
+            run_at: now,
             holder: None,
-            lease_until: epoch,
+            lease_until: now,
             claims: 0,
             tries: 0,
         }
@@ -168,7 +168,7 @@ impl Run {
                 task.job.as_ref().is_some_and(|job| job.holder.is_none() && job.run_at <= now)
             };
             let order = |task: &&mut ExpectedTask| {
-                (std::cmp::Reverse(task.priority), task.job.as_ref().map(|job| job.number))
+                (std::cmp::Reverse(task.priority), task.job.as_ref().map(|job| (job.run_at, job.number)))
             };
             let Some(next) = self.tasks.iter_mut().filter(ready).min_by_key(order) else {
                 assert_eq!(claimed, None);
@@ -207,7 +207,7 @@ impl Run {
                 store.finish_task(&claim, end).await.map(|_| ())
             }
             Event::GiveBack { .. } => store.give_back_job(&claim).await,
-            Event::TryAgain { after, .. } => store.retry_job(&claim, after).await,
+            Event::TryAgain { after, .. } => store.retry_job(&claim, after, "it failed").await,
             _ => unreachable!("only a claim's holder writes these"),
         };
         let Some(task) = self.held_by(index) else { return is_fenced(result) };

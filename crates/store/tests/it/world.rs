@@ -20,17 +20,48 @@ use model::{
 
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
 
-pub(crate) struct ManualClock(AtomicI64);
+/// A clock that only the test moves.
+pub(crate) struct ManualClock {
+    now: AtomicI64,
+    uptime: AtomicI64,
+}
 
 impl ManualClock {
+    pub(crate) fn new() -> Self {
+        Self { now: AtomicI64::new(1_700_000_000_000), uptime: AtomicI64::new(60_000) }
+    }
+
+    /// Time passes.
     pub(crate) fn advance(&self, time: Duration) {
-        self.0.fetch_add(i64::try_from(time.as_millis()).expect("a test's time"), Ordering::SeqCst);
+        let millis = i64::try_from(time.as_millis()).expect("a test's time");
+        self.now.fetch_add(millis, Ordering::SeqCst);
+        self.uptime.fetch_add(millis, Ordering::SeqCst);
+    }
+
+    /// Somebody sets the machine's clock, forwards or backwards.
+    pub(crate) fn step(&self, seconds: i64) {
+        self.now.fetch_add(seconds * 1000, Ordering::SeqCst);
+    }
+
+    /// The machine is started again.
+    pub(crate) fn boot(&self) {
+        self.uptime.store(1000, Ordering::SeqCst);
+    }
+
+    /// The clock of another machine that differs by so much, or of this one after it was set.
+    pub(crate) fn off_by(&self, seconds: i64) -> Self {
+        let now = self.now.load(Ordering::SeqCst) + seconds * 1000;
+        Self { now: AtomicI64::new(now), uptime: AtomicI64::new(self.uptime.load(Ordering::SeqCst)) }
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+        Timestamp::from_millis(self.now.load(Ordering::SeqCst))
+    }
+
+    fn uptime(&self) -> Duration {
+        Duration::from_millis(self.uptime.load(Ordering::SeqCst).unsigned_abs())
     }
 }
 
@@ -45,7 +76,7 @@ pub(crate) struct World {
 impl World {
     pub(crate) async fn new(kind: DatabaseKind) -> Self {
         let database = database(kind).await;
-        let clock = Arc::new(ManualClock(AtomicI64::new(1_700_000_000_000)));
+        let clock = Arc::new(ManualClock::new());
         let store = open(&database, &clock, [7; 32]).await.expect("opened");
         Self { store, clock, tenant: TenantId::main(), database }
     }
@@ -55,8 +86,13 @@ impl World {
         open(&self.database, &self.clock, [7; 32]).await.expect("opened")
     }
 
+    /// Another store over the same database, of a process whose clock is off.
+    pub(crate) async fn store_with(&self, clock: &Arc<ManualClock>) -> Store {
+        open(&self.database, clock, [7; 32]).await.expect("opened")
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
-        self.clock.now()
+        self.store.clock().now()
     }
 
     /// Adds a storage of the tenant, with a notify.
@@ -96,7 +132,7 @@ impl World {
                 priority: Priority::default(),
             },
             created: self.now(),
-            state: TaskState::Pending,
+            state: TaskState::pending(),
             source: None,
         }
     }
