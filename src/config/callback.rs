@@ -16,6 +16,9 @@ pub struct CallbackSettings {
     /// Attempts in flight at once, all receivers together.
     #[serde(deserialize_with = "value::count")]
     pub concurrency: usize,
+    /// Attempts in flight at once for one address.
+    #[serde(deserialize_with = "value::count")]
+    pub address_concurrency: usize,
     /// Attempts in flight at once for one receiver.
     #[serde(deserialize_with = "value::count")]
     pub receiver_concurrency: usize,

@@ -9,10 +9,12 @@ mod breaker;
 mod receiver_queue;
 mod recorder;
 mod scheduler;
+mod slots;
 #[cfg(test)]
 mod tests;
 
 use std::{
+    net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -22,11 +24,7 @@ use store::{CallbackClaim, ClaimRequest, DueQueue, StoreError};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use self::{
-    attempt::CompletedAttempt,
-    recorder::Recorder,
-    scheduler::{ConcurrencyLimits, Scheduler},
-};
+use self::{attempt::CompletedAttempt, recorder::Recorder, scheduler::Scheduler, slots::ConcurrencyLimits};
 use crate::{app::App, telemetry};
 
 /// Beyond the deadline of an exchange, a sender has this long to write its record before another
@@ -66,8 +64,11 @@ enum QueryResult {
 impl Deliverer {
     pub(crate) fn new(app: Arc<App>, worker: WorkerId, stop: CancellationToken) -> Self {
         let settings = &app.settings.callback;
-        let limits =
-            ConcurrencyLimits { total: settings.concurrency, per_receiver: settings.receiver_concurrency };
+        let limits = ConcurrencyLimits {
+            total: settings.concurrency,
+            per_address: settings.address_concurrency,
+            per_receiver: settings.receiver_concurrency,
+        };
         let lease = settings.deadline + RECORD_TIMEOUT + MAX_QUEUE_TIME;
         let (recorder, writing) = Recorder::new(Arc::clone(&app), worker.clone(), stop);
         Self {
@@ -135,7 +136,7 @@ impl Deliverer {
             self.query = Some(tokio::spawn(async move { QueryResult::Scanned(scan(&app, reap).await) }));
             return;
         }
-        let requests = self.scheduler.claim_requests(app.clock.now(), Instant::now());
+        let requests = self.scheduler.claim_requests(app.store.queue_time(), Instant::now());
         if !requests.is_empty() {
             self.query = Some(tokio::spawn(async move {
                 let claims = app.store.claim_callbacks(&worker, lease, &requests).await;
@@ -152,7 +153,7 @@ impl Deliverer {
                     self.scheduler.in_flight(),
                     self.scheduler.open_breakers(),
                 );
-                self.scheduler.add_scanned(found, self.app.clock.now());
+                self.scheduler.add_scanned(found, self.app.store.queue_time());
             }
             Ok(QueryResult::Claimed(requests, Ok(claims))) => {
                 self.scheduler.add_claimed(requests, claims, Instant::now());
@@ -176,7 +177,8 @@ impl Deliverer {
     fn send_ready(&mut self) {
         let needed = self.app.settings.callback.deadline + RECORD_TIMEOUT;
         while self.recorder.keeps_up()
-            && let Some(claim) = self.scheduler.next_to_send(self.app.clock.now(), Instant::now(), needed)
+            && let Some(claim) =
+                self.scheduler.next_to_send(self.app.store.queue_time(), Instant::now(), needed)
         {
             let (app, lease) = (Arc::clone(&self.app), self.lease);
             self.in_flight.spawn(async move { attempt::make(&app, claim, lease).await });
@@ -189,9 +191,12 @@ impl Deliverer {
             Err(error) => return tracing::error!(%error, "a delivery panicked"),
         };
         let CompletedAttempt { queue_name, retry, outcome, took, record } = completed;
-        self.scheduler.attempt_completed(&queue_name, retry, &outcome, took, Instant::now());
+        let address =
+            record.attempt.address.as_deref().and_then(|address| address.parse::<SocketAddr>().ok());
+        let ip = address.map(|address| address.ip().to_canonical());
+        self.scheduler.attempt_completed(&queue_name, retry, &outcome, took, ip, Instant::now());
         if let CallbackNext::RetryAt(due) = record.next {
-            self.scheduler.schedule_retry(&queue_name, due, self.app.clock.now());
+            self.scheduler.schedule_retry(&queue_name, due, self.app.store.queue_time());
         }
         self.recorder.record(record);
     }
@@ -212,7 +217,7 @@ impl Deliverer {
             Some(scanned) => poll_interval.saturating_sub(scanned.elapsed()),
             None => Duration::ZERO,
         };
-        let wakes_in = self.scheduler.wakes_in(self.app.clock.now(), Instant::now());
+        let wakes_in = self.scheduler.wakes_in(self.app.store.queue_time(), Instant::now());
         next_scan.min(wakes_in.unwrap_or(poll_interval)).max(MIN_WAIT)
     }
 

@@ -11,7 +11,10 @@ use std::{
 use callback::send::AttemptOutcome;
 use store::CallbackClaim;
 
-use super::breaker::{AdaptiveConcurrency, Breaker};
+use super::{
+    breaker::{AdaptiveConcurrency, Breaker},
+    slots::Destination,
+};
 
 /// Callbacks claimed ahead for one queue, at most: enough that its slots do not wait for the next claim
 /// while records are written.
@@ -41,6 +44,12 @@ pub(super) struct ReceiverQueue {
     first_attempts: Backlog,
     retries: Backlog,
     pub(super) in_flight: usize,
+    /// Those of them that began while it was not known to be quick.
+    pub(super) slow_in_flight: usize,
+    /// Where its callbacks go, and whose they are.
+    pub(super) to: Destination,
+    /// Whether it waits for a slot of a level that is full.
+    pub(super) is_parked: bool,
     /// Whether it is in the scheduler's round, waiting for its turn.
     pub(super) is_in_round: bool,
     max_slots: usize,
@@ -62,7 +71,7 @@ struct Protection {
 
 impl ReceiverQueue {
     /// The queue of a receiver that may have `max_slots` attempts in flight.
-    pub(super) fn new(max_slots: usize, is_extended: bool) -> Self {
+    pub(super) fn new(to: Destination, max_slots: usize, is_extended: bool) -> Self {
         let protection = is_extended.then(|| Protection {
             breaker: Breaker::new(),
             concurrency: AdaptiveConcurrency::new(max_slots),
@@ -71,6 +80,9 @@ impl ReceiverQueue {
             first_attempts: Backlog::default(),
             retries: Backlog::default(),
             in_flight: 0,
+            slow_in_flight: 0,
+            to,
+            is_parked: false,
             is_in_round: false,
             max_slots,
             prefetch: max_slots,

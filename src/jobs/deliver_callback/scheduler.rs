@@ -2,13 +2,14 @@
 //!
 //! Queues take turns. A receiver (scheme, host, port) never has more attempts in flight than its slots,
 //! at most half of them retries, whichever queues lead to it: one that hangs keeps its own slots
-//! busy and nobody else's. When more than half of all slots are taken, the queues of receivers that
-//! answer share them equally, so that none has more connections than it needs; a queue whose receiver
-//! hangs, or is not known yet, has one.
+//! busy and nobody else's. What one address and one tenant may have is in `slots`. When more than half of
+//! all slots are taken, the queues of receivers that answer share them equally, so that none has more
+//! connections than it needs; a queue whose receiver hangs, or is not known yet, has one.
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeSet, BinaryHeap, HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, VecDeque},
+    net::IpAddr,
     time::{Duration, Instant},
 };
 
@@ -16,7 +17,10 @@ use callback::send::AttemptOutcome;
 use model::Timestamp;
 use store::{CallbackClaim, ClaimRequest, DueQueue};
 
-use super::receiver_queue::ReceiverQueue;
+use super::{
+    receiver_queue::ReceiverQueue,
+    slots::{ConcurrencyLimits, Destination, LevelKind, Slots},
+};
 
 /// Callbacks claimed ahead for all queues together, shared equally; each queue may always fill its slots.
 const MAX_PREFETCH_TOTAL: usize = 2048;
@@ -27,22 +31,8 @@ const MAX_PREFETCH_BYTES: usize = 16 << 20;
 /// Retries that are due later than this are not remembered; a scan of the database finds them in time.
 const RETRY_HORIZON: Duration = Duration::from_secs(60);
 
-/// How many attempts may be in flight.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct ConcurrencyLimits {
-    /// All receivers together.
-    pub(super) total: usize,
-    /// For one receiver: its slots.
-    pub(super) per_receiver: usize,
-}
-
-/// What a receiver has in flight.
-#[derive(Clone, Copy, Debug, Default)]
-struct InFlight {
-    attempts: usize,
-    /// How many of them are retries.
-    retries: usize,
-}
+/// Queues that are claimed from at once, at most: a claim holds up the writes of others while it runs.
+const MAX_REQUESTS: usize = 64;
 
 /// Every queue that has something to send, or failures to remember; queues are known by their names.
 #[derive(Debug)]
@@ -55,11 +45,13 @@ pub(super) struct Scheduler {
     round: VecDeque<String>,
     /// The queues that are left alone until then.
     blocked: BTreeSet<(Instant, String)>,
-    /// By receiver.
-    in_flight: HashMap<String, InFlight>,
+    slots: Slots,
+    /// Retries in flight, by receiver.
+    retries_in_flight: HashMap<String, usize>,
     /// The queues that lead to each receiver.
     siblings: HashMap<String, Vec<String>>,
-    total_in_flight: usize,
+    /// The queues that wait for a slot of a level that is full, by tenant, in the order of their turns.
+    parked: HashMap<(LevelKind, String), BTreeMap<String, VecDeque<String>>>,
     /// Bytes of what was claimed and not sent yet.
     prefetched_bytes: usize,
     /// When retries are due, within the horizon.
@@ -68,14 +60,14 @@ pub(super) struct Scheduler {
     to_release: Vec<CallbackClaim>,
 }
 
-/// The receiver of a queue, `scheme://host:port`. With the extended policy a queue's name goes on with a
-/// space and the tenant, whose circuit breaker is its own.
+/// The receiver of a queue, `scheme://host:port`. A queue's name goes on with the tenant and, with the
+/// extended policy, that word.
 fn receiver_of(queue_name: &str) -> &str {
     queue_name.split_once(' ').map_or(queue_name, |(receiver, _)| receiver)
 }
 
 fn is_extended(queue_name: &str) -> bool {
-    queue_name.contains(' ')
+    queue_name.ends_with(" extended")
 }
 
 impl Scheduler {
@@ -86,9 +78,10 @@ impl Scheduler {
             needs_claim: HashSet::new(),
             round: VecDeque::new(),
             blocked: BTreeSet::new(),
-            in_flight: HashMap::new(),
+            slots: Slots::new(limits),
+            retries_in_flight: HashMap::new(),
             siblings: HashMap::new(),
-            total_in_flight: 0,
+            parked: HashMap::new(),
             prefetched_bytes: 0,
             due_retries: BinaryHeap::new(),
             to_release: Vec::new(),
@@ -97,7 +90,8 @@ impl Scheduler {
 
     fn queue(&mut self, name: &str) -> &mut ReceiverQueue {
         if !self.queues.contains_key(name) {
-            let queue = ReceiverQueue::new(self.limits.per_receiver, is_extended(name));
+            let to = self.slots.destination(name);
+            let queue = ReceiverQueue::new(to, self.limits.per_receiver, is_extended(name));
             self.queues.insert(name.to_owned(), queue);
             self.siblings.entry(receiver_of(name).to_owned()).or_default().push(name.to_owned());
         }
@@ -143,18 +137,28 @@ impl Scheduler {
         if self.prefetched_bytes >= MAX_PREFETCH_BYTES {
             return Vec::new();
         }
-        let max_prefetch = MAX_PREFETCH_TOTAL / self.queues.len().max(1);
-        let mut requests = Vec::new();
-        for name in &self.needs_claim {
-            let Some(queue) = self.queues.get_mut(name) else { continue };
-            if queue.blocked_until(now).is_some() {
-                continue;
-            }
-            for retry in [false, true] {
-                let size = queue.claim_size(retry, max_prefetch);
-                if size > 0 {
-                    queue.set_may_have_more(retry, false);
-                    requests.push(ClaimRequest { queue: name.clone(), retry, limit: size as u32 });
+        let (mut requests, queue_count) = (Vec::new(), self.queues.len().max(1));
+        // those that answer promptly first: they are not to wait for many that may not
+        for is_quick in [true, false] {
+            for name in &self.needs_claim {
+                let Some(queue) = self.queues.get_mut(name) else { continue };
+                if queue.is_quick != is_quick || queue.blocked_until(now).is_some() {
+                    continue;
+                }
+                // of one that would only wait for a slot, nothing is held
+                if !is_quick && self.slots.full_level(&queue.to, true).is_some() {
+                    continue;
+                }
+                if requests.len() >= MAX_REQUESTS {
+                    break;
+                }
+                let max_prefetch = MAX_PREFETCH_TOTAL / queue_count;
+                for retry in [false, true] {
+                    let size = queue.claim_size(retry, max_prefetch);
+                    if size > 0 {
+                        queue.set_may_have_more(retry, false);
+                        requests.push(ClaimRequest { queue: name.clone(), retry, limit: size as u32 });
+                    }
                 }
             }
         }
@@ -195,6 +199,7 @@ impl Scheduler {
         if let Some(queue) = self.queues.get_mut(name)
             && queue.len() > 0
             && !queue.is_in_round
+            && !queue.is_parked
         {
             queue.is_in_round = true;
             self.round.push_back(name.to_owned());
@@ -228,16 +233,71 @@ impl Scheduler {
         {
             self.join_round(&name);
         }
-        for _ in 0..self.round.len() {
-            if self.total_in_flight >= self.limits.total {
-                return None;
-            }
+        while self.slots.in_flight() < self.limits.total {
             let name = self.round.pop_front()?;
             if let Some(claim) = self.take_turn(&name, time, now, needed) {
                 return Some(claim);
             }
         }
         None
+    }
+
+    /// Parks a queue until an attempt ends that has a slot of the level.
+    fn park(&mut self, name: &str, kind: LevelKind) {
+        let Some(queue) = self.queues.get_mut(name) else { return };
+        queue.is_parked = true;
+        let (level, tenant) = (queue.to.level(kind), queue.to.tenant.clone());
+        self.parked.entry(level).or_default().entry(tenant).or_default().push_back(name.to_owned());
+    }
+
+    /// Puts the queues into the round that may have a slot after one of this destination became free: of
+    /// each tenant that waits for one the first, which calls the next when it is served.
+    fn unpark(&mut self, to: &Destination) {
+        for level in LevelKind::ALL.map(|kind| to.level(kind)) {
+            let tenants: Vec<String> =
+                self.parked.get(&level).map(|tenants| tenants.keys().cloned().collect()).unwrap_or_default();
+            for tenant in tenants {
+                self.unpark_next(&level, &tenant);
+            }
+        }
+    }
+
+    /// Puts a tenant's first queue that waits for this level into the round if it has a slot now.
+    fn unpark_next(&mut self, level: &(LevelKind, String), tenant: &str) {
+        while let Some(name) = self.first_parked(level, tenant) {
+            let Some(queue) = self.queues.get_mut(&name).filter(|queue| queue.is_parked) else {
+                self.remove_first_parked(level, tenant);
+                continue;
+            };
+            let full = self.slots.full_level(&queue.to, !queue.is_quick);
+            if full.is_some_and(|kind| queue.to.level(kind) == *level) {
+                return;
+            }
+            queue.is_parked = false;
+            let has_more = queue.len() > 0;
+            self.remove_first_parked(level, tenant);
+            match full {
+                Some(kind) if has_more => self.park(&name, kind),
+                None if has_more => return self.join_round(&name),
+                _ => {}
+            }
+        }
+    }
+
+    fn first_parked(&self, level: &(LevelKind, String), tenant: &str) -> Option<String> {
+        self.parked.get(level)?.get(tenant)?.front().cloned()
+    }
+
+    fn remove_first_parked(&mut self, level: &(LevelKind, String), tenant: &str) {
+        let Some(tenants) = self.parked.get_mut(level) else { return };
+        let Some(waiting) = tenants.get_mut(tenant) else { return };
+        waiting.pop_front();
+        if waiting.is_empty() {
+            tenants.remove(tenant);
+            if tenants.is_empty() {
+                self.parked.remove(level);
+            }
+        }
     }
 
     /// The turn of one queue, which has left the round: it joins again if it may send more now, or
@@ -249,9 +309,9 @@ impl Scheduler {
         now: Instant,
         needed: Duration,
     ) -> Option<CallbackClaim> {
-        let is_crowded = self.total_in_flight * 2 > self.limits.total;
+        let is_crowded = self.slots.in_flight() * 2 > self.limits.total;
         let equal_share = (self.limits.total / self.queues.len().max(1)).max(1);
-        let receiver_load = self.in_flight.get(receiver_of(name)).copied().unwrap_or_default();
+        let retries = self.retries_in_flight.get(receiver_of(name)).copied().unwrap_or(0);
         let queue = self.queues.get_mut(name)?;
         queue.is_in_round = false;
         if let Some(until) = queue.blocked_until(now) {
@@ -265,8 +325,13 @@ impl Scheduler {
         } else {
             1
         };
-        while queue.in_flight < slots && receiver_load.attempts < self.limits.per_receiver {
-            let claim = queue.pop(receiver_load.retries)?;
+        let is_slow = !queue.is_quick;
+        while queue.in_flight < slots {
+            if let Some(level) = self.slots.full_level(&queue.to, is_slow) {
+                self.park(name, level);
+                return None;
+            }
+            let Some(claim) = queue.pop(retries) else { break };
             self.prefetched_bytes = self.prefetched_bytes.saturating_sub(claim.body.len());
             if claim.lease_until < time + needed {
                 queue.set_may_have_more(claim.retry, true);
@@ -275,28 +340,40 @@ impl Scheduler {
                 continue;
             }
             queue.in_flight += 1;
-            self.total_in_flight += 1;
-            let in_flight = self.in_flight.entry(receiver_of(name).to_owned()).or_default();
-            in_flight.attempts += 1;
-            in_flight.retries += usize::from(claim.retry);
+            queue.slow_in_flight += usize::from(is_slow);
+            let to = queue.to.clone();
+            self.slots.take(&to, is_slow);
+            if claim.retry {
+                *self.retries_in_flight.entry(to.origin.clone()).or_default() += 1;
+            }
             self.join_round(name);
+            self.call_next(&to);
             return Some(claim);
         }
+        let to = queue.to.clone();
+        self.call_next(&to);
         None
     }
 
-    /// Takes note that an attempt ended, which frees its slot.
+    /// Calls the next queue of the same tenant that waits for a slot of this destination's levels.
+    fn call_next(&mut self, to: &Destination) {
+        for level in LevelKind::ALL.map(|kind| to.level(kind)) {
+            self.unpark_next(&level, &to.tenant);
+        }
+    }
+
+    /// Takes note that an attempt ended, which frees its slot; `address` is where it was connected to.
     pub(super) fn attempt_completed(
         &mut self,
         name: &str,
         retry: bool,
         outcome: &AttemptOutcome,
         took: Duration,
+        address: Option<IpAddr>,
         now: Instant,
     ) {
-        self.free_slot(name, retry);
+        self.free_slot(name, retry, address);
         if let Some(queue) = self.queues.get_mut(name) {
-            queue.in_flight -= 1;
             let was_broken = queue.is_broken();
             queue.record_outcome(outcome, took, now);
             let is_broken = queue.is_broken();
@@ -317,16 +394,28 @@ impl Scheduler {
         self.remove_if_idle(name);
     }
 
-    fn free_slot(&mut self, name: &str, retry: bool) {
-        self.total_in_flight -= 1;
-        let receiver = receiver_of(name);
-        if let Some(in_flight) = self.in_flight.get_mut(receiver) {
-            in_flight.attempts -= 1;
-            in_flight.retries -= usize::from(retry);
-            if in_flight.attempts == 0 {
-                self.in_flight.remove(receiver);
+    fn free_slot(&mut self, name: &str, retry: bool, address: Option<IpAddr>) {
+        if let Some(address) = address {
+            self.slots.learn_address(receiver_of(name), address);
+        }
+        if retry && let Some(retries) = self.retries_in_flight.get_mut(receiver_of(name)) {
+            *retries -= 1;
+            if *retries == 0 {
+                self.retries_in_flight.remove(receiver_of(name));
             }
         }
+        let Some(queue) = self.queues.get_mut(name) else { return };
+        // the slow ones began first
+        let was_slow = queue.slow_in_flight > 0;
+        queue.in_flight -= 1;
+        queue.slow_in_flight -= usize::from(was_slow);
+        let to = queue.to.clone();
+        self.slots.free(&to, was_slow);
+        if queue.in_flight == 0 {
+            // what it has in flight stays with the address that it was counted for
+            queue.to = self.slots.destination(name);
+        }
+        self.unpark(&to);
     }
 
     /// Puts the other queues of the same receiver into the round: they may have waited for the slot.
@@ -365,7 +454,7 @@ impl Scheduler {
 
     /// Attempts in flight.
     pub(super) fn in_flight(&self) -> usize {
-        self.total_in_flight
+        self.slots.in_flight()
     }
 
     /// Circuit breakers that are open.

@@ -9,9 +9,9 @@ use callback::send::AttemptOutcome;
 use model::{CallbackId, Storage, StorageType, TenantId, Timestamp};
 use store::{CallbackClaim, ClaimRequest, DueQueue};
 
-use super::scheduler::{ConcurrencyLimits, Scheduler};
+use super::{scheduler::Scheduler, slots::ConcurrencyLimits};
 
-const LIMITS: ConcurrencyLimits = ConcurrencyLimits { total: 32, per_receiver: 8 };
+const LIMITS: ConcurrencyLimits = ConcurrencyLimits { total: 32, per_address: 16, per_receiver: 8 };
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 const NEEDED_LEASE: Duration = Duration::from_secs(30);
 const FAILED: AttemptOutcome = AttemptOutcome::Rejected { status: 500, retry_after: None };
@@ -53,7 +53,11 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        Self { scheduler: Scheduler::new(LIMITS), now: Instant::now(), in_flight: Vec::new() }
+        Self::with(LIMITS)
+    }
+
+    fn with(limits: ConcurrencyLimits) -> Self {
+        Self { scheduler: Scheduler::new(limits), now: Instant::now(), in_flight: Vec::new() }
     }
 
     /// Claims all that is asked for, and gives what that was.
@@ -84,7 +88,7 @@ impl World {
     fn complete(&mut self, queue: &str, outcome: AttemptOutcome, took: Duration) {
         let index = self.in_flight.iter().position(|(name, _)| name == queue).expect("one is in flight");
         let (name, retry) = self.in_flight.remove(index);
-        self.scheduler.attempt_completed(&name, retry, &outcome, took, self.now);
+        self.scheduler.attempt_completed(&name, retry, &outcome, took, None, self.now);
     }
 }
 
@@ -157,7 +161,7 @@ fn retries_take_at_most_half_of_the_slots_and_first_attempts_go_first() {
 #[test]
 fn tenants_share_the_slots_of_a_receiver_and_not_its_breaker() {
     let mut world = World::new();
-    let (ours, theirs) = ("http://a:80 us", "http://a:80 them");
+    let (ours, theirs) = ("http://a:80 us extended", "http://a:80 them extended");
     world.scheduler.mark_due(ours, false);
     world.claim();
     world.send_ready();
@@ -168,12 +172,14 @@ fn tenants_share_the_slots_of_a_receiver_and_not_its_breaker() {
     for _ in 0..5 {
         world.complete(ours, FAILED, QUICK);
     }
+    // what would only have waited for a slot was not claimed ahead
+    world.claim();
     world.send_ready();
     assert_eq!(world.scheduler.open_breakers(), 1);
     assert_eq!(
         (world.in_flight(ours).0, world.in_flight(theirs).0),
-        (3, 5),
-        "the slots went to the other tenant"
+        (3, 2),
+        "the other tenant has half of what is not ours, and leaves the rest to a third one"
     );
     let released = world.scheduler.take_to_release();
     assert!(released.iter().all(|claim| claim.queue == ours));
@@ -221,4 +227,81 @@ fn a_retry_is_claimed_when_its_time_has_come() {
     let requests = world.scheduler.claim_requests(later, world.now);
     assert_eq!((requests.len(), requests[0].queue.as_str(), requests[0].retry), (1, queue, true));
     assert_eq!(world.scheduler.wakes_in(later, world.now), None);
+}
+
+/// 600 receivers of one tenant hang, all at the address of another tenant's receiver or each at its own; the
+/// other's callbacks are sent at once, whether its receiver is known to be prompt or was never seen.
+#[test]
+fn a_tenant_whose_receivers_hang_delays_no_other() {
+    let limits = ConcurrencyLimits { total: 256, per_address: 32, per_receiver: 8 };
+    for host in ["10.0.0.1", "h"] {
+        for is_known in [true, false] {
+            let mut world = World::with(limits);
+            let prompt = "http://10.0.0.1:9000 b";
+            world.scheduler.mark_due(prompt, false);
+            world.claim();
+            world.scheduler.drain();
+            if is_known {
+                world.scheduler.mark_due(prompt, false);
+                world.claim();
+                world.send_ready();
+                while world.in_flight(prompt).0 > 0 {
+                    world.complete(prompt, AttemptOutcome::Accepted, QUICK);
+                }
+            }
+            world.scheduler.drain();
+            let hanging: Vec<String> = (0..600)
+                .map(|number| match host {
+                    "h" => format!("http://h{number}:80 a"),
+                    address => format!("http://{address}:{number} a"),
+                })
+                .collect();
+            for round in 0..20 {
+                for name in &hanging {
+                    world.scheduler.mark_due(name, round % 2 == 1);
+                }
+                world.claim();
+                world.send_ready();
+            }
+            let held = world.in_flight.iter().filter(|(name, _)| name.ends_with(" a")).count();
+            assert!(held >= 12 && held <= 96, "{held} of {host}");
+            // one after the other, without anything of a's ending
+            for _ in 0..50 {
+                world.scheduler.mark_due(prompt, false);
+                world.claim();
+                world.send_ready();
+                assert!(world.in_flight(prompt).0 > 0, "{host} {is_known}");
+                while world.in_flight(prompt).0 > 0 {
+                    world.complete(prompt, AttemptOutcome::Accepted, QUICK);
+                }
+            }
+        }
+    }
+}
+
+/// Those that wait for a slot of their tenant's or their address's are sent in their order, one for each
+/// attempt that ends, and none is forgotten.
+#[test]
+fn those_that_wait_for_a_slot_get_it() {
+    let mut world = World::with(ConcurrencyLimits { total: 256, per_address: 8, per_receiver: 8 });
+    world.scheduler.mark_due("http://x:80 b", false);
+    let names: Vec<String> = (0..40).map(|number| format!("http://10.0.0.1:{number} a")).collect();
+    for name in &names {
+        world.scheduler.mark_due(name, false);
+    }
+    let mut sent = std::collections::BTreeSet::new();
+    for _ in 0..1000 {
+        world.claim();
+        world.send_ready();
+        let in_flight: Vec<String> = world
+            .in_flight
+            .iter()
+            .map(|(name, _)| name.clone())
+            .filter(|name| name.ends_with(" a"))
+            .collect();
+        assert!(in_flight.len() == 3, "a share of the address's slots: {in_flight:?}");
+        sent.extend(in_flight.iter().cloned());
+        world.complete(&in_flight[0], FAILED, QUICK);
+    }
+    assert_eq!(sent.len(), names.len());
 }

@@ -48,7 +48,7 @@ async fn attempts_are_told_in_seconds_and_milliseconds() {
     let (_, _, listed) = owed(&app).await;
     let worker = model::WorkerId::generate(&mut rand::rng());
     let store = &app.app.store;
-    let want = store::ClaimRequest { queue: "https://8.8.8.8:443".to_owned(), retry: false, limit: 1 };
+    let want = store::ClaimRequest { queue: "https://8.8.8.8:443 main".to_owned(), retry: false, limit: 1 };
     let claims = store.claim_callbacks(&worker, crate::app::LEASE, &[want]).await.expect("the store");
     let attempt = model::Attempt {
         number: 1,

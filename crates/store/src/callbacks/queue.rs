@@ -1,14 +1,13 @@
 //! The queue of a callback: first come, first served for each receiver.
 //!
-//! Callbacks to one origin (scheme, host and port) share slots, whichever tenant's they are. Those of
-//! storages with the extended policy also share a circuit breaker, which is each tenant's own: one
-//! tenant's broken hook does not hold back another's behind the same gateway. So the name of their
-//! queue ends with the tenant's.
+//! Callbacks to one origin (scheme, host and port) share slots, whichever tenant's they are. Each tenant has a
+//! queue of its own there: one tenant's broken hook does not hold back another's behind the same gateway.
+//! Those of storages with the extended policy share a circuit breaker too, and so have another queue.
 
 use model::{NotifyPolicy, Storage};
 
-/// The name of the queue of a storage's callbacks: `scheme://host:port`, and with the extended
-/// policy a space and the tenant. A notify that is no URL has a queue of its own.
+/// The name of the queue of a storage's callbacks: `scheme://host:port tenant`, and with the extended
+/// policy a space and that word. A notify that is no URL has a queue of its own.
 pub(crate) fn queue_name(storage: &Storage) -> String {
     let origin = match url::Url::parse(&storage.notify) {
         Ok(url) if url.has_host() => format!(
@@ -21,8 +20,8 @@ pub(crate) fn queue_name(storage: &Storage) -> String {
         _ => storage.notify.replace([' ', '\0'], "\u{fffd}"),
     };
     match storage.notify_settings.policy {
-        NotifyPolicy::Aurora => origin,
-        NotifyPolicy::Extended => format!("{origin} {}", storage.tenant),
+        NotifyPolicy::Aurora => format!("{origin} {}", storage.tenant),
+        NotifyPolicy::Extended => format!("{origin} {} extended", storage.tenant),
     }
 }
 
@@ -55,10 +54,10 @@ mod tests {
     }
 
     #[rstest]
-    #[case("https://User@Example.com/hook?sig=1", NotifyPolicy::Aurora, "https://example.com:443")]
-    #[case("http://[::1]:8080/", NotifyPolicy::Aurora, "http://[::1]:8080")]
-    #[case("https://example.com/hook", NotifyPolicy::Extended, "https://example.com:443 main")]
-    #[case("not a url", NotifyPolicy::Aurora, "not\u{fffd}a\u{fffd}url")]
+    #[case("https://User@Example.com/hook?sig=1", NotifyPolicy::Aurora, "https://example.com:443 main")]
+    #[case("http://[::1]:8080/", NotifyPolicy::Aurora, "http://[::1]:8080 main")]
+    #[case("https://example.com/hook", NotifyPolicy::Extended, "https://example.com:443 main extended")]
+    #[case("not a url", NotifyPolicy::Aurora, "not\u{fffd}a\u{fffd}url main")]
     fn queues(#[case] notify: &str, #[case] policy: NotifyPolicy, #[case] expected: &str) {
         assert_eq!(queue_name(&storage(notify, policy)), expected);
     }

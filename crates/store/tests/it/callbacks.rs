@@ -33,7 +33,7 @@ fn attempt(claim: &CallbackClaim) -> Attempt {
 }
 
 /// Records an attempt that was made with a claim of [`sender`]; fenced when the claim was lost.
-async fn record(store: &Store, claim: &CallbackClaim, next: CallbackNext) -> Result<()> {
+pub(crate) async fn record(store: &Store, claim: &CallbackClaim, next: CallbackNext) -> Result<()> {
     record_as(store, &sender(), claim, next).await
 }
 
@@ -48,11 +48,11 @@ async fn record_as(
 }
 
 /// The sender of most tests.
-fn sender() -> WorkerId {
+pub(crate) fn sender() -> WorkerId {
     "0123456789abcdef0123456789abcdef".parse().expect("an id")
 }
 
-async fn claim_as(store: &Store, worker: &WorkerId, limit: u32) -> Vec<CallbackClaim> {
+pub(crate) async fn claim_as(store: &Store, worker: &WorkerId, limit: u32) -> Vec<CallbackClaim> {
     let mut requests = Vec::new();
     for DueQueue { queue, retry, .. } in store.due_queues().await.expect("asked") {
         requests.push(ClaimRequest { queue, retry, limit });
@@ -102,7 +102,7 @@ async fn an_end_owes_one_callback_with_the_task_as_it_ended(
     assert_eq!((callback.task_ids, callback.status), (vec![task.id], CallbackStatus::Owed));
     assert_eq!((claim.attempts, claim.created, claim.due), (0, world.now(), world.now()));
     assert_eq!(*claim.storage, storage);
-    assert_eq!(claim.queue, "https://example.com:443");
+    assert_eq!(claim.queue, "https://example.com:443 main");
     assert_eq!(next_due(&world).await, None, "it is claimed");
     assert!(claim_all(&world).await.is_empty());
 }
@@ -181,9 +181,9 @@ async fn each_receiver_has_a_queue_of_first_attempts_and_one_of_retries(
     let extended_task = world.failed_task(&extended).await;
 
     let due_queue = |queue: &str, retry, due| DueQueue { queue: queue.to_owned(), retry, due };
-    let aurora_queue = "https://example.com:443";
-    let slow_queue = "http://slow.example:81";
-    let extended_queue = "https://example.com:443 main";
+    let aurora_queue = "https://example.com:443 main";
+    let slow_queue = "http://slow.example:81 main";
+    let extended_queue = "https://example.com:443 main extended";
     let expected = [
         due_queue(slow_queue, false, slow_due),
         due_queue(aurora_queue, false, world.now()),
@@ -312,7 +312,7 @@ async fn what_is_owed_follows_the_storage(
     storage.notify_settings.policy = NotifyPolicy::Extended;
     world.store.update_storage(&storage).await.expect("updated");
     let claim = claim_all(&world).await.remove(0);
-    assert_eq!(claim.queue, "http://moved.example:80 main");
+    assert_eq!(claim.queue, "http://moved.example:80 main extended");
     assert_eq!((&*claim.storage, &claim.body), (&storage, &old_body));
 
     let until = world.now() + Duration::from_secs(60);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use borealis_store::{Page, QueueDepth, TaskFilter, testing::DatabaseKind};
+use borealis_store::{CallbackFilter, Page, QueueDepth, TaskFilter, testing::DatabaseKind};
 use model::{
     BatchId, Secret, SourceFacts, Stage, Storage, StorageType, Task, TaskId, TaskState, TaskStatus, TenantId,
 };
@@ -180,7 +180,7 @@ async fn a_cancelled_task_ends_at_once_whoever_has_it(
     is_fenced(store.record_source(&claim, &SourceFacts::default()).await);
     is_fenced(store.finish_task(&claim, succeeded()).await);
     is_fenced(store.give_back_job(&claim).await);
-    is_fenced(store.retry_job(&claim, Duration::ZERO).await);
+    is_fenced(store.retry_job(&claim, Duration::ZERO, "it failed").await);
     let stored = store.task(tenant, &running.id).await.expect("found");
     assert_eq!(stored.state.status(), TaskStatus::Cancelled);
     assert_eq!(store.queue_depth().await.expect("counted"), QueueDepth { ready: 0, running: 0, owed: 2 });
@@ -201,12 +201,12 @@ async fn a_retried_task_is_as_new_and_owes_again(
     let old = world.claim().await;
     is_wrong_state(store.retry_task(tenant, &task.id).await);
     store.record_source(&old, &SourceFacts::default()).await.expect("kept");
-    store.retry_job(&old, Duration::ZERO).await.expect("given back");
+    store.retry_job(&old, Duration::ZERO, "it failed").await.expect("given back");
     let old = world.claim().await;
     store.finish_task(&old, failed()).await.expect("finished");
 
     assert_eq!(store.retry_task(tenant, &task.id).await.expect("retried"), task);
-    assert_eq!(store.task(tenant, &task.id).await.expect("found").state, TaskState::Pending);
+    assert_eq!(store.task(tenant, &task.id).await.expect("found").state, TaskState::pending());
     let claim = world.claim().await;
     assert_eq!((claim.tries, claim.claims, &claim.task.id), (0, 1, &task.id));
     is_fenced(store.finish_task(&old, failed()).await);
@@ -272,4 +272,51 @@ async fn a_task_that_its_batch_will_tell_of_stays(
     is_conflict(store.delete_task(tenant, &tasks[0].id).await);
     store.cancel_task(tenant, &tasks[1].id).await.expect("cancelled");
     store.delete_task(tenant, &tasks[0].id).await.expect("deleted");
+}
+
+#[rstest]
+#[tokio::test]
+async fn an_ended_task_is_kept_for_a_while(
+    #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind,
+) {
+    let world = World::new(kind).await;
+    let storage = world.add_storage().await;
+    let (store, tenant) = (&world.store, &world.tenant);
+    let month = Duration::from_secs(30 * 24 * 3600);
+    let mut batch = Vec::new();
+    let batch_id = BatchId::generate(world.now(), &mut rand::rng());
+    for _ in 0..2 {
+        batch.push(Task { batch_id: Some(batch_id.clone()), ..world.task(&storage) });
+    }
+    store.create_batch(&batch_id, &batch).await.expect("created");
+    let in_batch = world.claim().await;
+    store.finish_task(&in_batch, failed()).await.expect("finished");
+    let other_of_batch = world.claim().await;
+    let old = world.failed_task(&storage).await;
+    world.clock.advance(month);
+    let kept = world.failed_task(&storage).await;
+    let unfinished = world.create_task(&storage).await;
+    world.clock.advance(month);
+    let delete = || store.delete_old_tasks(store.ago(month + month / 2));
+
+    assert_eq!(delete().await.expect("deleted"), 1);
+    is_not_found(store.task(tenant, &old.id).await);
+    let filter = CallbackFilter { task_id: Some(old.id.clone()), ..CallbackFilter::default() };
+    let page = Page { offset: 0, limit: 10 };
+    let callbacks = store.callbacks(tenant, &filter, page).await.expect("listed");
+    assert_eq!(callbacks.0, 1, "its callback is still owed");
+    for id in [&kept.id, &unfinished.id, &in_batch.task.id] {
+        store.task(tenant, id).await.expect("kept");
+    }
+    let listed = store.list_tasks(tenant, &TaskFilter::default(), page).await.expect("listed");
+    assert_eq!((listed.total, listed.tasks.len()), (4, 4));
+
+    // the batch ends: its callback is about all, and then it goes with its tasks
+    store.finish_task(&other_of_batch, succeeded()).await.expect("finished");
+    assert_eq!(delete().await.expect("deleted"), 1);
+    is_not_found(store.task(tenant, &in_batch.task.id).await);
+    world.clock.advance(month * 2);
+    assert_eq!(delete().await.expect("deleted"), 2);
+    assert_eq!(delete().await.expect("deleted"), 0);
+    store.task(tenant, &unfinished.id).await.expect("whatever its age");
 }
