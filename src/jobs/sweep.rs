@@ -11,21 +11,18 @@ use tokio_util::sync::CancellationToken;
 use super::periodic::run_round;
 use crate::{app::App, uploads::SweepError};
 
-/// The least time between two sweeps, however short leases are.
-const MIN_SWEEP_INTERVAL: Duration = Duration::from_millis(100);
-
 /// A file that nobody has written to for so long was left behind by a process that died.
 const UNFINISHED_FILE_AGE: Duration = Duration::from_secs(60 * 60);
 
 /// How long an upload is kept after its last use.
 const UPLOAD_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// From one deletion of old callbacks, answers and uploads to the next.
+/// From one deletion of old tasks, callbacks, answers and uploads to the next.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(10 * 60);
 
 /// Runs until `stop`.
 pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
-    let interval = (app.settings.worker.lease / 3).max(MIN_SWEEP_INTERVAL);
+    let interval = app.settings.worker.renewal_interval();
     let mut last_deleted: Option<Instant> = None;
     loop {
         run_round("sweep", sweep(&app, &mut last_deleted)).await;
@@ -44,6 +41,7 @@ async fn sweep(app: &App, last_deleted: &mut Option<Instant>) {
     if last_deleted.is_none_or(|deleted| deleted.elapsed() >= RETENTION_INTERVAL) {
         // first, so that one that panics does not come again at once
         *last_deleted = Some(Instant::now());
+        delete_old_tasks(app).await;
         delete_old_callbacks(app).await;
         delete_expired_answers(app).await;
         delete_unused_uploads(app).await;
@@ -58,8 +56,20 @@ fn remove_unfinished_objects(app: &App) {
     }
 }
 
+async fn delete_old_tasks(app: &App) {
+    let retention = app.settings.worker.retention;
+    if retention.is_zero() {
+        return;
+    }
+    match app.store.delete_old_tasks(app.store.ago(retention)).await {
+        Ok(0) => {}
+        Ok(count) => tracing::info!(count, "deleted old tasks"),
+        Err(error) => tracing::error!(%error, "could not delete old tasks"),
+    }
+}
+
 async fn delete_old_callbacks(app: &App) {
-    let before = app.clock.now() - app.settings.callback.retention;
+    let before = app.store.ago(app.settings.callback.retention);
     match app.store.delete_old_callbacks(before).await {
         Ok(0) => {}
         Ok(count) => tracing::info!(count, "deleted old callbacks"),
@@ -83,6 +93,6 @@ async fn delete_unused_uploads(app: &App) {
 }
 
 async fn remove_upload_files(app: &App) -> Result<usize, SweepError> {
-    app.store.delete_unused_uploads(app.clock.now() - UPLOAD_RETENTION).await?;
+    app.store.delete_unused_uploads(app.store.ago(UPLOAD_RETENTION)).await?;
     app.uploads.sweep(&app.store, UNFINISHED_FILE_AGE).await
 }
