@@ -1,5 +1,7 @@
 //! A bucket: objects go in, come out, are listed and deleted by key.
 
+mod look;
+
 use std::{io, ops::Range, path::Path, time::Duration};
 
 use bytes::{Bytes, BytesMut};
@@ -20,6 +22,15 @@ const CHUNK_BYTES: usize = 1 << 20;
 
 /// How long the end of an aborted upload is waited for.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Tells a version of an object from the others that had or will have its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectVersion {
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// All that tells it from others, as one text.
+    pub text: String,
+}
 
 /// An open bucket of any kind. Keys are those of the whole bucket, the storage's prefix included.
 #[derive(Clone)]
@@ -46,7 +57,8 @@ impl Bucket {
     /// bytes. An object that was there is replaced in one step.
     ///
     /// # Errors
-    /// 1201, 1202 and 1203 for the bucket; 1500 when the local file cannot be read.
+    /// 1201, 1202 and 1203 for the bucket; 1500 when the local file cannot be read, or the write guard forbids
+    /// it.
     pub async fn put_file(
         &self,
         key: &str,
@@ -99,31 +111,6 @@ impl Bucket {
         Ok(bytes.to_bytes())
     }
 
-    /// The keys of all objects that begin with `prefix`, sorted.
-    ///
-    /// # Errors
-    /// 1201 and 1202.
-    pub async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
-        self.list_first(prefix, usize::MAX).await
-    }
-
-    /// The first keys that begin with `prefix`, at most `max_keys`, sorted.
-    ///
-    /// # Errors
-    /// 1201 and 1202.
-    pub async fn list_first(&self, prefix: &str, max_keys: usize) -> Result<Vec<String>, StorageError> {
-        key::check_prefix(prefix).map_err(|problem| self.bad_key(prefix, &problem))?;
-        let mut keys = match &self.backend {
-            Backend::File(bucket) => bucket.list(prefix).await?,
-            Backend::Remote(bucket) => {
-                bucket.list(prefix, max_keys).await.map_err(|error| self.error(prefix, &error))?
-            }
-        };
-        keys.sort();
-        keys.truncate(max_keys);
-        Ok(keys)
-    }
-
     /// The size of an object in bytes; `None` when there is no such object.
     ///
     /// # Errors
@@ -140,9 +127,12 @@ impl Bucket {
     /// Deletes an object; nothing happens when there is none.
     ///
     /// # Errors
-    /// 1201 and 1202.
+    /// 1201 and 1202; 1500 when the write guard forbids it.
     pub async fn delete(&self, key: &str) -> Result<(), StorageError> {
         let path = self.path(key).await?;
+        if let Backend::File(bucket) = &self.backend {
+            bucket.check_may_write(key)?;
+        }
         match self.backend.operator().delete(&path).await.map_err(|error| self.error(key, &error)) {
             Err(error) if !error.is_not_found() => return Err(error),
             Ok(()) | Err(_) => {}

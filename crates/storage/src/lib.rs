@@ -17,9 +17,9 @@ mod storages;
 pub mod testing;
 mod transport;
 
-pub use bucket::Bucket;
+pub use bucket::{Bucket, ObjectVersion};
 pub use check::{CheckStep, StepOutcome};
 pub use error::StorageError;
 pub use key::{cache_control, check_folder_name, check_prefix, content_type};
 pub use storages::Storages;
-pub use transport::{RetryBudget, WaitReporter};
+pub use transport::{RetryBudget, WaitReporter, WriteGuard};

@@ -2,6 +2,7 @@
 
 use std::{
     fs, io,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -13,7 +14,7 @@ use crate::{
     bucket::Bucket,
     error::StorageError,
     key,
-    transport::{RetryBudget, TransportConfig, WaitReporter},
+    transport::{RetryBudget, TransportConfig, WaitReporter, WriteGuard},
 };
 
 /// The retry budget where somebody waits for the answer of an API call.
@@ -31,7 +32,7 @@ impl Storages {
     /// `root` is the folder of the buckets of kind `file`, made when it is absent; `client` is the
     /// guarded way to every object store that is reached by network.
     pub fn new(root: PathBuf, client: net::Client) -> Self {
-        let transport = TransportConfig { client, retry_budget: RetryBudget::default(), wait_reporter: None };
+        let transport = TransportConfig { client, retry_budget: RetryBudget::default(), wait_reporter: None, write_guard: None };
         Self { root, transport }
     }
 
@@ -47,6 +48,14 @@ impl Storages {
     pub fn with_wait_reporter(&self, reporter: WaitReporter) -> Self {
         let mut storages = self.clone();
         storages.transport.wait_reporter = Some(reporter);
+        storages
+    }
+
+    /// The same, asking the guard before anything is changed.
+    #[must_use]
+    pub fn with_write_guard(&self, guard: WriteGuard) -> Self {
+        let mut storages = self.clone();
+        storages.transport.write_guard = Some(guard);
         storages
     }
 
@@ -81,6 +90,15 @@ impl Storages {
         Ok(Bucket::new(backend, storage.uri("")))
     }
 
+    /// Whether two buckets of kind `file` are one folder, as the file system sees it: by device and inode.
+    pub fn is_same_folder(&self, bucket: &str, other: &str) -> bool {
+        let id = |bucket: &str| {
+            let metadata = fs::metadata(self.root.join(bucket)).ok()?;
+            Some((metadata.dev(), metadata.ino()))
+        };
+        matches!((id(bucket), id(other)), (Some(one), Some(two)) if one == two)
+    }
+
     /// Where an object of a `file` storage lies on this machine, whether it is there or not;
     /// `None` for other kinds and for keys that lead out of the bucket.
     pub fn local_path(&self, storage: &Storage, key: &str) -> Option<PathBuf> {
@@ -110,7 +128,7 @@ impl Storages {
     }
 
     fn open_folder(&self, storage: &Storage) -> Result<FileBucket, StorageError> {
-        FileBucket::open(&self.root, &storage.bucket)
+        FileBucket::open(&self.root, &storage.bucket, self.transport.write_guard.clone())
     }
 }
 

@@ -8,6 +8,7 @@
 
 use std::{
     fs, io,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
@@ -16,7 +17,11 @@ use opendal::{Operator, Writer, services};
 use rand::RngExt as _;
 use tokio::{runtime::Handle, task};
 
-use crate::{error::StorageError, key};
+use crate::{
+    error::StorageError,
+    key,
+    transport::{WRITE_FORBIDDEN, WriteGuard},
+};
 
 /// How often the folder of an object is made again when a concurrent delete removes it.
 const MAX_MOVE_TRIES: usize = 100;
@@ -28,6 +33,7 @@ pub(crate) struct FileBucket {
     /// The folder of all buckets, without symbolic links.
     root: PathBuf,
     bucket: String,
+    write_guard: Option<WriteGuard>,
 }
 
 /// An object that is being written; removed when it is dropped before it was moved into place.
@@ -39,6 +45,7 @@ pub(crate) struct StagedFile {
     /// The object's place.
     object: PathBuf,
     uri: String,
+    write_guard: Option<WriteGuard>,
     is_moved: bool,
 }
 
@@ -56,6 +63,7 @@ impl StagedFile {
             runtime
                 .block_on(writer.close())
                 .map_err(|error| StorageError::from_opendal(&self.uri, &error))?;
+            check_may_write(self.write_guard.as_ref(), &self.uri)?;
             self.move_into_place().map_err(|error| StorageError::from_io(&self.uri, &error))
         })
         .await
@@ -98,7 +106,11 @@ impl FileBucket {
     pub(crate) const STAGING_FOLDER: &str = ".writing";
 
     /// The bucket of this name below `root`; its folder is made when it is absent.
-    pub(crate) fn open(root: &Path, bucket: &str) -> Result<Self, StorageError> {
+    pub(crate) fn open(
+        root: &Path,
+        bucket: &str,
+        write_guard: Option<WriteGuard>,
+    ) -> Result<Self, StorageError> {
         key::check_folder_name(bucket)
             .map_err(|problem| StorageError::permanent(ErrorCode::BadParam, format!("bucket: {problem}")))?;
         let uri = format!("file://{bucket}/");
@@ -113,7 +125,7 @@ impl FileBucket {
         })?;
         let operator = Operator::new(services::Fs::default().root(text))
             .map_err(|error| StorageError::from_opendal(&uri, &error))?;
-        Ok(Self { operator, root, bucket: bucket.to_owned() })
+        Ok(Self { operator, root, bucket: bucket.to_owned(), write_guard })
     }
 
     pub(crate) fn operator(&self) -> &Operator {
@@ -125,9 +137,9 @@ impl FileBucket {
         Ok(format!("{}/{key}", self.bucket))
     }
 
-    /// The keys that begin with `prefix`, in no order. It does not use opendal's lister, which follows
-    /// symbolic links.
-    pub(crate) async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
+    /// The keys that begin with `prefix`, each with its size in bytes, in no order. It does not use opendal's
+    /// lister, which follows symbolic links.
+    pub(crate) async fn list(&self, prefix: &str) -> Result<Vec<(String, u64)>, StorageError> {
         let folder = prefix.rsplit_once('/').map_or("", |(folder, _)| folder);
         let start = self.resolve(folder).await?;
         let (bucket, prefix, uri) = (self.root.join(&self.bucket), prefix.to_owned(), self.uri(prefix));
@@ -138,7 +150,10 @@ impl FileBucket {
                     && key.starts_with(&prefix)
                     && !is_staging(key)
                 {
-                    keys.push(key.to_owned());
+                    // a file that is gone meanwhile is none
+                    if let Ok(metadata) = file.symlink_metadata() {
+                        keys.push((key.to_owned(), metadata.len()));
+                    }
                 }
             })
             .map_err(|error| StorageError::from_io(&uri, &error))?;
@@ -152,7 +167,23 @@ impl FileBucket {
         let object = self.resolve(key).await?;
         let path = format!("{}/{}/{:032x}", self.bucket, Self::STAGING_FOLDER, rand::rng().random::<u128>());
         let file = self.root.join(&path);
-        Ok(StagedFile { path, file, object, uri: self.uri(key), is_moved: false })
+        let write_guard = self.write_guard.clone();
+        Ok(StagedFile { path, file, object, uri: self.uri(key), write_guard, is_moved: false })
+    }
+
+    /// Fails when the write guard says that the bucket may not be changed any more.
+    pub(crate) fn check_may_write(&self, key: &str) -> Result<(), StorageError> {
+        check_may_write(self.write_guard.as_ref(), &self.uri(key))
+    }
+
+    /// What tells the file of an object from all other files of this machine: its device and inode.
+    pub(crate) async fn file_id(&self, key: &str) -> Result<(u64, u64), StorageError> {
+        let (file, uri) = (self.resolve(key).await?, self.uri(key));
+        run_blocking(move || {
+            let metadata = file.metadata().map_err(|error| StorageError::from_io(&uri, &error))?;
+            Ok((metadata.dev(), metadata.ino()))
+        })
+        .await
     }
 
     /// Removes the folders that a deleted object leaves empty: other kinds of object store have no folders.
@@ -183,6 +214,15 @@ impl FileBucket {
 
     fn uri(&self, key: &str) -> String {
         format!("file://{}/{key}", self.bucket)
+    }
+}
+
+fn check_may_write(guard: Option<&WriteGuard>, uri: &str) -> Result<(), StorageError> {
+    match guard {
+        Some(may_write) if !may_write() => {
+            Err(StorageError::permanent(ErrorCode::Internal, format!("{uri}: {WRITE_FORBIDDEN}")))
+        }
+        _ => Ok(()),
     }
 }
 

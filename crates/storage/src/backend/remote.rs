@@ -1,8 +1,8 @@
 //! Buckets that are reached by network: what all kinds have in common.
 
-use std::time::Duration;
+use std::{cell::Cell, ops::ControlFlow, time::Duration};
 
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::TryStreamExt as _;
 use model::{ErrorCode, Storage, StorageType};
 use opendal::{HttpTransporter, OperationContext, Operator};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -10,7 +10,10 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use super::{account::Account, azblob, cos, gcs, obs, oss, s3};
 use crate::{
     error::StorageError,
-    transport::{HostOverride, Quirks, Transport, TransportConfig, encode_as_s3_signs, now},
+    transport::{
+        HostOverride, LISTING_REQUESTS_LEFT, MAX_LISTING_REQUESTS, Quirks, Transport, TransportConfig,
+        encode_as_s3_signs, now,
+    },
 };
 
 /// The size of a part of a multipart upload, in bytes, unless the object would have too many; every vendor
@@ -113,18 +116,25 @@ impl RemoteBucket {
         MIN_PART_BYTES.max(size.div_ceil(MAX_PARTS).next_multiple_of(1 << 20))
     }
 
-    /// The first keys that begin with `prefix`, at most `max_keys`.
-    pub(crate) async fn list(&self, prefix: &str, max_keys: usize) -> opendal::Result<Vec<String>> {
-        let entries = self.operator.lister_with(prefix).recursive(true).await?;
-        entries
-            .try_filter(|entry| {
+    /// Calls `visit` with the keys that begin with `prefix`, each with its size in bytes, until it breaks. The
+    /// listing is a stranger's: it fails when it has more pages than are followed.
+    pub(crate) async fn visit(
+        &self,
+        prefix: &str,
+        visit: &mut (dyn FnMut(&str, u64) -> ControlFlow<()> + Send),
+    ) -> opendal::Result<()> {
+        let listing = async {
+            let mut entries = self.operator.lister_with(prefix).recursive(true).await?;
+            while let Some(entry) = entries.try_next().await? {
                 // opendal cuts white space off the front of a prefix too, and lists more then
-                std::future::ready(entry.metadata().is_file() && entry.path().starts_with(prefix))
-            })
-            .map_ok(|entry| entry.path().to_owned())
-            .take(max_keys)
-            .try_collect()
-            .await
+                let is_asked_for = entry.metadata().is_file() && entry.path().starts_with(prefix);
+                if is_asked_for && visit(entry.path(), entry.metadata().content_length()).is_break() {
+                    break;
+                }
+            }
+            Ok(())
+        };
+        LISTING_REQUESTS_LEFT.scope(Cell::new(MAX_LISTING_REQUESTS), listing).await
     }
 
     /// A URL with which anybody may read an object for a while.

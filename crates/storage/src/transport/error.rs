@@ -7,6 +7,12 @@ use net::NetError;
 
 use super::error_response::ErrorResponse;
 
+/// Why a request was not sent that would have changed a bucket.
+pub(crate) const WRITE_FORBIDDEN: &str = "whoever writes here may not do so any more";
+
+/// The pages of a listing that are followed; a page has up to 1,000 keys.
+pub(crate) const MAX_LISTING_REQUESTS: usize = 2_000;
+
 /// Why there is no good answer to a request.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum TransportError {
@@ -22,6 +28,12 @@ pub(crate) enum TransportError {
     /// The object store answered with an error.
     #[error("{0}")]
     Refused(ErrorResponse),
+    /// The write guard forbade the request, which was not sent.
+    #[error("{WRITE_FORBIDDEN}")]
+    WriteForbidden,
+    /// A listing has more pages than are followed.
+    #[error("the listing does not end within {MAX_LISTING_REQUESTS} pages")]
+    EndlessListing,
 }
 
 impl TransportError {
@@ -30,6 +42,8 @@ impl TransportError {
         match self {
             Self::Net(_) | Self::Idle(_) | Self::ChecksumMismatch => ErrorCode::OutputUnreachable,
             Self::Refused(response) => response.code(),
+            Self::WriteForbidden => ErrorCode::Internal,
+            Self::EndlessListing => ErrorCode::OutputRefused,
         }
     }
 
@@ -39,6 +53,7 @@ impl TransportError {
             Self::Net(error) => !error.permanent,
             Self::Idle(_) | Self::ChecksumMismatch => true,
             Self::Refused(response) => response.is_transient(),
+            Self::WriteForbidden | Self::EndlessListing => false,
         }
     }
 
@@ -61,7 +76,11 @@ impl TransportError {
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Refused(response) => response.retry_after(),
-            Self::Net(_) | Self::Idle(_) | Self::ChecksumMismatch => None,
+            Self::Net(_)
+            | Self::Idle(_)
+            | Self::ChecksumMismatch
+            | Self::WriteForbidden
+            | Self::EndlessListing => None,
         }
     }
 

@@ -13,6 +13,7 @@ mod part_signer;
 mod token_cache;
 
 use std::{
+    cell::Cell,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -26,14 +27,21 @@ use reqwest::{
     Body, Method, Request, StatusCode,
     header::{AUTHORIZATION, CONTENT_LENGTH, ETAG, HeaderName, HeaderValue, RANGE},
 };
-use tokio::time::{Instant, sleep};
+use tokio::{
+    task_local,
+    time::{Instant, sleep},
+};
 use url::Url;
 
 use self::{
     body::{IdleWatch, chunked, read_up_to, stream_of, within},
     error_response::ErrorResponse,
 };
-pub(crate) use self::{error::TransportError, part_signer::PartSigner, token_cache::TokenCache};
+pub(crate) use self::{
+    error::{MAX_LISTING_REQUESTS, TransportError, WRITE_FORBIDDEN},
+    part_signer::PartSigner,
+    token_cache::TokenCache,
+};
 use crate::backoff::Backoff;
 
 /// The delay before the first retry; each next one is twice as long.
@@ -67,12 +75,22 @@ impl Default for RetryBudget {
 /// answers again.
 pub type WaitReporter = Arc<dyn Fn(&str) + Send + Sync>;
 
+/// Says whether a bucket may still be changed. It is asked just before each request that changes something,
+/// also before each retry; when it says no, the request is not sent.
+pub type WriteGuard = Arc<dyn Fn() -> bool + Send + Sync>;
+
+task_local! {
+    /// Requests that a listing may still make.
+    pub(crate) static LISTING_REQUESTS_LEFT: Cell<usize>;
+}
+
 /// How object stores are reached.
 #[derive(Clone)]
 pub(crate) struct TransportConfig {
     pub(crate) client: net::Client,
     pub(crate) retry_budget: RetryBudget,
     pub(crate) wait_reporter: Option<WaitReporter>,
+    pub(crate) write_guard: Option<WriteGuard>,
 }
 
 /// The HTTP transport to one bucket, for opendal.
@@ -124,8 +142,16 @@ impl Transport {
         }
     }
 
+    fn check_may_write(&self, pending: &PendingRequest) -> Result<(), TransportError> {
+        match &self.config.write_guard {
+            Some(may_write) if pending.is_write() && !may_write() => Err(TransportError::WriteForbidden),
+            _ => Ok(()),
+        }
+    }
+
     /// One exchange: a good answer, or the reason why there is none.
     async fn send_once(&self, pending: &PendingRequest) -> Result<Response<HttpBody>, TransportError> {
+        self.check_may_write(pending)?;
         let idle = self.config.retry_budget.idle;
         let watch = Arc::new(IdleWatch::new());
         let request = pending.to_request(&watch);
@@ -184,6 +210,7 @@ impl Transport {
             part_signer.strip_encryption(&mut head).await?;
         }
         let mut pending = PendingRequest::new(head, body, self.quirks.host_override.as_ref())?;
+        count_listing_request()?;
         loop {
             let error = match self.send_once(&pending).await {
                 Ok(response) => {
@@ -260,6 +287,16 @@ impl PendingRequest {
         Ok(Self { head, url, body, md5, started: Instant::now(), backoff })
     }
 
+    /// Whether it changes an object. Removing the parts of an upload changes none: only who began the upload
+    /// knows its id.
+    fn is_write(&self) -> bool {
+        match self.head.method {
+            Method::GET | Method::HEAD => false,
+            Method::DELETE => !self.url.query_pairs().any(|(name, _)| name == "uploadId"),
+            _ => true,
+        }
+    }
+
     /// The request of the next try; its body counts as moving while it is sent.
     fn to_request(&self, watch: &Arc<IdleWatch>) -> Request {
         let mut request = Request::new(self.head.method.clone(), self.url.clone());
@@ -295,6 +332,16 @@ impl PendingRequest {
         };
         if is_received { Ok(()) } else { Err(TransportError::ChecksumMismatch) }
     }
+}
+
+/// Fails when a listing has made all the requests that it may make; other requests are not counted.
+fn count_listing_request() -> Result<(), TransportError> {
+    let has_more = LISTING_REQUESTS_LEFT.try_with(|left| {
+        let before = left.get();
+        left.set(before.saturating_sub(1));
+        before > 0
+    });
+    if has_more.unwrap_or(true) { Ok(()) } else { Err(TransportError::EndlessListing) }
 }
 
 impl HttpTransport for Transport {

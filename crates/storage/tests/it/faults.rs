@@ -1,13 +1,20 @@
 //! Object stores that are busy, break off, are silent or lie: what is retried, and what the error says.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use borealis_storage::{Bucket, RetryBudget, Storages};
+use bytes::Bytes;
 use model::{ErrorCode, Secret, Storage, StorageType};
 use rstest::rstest;
 use wiremock::{
     Mock, MockServer, ResponseTemplate,
-    matchers::{method, path, query_param},
+    matchers::{any, method, path, query_param},
 };
 
 use super::{
@@ -176,4 +183,71 @@ fn an_endpoint_is_checked_before_anything_connects(#[case] endpoint: &str) {
     let error = Storages::new("/nowhere".into(), client()).open(&storage).err().expect("refused");
     assert_eq!(error.code, ErrorCode::BadParam);
     assert!(error.detail.starts_with("endpoint: ") && !error.detail.contains("pass@"), "{error}");
+}
+
+/// Pages without a key that each name a next one: only a bound ends that.
+#[tokio::test]
+async fn a_listing_without_an_end_is_given_up() {
+    let server = MockServer::start().await;
+    let page = "<ListBucketResult><IsTruncated>true</IsTruncated>\
+        <NextContinuationToken>more</NextContinuationToken></ListBucketResult>";
+    Mock::given(method("GET"))
+        .respond_with(ResponseTemplate::new(200).set_body_string(page))
+        .mount(&server)
+        .await;
+    let bucket = bucket_at(&server.uri(), RETRY_BUDGET);
+    for error in [
+        bucket.list("a/").await.expect_err("it has no end"),
+        bucket.list_first("a/", 1).await.expect_err("it has no end"),
+    ] {
+        assert_eq!(
+            (error.code, error.detail.as_str(), error.retry),
+            (ErrorCode::OutputRefused, "s3://bkt/a/: the listing does not end within 2000 pages", false)
+        );
+    }
+}
+
+#[rstest]
+#[case::put(true)]
+#[case::delete(false)]
+#[tokio::test]
+async fn what_the_write_guard_forbids_is_not_sent(#[case] is_put: bool) {
+    // it allows the first request, and neither its retry nor any other one
+    let server = MockServer::start().await;
+    Mock::given(any()).respond_with(error_response(503, "SlowDown")).mount(&server).await;
+    let left = AtomicUsize::new(1);
+    let guard = move || {
+        left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
+    };
+    let storage = Storage {
+        endpoint: server.uri(),
+        storage_ak: Secret::new("ak"),
+        storage_sk: Secret::new("sk"),
+        ..storage(StorageType::S3, "bkt")
+    };
+    let storages = Storages::new("/nowhere".into(), client()).with_write_guard(Arc::new(guard));
+    let bucket = storages.open(&storage).expect("the bucket opens");
+    for _ in 0..2 {
+        let written = match is_put {
+            true => bucket.put_bytes("a.ts", Bytes::from_static(b"segment")).await,
+            false => bucket.delete("a.ts").await,
+        };
+        let error = written.expect_err("forbidden");
+        assert!(error.detail.ends_with("whoever writes here may not do so any more"), "{error}");
+    }
+    assert_eq!(server.received_requests().await.expect("recorded").len(), 1);
+}
+
+#[tokio::test]
+async fn the_write_guard_holds_in_a_folder_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let storages = Storages::new(folder.path().to_owned(), client());
+    let file = storage(StorageType::File, "bkt");
+    storages.open(&file).expect("opened").put_bytes("a.ts", "1".into()).await.expect("put");
+    let forbidden = storages.with_write_guard(Arc::new(|| false)).open(&file).expect("opened");
+    forbidden.put_bytes("a.ts", "2".into()).await.expect_err("forbidden");
+    forbidden.put_bytes("b.ts", "2".into()).await.expect_err("forbidden");
+    forbidden.delete("a.ts").await.expect_err("forbidden");
+    assert_eq!(forbidden.list("").await.expect("listed"), ["a.ts"]);
+    assert_eq!(forbidden.read("a.ts").await.expect("read"), "1");
 }
