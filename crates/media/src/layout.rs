@@ -18,6 +18,9 @@ const INIT_SEGMENT: &str = "init.mp4";
 /// The name of a stream's own playlist.
 const MEDIA_PLAYLIST: &str = "playlist.m3u8";
 
+/// What the names of the folders of later tries begin with.
+const TRY_PREFIX: &str = "try-";
+
 /// The one that knows where the files of an output lie.
 #[derive(Clone, Copy, Debug)]
 pub struct OutputLayout;
@@ -137,10 +140,58 @@ impl OutputLayout {
         format!("{}/{}", Self::thumbnails_folder(), Self::sheet_name(number))
     }
 
+    /// The folder of a later try of a task, below the folder of all files but the main one where they are stored: a
+    /// first try has none. `number` is any that no other try at this place has.
+    pub fn try_folder(number: u32) -> String {
+        format!("{TRY_PREFIX}{number:08x}")
+    }
+
+    /// The folder of a later try that a stored file lies in, by the file's path below the folder of all files but
+    /// the main one; empty for that of a first try. None for what is no file of an output: somebody else's.
+    pub fn try_folder_of(stored: &str) -> Option<&str> {
+        let (folder, path) = match stored.split_once('/') {
+            Some((folder, path)) if is_numbered(folder, TRY_PREFIX, "", is_hex_digit) => (folder, path),
+            _ => ("", stored),
+        };
+        is_of_an_output(path).then_some(folder)
+    }
+
     /// The storyboard, which says which part of which sheet is shown when.
     pub fn storyboard() -> String {
         format!("{}/storyboard.vtt", Self::thumbnails_folder())
     }
+}
+
+/// Whether a path below the folder of all files but the main one is that of a file of an output.
+fn is_of_an_output(path: &str) -> bool {
+    let is_digit = |c: char| c.is_ascii_digit();
+    let is_numbered = |name, prefix, extension| is_numbered(name, prefix, extension, is_digit);
+    match path.split_once('/') {
+        None => path == "manifest.mpd",
+        Some(("thumbnails", file)) => {
+            file == "storyboard.vtt"
+                || is_numbered(file, "thumb_", ".jpg")
+                || is_numbered(file, "sprite_", ".jpg")
+        }
+        Some((stream, file)) => {
+            let (name, number) = stream.split_once('_').unwrap_or((stream, "1"));
+            let is_stream = name == "audio" || is_numbered(name, "", "p");
+            is_stream
+                && number.chars().all(is_digit)
+                && ([INIT_SEGMENT, MEDIA_PLAYLIST, "iframes.m3u8"].contains(&file)
+                    || [".ts", ".m4s"].iter().any(|extension| is_numbered(file, SEGMENT_PREFIX, extension)))
+        }
+    }
+}
+
+/// Whether a name is this prefix, a number and this extension.
+fn is_numbered(name: &str, prefix: &str, extension: &str, is_digit: fn(char) -> bool) -> bool {
+    let number = name.strip_prefix(prefix).and_then(|name| name.strip_suffix(extension));
+    number.is_some_and(|number| !number.is_empty() && number.chars().all(is_digit))
+}
+
+fn is_hex_digit(character: char) -> bool {
+    character.is_ascii_hexdigit()
 }
 
 #[cfg(test)]
@@ -154,5 +205,40 @@ mod tests {
         assert!(!OutputLayout::is_of_stream("audio/playlist.m3u8", "audio"));
         assert_eq!(OutputLayout::below_files("main.m3u8"), None);
         assert_eq!(OutputLayout::below_files(&OutputLayout::storyboard()), Some("thumbnails/storyboard.vtt"));
+    }
+
+    #[test]
+    fn what_is_of_an_output_is_told_from_what_is_others() {
+        let segment = |kind| OutputLayout::segment_template("720p_2", kind).replace("$Number%05d$", "123456");
+        let files = [
+            segment(SegmentType::Ts),
+            segment(SegmentType::Fmp4),
+            OutputLayout::init_segment(&OutputLayout::stream_folder("audio_2")),
+            OutputLayout::media_playlist("audio"),
+            OutputLayout::i_frame_playlist("72p"),
+            OutputLayout::second_manifest(),
+            OutputLayout::thumbnail(123_456),
+            OutputLayout::sheet(1),
+            OutputLayout::storyboard(),
+        ];
+        for file in files {
+            let path = OutputLayout::below_files(&file).expect("below it");
+            assert_eq!(OutputLayout::try_folder_of(path), Some(""), "{path}");
+            let folder = OutputLayout::try_folder(7);
+            assert_eq!(OutputLayout::try_folder_of(&format!("{folder}/{path}")), Some(folder.as_str()));
+        }
+        for other in [
+            "mine.mp4",
+            "720p/mine.mp4",
+            "720p/seg_.ts",
+            "720p/seg_1.ts.bak",
+            "other/init.mp4",
+            "audio_x/init.mp4",
+            "a/720p/init.mp4",
+            "try-/720p/init.mp4",
+            "thumbnails/me.jpg",
+        ] {
+            assert_eq!(OutputLayout::try_folder_of(other), None, "{other}");
+        }
     }
 }

@@ -65,7 +65,12 @@ impl OutputPath {
     /// The folder of every object but the main one: `a/cat.hls` for `a/cat.m3u8`, `a/cat.mp4.files`
     /// for `a/cat.mp4`.
     pub fn folder(&self, format: Format) -> String {
-        if format.is_segmented() { format!("{}.{format}", self.stem()) } else { format!("{}.files", self.0) }
+        if !format.is_segmented() {
+            return format!("{}.files", self.0);
+        }
+        // an extension in capitals stays: `a.M3U8` is another output than `a.m3u8`
+        let stem = format.extensions().iter().find_map(|one| self.0.strip_suffix(one)?.strip_suffix('.'));
+        format!("{}.{format}", stem.unwrap_or(&self.0))
     }
 
     /// The last part of [`OutputPath::folder`], as the main object refers to it: `cat.hls`.
@@ -74,14 +79,6 @@ impl OutputPath {
         folder.rsplit('/').next().unwrap_or(&folder).to_owned()
     }
 
-    /// The key without its extension.
-    fn stem(&self) -> &str {
-        let name = self.0.rfind('/').map_or(0, |slash| slash + 1);
-        match self.0[name..].rfind('.') {
-            Some(dot) => &self.0[..name + dot],
-            None => &self.0,
-        }
-    }
 }
 
 fn join(prefix: &str, path: &str) -> String {
@@ -183,5 +180,7 @@ mod tests {
         let path = OutputPath::resolve("a/cat.m3u8", &storage(""), Format::Hls).expect("good");
         assert_eq!(path.key_in_folder(Format::Hls, "720p/1.ts"), "a/cat.hls/720p/1.ts");
         assert_eq!(path.folder_name(Format::Hls), "cat.hls");
+        let other = OutputPath::resolve("a/cat.M3U8", &storage(""), Format::Hls).expect("good");
+        assert_eq!(other.folder(Format::Hls), "a/cat.M3U8.hls");
     }
 }

@@ -9,11 +9,12 @@ use crate::{format::hls, layout::OutputLayout};
 /// and the `$` of DASH's templates.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// The main playlist or manifest with its URIs `files/…` pointing at `folder` instead, which is
+/// The main playlist or manifest with its URIs `files/…` pointing at `folder` instead, a path whose parts are
 /// percent-encoded. Single-file formats have no such text.
 pub fn relocate(format: Format, main_playlist: &str, folder: &str) -> String {
     let files = format!("{}/", OutputLayout::FILES_FOLDER);
-    let folder = format!("{}/", utf8_percent_encode(folder, ESCAPED));
+    let parts = folder.split('/').map(|part| utf8_percent_encode(part, ESCAPED).to_string());
+    let folder: String = parts.map(|part| part + "/").collect();
     match format {
         Format::Mp4 | Format::Flv => main_playlist.to_owned(),
         Format::Hls => hls::map_lines(main_playlist, |line| match line.strip_prefix(&files) {
