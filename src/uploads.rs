@@ -18,6 +18,9 @@ use tokio::{
 /// Bytes that are gathered before they are written.
 const WRITE_BUFFER_BYTES: usize = 256 * 1024;
 
+/// What the name of a file ends with while it is written.
+const PARTIAL_SUFFIX: &str = ".part";
+
 /// The folder of uploads.
 #[derive(Clone, Debug)]
 pub(crate) struct Uploads {
@@ -47,13 +50,13 @@ impl Uploads {
     /// Creates the file of an upload; it is removed again unless it is finished.
     pub(crate) async fn create(&self, id: &UploadId) -> io::Result<UploadWriter> {
         fs::create_dir_all(&self.folder).await?;
-        let partial = self.folder.join(format!("{id}.part"));
+        let partial = self.folder.join(format!("{id}{PARTIAL_SUFFIX}"));
         let file = BufWriter::with_capacity(WRITE_BUFFER_BYTES, File::create_new(&partial).await?);
         Ok(UploadWriter { file, partial: Some(partial), complete: self.path(id), bytes_written: 0 })
     }
 
-    /// Removes the files that nobody has written to for `min_age` and that belong to no upload; gives
-    /// their number.
+    /// Removes the files with names of ours that nobody has written to for `min_age` and that belong to no
+    /// upload; gives their number. The folder may be one that has other files, too: these are somebody else's.
     pub(crate) async fn sweep(&self, store: &Store, min_age: Duration) -> Result<usize, SweepError> {
         let mut removed = 0;
         let mut entries = match fs::read_dir(&self.folder).await {
@@ -61,8 +64,10 @@ impl Uploads {
             entries => entries?,
         };
         while let Some(entry) = entries.next_entry().await? {
-            let age = entry.metadata().await?.modified()?.elapsed().unwrap_or_default();
-            if age >= min_age && !is_known(store, &entry.path()).await? {
+            let Some((id, is_partial)) = parse_name(&entry.path()) else { continue };
+            let metadata = entry.metadata().await?;
+            let age = metadata.modified()?.elapsed().unwrap_or_default();
+            if metadata.is_file() && age >= min_age && (is_partial || !store.has_upload(&id).await?) {
                 fs::remove_file(entry.path()).await?;
                 removed += 1;
             }
@@ -71,10 +76,13 @@ impl Uploads {
     }
 }
 
-async fn is_known(store: &Store, file: &Path) -> Result<bool, StoreError> {
-    match file.file_name().and_then(|name| name.to_str()?.parse().ok()) {
-        Some(id) => store.has_upload(&id).await,
-        None => Ok(false),
+/// The upload that a file is of, by its name, and whether it is still being written; none for a file of
+/// somebody else's.
+fn parse_name(file: &Path) -> Option<(UploadId, bool)> {
+    let name = file.file_name()?.to_str()?;
+    match name.strip_suffix(PARTIAL_SUFFIX) {
+        Some(id) => Some((id.parse().ok()?, true)),
+        None => Some((name.parse().ok()?, false)),
     }
 }
 
@@ -173,10 +181,16 @@ mod tests {
         drop(writer);
         // as a killed process leaves it
         fs::write(uploads.folder.join(format!("{broken}.part")), b"ab").await.expect("written");
-        assert_eq!(names(&uploads.folder).await.len(), 3);
+        let others = ["thesis.docx", "thesis.part", "0123"];
+        for name in others {
+            fs::write(uploads.folder.join(name), b"somebody else's").await.expect("written");
+        }
+        assert_eq!(names(&uploads.folder).await.len(), 6);
 
         assert_eq!(uploads.sweep(&store, Duration::from_secs(3600)).await.expect("swept"), 0);
         assert_eq!(uploads.sweep(&store, Duration::ZERO).await.expect("swept"), 2);
-        assert_eq!(names(&uploads.folder).await, [kept.to_string()]);
+        let mut left = [&[kept.as_str()], &others[..]].concat();
+        left.sort_unstable();
+        assert_eq!(names(&uploads.folder).await, left);
     }
 }
