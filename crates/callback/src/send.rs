@@ -140,6 +140,10 @@ struct SignedMessage<'a> {
 
 impl<'a> SignedMessage<'a> {
     fn new(message: &'a Message<'a>, now: Timestamp) -> Result<Self, AttemptFailure> {
+        if message.url.is_empty() {
+            let problem = "no notify: the storage has none any more, so nobody is told".to_owned();
+            return Err(AttemptFailure::forbidden(problem));
+        }
         let url = net::parse_url(message.url)
             .map_err(|problem| AttemptFailure::forbidden(format!("bad url: the URL {problem}")))?;
         let mut signatures = Vec::new();

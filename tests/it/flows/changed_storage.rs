@@ -106,6 +106,10 @@ async fn with_nobody_to_tell_any_more_what_is_owed_is_refused() {
     end_a_task(&session, &storage.id, "b.mp4").await;
     let callback = ended_callback(&session).await;
     assert_eq!((&callback["status"], &callback["attempts"]), (&json!("refused"), &json!(2)), "{callback}");
+    let id = callback["callback_id"].as_str().expect("an id");
+    let details = session.get(&format!("query_callback?callback_id={id}")).await;
+    let error = &details["attempt_list"][1]["error"];
+    assert_eq!(*error, "no notify: the storage has none any more, so nobody is told", "{details}");
     session.server.stop().await;
     assert!(receiver.take_unexpected().is_none());
 }
