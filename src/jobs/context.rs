@@ -13,6 +13,8 @@ use storage::StorageError;
 use store::{Claim, StoreError};
 use tokio_util::sync::CancellationToken;
 
+use super::lease::Lease;
+
 /// Why a job did not finish its task.
 #[derive(Clone, Debug)]
 pub(crate) enum JobError {
@@ -43,6 +45,7 @@ impl JobError {
     pub(crate) fn store(error: StoreError) -> Self {
         match error {
             StoreError::Fenced => Self::Lost,
+            StoreError::Field(wrong) => Self::Final(Failure::new(ErrorCode::BadParam, wrong.to_string())),
             other => Self::internal("the database did not answer", other),
         }
     }
@@ -109,6 +112,8 @@ pub(crate) struct JobContext {
     pub(crate) work: PathBuf,
     /// Where it reports how far it has come.
     pub(crate) progress: Arc<ProgressReporter>,
+    /// Whether the claim surely still holds; asked before anything is put or deleted.
+    pub(crate) lease: Arc<Lease>,
     /// Ends what the job runs; [`JobContext::interrupted_or`] says why.
     pub(crate) cancel: CancellationToken,
     /// Why it was cancelled.
@@ -127,12 +132,13 @@ pub(crate) enum Interruption {
 }
 
 impl JobContext {
-    /// The context of a job that was just claimed, with the folder that it may use.
-    pub(crate) fn new(claim: Claim, work: PathBuf) -> Self {
+    /// The context of a job that was just claimed with this lease, and the folder that it may use.
+    pub(crate) fn new(claim: Claim, lease: Lease, work: PathBuf) -> Self {
         Self {
             claim,
             work,
             progress: Arc::new(ProgressReporter::new()),
+            lease: Arc::new(lease),
             cancel: CancellationToken::new(),
             interruption: Mutex::new(None),
         }
@@ -140,12 +146,18 @@ impl JobContext {
 
     /// Stops the job; the first reason counts.
     pub(crate) fn interrupt(&self, why: Interruption) {
+        if why == Interruption::Lost {
+            self.lease.end();
+        }
         self.interruption.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
         self.cancel.cancel();
     }
 
     /// The error of a job that was stopped from outside; `error` when it was not.
     pub(crate) fn interrupted_or(&self, error: JobError) -> JobError {
+        if !self.lease.is_held() {
+            return JobError::Lost;
+        }
         match *self.interruption.lock().unwrap_or_else(PoisonError::into_inner) {
             None => error,
             Some(Interruption::Lost) => JobError::Lost,
@@ -159,7 +171,21 @@ impl JobContext {
 
     /// Fails if the job was stopped from outside.
     pub(crate) fn check_interrupted(&self) -> Result<(), JobError> {
-        if self.cancel.is_cancelled() { Err(self.interrupted_or(JobError::Lost)) } else { Ok(()) }
+        if self.cancel.is_cancelled() || !self.lease.is_held() {
+            return Err(self.interrupted_or(JobError::Lost));
+        }
+        Ok(())
+    }
+
+    /// What `work` gives, unless the job is stopped from outside before.
+    pub(crate) async fn unless_interrupted<T>(
+        &self,
+        work: impl Future<Output = Result<T, JobError>>,
+    ) -> Result<T, JobError> {
+        tokio::select! {
+            done = work => done.map_err(|error| self.interrupted_or(error)),
+            () = self.cancel.cancelled() => Err(self.interrupted_or(JobError::Lost)),
+        }
     }
 }
 

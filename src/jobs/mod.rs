@@ -3,6 +3,7 @@
 pub(crate) mod context;
 pub(crate) mod deliver_callback;
 pub(crate) mod drafts;
+pub(crate) mod lease;
 pub(crate) mod periodic;
 pub(crate) mod sweep;
 pub(crate) mod transcode;

@@ -26,12 +26,13 @@ use crate::{
     app::App,
     jobs::{
         context::{Interruption, JobContext, JobError},
+        lease::{Lease, Moment},
         transcode,
     },
     telemetry,
 };
 
-/// From one heartbeat to the next: progress is written at most so often.
+/// From one heartbeat to the next at most: progress is written at most so often.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// From a failure that may pass to the next try: after the first try, and after each later one.
@@ -65,12 +66,12 @@ impl Runner {
         let (jobs, grace_over) = (TaskTracker::new(), CancellationToken::new());
         tracing::info!(capacity = this.capacity, worker = %this.worker, "worker started");
         let registration = tokio::spawn(Arc::clone(&this).stay_registered(grace_over.clone()));
-        while let Some((claim, slot)) = this.next_claim(&slots, &stop).await {
+        while let Some((claim, lease, slot)) = this.next_claim(&slots, &stop).await {
             let (this, grace_over) = (Arc::clone(&this), grace_over.clone());
             let span = tracing::info_span!("task", task_id = %claim.task.id);
             jobs.spawn(
                 async move {
-                    this.run_job(claim, grace_over).await;
+                    this.run_job(claim, lease, grace_over).await;
                     drop(slot);
                 }
                 .instrument(span),
@@ -114,7 +115,7 @@ impl Runner {
         &self,
         slots: &Arc<Semaphore>,
         stop: &CancellationToken,
-    ) -> Option<(Claim, OwnedSemaphorePermit)> {
+    ) -> Option<(Claim, Lease, OwnedSemaphorePermit)> {
         let slot = tokio::select! {
             slot = Arc::clone(slots).acquire_owned() => slot.ok()?,
             () = stop.cancelled() => return None,
@@ -123,7 +124,7 @@ impl Runner {
             // before the look, so that no wake-up after it is missed
             let woken = self.app.store.jobs_ready().notified();
             match self.claim().await {
-                Ok(Some(claim)) => return Some((claim, slot)),
+                Ok(Some((claim, lease))) => return Some((claim, lease, slot)),
                 Ok(None) => {}
                 Err(error) => tracing::error!(%error, "could not claim a job"),
             }
@@ -135,13 +136,15 @@ impl Runner {
         }
     }
 
-    async fn claim(&self) -> Result<Option<Claim>, StoreError> {
+    async fn claim(&self) -> Result<Option<(Claim, Lease)>, StoreError> {
         let free = self.free_disk_bytes();
         if free < self.app.settings.media.min_free_disk {
             tracing::warn!(free, "no task is claimed: the disk of the data directory is nearly full");
             return Ok(None);
         }
-        self.app.store.claim_job(&self.worker, self.app.settings.worker.lease).await
+        let (duration, sent) = (self.app.settings.worker.lease, Moment::now());
+        let claim = self.app.store.claim_job(&self.worker, duration).await?;
+        Ok(claim.map(|claim| (claim, Lease::new(duration, sent))))
     }
 
     /// A disk that cannot be asked counts as empty: the job itself fails where it really is full.
@@ -149,9 +152,9 @@ impl Runner {
         capacity::free_disk_bytes(&self.work).unwrap_or(u64::MAX)
     }
 
-    async fn run_job(&self, claim: Claim, grace_over: CancellationToken) {
+    async fn run_job(&self, claim: Claim, lease: Lease, grace_over: CancellationToken) {
         let work = self.work.join(claim.task.id.as_str());
-        let job = Arc::new(JobContext::new(claim, work));
+        let job = Arc::new(JobContext::new(claim, lease, work));
         tracing::info!(input = %job.claim.task.spec.input.redacted(), output = %job.claim.task.output_uri, "task started");
         let result = tokio::select! {
             result = transcode::transcode(&self.app, &self.media, &job) => result,
@@ -172,13 +175,22 @@ impl Runner {
         }
     }
 
-    /// Renews the lease, writes progress and watches the disk, until it is dropped with the job.
+    /// Renews the lease, writes progress and watches the disk, until it is dropped with the job. A job whose
+    /// lease was not renewed in time is stopped, also while the database leaves a renewal without an answer.
     async fn heartbeat(&self, job: &JobContext, grace_over: &CancellationToken) -> Infallible {
+        tokio::select! {
+            never = self.beat(job, grace_over) => match never {},
+            () = job.lease.lost() => job.interrupt(Interruption::Lost),
+        }
+        std::future::pending().await
+    }
+
+    async fn beat(&self, job: &JobContext, grace_over: &CancellationToken) -> Infallible {
         let lease = self.app.settings.worker.lease;
-        let mut interval =
-            tokio::time::interval_at(tokio::time::Instant::now() + HEARTBEAT_INTERVAL, HEARTBEAT_INTERVAL);
+        let beat = HEARTBEAT_INTERVAL.min(self.app.settings.worker.renewal_interval());
+        let mut interval = tokio::time::interval_at(tokio::time::Instant::now() + beat, beat);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut renewed, mut written) = (Instant::now(), job.progress.get());
+        let mut written = job.progress.get();
         loop {
             tokio::select! {
                 _ = interval.tick() => {}
@@ -191,8 +203,9 @@ impl Runner {
                 job.interrupt(Interruption::DiskFull);
             }
             let progress = job.progress.get();
-            let outcome = if renewed.elapsed() >= self.app.settings.worker.renewal_interval() {
-                self.app.store.renew_lease(&job.claim, lease).await.inspect(|()| renewed = Instant::now())
+            let outcome = if job.lease.age() >= self.app.settings.worker.renewal_interval() {
+                let sent = Moment::now();
+                self.app.store.renew_lease(&job.claim, lease).await.inspect(|()| job.lease.renew(sent))
             } else if progress != written {
                 let (stage, percent, waiting) = (progress.stage, progress.percent, &progress.waiting);
                 let advanced = self.app.store.update_progress(&job.claim, stage, percent, waiting).await;
@@ -203,9 +216,8 @@ impl Runner {
             match outcome {
                 Ok(()) => {}
                 Err(StoreError::Fenced) => job.interrupt(Interruption::Lost),
-                Err(error) if renewed.elapsed() < lease => tracing::warn!(%error, "could not write progress"),
-                // the lease has run out: another worker may have the task
-                Err(_) => job.interrupt(Interruption::Lost),
+                // how long that may go on is for the lease to say
+                Err(error) => tracing::warn!(%error, "could not write progress"),
             }
         }
     }

@@ -78,7 +78,6 @@ impl OutputPath {
         let folder = self.folder(format);
         folder.rsplit('/').next().unwrap_or(&folder).to_owned()
     }
-
 }
 
 fn join(prefix: &str, path: &str) -> String {

@@ -32,7 +32,12 @@ impl Storages {
     /// `root` is the folder of the buckets of kind `file`, made when it is absent; `client` is the
     /// guarded way to every object store that is reached by network.
     pub fn new(root: PathBuf, client: net::Client) -> Self {
-        let transport = TransportConfig { client, retry_budget: RetryBudget::default(), wait_reporter: None, write_guard: None };
+        let transport = TransportConfig {
+            client,
+            retry_budget: RetryBudget::default(),
+            wait_reporter: None,
+            write_guard: None,
+        };
         Self { root, transport }
     }
 

@@ -42,7 +42,8 @@ impl Store {
     /// # Errors
     /// [`crate::StoreError::NotFound`] when their storage is not the tenant's,
     /// [`crate::StoreError::OverQuota`] when the caller may not have so many more tasks,
-    /// [`crate::StoreError::Conflict`] when another unfinished task writes to an output of theirs.
+    /// [`crate::StoreError::Conflict`] when another unfinished task writes to an output of theirs,
+    /// [`crate::StoreError::Field`] when an unfinished task has one as its input.
     pub async fn create_batch(&self, id: &BatchId, tasks: &[Task]) -> Result<()> {
         let Some(first) = tasks.first() else { return Ok(()) };
         let mut tx = self.transaction().await?;
@@ -57,6 +58,10 @@ impl Store {
         batch::Entity::insert(row).exec_without_returning(&tx.db).await?;
         for group in tasks.chunks(MAX_ROWS_PER_STATEMENT) {
             self.insert_tasks(&mut tx, &storage, group).await?;
+        }
+        // when all are there: the input of one may be the output of another
+        for group in tasks.chunks(MAX_ROWS_PER_STATEMENT) {
+            tasks::check_inputs_are_kept(&tx, group, None).await?;
         }
         tx.commit().await
     }

@@ -1,6 +1,6 @@
 //! What can go wrong in the database, and whether it is transient.
 
-use model::WrongState;
+use model::{FieldError, WrongState};
 use sea_orm::{DbErr, RuntimeErr};
 
 use crate::cipher::CipherError;
@@ -17,6 +17,9 @@ pub enum StoreError {
     /// It exists already or is in use.
     #[error("{0}")]
     Conflict(String),
+    /// A field of what is to be stored cannot be so beside what is there.
+    #[error(transparent)]
+    Field(#[from] FieldError),
     /// A call with this idempotency key was answered already; see [`crate::Store::idempotent_answer`].
     #[error("the call was answered already")]
     AlreadyAnswered,

@@ -48,7 +48,7 @@ pub use callbacks::{
 };
 pub use caller::CallerContext;
 pub use cipher::{Cipher, CipherError};
-pub use drafts::{Draft, DraftReservation};
+pub use drafts::{Draft, DraftObjects, DraftReservation, MainObjectPut};
 pub use error::{Result, StoreError};
 pub use idempotency::IdempotentAnswer;
 pub use jobs::{Claim, QueueDepth};

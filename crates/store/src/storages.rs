@@ -83,12 +83,24 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when the tenant has none with this id, [`StoreError::Conflict`] when
-    /// its bucket is a folder that is or was another tenant's.
+    /// its bucket is a folder that is or was another tenant's, or it would be another place while tasks are
+    /// unfinished whose outputs go to the present one.
     pub async fn update_storage(&self, storage: &Storage) -> Result<()> {
         let row = row(storage, self.cipher())?;
         let mut tx = self.transaction().await?;
         assign_folder(&tx.db, storage).await?;
-        find(&tx.db, &storage.tenant, &storage.id, Some(LockType::Update)).await?;
+        let old = find(&tx.db, &storage.tenant, &storage.id, Some(LockType::Update)).await?;
+        let old_account = account_id(&old, self.cipher())?;
+        if let Some(field) = changed_place(&read(old, self.cipher())?, &old_account, storage) {
+            let unfinished = count_unfinished_tasks(&tx.db, &storage.id).await?;
+            if unfinished > 0 {
+                return Err(StoreError::Conflict(format!(
+                    "`{field}` cannot change while the storage `{}` has unfinished tasks ({unfinished}): their \
+                     outputs go to the place that it is now",
+                    storage.id
+                )));
+            }
+        }
         storage::Entity::update_many()
             .set(storage::ActiveModel { id: NotSet, created: NotSet, ..row })
             .filter(storage::Column::Id.eq(storage.id.as_str()))
@@ -138,6 +150,24 @@ impl Store {
         tx.commit().await
     }
 
+    /// How many unfinished tasks and undelivered callbacks a storage has.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn storage_use(&self, id: &StorageId) -> Result<(u64, u64)> {
+        let unfinished = count_unfinished_tasks(self.database(), id).await?;
+        Ok((unfinished, count_owed_callbacks(self.database(), id).await?))
+    }
+
+    /// The buckets of `file` storages that are or were other tenants'.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn folders_of_others(&self, tenant: &TenantId) -> Result<Vec<String>> {
+        let others = folder::Entity::find().filter(folder::Column::TenantId.ne(tenant.as_str()));
+        Ok(others.all(self.database()).await?.into_iter().map(|folder| folder.name).collect())
+    }
+
     /// Deletes a storage. Its ended tasks stay.
     ///
     /// # Errors
@@ -147,16 +177,8 @@ impl Store {
         let tx = self.transaction().await?;
         let row = find(&tx.db, tenant, id, Some(LockType::Update)).await?;
         // tasks before callbacks: when a task ends between the two queries, its callback is seen
-        let unfinished = task::Entity::find()
-            .filter(task::Column::StorageId.eq(id.as_str()))
-            .filter(task::Column::Finished.is_null())
-            .count(&tx.db)
-            .await?;
-        let owed = callback::Entity::find()
-            .filter(callback::Column::StorageId.eq(id.as_str()))
-            .filter(callback::Column::NextAttempt.is_not_null())
-            .count(&tx.db)
-            .await?;
+        let unfinished = count_unfinished_tasks(&tx.db, id).await?;
+        let owed = count_owed_callbacks(&tx.db, id).await?;
         for (count, what) in [(unfinished, "unfinished tasks"), (owed, "undelivered callbacks")] {
             if count > 0 {
                 return Err(StoreError::Conflict(format!("the storage `{id}` has {what} ({count})")));
@@ -165,6 +187,31 @@ impl Store {
         row.delete(&tx.db).await?;
         tx.commit().await
     }
+}
+
+async fn count_unfinished_tasks(database: &impl ConnectionTrait, id: &StorageId) -> Result<u64> {
+    let of_storage = task::Entity::find().filter(task::Column::StorageId.eq(id.as_str()));
+    Ok(of_storage.filter(task::Column::Finished.is_null()).count(database).await?)
+}
+
+async fn count_owed_callbacks(database: &impl ConnectionTrait, id: &StorageId) -> Result<u64> {
+    let of_storage = callback::Entity::find().filter(callback::Column::StorageId.eq(id.as_str()));
+    Ok(of_storage.filter(callback::Column::NextAttempt.is_not_null()).count(database).await?)
+}
+
+/// The first field that makes a storage another place than it was; none when it is the same place.
+fn changed_place(old: &Storage, old_account: &str, new: &Storage) -> Option<&'static str> {
+    let is_same_account =
+        new.kind != StorageType::Azblob || account_of(new.storage_ak.expose()) == old_account;
+    [
+        ("type", old.kind == new.kind),
+        ("bucket", old.bucket == new.bucket),
+        ("prefix", old.prefix == new.prefix),
+        ("endpoint", old.endpoint == new.endpoint),
+        ("storage_ak", is_same_account),
+    ]
+    .into_iter()
+    .find_map(|(field, is_same)| (!is_same).then_some(field))
 }
 
 /// The row of a tenant's storage; with `lock`, locked for the rest of the transaction (PostgreSQL; on
@@ -191,8 +238,16 @@ pub(crate) fn service_id(row: &storage::Model, cipher: &Cipher) -> Result<String
     if kind != StorageType::Azblob {
         return Ok(endpoint);
     }
-    let account = cipher.decrypt("storage_ak", &row.id, &row.storage_ak)?;
-    Ok(format!("{:x}@{endpoint}", Sha256::digest(account.expose())))
+    Ok(format!("{}@{endpoint}", account_id(row, cipher)?))
+}
+
+/// Identifies the account of a storage, which is no secret at Azure but is kept like one.
+fn account_id(row: &storage::Model, cipher: &Cipher) -> Result<String> {
+    Ok(account_of(cipher.decrypt("storage_ak", &row.id, &row.storage_ak)?.expose()))
+}
+
+fn account_of(access_key: &str) -> String {
+    format!("{:x}", Sha256::digest(access_key))
 }
 
 /// Assigns the folder that is the bucket of a `file` storage to its tenant, for good: what lies in it

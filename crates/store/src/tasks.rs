@@ -5,11 +5,12 @@
 //! before the task's, so that no two transactions wait for each other.
 
 use model::{
-    BatchId, Failure, Task, TaskEnd, TaskId, TaskSpec, TaskState, TaskStatus, TenantId, Timestamp, UploadId,
+    BatchId, Failure, FieldError, InputLocation, Task, TaskEnd, TaskId, TaskSpec, TaskState, TaskStatus,
+    TenantId, Timestamp, UploadId,
 };
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _,
-    QuerySelect as _, SqlErr, sea_query::LockType,
+    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, EntityTrait as _, PaginatorTrait as _,
+    QueryFilter as _, QuerySelect as _, SqlErr, sea_query::LockType,
 };
 
 use crate::{
@@ -28,7 +29,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`] when its storage is not the tenant's, [`StoreError::OverQuota`] when
     /// the caller may have no more tasks, [`StoreError::Conflict`] when another unfinished task writes to
-    /// the same output.
+    /// the same output, [`StoreError::Field`] when an unfinished task has the output as its input.
     pub async fn create_task(&self, task: &Task) -> Result<()> {
         let mut tx = self.transaction().await?;
         // locked, shared, so that the storage is not deleted before the task is there
@@ -36,6 +37,7 @@ impl Store {
             storages::find(&tx.db, &task.tenant, &task.spec.storage_id, Some(LockType::Share)).await?;
         self.check_quota(&tx, 1).await?;
         self.insert_tasks(&mut tx, &storage, std::slice::from_ref(task)).await?;
+        check_inputs_are_kept(&tx, std::slice::from_ref(task), None).await?;
         tx.commit().await
     }
 
@@ -47,6 +49,12 @@ impl Store {
         tasks: &[Task],
     ) -> Result<()> {
         let service_id = storages::service_id(storage, self.cipher())?;
+        let place = storages::read(storage.clone(), self.cipher())?;
+        if tasks.iter().any(|task| place.uri(task.spec.output.key()) != task.output_uri) {
+            let problem =
+                format!("the storage `{}` became another place at this moment; try again", place.id);
+            return Err(StoreError::Conflict(problem));
+        }
         self.touch_uploads(tx, tasks).await?;
         let caller = self.caller_access_key();
         let mut rows = Vec::with_capacity(tasks.len());
@@ -96,13 +104,15 @@ impl Store {
     /// [`StoreError::NotFound`] when the tenant has none with this id or its storage is gone,
     /// [`StoreError::WrongState`] when it has not ended, [`StoreError::OverQuota`] when the caller may
     /// have no more tasks, [`StoreError::Conflict`] when another unfinished task writes to the same output
-    /// by now.
+    /// by now, or the storage is another place than it was, [`StoreError::Field`] when another unfinished
+    /// task has the output as its input.
     pub async fn retry_task(&self, tenant: &TenantId, id: &TaskId) -> Result<Task> {
         let mut tx = self.transaction().await?;
         let mut task = lock_task(&tx.db, tenant, id).await?;
         task.state = task.state.retry()?;
         task.source = None;
-        storages::find(&tx.db, tenant, &task.spec.storage_id, Some(LockType::Share)).await?;
+        let storage = storages::find(&tx.db, tenant, &task.spec.storage_id, Some(LockType::Share)).await?;
+        self.check_is_same_place(&tx, &task, storage).await?;
         self.check_quota(&tx, 1).await?;
         self.touch_uploads(&tx, std::slice::from_ref(&task)).await?;
         update(&mut tx, &task).await?;
@@ -119,8 +129,32 @@ impl Store {
             self.count_retry_in_batch(&tx, batch).await?;
         }
         self.enqueue(&mut tx, std::slice::from_ref(&task)).await?;
+        check_inputs_are_kept(&tx, std::slice::from_ref(&task), None).await?;
         tx.commit().await?;
         Ok(task)
+    }
+
+    /// Checks that the output of a task that runs again would go where it went.
+    async fn check_is_same_place(
+        &self,
+        tx: &WriteTransaction<'_>,
+        task: &Task,
+        storage: storage::Model,
+    ) -> Result<()> {
+        let service_id = storages::service_id(&storage, self.cipher())?;
+        let uri = storages::read(storage, self.cipher())?.uri(task.spec.output.key());
+        let is_same = task::Entity::find_by_id(task.id.as_str())
+            .filter(task::Column::OutputPlace.eq(output_place(&service_id, &uri)))
+            .count(&tx.db)
+            .await?;
+        if is_same == 0 {
+            let problem = format!(
+                "the storage `{}` is another place since: the output would not go to `{}`; create a new task",
+                task.spec.storage_id, task.output_uri
+            );
+            return Err(StoreError::Conflict(problem));
+        }
+        Ok(())
     }
 
     /// Deletes an ended task; the callbacks about it stay.
@@ -230,7 +264,7 @@ fn task_row(task: &Task, service_id: &str) -> Result<task::ActiveModel> {
         batch_id: Set(task.batch_id.as_ref().map(BatchId::to_string)),
         storage_id: Set(spec.storage_id.to_string()),
         template_name: Set(spec.template.template_name.to_string()),
-        output_place: Set(convert::without_nul(&format!("{service_id} {}", task.output_uri))),
+        output_place: Set(output_place(service_id, &task.output_uri)),
         custom_info: Set(convert::without_nul(&spec.custom_info)),
         spec: Set(convert::to_json("task.spec", spec)?),
         output_uri: Set(convert::without_nul(&task.output_uri)),
@@ -238,8 +272,49 @@ fn task_row(task: &Task, service_id: &str) -> Result<task::ActiveModel> {
         created: Set(task.created.as_millis()),
         source: Set(source_json(task)?),
         upload_id: Set(upload_of(task).map(UploadId::to_string)),
+        input_object: Set(input_object(task)),
         ..state_row(&task.state)?
     })
+}
+
+/// The URI of a task's input, if that is an object of a storage.
+fn input_object(task: &Task) -> Option<String> {
+    match task.spec.input.location() {
+        InputLocation::Object { .. } => Some(convert::without_nul(task.spec.input.as_str())),
+        InputLocation::Url(_) | InputLocation::Upload(_) => None,
+    }
+}
+
+/// Fails if an output of these tasks would take the place of an input of an unfinished task of the tenant; with
+/// `before`, of one that was created before that task. A task may read what an earlier one will have written.
+pub(crate) async fn check_inputs_are_kept(
+    tx: &WriteTransaction<'_>,
+    tasks: &[Task],
+    before: Option<&TaskId>,
+) -> Result<()> {
+    let Some(first) = tasks.first() else { return Ok(()) };
+    let outputs = tasks.iter().map(|task| convert::without_nul(&task.output_uri));
+    let mut readers = task::Entity::find()
+        .filter(task::Column::TenantId.eq(first.tenant.as_str()))
+        .filter(task::Column::Finished.is_null())
+        .filter(task::Column::InputObject.is_in(outputs));
+    if let Some(before) = before {
+        readers = readers.filter(task::Column::Id.lt(before.as_str()));
+    }
+    match readers.one(&tx.db).await? {
+        Some(reader) => {
+            let input = reader.input_object.unwrap_or_default();
+            let problem =
+                format!("`{input}` is the input of the unfinished task `{}`; give another", reader.id);
+            Err(FieldError::new("output", problem).into())
+        }
+        None => Ok(()),
+    }
+}
+
+/// Where an output goes: the service that its bucket is in, and its URI.
+pub(crate) fn output_place(service_id: &str, output_uri: &str) -> String {
+    convert::without_nul(&format!("{service_id} {output_uri}"))
 }
 
 fn source_json(task: &Task) -> Result<Option<String>> {

@@ -70,7 +70,7 @@ impl FetchState {
 impl InputFetch {
     /// Begins to fetch the input of `job` into its work folder.
     pub(super) fn start(app: &Arc<App>, job: &Arc<JobContext>) -> Self {
-        let path = job.work.join("input");
+        let path = input_file(&job.work);
         let (feed, growing) = media::growing_input(&path);
         let fetch = Arc::new(Fetch {
             app: Arc::clone(app),
@@ -297,6 +297,11 @@ pub(super) fn late(job: &JobContext, limit: Duration) -> JobError {
     let detail =
         format!("{input}: not fetched and probed within {} s, the longest it may take", limit.as_secs());
     JobError::Final(Failure::new(ErrorCode::InputUnreachable, detail))
+}
+
+/// Where a task's input lies in its work folder.
+pub(super) fn input_file(work: &Path) -> PathBuf {
+    work.join("input")
 }
 
 /// Fetches the image that is laid over the task's video.

@@ -77,7 +77,7 @@ async fn deadline_exceeded(input: &InputFetch, deadline: Duration) -> JobError {
 async fn make_output(
     app: &App,
     media: &Media,
-    job: &JobContext,
+    job: &Arc<JobContext>,
     input: &InputFetch,
     source: Source,
 ) -> Result<OutputFacts, JobError> {
@@ -123,7 +123,7 @@ async fn make_output(
     let (output, measured) = first_failure_stops(&stop, input.failure(), publish, encode).await?;
 
     let size = publisher.finish(&output).await?;
-    let groups = output_groups::output_groups(&job.claim.task, &plan);
+    let groups = output_groups::output_groups(&job.claim.task, &plan, &publisher.keys());
     Ok(OutputFacts { size, ..measured.facts(groups) })
 }
 

@@ -3,6 +3,7 @@
 //! What points at others comes after them, and the main object, which points at all, is the last.
 
 use std::{
+    collections::HashMap,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -10,72 +11,116 @@ use std::{
 use media::OutputLayout;
 use model::{Format, OutputPath};
 
-/// The objects of an output: their keys and the files they are made of.
-pub(super) struct OutputObjects {
-    objects: Vec<(String, PathBuf)>,
-    /// Bytes of all of them.
+/// The keys of the objects that one try makes of an output.
+pub(super) struct ObjectKeys<'a> {
+    output: &'a OutputPath,
+    format: Format,
+    /// The folder of the try below the output's own; empty for a first one.
+    try_folder: String,
+}
+
+impl<'a> ObjectKeys<'a> {
+    pub(super) fn new(output: &'a OutputPath, format: Format, try_folder: String) -> Self {
+        Self { output, format, try_folder }
+    }
+
+    /// The key of the main object.
+    pub(super) fn main(&self) -> &'a str {
+        self.output.key()
+    }
+
+    /// The key of a file by its path below the output's folder on this machine.
+    pub(super) fn of(&self, path: &str) -> String {
+        match OutputLayout::below_files(path) {
+            Some(beside) => self.output.key_in_folder(self.format, &join(&self.try_folder, beside)),
+            None => self.output.key().to_owned(),
+        }
+    }
+
+    /// The folder of all objects but the main one, as the main object refers to it.
+    pub(super) fn folder_name(&self) -> String {
+        join(&self.output.folder_name(self.format), &self.try_folder)
+    }
+
+    /// What the keys of all objects but the main one begin with, whichever try they are of.
+    pub(super) fn prefix(&self) -> String {
+        format!("{}/", self.output.folder(self.format))
+    }
+}
+
+/// A path of two parts, of which one may be empty.
+fn join(folder: &str, path: &str) -> String {
+    if folder.is_empty() || path.is_empty() { format!("{folder}{path}") } else { format!("{folder}/{path}") }
+}
+
+/// A file that becomes an object.
+pub(super) struct OutputObject {
+    pub(super) key: String,
+    pub(super) file: PathBuf,
     pub(super) bytes: u64,
+}
+
+/// The objects of an output.
+pub(super) struct OutputObjects {
+    /// All but the main one; what points at others comes after them.
+    pub(super) others: Vec<OutputObject>,
+    pub(super) main: OutputObject,
 }
 
 impl OutputObjects {
     /// Finds the files in `folder` and gives each its key. The main playlist or manifest is changed
     /// to point at where the others will be.
-    pub(super) fn collect(output: &OutputPath, format: Format, folder: &Path) -> io::Result<Self> {
-        let mut this = Self { objects: Vec::new(), bytes: 0 };
-        let main = folder.join(OutputLayout::main_file(format));
-        if format.is_segmented() {
+    pub(super) fn collect(keys: &ObjectKeys<'_>, folder: &Path) -> io::Result<Self> {
+        let main_path = OutputLayout::main_file(keys.format);
+        let main = folder.join(&main_path);
+        if keys.format.is_segmented() {
             let text = fs::read_to_string(&main)?;
-            fs::write(&main, media::relocate(format, &text, &output.folder_name(format)))?;
+            fs::write(&main, media::relocate(keys.format, &text, &keys.folder_name()))?;
         }
-        let beside = folder.join(OutputLayout::FILES_FOLDER);
-        if beside.is_dir() {
-            this.add_folder(output, format, &beside, "")?;
-            this.objects.sort_by(|(one, _), (other, _)| (points(one), one).cmp(&(points(other), other)));
+        let mut others = Vec::new();
+        if folder.join(OutputLayout::FILES_FOLDER).is_dir() {
+            add_folder(keys, folder, OutputLayout::FILES_FOLDER, &mut others)?;
+            others.sort_by(|one, other| (points(&one.key), &one.key).cmp(&(points(&other.key), &other.key)));
         }
-        this.add(output.key().to_owned(), main)?;
-        Ok(this)
+        Ok(Self { others, main: object(keys, &main_path, main)? })
     }
 
-    fn add_folder(
-        &mut self,
-        output: &OutputPath,
-        format: Format,
-        folder: &Path,
-        below: &str,
-    ) -> io::Result<()> {
-        for entry in fs::read_dir(folder)? {
-            let entry = entry?;
-            let name = entry.file_name().into_string().map_err(|name| {
-                io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    format!("{} is not a name of ours", name.display()),
-                )
-            })?;
-            let path = if below.is_empty() { name } else { format!("{below}/{name}") };
-            if entry.file_type()?.is_dir() {
-                self.add_folder(output, format, &entry.path(), &path)?;
-            } else {
-                self.add(output.key_in_folder(format, &path), entry.path())?;
-            }
+    /// Bytes of all of them.
+    pub(super) fn bytes(&self) -> u64 {
+        self.main.bytes + self.others.iter().map(|object| object.bytes).sum::<u64>()
+    }
+
+    /// The bytes of each object but the main one, by its key.
+    pub(super) fn sizes(&self) -> HashMap<&str, u64> {
+        self.others.iter().map(|object| (object.key.as_str(), object.bytes)).collect()
+    }
+}
+
+/// Adds every file below `path`, which is relative to `folder`.
+fn add_folder(
+    keys: &ObjectKeys<'_>,
+    folder: &Path,
+    path: &str,
+    objects: &mut Vec<OutputObject>,
+) -> io::Result<()> {
+    for entry in fs::read_dir(folder.join(path))? {
+        let entry = entry?;
+        let name = entry.file_name().into_string().map_err(|name| {
+            io::Error::new(io::ErrorKind::InvalidData, format!("{} is not a name of ours", name.display()))
+        })?;
+        let path = format!("{path}/{name}");
+        if entry.file_type()?.is_dir() {
+            add_folder(keys, folder, &path, objects)?;
+        } else {
+            objects.push(object(keys, &path, entry.path())?);
         }
-        Ok(())
     }
+    Ok(())
+}
 
-    fn add(&mut self, key: String, file: PathBuf) -> io::Result<()> {
-        self.bytes += fs::metadata(&file)?.len();
-        self.objects.push((key, file));
-        Ok(())
-    }
-
-    /// Every object with its file, the main one last.
-    pub(super) fn objects(&self) -> impl Iterator<Item = (&str, &Path)> {
-        self.objects.iter().map(|(key, file)| (key.as_str(), file.as_path()))
-    }
-
-    /// Whether an object is one of these.
-    pub(super) fn has(&self, key: &str) -> bool {
-        self.objects().any(|(ours, _)| ours == key)
-    }
+fn object(keys: &ObjectKeys<'_>, path: &str, file: PathBuf) -> io::Result<OutputObject> {
+    let bytes = fs::metadata(&file)?.len();
+    Ok(OutputObject { key: keys.of(path), file, bytes })
 }
 
 /// Whether an object points at others.
@@ -83,10 +128,29 @@ fn points(key: &str) -> bool {
     [".m3u8", ".mpd", ".vtt"].iter().any(|extension| key.ends_with(extension))
 }
 
-/// The key of a file by its path below the output's folder.
-pub(super) fn key_of(output: &OutputPath, format: Format, path: &str) -> String {
-    match OutputLayout::below_files(path) {
-        Some(beside) => output.key_in_folder(format, beside),
-        None => output.key().to_owned(),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_later_try_has_a_folder_of_its_own() {
+        let storage = model::Storage::new(
+            "0123456789abcdef".parse().expect("an id"),
+            model::TenantId::main(),
+            model::StorageType::File,
+            "bkt",
+            model::Timestamp::from_millis(0),
+        );
+        let output = OutputPath::resolve("a/cat.m3u8", &storage, Format::Hls).expect("an output");
+        let path = OutputLayout::media_playlist("72p");
+        let first = ObjectKeys::new(&output, Format::Hls, String::new());
+        assert_eq!(
+            (first.of(&path), first.folder_name()),
+            ("a/cat.hls/72p/playlist.m3u8".into(), "cat.hls".into())
+        );
+        let later = ObjectKeys::new(&output, Format::Hls, OutputLayout::try_folder(10));
+        assert_eq!(later.of(&path), "a/cat.hls/try-0000000a/72p/playlist.m3u8");
+        assert_eq!(later.folder_name(), "cat.hls/try-0000000a");
+        assert_eq!(later.of("main.m3u8"), "a/cat.m3u8");
     }
 }

@@ -3,8 +3,10 @@
 use media::{OutputLayout, Plan};
 use model::{GroupFormat, OutputGroup, Task};
 
+use super::objects::ObjectKeys;
+
 /// Every object of an output that a customer may want to open.
-pub(super) fn output_groups(task: &Task, plan: &Plan) -> Vec<OutputGroup> {
+pub(super) fn output_groups(task: &Task, plan: &Plan, keys: &ObjectKeys<'_>) -> Vec<OutputGroup> {
     let main = OutputGroup {
         custom_name: String::new(),
         format: plan.format.into(),
@@ -15,7 +17,7 @@ pub(super) fn output_groups(task: &Task, plan: &Plan) -> Vec<OutputGroup> {
     let mut groups = vec![main.clone()];
     if let Some(format) = plan.also {
         // a second manifest over the same segments
-        let output = uri_in_folder(task, plan, &OutputLayout::second_manifest());
+        let output = uri(task, keys, &OutputLayout::second_manifest());
         groups.push(OutputGroup { format: format.into(), output, ..main });
     }
     if plan.thumbnails.is_some() {
@@ -24,7 +26,7 @@ pub(super) fn output_groups(task: &Task, plan: &Plan) -> Vec<OutputGroup> {
             format,
             seg_type: None,
             seg_time: 0,
-            output: uri_in_folder(task, plan, path),
+            output: uri(task, keys, path),
         };
         groups.push(group("thumbnails", GroupFormat::Jpg, &OutputLayout::thumbnail(1)));
         groups.push(group("storyboard", GroupFormat::Vtt, &OutputLayout::storyboard()));
@@ -32,11 +34,8 @@ pub(super) fn output_groups(task: &Task, plan: &Plan) -> Vec<OutputGroup> {
     groups
 }
 
-/// The full URI of a file that is not the main one, by its path below the output's folder.
-fn uri_in_folder(task: &Task, plan: &Plan, path: &str) -> String {
-    let bucket = task.output_uri.strip_suffix(task.spec.output.key()).unwrap_or_default();
-    format!(
-        "{bucket}{}",
-        task.spec.output.key_in_folder(plan.format, OutputLayout::below_files(path).unwrap_or(path))
-    )
+/// The full URI of a file by its path below the output's folder on this machine.
+fn uri(task: &Task, keys: &ObjectKeys<'_>, path: &str) -> String {
+    let bucket = task.output_uri.strip_suffix(keys.main()).unwrap_or_default();
+    format!("{bucket}{}", keys.of(path))
 }

@@ -2,28 +2,38 @@
 //! and playlists and manifests after the files that they refer to.
 //!
 //! Segments are published early only where no earlier output would be harmed if the task failed; the draft
-//! is known to the database before the first of them. Growing playlists are published early too, and refer
-//! to published segments alone. A worker that lost its claim publishes nothing more.
+//! is known to the database before the first object of any output. Growing playlists are published early too, and
+//! refer to published segments alone. A worker whose lease may have ended publishes and deletes nothing more: its
+//! bucket asks the lease before each request. The main object is put when all that it refers to was seen there.
 
 use std::{
     collections::HashMap,
     convert::Infallible,
     io,
+    ops::ControlFlow,
     path::Path,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use media::{OutputLayout, Plan, RunOutput};
-use model::{Stage, Storage};
-use storage::Bucket;
-use store::{DraftReservation, StoreError};
+use model::{ErrorCode, Failure, FieldError, Stage, Storage};
+use rand::RngExt as _;
+use storage::{Bucket, ObjectVersion, StorageError};
+use store::{DraftObjects, DraftReservation, StoreError};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::objects::{OutputObjects, key_of};
+use super::{
+    fetch,
+    objects::{ObjectKeys, OutputObject, OutputObjects},
+};
 use crate::{
     app::App,
-    jobs::context::{JobContext, JobError},
+    jobs::{
+        context::{JobContext, JobError},
+        drafts,
+        lease::write_guard,
+    },
 };
 
 /// How often it is asked whether the draft of an ended task is still being removed.
@@ -32,13 +42,18 @@ const DRAFT_POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// The least wait for the lease of such a removal to end.
 const MIN_DRAFT_WAIT: Duration = Duration::from_millis(100);
 
+/// From one try to write to the database that the main object follows to the next.
+const STORE_RETRY_DELAY: Duration = Duration::from_secs(1);
+
 /// An output on its way into its storage.
 pub(super) struct Publisher<'a> {
     app: &'a App,
-    job: &'a JobContext,
+    job: &'a Arc<JobContext>,
     storage: Storage,
     bucket: Bucket,
-    reserved: DraftReservation,
+    /// The draft's objects, once it is reserved.
+    draft: Option<DraftObjects>,
+    publishes_early: bool,
     /// What was published, by its key: the version of its file then.
     published: HashMap<String, FileVersion>,
     /// The texts of growing playlists that were published, by their keys.
@@ -61,7 +76,7 @@ impl FileVersion {
 
 impl<'a> Publisher<'a> {
     /// Looks whether segments may go out early, and gets ready for them.
-    pub(super) async fn begin(app: &'a App, job: &'a JobContext) -> Result<Self, JobError> {
+    pub(super) async fn begin(app: &'a App, job: &'a Arc<JobContext>) -> Result<Self, JobError> {
         let (tenant, spec) = (&job.claim.task.tenant, &job.claim.task.spec);
         let storage = app.store.storage(tenant, &spec.storage_id).await.map_err(JobError::store)?;
         let bucket = open(app, job, &storage)?;
@@ -70,44 +85,71 @@ impl<'a> Publisher<'a> {
             job,
             storage,
             bucket,
-            reserved: DraftReservation::NoDraft,
+            draft: None,
+            publishes_early: false,
             published: HashMap::new(),
             growing_playlists: HashMap::new(),
         };
-        this.reserve().await?;
+        if job.claim.task.spec.template.has_folder() {
+            this.publishes_early = this.reserve_early().await?;
+        }
         Ok(this)
     }
 
     /// Whether segments go out while others are still being made.
     pub(super) fn publishes_early(&self) -> bool {
-        self.reserved == DraftReservation::Reserved
+        self.publishes_early
     }
 
-    /// Makes the output a draft of this task's, unless an earlier output is there or may be.
-    async fn reserve(&mut self) -> Result<(), JobError> {
-        if !self.job.claim.task.spec.template.has_folder() {
-            return Ok(());
-        }
-        let main = self.job.claim.task.spec.output.key();
-        let earlier_size = match self.app.storages.interactive().open(&self.storage) {
-            Ok(bucket) => bucket.size(main).await,
+    /// The keys of this try's objects.
+    pub(super) fn keys(&self) -> ObjectKeys<'a> {
+        let spec = &self.job.claim.task.spec;
+        let folder = self.draft.as_ref().map(|draft| draft.folder.clone()).unwrap_or_default();
+        ObjectKeys::new(&spec.output, spec.template.format, folder)
+    }
+
+    /// Makes the output a draft of this try's, unless an earlier output is there or may be.
+    async fn reserve_early(&mut self) -> Result<bool, JobError> {
+        let spec = &self.job.claim.task.spec;
+        let main = spec.output.key();
+        let earlier = match self.app.storages.interactive().open(&self.storage) {
+            Ok(bucket) => bucket.version(main).await,
             Err(error) => Err(error),
         };
-        let (has_main_object, may_begin_draft) = match earlier_size {
-            Ok(size) => (size.is_some(), size.is_none()),
+        let earlier = match earlier {
+            Ok(earlier) => earlier,
             Err(error) => {
                 tracing::info!(%error, "could not look for an earlier output");
-                // one that is there must not be taken for a draft
-                (true, false)
+                return Ok(false);
             }
         };
-        self.reserved =
-            self.app.store.reserve_draft(&self.job.claim, may_begin_draft).await.map_err(JobError::store)?;
-        if has_main_object && self.publishes_early() {
-            // of an earlier try of this task: it refers to segments that are now written anew
+        let DraftReservation::Reserved(draft) = self.reserve(earlier.is_none()).await? else {
+            return Ok(false);
+        };
+        let format = spec.template.format;
+        let is_free = match &earlier {
+            None => true,
+            Some(version) => drafts::is_main_of_draft(&self.bucket, main, format, &draft, version)
+                .await
+                .map_err(JobError::storage)?,
+        };
+        if earlier.is_some() && is_free {
+            // of an earlier try of this task: it refers to what that one has put
             self.bucket.delete(main).await.map_err(JobError::storage)?;
         }
-        Ok(())
+        Ok(is_free)
+    }
+
+    /// Reserves the draft for this try; where there is none, creates one if `create` says so.
+    async fn reserve(&mut self, create: bool) -> Result<DraftReservation, JobError> {
+        let own_folder = OutputLayout::try_folder(rand::rng().random());
+        let reserving = self.app.store.reserve_draft(&self.job.claim, create, &own_folder);
+        let reserved =
+            self.job.unless_interrupted(async { reserving.await.map_err(JobError::store) }).await?;
+        if let DraftReservation::Reserved(draft) = &reserved {
+            self.draft = Some(draft.clone());
+        }
+        Ok(reserved)
     }
 
     /// Publishes each file that is reported as finished, by its path below the output's folder, and says when the
@@ -126,7 +168,7 @@ impl<'a> Publisher<'a> {
                 continue;
             }
             if !path.ends_with(".m3u8") {
-                let key = self.key(&path);
+                let key = self.keys().of(&path);
                 match self.put(&key, &file, &|_| {}).await {
                     Err(JobError::Retry(_)) if !file.exists() => {}
                     put => put?,
@@ -145,21 +187,22 @@ impl<'a> Publisher<'a> {
     /// is published.
     async fn publish_growing(&mut self, plan: &Plan, dir: &Path, path: &str) -> Result<(), JobError> {
         let unreadable = |error| JobError::internal("could not read a playlist", error);
-        let (main, key) = (self.job.claim.task.spec.output.key(), self.key(path));
+        let keys = self.keys();
+        let (main, key) = (keys.main(), keys.of(path));
         if key != main {
-            let is_published = |path: &str| self.published.contains_key(&self.key(path));
+            let is_published = |path: &str| self.published.contains_key(&keys.of(path));
             let text = media::growing_media_playlist(plan, dir, path, is_published).map_err(unreadable)?;
             if let Some(text) = text.filter(|text| self.growing_playlists.get(&key) != Some(text)) {
                 self.put_text(key, text).await?;
             }
         }
         let has_growing_playlist =
-            |name: &str| self.growing_playlists.contains_key(&self.key(&OutputLayout::media_playlist(name)));
+            |name: &str| self.growing_playlists.contains_key(&keys.of(&OutputLayout::media_playlist(name)));
         if !self.growing_playlists.contains_key(main)
             && OutputLayout::stream_names(plan).all(has_growing_playlist)
         {
-            let folder = self.job.claim.task.spec.output.folder_name(plan.format);
-            if let Some(text) = media::growing_main_playlist(plan, dir, &folder).map_err(unreadable)? {
+            let text = media::growing_main_playlist(plan, dir, &keys.folder_name()).map_err(unreadable)?;
+            if let Some(text) = text {
                 self.put_text(main.to_owned(), text).await?;
             }
         }
@@ -167,33 +210,33 @@ impl<'a> Publisher<'a> {
     }
 
     /// Publishes every file that is not yet published as it is now, the main object last, and removes what an
-    /// earlier output left beside it. Returns the bytes of all objects.
-    pub(super) async fn finish(mut self, output: &RunOutput) -> Result<u64, JobError> {
-        self.wait_for_removal().await?;
-        let spec = &self.job.claim.task.spec;
-        let unreadable = |error| JobError::internal("could not read the output", error);
-        let files =
-            OutputObjects::collect(&spec.output, spec.template.format, &output.dir).map_err(unreadable)?;
-        let (mut done, progress) = (0, &self.job.progress);
-        for (key, path) in files.objects() {
-            let version = FileVersion::of(path).map_err(unreadable)?;
-            if self.published.get(key) != Some(&version) {
-                let on_bytes = |bytes: u64| {
-                    progress.set(Stage::Uploading, (done + bytes) as f64 / files.bytes.max(1) as f64);
-                };
-                self.put(key, path, &on_bytes).await?;
+    /// earlier output or try left beside it. Returns the bytes of all objects.
+    pub(super) async fn finish(&mut self, output: &RunOutput) -> Result<u64, JobError> {
+        self.wait_for_draft().await?;
+        let keys = self.keys();
+        let objects = OutputObjects::collect(&keys, &output.dir).map_err(unreadable)?;
+        let (mut done, total) = (0, objects.bytes());
+        for object in &objects.others {
+            let version = FileVersion::of(&object.file).map_err(unreadable)?;
+            if self.published.get(&object.key) != Some(&version) {
+                self.put_object(object, done, total).await?;
             }
-            done += version.bytes;
+            done += object.bytes;
         }
-        self.remove_leftovers(&files).await;
-        Ok(done)
+        let leftovers = self.put_missing(&keys, &objects).await?;
+        self.begin_main_object().await?;
+        self.put_object(&objects.main, done, total).await?;
+        if let Err(error) = drafts::delete_all(&self.bucket, leftovers).await {
+            tracing::warn!(%error, "could not remove every object of an earlier output or try");
+        }
+        Ok(total)
     }
 
-    /// Waits until the draft of an ended task at the same place is removed.
-    async fn wait_for_removal(&mut self) -> Result<(), JobError> {
-        while !self.publishes_early() {
-            self.reserve().await?;
-            let DraftReservation::BusyUntil(until) = self.reserved else { break };
+    /// Reserves the draft, if that was not done early; waits until the draft of an ended task at the same place is
+    /// removed.
+    async fn wait_for_draft(&mut self) -> Result<(), JobError> {
+        while self.draft.is_none() {
+            let DraftReservation::BusyUntil(until) = self.reserve(true).await? else { continue };
             self.job.progress.set_waiting("what an ended task left there is being removed");
             // it may be sooner
             let left = until.since(self.app.clock.now()).clamp(MIN_DRAFT_WAIT, DRAFT_POLL_INTERVAL);
@@ -205,65 +248,153 @@ impl<'a> Publisher<'a> {
         Ok(())
     }
 
-    async fn put(&mut self, key: &str, file: &Path, progress: &(dyn Fn(u64) + Sync)) -> Result<(), JobError> {
-        self.check_claim().await?;
-        let version =
-            FileVersion::of(file).map_err(|error| JobError::internal("could not read the output", error))?;
-        tokio::select! {
-            put = self.bucket.put_file(key, file, progress) => put.map_err(JobError::storage)?,
-            () = self.job.cancel.cancelled() => return Err(self.job.interrupted_or(JobError::Lost)),
+    /// Looks whether every object but the main one is there, of its size, and puts again what is not. Gives the
+    /// keys of objects there that are not of this output.
+    async fn put_missing(
+        &mut self,
+        keys: &ObjectKeys<'_>,
+        objects: &OutputObjects,
+    ) -> Result<Vec<String>, JobError> {
+        if !self.job.claim.task.spec.template.has_folder() {
+            return Ok(Vec::new());
+        }
+        let prefix = keys.prefix();
+        let (mut missing, mut leftovers) = (objects.sizes(), Vec::new());
+        let expected = objects.sizes();
+        let listed = self.bucket.visit(&prefix, &mut |key, bytes| {
+            match expected.get(key) {
+                Some(size) if *size == bytes => drop(missing.remove(key)),
+                Some(_) => {}
+                None if key.strip_prefix(&prefix).and_then(OutputLayout::try_folder_of).is_some() => {
+                    leftovers.push(key.to_owned());
+                }
+                // it has no name of ours: it is somebody else's
+                None => {}
+            }
+            ControlFlow::Continue(())
+        });
+        match self.job.unless_interrupted(async { Ok(listed.await) }).await? {
+            Ok(()) => {}
+            // credentials that may write need not be allowed to list: then each object is asked for
+            Err(error) if error.code == ErrorCode::OutputRefused => {
+                tracing::info!(%error, "could not list the output's objects");
+            }
+            Err(error) => return Err(self.job.interrupted_or(JobError::storage(error))),
+        }
+        let missing: Vec<&OutputObject> =
+            objects.others.iter().filter(|object| missing.contains_key(object.key.as_str())).collect();
+        for object in missing {
+            match self.bucket.size(&object.key).await {
+                Ok(Some(bytes)) if bytes == object.bytes => {}
+                Err(error) if error.code == ErrorCode::OutputRefused => {
+                    tracing::info!(%error, "could not look whether the output's objects are there");
+                    break;
+                }
+                Err(error) => return Err(self.job.interrupted_or(JobError::storage(error))),
+                Ok(size) => {
+                    tracing::warn!(
+                        key = object.key,
+                        ?size,
+                        "an object is not as it was put; it is put again"
+                    );
+                    self.put(&object.key, &object.file, &|_| {}).await?;
+                }
+            }
+        }
+        Ok(leftovers)
+    }
+
+    /// Lets the database know that the main object follows. Where it does not answer, the lease says for how long
+    /// that is asked again: the work is done, and should not be done twice.
+    async fn begin_main_object(&self) -> Result<(), JobError> {
+        let main = self.job.claim.task.spec.output.key();
+        let replaced = async { self.bucket.version(main).await.map_err(JobError::storage) };
+        let replaced = self.job.unless_interrupted(replaced).await?;
+        if let Some(replaced) = &replaced {
+            self.job.unless_interrupted(self.check_input_is_kept(main, replaced)).await?;
+        }
+        let replaced = replaced.map(|version| version.text);
+        loop {
+            let begun = self.app.store.begin_main_object(&self.job.claim, replaced.clone());
+            match self.job.unless_interrupted(async { Ok(begun.await) }).await? {
+                Err(error) if error.is_transient() => {
+                    tracing::warn!(%error, "could not write that the main object follows; trying again");
+                    let pause = async {
+                        tokio::time::sleep(STORE_RETRY_DELAY).await;
+                        Ok(())
+                    };
+                    self.job.unless_interrupted(pause).await?;
+                }
+                begun => return begun.map_err(JobError::store),
+            }
+        }
+    }
+
+    /// Fails if the object that the main one would replace is the input, by whatever name that was fetched.
+    async fn check_input_is_kept(&self, main: &str, replaced: &ObjectVersion) -> Result<(), JobError> {
+        let file = fetch::input_file(&self.job.work);
+        if self.bucket.has_content_of(main, replaced, &file).await.map_err(JobError::storage)? {
+            let task = &self.job.claim.task;
+            let input = task.spec.input.redacted();
+            let problem = format!("`{}` would take the place of the input `{input}`", task.output_uri);
+            let wrong = FieldError::new("output", problem).to_string();
+            return Err(JobError::Final(Failure::new(ErrorCode::BadParam, wrong)));
+        }
+        Ok(())
+    }
+
+    /// Puts an object of which `total` bytes `done` are published, and reports the progress.
+    async fn put_object(&mut self, object: &OutputObject, done: u64, total: u64) -> Result<(), JobError> {
+        let progress = Arc::clone(&self.job.progress);
+        let on_bytes = |bytes: u64| {
+            progress.set(Stage::Uploading, (done + bytes) as f64 / total.max(1) as f64);
         };
+        self.put(&object.key, &object.file, &on_bytes).await
+    }
+
+    async fn put(&mut self, key: &str, file: &Path, progress: &(dyn Fn(u64) + Sync)) -> Result<(), JobError> {
+        let version = FileVersion::of(file).map_err(unreadable)?;
+        self.write(self.bucket.put_file(key, file, progress)).await?;
         self.published.insert(key.to_owned(), version);
         Ok(())
     }
 
     async fn put_text(&mut self, key: String, text: String) -> Result<(), JobError> {
-        self.check_claim().await?;
-        tokio::select! {
-            put = self.bucket.put_bytes(&key, text.clone().into()) => put.map_err(JobError::storage)?,
-            () = self.job.cancel.cancelled() => return Err(self.job.interrupted_or(JobError::Lost)),
-        };
+        self.write(self.bucket.put_bytes(&key, text.clone().into())).await?;
         self.growing_playlists.insert(key, text);
         Ok(())
     }
 
-    /// Ends the job here when the task is no longer its own: by then another may put the same objects.
-    async fn check_claim(&self) -> Result<(), JobError> {
+    /// Writes to the bucket, unless the task is no longer this worker's.
+    async fn write<T>(&self, writing: impl Future<Output = Result<T, StorageError>>) -> Result<T, JobError> {
         self.job.check_interrupted()?;
-        match self.app.store.check_claim(&self.job.claim).await {
-            Err(StoreError::Fenced) => Err(JobError::Lost),
-            // how long that may go on is for the lease to say
-            Err(error) => {
-                tracing::warn!(%error, "could not ask whether the task is still this worker's");
-                Ok(())
-            }
-            Ok(()) => Ok(()),
-        }
-    }
-
-    async fn remove_leftovers(&self, files: &OutputObjects) {
-        let spec = &self.job.claim.task.spec;
-        let folder = format!("{}/", spec.output.folder(spec.template.format));
-        for key in self.bucket.list(&folder).await.unwrap_or_default() {
-            if !files.has(&key)
-                && let Err(error) = self.bucket.delete(&key).await
-            {
-                tracing::warn!(%error, key, "could not remove an object of an earlier output");
-            }
-        }
-    }
-
-    fn key(&self, path: &str) -> String {
-        let spec = &self.job.claim.task.spec;
-        key_of(&spec.output, spec.template.format, path)
+        self.job
+            .unless_interrupted(async {
+                match self.app.store.check_claim(&self.job.claim).await {
+                    Err(StoreError::Fenced) => return Err(JobError::Lost),
+                    // how long that may go on is for the lease to say
+                    Err(error) => {
+                        tracing::warn!(%error, "could not ask whether the task is still this worker's");
+                    }
+                    Ok(()) => {}
+                }
+                writing.await.map_err(JobError::storage)
+            })
+            .await
     }
 }
 
-/// A bucket that says in the task's progress when it has to be waited for.
+fn unreadable(error: io::Error) -> JobError {
+    JobError::internal("could not read the output", error)
+}
+
+/// A bucket that says in the task's progress when it has to be waited for, and that only the holder of the
+/// task's lease changes.
 pub(super) fn open(app: &App, job: &JobContext, storage: &Storage) -> Result<Bucket, JobError> {
     let progress = Arc::clone(&job.progress);
     app.storages
         .with_wait_reporter(Arc::new(move |why| progress.set_waiting(why)))
+        .with_write_guard(write_guard(&job.lease))
         .open(storage)
         .map_err(JobError::storage)
 }

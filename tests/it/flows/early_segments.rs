@@ -245,7 +245,7 @@ fn playlists(keys: &BTreeSet<String>) -> Vec<&String> {
 }
 
 /// The URIs in a playlist.
-fn uris(text: &str) -> impl Iterator<Item = &str> {
+pub(super) fn uris(text: &str) -> impl Iterator<Item = &str> {
     text.lines().filter_map(|line| match line.split_once("URI=\"") {
         Some((_, uri)) => uri.split('"').next(),
         None => Some(line).filter(|line| !line.is_empty() && !line.starts_with('#')),

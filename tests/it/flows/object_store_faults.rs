@@ -1,121 +1,18 @@
 //! An object store that is busy, drops connections or is slow while a task writes to it: the task waits,
 //! says for whom and why, and succeeds; when the retry budget is used up it fails and leaves nothing.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::collections::HashMap;
 
-use axum::{
-    Router,
-    body::{Body, Bytes},
-    extract::{Request, State},
-    http::{Method, StatusCode},
-    response::{IntoResponse as _, Response},
-};
-use futures::{StreamExt as _, stream};
 use rstest::rstest;
 use serde_json::{Value, json};
 use storage::testing::ObjectStoreServer;
-use tokio::{net::TcpListener, time::interval};
 
-use super::{media_files::clip, receiver::Receiver, session::Session};
-
-/// What is wrong with writing.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum WriteFault {
-    /// Nothing.
-    None,
-    /// 503, as S3 says it.
-    Busy,
-    /// The connection ends in the middle of an answer.
-    Drops,
-    /// Bodies are taken in slowly.
-    Slow,
-}
-
-/// A proxy in front of an object store, which forwards requests or fails them.
-#[derive(Clone)]
-struct FaultyProxy {
-    store: String,
-    client: reqwest::Client,
-    fault: Arc<Mutex<WriteFault>>,
-    /// How many objects it stores before the fault begins.
-    before_fault: Arc<AtomicUsize>,
-}
-
-impl FaultyProxy {
-    /// Starts it; gives its URL, too.
-    #[expect(clippy::disallowed_methods, reason = "it stands for an object store, which has no guard")]
-    async fn start(store: &ObjectStoreServer, fault: WriteFault, before_fault: usize) -> (Self, String) {
-        // each test process installs it once
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let proxy = Self {
-            store: store.endpoint.clone(),
-            client: reqwest::Client::builder().no_proxy().build().expect("a client"),
-            fault: Arc::new(Mutex::new(fault)),
-            before_fault: Arc::new(AtomicUsize::new(before_fault)),
-        };
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let url = format!("http://{}", listener.local_addr().expect("bound"));
-        let router = Router::new().fallback(answer).with_state(proxy.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        (proxy, url)
-    }
-
-    fn set_fault(&self, fault: WriteFault) {
-        *self.fault.lock().expect("no panic") = fault;
-    }
-
-    async fn forward(&self, request: Request, slowly: bool) -> Response {
-        let (parts, body) = request.into_parts();
-        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-        let mut content = Vec::new();
-        let (mut chunks, mut beat) = (body.into_data_stream(), interval(Duration::from_millis(30)));
-        while let Some(Ok(chunk)) = chunks.next().await {
-            content.extend_from_slice(&chunk);
-            if slowly {
-                beat.tick().await;
-            }
-        }
-        let request =
-            self.client.request(parts.method, format!("{}{path}", self.store)).headers(parts.headers);
-        let answer = request.body(content).send().await.expect("the object store answers");
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = answer.status();
-        *response.headers_mut() = answer.headers().clone();
-        *response.body_mut() = Body::from(answer.bytes().await.expect("a body"));
-        response
-    }
-}
-
-async fn answer(State(proxy): State<FaultyProxy>, request: Request) -> Response {
-    let is_write = request.method() == Method::PUT;
-    let is_before_fault = is_write
-        && proxy
-            .before_fault
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| count.checked_sub(1))
-            .is_ok();
-    let fault = *proxy.fault.lock().expect("no panic");
-    match fault {
-        WriteFault::Busy if is_write && !is_before_fault => {
-            // read to its end, or the connection is reset, which is another fault
-            request.into_body().into_data_stream().for_each(|_| async {}).await;
-            let text = "<Error><Code>SlowDown</Code><Message>Reduce your rate.</Message><RequestId>4F</RequestId></Error>";
-            (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
-        }
-        WriteFault::Drops if is_write && !is_before_fault => {
-            // fewer bytes than announced: the connection ends
-            let body = Body::from_stream(stream::iter([Err::<Bytes, _>(std::io::Error::other("cut"))]));
-            Response::builder().header("content-length", "10").body(body).expect("a response")
-        }
-        fault => proxy.forward(request, fault == WriteFault::Slow).await,
-    }
-}
+use super::{
+    faulty_proxy::{FaultyProxy, WriteFault},
+    media_files::clip,
+    receiver::Receiver,
+    session::Session,
+};
 
 fn storage_at(endpoint: &str, store: &ObjectStoreServer, notify: &str) -> Value {
     json!({

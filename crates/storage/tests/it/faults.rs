@@ -216,9 +216,8 @@ async fn what_the_write_guard_forbids_is_not_sent(#[case] is_put: bool) {
     let server = MockServer::start().await;
     Mock::given(any()).respond_with(error_response(503, "SlowDown")).mount(&server).await;
     let left = AtomicUsize::new(1);
-    let guard = move || {
-        left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
-    };
+    let guard =
+        move || left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok();
     let storage = Storage {
         endpoint: server.uri(),
         storage_ak: Secret::new("ak"),

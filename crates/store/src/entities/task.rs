@@ -18,6 +18,8 @@ pub struct Model {
     pub access_key: Option<String>,
     /// The upload that is its input, if one is.
     pub upload_id: Option<String>,
+    /// The URI of its input, if that is an object of a storage.
+    pub input_object: Option<String>,
     pub custom_info: String,
     /// JSON.
     pub spec: String,

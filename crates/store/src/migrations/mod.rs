@@ -10,6 +10,7 @@ mod m0005_folders;
 mod m0006_drafts;
 mod m0007_shares;
 mod m0008_retention;
+mod m0009_input_objects;
 
 pub(crate) struct Migrator;
 
@@ -25,6 +26,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0006_drafts::Migration),
             Box::new(m0007_shares::Migration),
             Box::new(m0008_retention::Migration),
+            Box::new(m0009_input_objects::Migration),
         ]
     }
 }
