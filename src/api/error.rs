@@ -131,6 +131,7 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::NotFound(detail) => Self::not_found(detail),
             StoreError::Conflict(detail) => Self::new(ErrorCode::Conflict, detail),
+            StoreError::Field(wrong) => wrong.into(),
             StoreError::OverQuota(detail) => Self::rate_limited(detail, QUOTA_RETRY_AFTER),
             StoreError::AlreadyAnswered => Self::new(
                 ErrorCode::Conflict,

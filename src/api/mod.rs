@@ -14,6 +14,7 @@ mod extract;
 mod idempotency;
 mod ids;
 mod limits;
+mod output_place;
 mod paging;
 mod rate_limit;
 mod request;

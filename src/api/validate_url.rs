@@ -36,7 +36,7 @@ pub(super) async fn check_notify(client: &Client, notify: &str) -> Result<Option
 }
 
 /// Checks an input, or another file that a task reads: the address of a URL, or that there is a storage for
-/// the bucket of an object. `storage` is the task's own.
+/// the bucket of an object, which is given then. `storage` is the task's own.
 ///
 /// # Errors
 /// 1001 when the address is forbidden, or no storage of the tenant's has the bucket; 1004 when the
@@ -46,7 +46,7 @@ pub(super) async fn check_input(
     storage: &Storage,
     field: &str,
     input: &Input,
-) -> Result<(), ApiError> {
+) -> Result<Option<Storage>, ApiError> {
     match input.location() {
         InputLocation::Url(url) => {
             check_address(&app.net, url).await.map_err(|problem| FieldError::new(field, problem))?;
@@ -55,13 +55,15 @@ pub(super) async fn check_input(
             app.store.upload(&storage.tenant, id).await?;
         }
         InputLocation::Object { kind, bucket, .. } => {
-            if input_storage::find(&app.store, storage, *kind, bucket).await?.is_none() {
+            let found = input_storage::find(&app.store, storage, *kind, bucket).await?;
+            let Some(found) = found else {
                 let problem = format!("no storage of yours is the bucket `{kind}://{bucket}/`; add one");
                 return Err(ApiError::field(field, problem));
-            }
+            };
+            return Ok(Some(found));
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 async fn check_address(client: &Client, url: &Url) -> Result<(), String> {

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::extract::State;
 use model::{
-    FieldError, NotifyPolicy, NotifySettings, NotifySuccess, ObjectSettings, Secret, Storage, StorageType,
+    ErrorCode, FieldError, NotifyPolicy, NotifySettings, NotifySuccess, ObjectSettings, Secret, Storage, StorageType,
     TenantId,
 };
 use serde::{Deserialize, Serialize};
@@ -122,6 +122,7 @@ pub(super) async fn add_storage(
     let is_secret_given = !request.notify_secret.is_empty();
     let storage = request.into_storage(&app, editor.tenant.clone())?;
     app.storages.open(&storage)?;
+    check_folder_is_free(&app, &storage).await?;
     let notify_secret = if is_secret_given { None } else { Some(storage.notify_secret.expose().to_owned()) };
     let answer = Answer::new(AddedStorage { storage_id: storage.id.to_string(), notify_secret }, warnings);
     editor.store_keeping(&app, &answer)?.add_storage(&storage).await?;
@@ -129,7 +130,8 @@ pub(super) async fn add_storage(
 }
 
 /// Replaces a storage; keys and secrets that are not given stay. Callbacks that are owed go to the new
-/// `notify` from their next attempt on; their bodies do not change.
+/// `notify` from their next attempt on; their bodies do not change. `type`, `bucket`, `prefix` and `endpoint` stay
+/// as they are while the storage has unfinished tasks.
 #[utoipa::path(
     put, path = "/update_storage", tag = "storage",
     request_body = AddStorage,
@@ -157,7 +159,17 @@ pub(super) async fn update_storage(
         ..new
     };
     app.storages.open(&storage)?;
+    check_folder_is_free(&app, &storage).await?;
     app.store.update_storage(&storage).await?;
+    if storage.notify.is_empty() && !old.notify.is_empty() {
+        let (unfinished, owed) = app.store.storage_use(&storage.id).await?;
+        if unfinished + owed > 0 {
+            warnings.push(format!(
+                "`notify` is empty now: nobody is told of unfinished tasks ({unfinished}), and undelivered \
+                 callbacks ({owed}) are refused"
+            ));
+        }
+    }
     Ok(Answer::nothing(warnings))
 }
 
@@ -372,6 +384,21 @@ fn check_range(field: &str, value: u32, max: u32) -> Result<Option<u32>, FieldEr
         value if value <= max => Ok(Some(value)),
         value => Err(FieldError::new(field, format!("{value} is out of range; give 1 to {max}"))),
     }
+}
+
+/// Checks that the folder of a `file` storage is not that of another tenant under another name: by a symbolic
+/// link, or because the file system takes two names for one.
+async fn check_folder_is_free(app: &App, storage: &Storage) -> Result<(), ApiError> {
+    if storage.kind != StorageType::File {
+        return Ok(());
+    }
+    for other in app.store.folders_of_others(&storage.tenant).await? {
+        if other != storage.bucket && app.storages.is_same_folder(&storage.bucket, &other) {
+            let problem = format!("the bucket `{}` is taken; give another name", storage.bucket);
+            return Err(ApiError::new(ErrorCode::Conflict, problem));
+        }
+    }
+    Ok(())
 }
 
 /// The bucket of a `file` storage is one folder below the storage root. What a bucket may be called

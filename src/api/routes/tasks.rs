@@ -19,6 +19,7 @@ use crate::{
         error::{ApiError, BadParam, Conflict, NotFound},
         extract::{Body, Query},
         ids::parse_id_or_not_found,
+        output_place::OutputPlace,
         paging::Paging,
         request::number,
         validate_url,
@@ -89,9 +90,14 @@ pub(super) async fn new_task(app: &App, tenant: &TenantId, request: CreateTask) 
     request.extra_options.check(&template)?;
     let storage = app.store.storage(tenant, &parse_id_or_not_found("storage", &request.storage_id)?).await?;
     let output = OutputPath::resolve(&request.output, &storage, template.format)?;
-    validate_url::check_input(app, &storage, "input", &request.input).await?;
-    if let Some(logo) = &template.logo_path {
-        validate_url::check_input(app, &storage, "logo_path", logo).await?;
+    let place = OutputPlace { app, storage: &storage, output: &output, format: template.format };
+    place.check_name()?;
+    for (field, input) in [("input", Some(&request.input)), ("logo_path", template.logo_path.as_ref())] {
+        if let Some(input) = input
+            && let Some(read_with) = validate_url::check_input(app, &storage, field, input).await?
+        {
+            place.check_keeps(field, input, &read_with).await?;
+        }
     }
     Ok(Task {
         id: app.new_task_id(),

@@ -172,3 +172,75 @@ async fn a_storage_is_deleted_once() {
     let message = app.delete("del_storage").await.refusal(400, 1001);
     assert_eq!(message, "BadParam: storage_id: is not set, and is needed");
 }
+
+#[tokio::test]
+async fn a_storage_with_unfinished_tasks_stays_where_it_is() {
+    let app = TestApp::start().await;
+    let id = app.post("add_storage", file(json!({"prefix": "p"}))).await.data()["storage_id"].clone();
+    let task_id = app.create_task(id.as_str().expect("an id"), "a.mp4").await;
+    let update = |changes: Value| {
+        let mut body = file(json!({"storage_id": id, "prefix": "p"}));
+        for (name, value) in changes.as_object().expect("an object") {
+            body[name] = value.clone();
+        }
+        app.put("update_storage", body)
+    };
+    let s3 = json!({"type": "s3", "endpoint": "http://8.8.8.8", "storage_ak": "a", "storage_sk": "b"});
+    for (changes, field) in [
+        (json!({"bucket": "other"}), "bucket"),
+        (json!({"prefix": ""}), "prefix"),
+        (json!({"prefix": "p/q"}), "prefix"),
+        (s3.clone(), "type"),
+    ] {
+        let message = update(changes).await.refusal(409, 1005);
+        let expected = format!("Conflict: `{field}` cannot change while the storage");
+        assert!(message.starts_with(&expected) && message.contains("unfinished tasks (1)"), "{message}");
+    }
+    update(json!({"name": "n", "notify": "https://8.8.8.8/n", "region": "here"})).await.data();
+
+    app.post(&format!("cancel_task?task_id={task_id}"), Value::Null).await.data();
+    update(s3).await.data();
+    // the task's record says where its output was to go: it does not run again to go elsewhere
+    let message = app.post(&format!("retry_task?task_id={task_id}"), Value::Null).await.refusal(409, 1005);
+    assert!(message.contains("is another place since") && message.contains("`file://videos/p/a.mp4`"), "{message}");
+    update(json!({})).await.data();
+    app.post(&format!("retry_task?task_id={task_id}"), Value::Null).await.data();
+}
+
+#[tokio::test]
+async fn who_is_told_no_more_is_said_when_notify_is_emptied() {
+    let app = TestApp::start().await;
+    let id = app.add_storage_with_notify("b", "https://8.8.8.8/n").await;
+    let ended = app.create_task(&id, "a.mp4").await;
+    app.create_task(&id, "b.mp4").await;
+    app.post(&format!("cancel_task?task_id={ended}"), Value::Null).await.data();
+    let empty = json!({"storage_id": id, "type": "file", "bucket": "b"});
+    let data = app.put("update_storage", empty.clone()).await.data();
+    assert_eq!(
+        data["warnings"],
+        json!(["`notify` is empty now: nobody is told of unfinished tasks (1), and undelivered callbacks (1) are refused"])
+    );
+    app.put("update_storage", empty).await.data_without_warnings();
+}
+
+/// A symbolic link is as a file system that takes two names for one folder.
+#[tokio::test]
+async fn a_folder_under_another_name_is_still_its_tenants() {
+    let app = TestApp::start().await;
+    app.add_storage("theirs").await;
+    let root = app.app.settings.server.storage_dir();
+    std::os::unix::fs::symlink("theirs", root.join("alias")).expect("made");
+    let stranger = app.add_key("other", model::Role::Member).await;
+    let add = |bucket: &'static str| {
+        app.call_as(&stranger, axum::http::Method::POST, "add_storage", file(json!({"bucket": bucket})))
+    };
+    assert_eq!(
+        add("alias").await.refusal(409, 1005),
+        "Conflict: the bucket `alias` is taken; give another name"
+    );
+    let mine = add("mine").await.data()["storage_id"].clone();
+    let body = file(json!({"storage_id": mine, "bucket": "alias"}));
+    app.call_as(&stranger, axum::http::Method::PUT, "update_storage", body).await.refusal(409, 1005);
+    // its own tenant may have two storages in one folder
+    app.add_storage("alias").await;
+}

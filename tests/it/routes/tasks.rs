@@ -370,3 +370,51 @@ async fn an_ended_task_is_deleted() {
     app.delete(&call).await.refusal(404, 1004);
     assert_eq!(app.get("list_task").await.data()["total"], 0);
 }
+
+#[rstest]
+#[case::itself("file://b/in/cat.mp4", "in/cat.mp4", "`file://b/in/cat.mp4` would take the place of the input `file://b/in/cat.mp4`; give another")]
+#[case::a_link("file://b/in/link.mp4", "in/cat.mp4", "`file://b/in/cat.mp4` would take the place of the input `file://b/in/link.mp4`; give another")]
+#[case::another_bucket("file://alias/in/cat.mp4", "in/cat.mp4", "`file://b/in/cat.mp4` would take the place of the input `file://alias/in/cat.mp4`; give another")]
+#[case::beside("file://b/a.mp4.files/thumbnails/thumb_00001.jpg", "a.mp4", "`file://b/a.mp4` would take the place of the input `file://b/a.mp4.files/thumbnails/thumb_00001.jpg`; give another")]
+#[case::of_another_task("https://8.8.8.8/x.mp4", "in/read.mp4", "`file://b/in/read.mp4` is the input of the unfinished task `TASK`; give another")]
+#[case::of_an_output("https://8.8.8.8/x.mp4", "a.hls/720p/init.mp4", "`720p/init.mp4` is a name that outputs give to their own objects in `a.hls`")]
+#[tokio::test]
+async fn an_output_takes_nothing_away(#[case] input: &str, #[case] output: &str, #[case] problem: &str) {
+    let app = TestApp::start().await;
+    let storage = app.add_storage("b").await;
+    let root = app.app.settings.server.storage_dir();
+    std::os::unix::fs::symlink("b", root.join("alias")).expect("made");
+    app.add_storage("alias").await;
+    std::fs::create_dir(root.join("b/in")).expect("made");
+    std::fs::write(root.join("b/in/cat.mp4"), "a source").expect("written");
+    std::os::unix::fs::symlink("cat.mp4", root.join("b/in/link.mp4")).expect("made");
+    let task_of = |input: &str, output: &str| {
+        let mut body = task(&storage, output);
+        body["input"] = json!(input);
+        body
+    };
+    let reader = app.post("create_task", task_of("file://b/in/read.mp4", "other.mp4")).await.data();
+    let reader = reader["task_id"].as_str().expect("an id");
+
+    let message = app.post("create_task", task_of(input, output)).await.refusal(400, 1001);
+    assert_eq!(message, format!("BadParam: output: {}", problem.replace("TASK", reader)));
+    let batch = json!({"tasks": [task_of("https://8.8.8.8/y.mp4", "y.mp4"), task_of(input, output)]});
+    app.post("create_batch", batch).await.refusal(400, 1001);
+    assert_eq!(app.get("list_task").await.data()["total"], 1);
+
+    // what is like it and takes nothing away
+    app.post("create_task", task_of("file://b/in/cat.mp4", "cat.mp4")).await.data();
+    app.post("create_task", task_of("https://8.8.8.8/x.mp4", "a.hls/720p/mine.mp4")).await.data();
+    app.post(&format!("cancel_task?task_id={reader}"), Value::Null).await.data();
+    app.post("create_task", task_of("https://8.8.8.8/x.mp4", "in/read.mp4")).await.data();
+}
+
+#[tokio::test]
+async fn a_task_may_read_what_an_earlier_one_writes() {
+    let app = TestApp::start().await;
+    let storage = app.add_storage("b").await;
+    app.create_task(&storage, "first.mp4").await;
+    let mut next = task(&storage, "second.mp4");
+    next["input"] = json!("file://b/first.mp4");
+    app.post("create_task", next).await.data();
+}
