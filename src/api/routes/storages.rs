@@ -6,8 +6,8 @@ use std::{sync::Arc, time::Duration};
 
 use axum::extract::State;
 use model::{
-    ErrorCode, FieldError, NotifyPolicy, NotifySettings, NotifySuccess, ObjectSettings, Secret, Storage, StorageType,
-    TenantId,
+    ErrorCode, FieldError, NotifyPolicy, NotifySettings, NotifySuccess, ObjectSettings, Secret, Storage,
+    StorageType, TenantId,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};

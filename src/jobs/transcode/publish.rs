@@ -126,18 +126,17 @@ impl<'a> Publisher<'a> {
         let DraftReservation::Reserved(draft) = self.reserve(earlier.is_none()).await? else {
             return Ok(false);
         };
+        let Some(earlier) = earlier else { return Ok(true) };
         let format = spec.template.format;
-        let is_free = match &earlier {
-            None => true,
-            Some(version) => drafts::is_main_of_draft(&self.bucket, main, format, &draft, version)
-                .await
-                .map_err(JobError::storage)?,
+        let take_over = async {
+            let is_its_own = drafts::is_main_of_draft(&self.bucket, main, format, &draft, &earlier).await?;
+            if is_its_own {
+                // of an earlier try: it refers to what that one has put
+                self.bucket.delete(main).await?;
+            }
+            Ok(is_its_own)
         };
-        if earlier.is_some() && is_free {
-            // of an earlier try of this task: it refers to what that one has put
-            self.bucket.delete(main).await.map_err(JobError::storage)?;
-        }
-        Ok(is_free)
+        self.job.unless_interrupted(async { take_over.await.map_err(JobError::storage) }).await
     }
 
     /// Reserves the draft for this try; where there is none, creates one if `create` says so.
@@ -261,7 +260,7 @@ impl<'a> Publisher<'a> {
         let prefix = keys.prefix();
         let (mut missing, mut leftovers) = (objects.sizes(), Vec::new());
         let expected = objects.sizes();
-        let listed = self.bucket.visit(&prefix, &mut |key, bytes| {
+        let mut note = |key: &str, bytes: u64| {
             match expected.get(key) {
                 Some(size) if *size == bytes => drop(missing.remove(key)),
                 Some(_) => {}
@@ -272,8 +271,9 @@ impl<'a> Publisher<'a> {
                 None => {}
             }
             ControlFlow::Continue(())
-        });
-        match self.job.unless_interrupted(async { Ok(listed.await) }).await? {
+        };
+        let listing = async { Ok(self.bucket.visit(&prefix, &mut note).await) };
+        match self.job.unless_interrupted(listing).await? {
             Ok(()) => {}
             // credentials that may write need not be allowed to list: then each object is asked for
             Err(error) if error.code == ErrorCode::OutputRefused => {

@@ -12,7 +12,7 @@ use axum::{
     Router,
     body::{Body, Bytes},
     extract::{Request, State},
-    http::{Method, StatusCode},
+    http::{Method, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
 use futures::{StreamExt as _, stream};
@@ -145,6 +145,8 @@ impl FaultyProxy {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = answer.status();
         *response.headers_mut() = answer.headers().clone();
+        // the body is passed on in one piece
+        response.headers_mut().remove(header::TRANSFER_ENCODING);
         *response.body_mut() = Body::from(answer.bytes().await.expect("a body"));
         response
     }

@@ -232,7 +232,7 @@ async fn forward(mut client: TcpStream, socket: PathBuf, mut is_cut: watch::Rece
     let mut server = UnixStream::connect(socket).await.expect("the database listens");
     tokio::select! {
         biased;
-        _ = is_cut.wait_for(|is_cut| *is_cut) => std::future::pending().await,
+        () = async { drop(is_cut.wait_for(|is_cut| *is_cut).await) } => std::future::pending().await,
         _ = tokio::io::copy_bidirectional(&mut client, &mut server) => {}
     }
 }

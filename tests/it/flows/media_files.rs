@@ -8,6 +8,8 @@ use std::{
 use media::Programs;
 use serde_json::Value;
 
+use super::early_segments::uris;
+
 pub(super) fn tools() -> Programs {
     Programs::find(std::env::var_os("BOREALIS_TOOLS").as_deref().map(Path::new)).expect("the media tools")
 }
@@ -71,9 +73,12 @@ pub(super) fn assert_decodes(main: &Path) {
     if !is_playlist(main) {
         return assert_file_decodes(main, &[]);
     }
-    let folder = main.with_extension("hls");
-    for rendition in std::fs::read_dir(folder).expect("a folder") {
-        assert_file_decodes(&rendition.expect("readable").path().join("playlist.m3u8"), READS_ANY_NAME);
+    let text = std::fs::read_to_string(main).expect("readable");
+    let renditions: Vec<_> = uris(&text).filter(|uri| uri.ends_with("/playlist.m3u8")).collect();
+    assert!(!renditions.is_empty(), "{text}");
+    for rendition in renditions {
+        let path = percent_encoding::percent_decode_str(rendition).decode_utf8().expect("UTF-8");
+        assert_file_decodes(&main.with_file_name(path.as_ref()), READS_ANY_NAME);
     }
 }
 

@@ -202,7 +202,10 @@ async fn a_storage_with_unfinished_tasks_stays_where_it_is() {
     update(s3).await.data();
     // the task's record says where its output was to go: it does not run again to go elsewhere
     let message = app.post(&format!("retry_task?task_id={task_id}"), Value::Null).await.refusal(409, 1005);
-    assert!(message.contains("is another place since") && message.contains("`file://videos/p/a.mp4`"), "{message}");
+    assert!(
+        message.contains("is another place since") && message.contains("`file://videos/p/a.mp4`"),
+        "{message}"
+    );
     update(json!({})).await.data();
     app.post(&format!("retry_task?task_id={task_id}"), Value::Null).await.data();
 }
@@ -218,7 +221,9 @@ async fn who_is_told_no_more_is_said_when_notify_is_emptied() {
     let data = app.put("update_storage", empty.clone()).await.data();
     assert_eq!(
         data["warnings"],
-        json!(["`notify` is empty now: nobody is told of unfinished tasks (1), and undelivered callbacks (1) are refused"])
+        json!([
+            "`notify` is empty now: nobody is told of unfinished tasks (1), and undelivered callbacks (1) are refused"
+        ])
     );
     app.put("update_storage", empty).await.data_without_warnings();
 }

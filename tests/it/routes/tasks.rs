@@ -372,12 +372,36 @@ async fn an_ended_task_is_deleted() {
 }
 
 #[rstest]
-#[case::itself("file://b/in/cat.mp4", "in/cat.mp4", "`file://b/in/cat.mp4` would take the place of the input `file://b/in/cat.mp4`; give another")]
-#[case::a_link("file://b/in/link.mp4", "in/cat.mp4", "`file://b/in/cat.mp4` would take the place of the input `file://b/in/link.mp4`; give another")]
-#[case::another_bucket("file://alias/in/cat.mp4", "in/cat.mp4", "`file://b/in/cat.mp4` would take the place of the input `file://alias/in/cat.mp4`; give another")]
-#[case::beside("file://b/a.mp4.files/thumbnails/thumb_00001.jpg", "a.mp4", "`file://b/a.mp4` would take the place of the input `file://b/a.mp4.files/thumbnails/thumb_00001.jpg`; give another")]
-#[case::of_another_task("https://8.8.8.8/x.mp4", "in/read.mp4", "`file://b/in/read.mp4` is the input of the unfinished task `TASK`; give another")]
-#[case::of_an_output("https://8.8.8.8/x.mp4", "a.hls/720p/init.mp4", "`720p/init.mp4` is a name that outputs give to their own objects in `a.hls`")]
+#[case::itself(
+    "file://b/in/cat.mp4",
+    "in/cat.mp4",
+    "`file://b/in/cat.mp4` would take the place of the input `file://b/in/cat.mp4`; give another"
+)]
+#[case::a_link(
+    "file://b/in/link.mp4",
+    "in/cat.mp4",
+    "`file://b/in/cat.mp4` would take the place of the input `file://b/in/link.mp4`; give another"
+)]
+#[case::another_bucket(
+    "file://alias/in/cat.mp4",
+    "in/cat.mp4",
+    "`file://b/in/cat.mp4` would take the place of the input `file://alias/in/cat.mp4`; give another"
+)]
+#[case::beside(
+    "file://b/a.mp4.files/thumbnails/thumb_00001.jpg",
+    "a.mp4",
+    "`file://b/a.mp4` would take the place of the input `file://b/a.mp4.files/thumbnails/thumb_00001.jpg`; give another"
+)]
+#[case::of_another_task(
+    "https://8.8.8.8/x.mp4",
+    "in/read.mp4",
+    "`file://b/in/read.mp4` is the input of the unfinished task `TASK`; give another"
+)]
+#[case::of_an_output(
+    "https://8.8.8.8/x.mp4",
+    "a.hls/720p/init.mp4",
+    "`720p/init.mp4` is a name that outputs give to their own objects in `a.hls`"
+)]
 #[tokio::test]
 async fn an_output_takes_nothing_away(#[case] input: &str, #[case] output: &str, #[case] problem: &str) {
     let app = TestApp::start().await;

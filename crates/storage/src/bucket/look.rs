@@ -65,8 +65,8 @@ impl Bucket {
         };
         match &self.backend {
             Backend::File(bucket) => {
-                let objects = bucket.list(prefix).await?;
-                let _ = objects.iter().try_for_each(|(key, size)| visit_within_limits(key, *size));
+                let listed = bucket.list(prefix).await?;
+                let _ = listed.iter().try_for_each(|(key, size)| visit_within_limits(key, *size));
             }
             Backend::Remote(bucket) => {
                 let visited = bucket.visit(prefix, &mut visit_within_limits).await;
@@ -85,15 +85,18 @@ impl Bucket {
     /// # Errors
     /// 1201 and 1202.
     pub async fn version(&self, key: &str) -> Result<Option<ObjectVersion>, StorageError> {
-        let metadata = match self.stat(key).await {
-            Ok(metadata) if metadata.is_file() => metadata,
-            Ok(_) => return Ok(None),
-            Err(error) if error.is_not_found() => return Ok(None),
-            Err(error) => return Err(error),
+        let asked = async {
+            let file_id = match &self.backend {
+                Backend::File(bucket) => Some(bucket.file_id(key).await?),
+                Backend::Remote(_) => None,
+            };
+            Ok((self.stat(key).await?, file_id))
         };
-        let file_id = match &self.backend {
-            Backend::File(bucket) => Some(bucket.file_id(key).await?),
-            Backend::Remote(_) => None,
+        let (metadata, file_id) = match asked.await {
+            Ok((metadata, file_id)) if metadata.is_file() => (metadata, file_id),
+            Ok(_) => return Ok(None),
+            Err(error) if StorageError::is_not_found(&error) => return Ok(None),
+            Err(error) => return Err(error),
         };
         let (bytes, etag) = (metadata.content_length(), metadata.etag());
         let text = format!("{bytes} {etag:?} {:?} {file_id:?}", metadata.last_modified());
