@@ -238,7 +238,7 @@ impl<'a> Publisher<'a> {
             let DraftReservation::BusyUntil(until) = self.reserve(true).await? else { continue };
             self.job.progress.set_waiting("what an ended task left there is being removed");
             // it may be sooner
-            let left = until.since(self.app.clock.now()).clamp(MIN_DRAFT_WAIT, DRAFT_POLL_INTERVAL);
+            let left = until.since(self.app.store.queue_time()).clamp(MIN_DRAFT_WAIT, DRAFT_POLL_INTERVAL);
             tokio::select! {
                 () = tokio::time::sleep(left) => self.job.progress.set_waiting(""),
                 () = self.job.cancel.cancelled() => return Err(self.job.interrupted_or(JobError::Lost)),

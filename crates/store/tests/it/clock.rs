@@ -131,7 +131,8 @@ async fn a_draft_is_left_alone_while_its_worker_may_write(
     task.spec.template.format = Format::Hls;
     world.store.create_task(&task).await.expect("created");
     let claim = world.claim().await;
-    assert_eq!(world.store.reserve_draft(&claim, true).await.expect("asked"), DraftReservation::Reserved);
+    let reserved = world.store.reserve_draft(&claim, true, "unused").await.expect("asked");
+    assert!(matches!(reserved, DraftReservation::Reserved(_)), "{reserved:?}");
     world.store.cancel_task(&world.tenant, &task.id).await.expect("cancelled");
     let wrong_clock = Arc::new(world.clock.off_by(wrong_by));
     let wrong = world.store_with(&wrong_clock).await;
