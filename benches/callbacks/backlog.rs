@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::{
     Figure,
-    bench::{Bench, Databases},
+    bench::{CallbackBench, Databases},
     receivers::{self, Receivers, quantile},
 };
 
@@ -13,7 +13,7 @@ const BACKLOG: usize = 20_000;
 /// Deliveries a second, processor time for each, memory.
 pub(crate) async fn delivered(databases: &Databases, count: usize) -> [Figure; 3] {
     let ceiling = receivers::ceiling().await;
-    let (bench, receivers) = (Bench::new(databases).await, Receivers::start(count).await);
+    let (bench, receivers) = (CallbackBench::new(databases).await, Receivers::start(count).await);
     bench.owe(&receivers.urls, BACKLOG).await;
     let server = bench.serve().await;
     receivers.got(1).await;
@@ -54,7 +54,7 @@ pub(crate) async fn beside_one_that_hangs(databases: &Databases) -> Figure {
 
 async fn arrivals_p99(databases: &Databases, hangs: bool) -> Duration {
     const FAST: usize = 1980;
-    let (bench, receivers) = (Bench::new(databases).await, Receivers::start(99).await);
+    let (bench, receivers) = (CallbackBench::new(databases).await, Receivers::start(99).await);
     if hangs {
         bench.owe(&[receivers::hanging().await], 20).await;
     }

@@ -37,7 +37,7 @@ impl Databases {
 }
 
 /// An empty database and a data directory.
-pub(crate) struct Bench<'a> {
+pub(crate) struct CallbackBench<'a> {
     databases: &'a Databases,
     database: TestDatabase,
     pub(crate) store: Store,
@@ -45,19 +45,19 @@ pub(crate) struct Bench<'a> {
 }
 
 /// A process of the product; killed when dropped.
-pub(crate) struct Server {
+pub(crate) struct BenchServer {
     child: Child,
     pub(crate) api: Api,
 }
 
-impl Drop for Server {
+impl Drop for BenchServer {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-impl Server {
+impl BenchServer {
     /// As nothing can prevent.
     pub(crate) fn kill(&mut self) {
         self.child.kill().expect("it runs");
@@ -69,7 +69,7 @@ impl Server {
     }
 }
 
-impl<'a> Bench<'a> {
+impl<'a> CallbackBench<'a> {
     pub(crate) async fn new(databases: &'a Databases) -> Self {
         let database = match databases {
             Databases::Sqlite => database(DatabaseKind::Sqlite).await,
@@ -106,12 +106,12 @@ impl<'a> Bench<'a> {
     }
 
     /// A server that does nothing but deliver and answer calls.
-    pub(crate) async fn serve(&self) -> Server {
+    pub(crate) async fn serve(&self) -> BenchServer {
         self.start(&["serve", "--no-worker"]).await
     }
 
     /// A process of the product, which may not be ready yet.
-    pub(crate) async fn start(&self, args: &[&str]) -> Server {
+    pub(crate) async fn start(&self, args: &[&str]) -> BenchServer {
         let port = free_port().await;
         let log = fs::File::options().create(true).append(true).open(self.data.path().join("log"));
         let log = log.expect("a log");
@@ -130,11 +130,11 @@ impl<'a> Bench<'a> {
             .stderr(log)
             .spawn()
             .expect("the server starts");
-        Server { child, api: Api::on(port) }
+        BenchServer { child, api: Api::on(port) }
     }
 
     /// Processor time of a server and of the database so far.
-    pub(crate) fn cpu(&self, server: &Server) -> Duration {
+    pub(crate) fn cpu(&self, server: &BenchServer) -> Duration {
         cpu_of(server.child.id(), 2) + self.databases.cpu()
     }
 

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     Figure,
-    bench::{Bench, Databases, Server},
+    bench::{BenchServer, CallbackBench, Databases},
     product,
     receivers::Receivers,
 };
@@ -18,7 +18,7 @@ use crate::{
 /// 2,000 callbacks; killed after 1,000 and started again.
 pub(crate) async fn in_the_middle(databases: &Databases) -> Figure {
     const ALL: usize = 2000;
-    let (bench, receivers) = (Bench::new(databases).await, Receivers::start(1).await);
+    let (bench, receivers) = (CallbackBench::new(databases).await, Receivers::start(1).await);
     bench.owe(&receivers.urls, ALL).await;
     let mut server = bench.serve().await;
     receivers.got(ALL / 2).await;
@@ -43,7 +43,7 @@ pub(crate) async fn at_random(databases: &Databases) -> Figure {
     const ALL: usize = 10_000;
     const EVERY: Duration = Duration::from_secs(2);
     const PARTS: [&[&str]; 2] = [&["serve", "--no-worker"], &["worker", "--set", "worker.capacity=8"]];
-    let (bench, receivers) = (Bench::new(databases).await, Receivers::start(10).await);
+    let (bench, receivers) = (CallbackBench::new(databases).await, Receivers::start(10).await);
     let storages = bench.storages(&receivers.urls).await;
     let mut server = bench.start(PARTS[0]).await;
     server.api.ready().await;
@@ -68,7 +68,7 @@ pub(crate) async fn at_random(databases: &Databases) -> Figure {
     )
 }
 
-async fn create(server: &Server, storages: &[String], input: &str, count: usize) {
+async fn create(server: &BenchServer, storages: &[String], input: &str, count: usize) {
     const CONNECTIONS: usize = 8;
     let mut clients = JoinSet::new();
     for client in 0..CONNECTIONS {

@@ -16,7 +16,7 @@ use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{
     Figure,
-    bench::{Bench, Databases, Server},
+    bench::{BenchServer, CallbackBench, Databases},
     receivers::{self, Receivers, quantile},
 };
 
@@ -52,7 +52,7 @@ impl Lags {
         rate: u32,
         count: u32,
     ) -> Self {
-        let bench = Bench::new(databases).await;
+        let bench = CallbackBench::new(databases).await;
         let server = bench.serve().await;
         server.api.ready().await;
         let storages = bench.storages(urls).await;
@@ -80,7 +80,7 @@ impl Lags {
     }
 }
 
-async fn create_task(server: &Server, storage: &str, number: u32) -> String {
+async fn create_task(server: &BenchServer, storage: &str, number: u32) -> String {
     let body = json!({
         "template_name": "mp4-720p", "storage_id": storage,
         "input": "http://127.0.0.1/none.mp4", "output": format!("{number}.mp4"),
@@ -91,7 +91,11 @@ async fn create_task(server: &Server, storage: &str, number: u32) -> String {
 
 /// Ends tasks, whether or not the one before has ended; gives when each was asked for and answered.
 /// A machine that is too slow for the rate falls behind it, and the figures say so.
-async fn end_at_rate(server: &Server, tasks: &[String], rate: u32) -> HashMap<String, (Instant, Instant)> {
+async fn end_at_rate(
+    server: &BenchServer,
+    tasks: &[String],
+    rate: u32,
+) -> HashMap<String, (Instant, Instant)> {
     const AT_ONCE: usize = 64;
     let mut interval = tokio::time::interval(Duration::from_secs(1) / rate);
     let mut ends = JoinSet::new();

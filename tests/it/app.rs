@@ -82,11 +82,11 @@ impl TestApp {
     }
 
     /// Sends a request as it is.
-    pub(crate) async fn send(&self, request: Request<Body>) -> Reply {
+    pub(crate) async fn send(&self, request: Request<Body>) -> ApiReply {
         let response = self.open(request).await;
         let (parts, body) = response.into_parts();
         let bytes = to_bytes(body, usize::MAX).await.expect("a body");
-        Reply {
+        ApiReply {
             status: parts.status.as_u16(),
             headers: parts.headers,
             text: String::from_utf8(bytes.into()).expect("UTF-8"),
@@ -94,7 +94,7 @@ impl TestApp {
     }
 
     /// Makes a call with a key; `body` is sent when it is not null.
-    pub(crate) async fn call_as(&self, key: &Key, method: Method, call: &str, body: Value) -> Reply {
+    pub(crate) async fn call_as(&self, key: &Key, method: Method, call: &str, body: Value) -> ApiReply {
         let request = Request::builder()
             .method(method)
             .uri(format!("{}/{call}", api::BASE_PATH))
@@ -105,26 +105,26 @@ impl TestApp {
     }
 
     /// A `POST` of the administrator's with an `Idempotency-Key`.
-    pub(crate) async fn post_named(&self, key: &Key, name: &str, call: &str, body: &Value) -> Reply {
+    pub(crate) async fn post_named(&self, key: &Key, name: &str, call: &str, body: &Value) -> ApiReply {
         let request = Request::post(format!("{}/{call}", api::BASE_PATH))
             .header(header::AUTHORIZATION, key.basic())
             .header("idempotency-key", name);
         self.send(request.body(Body::from(body.to_string())).expect("a request")).await
     }
 
-    pub(crate) async fn get(&self, call: &str) -> Reply {
+    pub(crate) async fn get(&self, call: &str) -> ApiReply {
         self.call_as(&self.admin, Method::GET, call, Value::Null).await
     }
 
-    pub(crate) async fn post(&self, call: &str, body: Value) -> Reply {
+    pub(crate) async fn post(&self, call: &str, body: Value) -> ApiReply {
         self.call_as(&self.admin, Method::POST, call, body).await
     }
 
-    pub(crate) async fn put(&self, call: &str, body: Value) -> Reply {
+    pub(crate) async fn put(&self, call: &str, body: Value) -> ApiReply {
         self.call_as(&self.admin, Method::PUT, call, body).await
     }
 
-    pub(crate) async fn delete(&self, call: &str) -> Reply {
+    pub(crate) async fn delete(&self, call: &str) -> ApiReply {
         self.call_as(&self.admin, Method::DELETE, call, Value::Null).await
     }
 
@@ -176,13 +176,13 @@ async fn add_key(app: &App, tenant: &str, role: Role) -> Key {
 
 /// The response to a call.
 #[derive(Debug)]
-pub(crate) struct Reply {
+pub(crate) struct ApiReply {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) text: String,
 }
 
-impl Reply {
+impl ApiReply {
     /// The envelope; fails when it is not one.
     pub(crate) fn envelope(&self) -> Value {
         let envelope: Value =

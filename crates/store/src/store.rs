@@ -45,12 +45,12 @@ pub struct StoreOptions {
 /// The database. Cheap to clone; the last clone that is dropped closes it.
 #[derive(Clone)]
 pub struct Store {
-    shared: Arc<Shared>,
+    shared: Arc<StoreState>,
     /// Whom this clone writes for.
     pub(crate) caller: Option<Arc<CallerContext>>,
 }
 
-struct Shared {
+struct StoreState {
     connections: Connections,
     /// SQLite's writers of this process take turns by it.
     writer_lock: Mutex<()>,
@@ -61,7 +61,7 @@ struct Shared {
     compose: Compose,
 }
 
-impl Drop for Shared {
+impl Drop for StoreState {
     fn drop(&mut self) {
         if let Some(listener) = &self.listener {
             listener.abort();
@@ -109,7 +109,7 @@ impl Store {
             (Arc::new(Wakeups::default()), None)
         };
         let backend = connections.reads.get_database_backend();
-        let shared = Shared {
+        let shared = StoreState {
             connections,
             writer_lock: Mutex::new(()),
             wakeups,

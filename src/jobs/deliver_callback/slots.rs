@@ -65,7 +65,7 @@ impl Destination {
 
 /// The slots of one level, and who has them.
 #[derive(Debug, Default)]
-struct Level {
+struct SlotLevel {
     held: Held,
     tenants: HashMap<String, Held>,
 }
@@ -88,7 +88,7 @@ impl Held {
     }
 }
 
-impl Level {
+impl SlotLevel {
     /// Whether one of `capacity` slots is left for an attempt of this tenant, beside other tenants.
     fn admits_beside_others(&self, capacity: usize, tenant: &str, is_slow: bool) -> bool {
         let own = self.tenants.get(tenant).copied().unwrap_or_default();
@@ -106,9 +106,9 @@ impl Level {
 #[derive(Debug)]
 pub(super) struct Slots {
     limits: ConcurrencyLimits,
-    total: Level,
-    addresses: HashMap<String, Level>,
-    origins: HashMap<String, Level>,
+    total: SlotLevel,
+    addresses: HashMap<String, SlotLevel>,
+    origins: HashMap<String, SlotLevel>,
     known_tenants: HashSet<String>,
     known_addresses: HashMap<String, IpAddr>,
 }
@@ -117,7 +117,7 @@ impl Slots {
     pub(super) fn new(limits: ConcurrencyLimits) -> Self {
         Self {
             limits,
-            total: Level::default(),
+            total: SlotLevel::default(),
             addresses: HashMap::new(),
             origins: HashMap::new(),
             known_tenants: HashSet::new(),
@@ -156,7 +156,7 @@ impl Slots {
     /// The level that has no slot for an attempt; none when there is one everywhere.
     pub(super) fn full_level(&self, to: &Destination, is_slow: bool) -> Option<LevelKind> {
         let is_shared = self.known_tenants.len() > 1;
-        let is_full = |level: Option<&Level>, capacity: usize| {
+        let is_full = |level: Option<&SlotLevel>, capacity: usize| {
             let Some(level) = level else { return false };
             level.held.all >= capacity
                 || is_shared && !level.admits_beside_others(capacity, &to.tenant, is_slow)
@@ -195,7 +195,7 @@ impl Slots {
     }
 }
 
-fn free_in(levels: &mut HashMap<String, Level>, key: &str, tenant: &str, is_slow: bool) {
+fn free_in(levels: &mut HashMap<String, SlotLevel>, key: &str, tenant: &str, is_slow: bool) {
     if let Some(level) = levels.get_mut(key) {
         free(level, tenant, is_slow);
         if level.held.all == 0 {
@@ -204,7 +204,7 @@ fn free_in(levels: &mut HashMap<String, Level>, key: &str, tenant: &str, is_slow
     }
 }
 
-fn free(level: &mut Level, tenant: &str, is_slow: bool) {
+fn free(level: &mut SlotLevel, tenant: &str, is_slow: bool) {
     level.held.remove(is_slow);
     if let Some(held) = level.tenants.get_mut(tenant) {
         held.remove(is_slow);

@@ -44,14 +44,14 @@ fn claim(receiver: &str, retry: bool) -> CallbackClaim {
 }
 
 /// A scheduler over a database that has as much as is asked for, of every queue.
-struct World {
+struct SchedulerHarness {
     scheduler: Scheduler,
     now: Instant,
     /// By the name of the queue, and whether it is a retry.
     in_flight: Vec<(String, bool)>,
 }
 
-impl World {
+impl SchedulerHarness {
     fn new() -> Self {
         Self::with(LIMITS)
     }
@@ -94,20 +94,20 @@ impl World {
 
 #[test]
 fn one_that_hangs_keeps_its_own_slots_and_nothing_more_is_claimed_for_it() {
-    let mut world = World::new();
-    world.scheduler.mark_due("http://hangs:80", false);
-    world.scheduler.mark_due("http://quick:80", false);
+    let mut harness = SchedulerHarness::new();
+    harness.scheduler.mark_due("http://hangs:80", false);
+    harness.scheduler.mark_due("http://quick:80", false);
     let mut largest = 0;
     for round in 0..10 {
-        let requests = world.claim();
+        let requests = harness.claim();
         let hanging = requests.iter().any(|request| request.queue == "http://hangs:80");
         assert!(round < 2 || !hanging, "no more is claimed for one that hangs: {requests:?}");
         largest = requests.iter().map(|request| request.limit).max().unwrap_or(largest);
-        world.send_ready();
-        assert_eq!(world.in_flight("http://hangs:80").0, 8);
-        assert_eq!(world.in_flight("http://quick:80").0, 8);
+        harness.send_ready();
+        assert_eq!(harness.in_flight("http://hangs:80").0, 8);
+        assert_eq!(harness.in_flight("http://quick:80").0, 8);
         for _ in 0..8 {
-            world.complete("http://quick:80", AttemptOutcome::Accepted, QUICK);
+            harness.complete("http://quick:80", AttemptOutcome::Accepted, QUICK);
         }
     }
     assert!(largest > 8, "callbacks of one that is quick are claimed ahead: {largest}");
@@ -115,118 +115,118 @@ fn one_that_hangs_keeps_its_own_slots_and_nothing_more_is_claimed_for_it() {
 
 #[test]
 fn when_many_hang_there_is_room_for_others() {
-    let mut world = World::new();
-    world.scheduler.mark_due("http://quick:80", false);
-    world.claim();
-    world.send_ready();
-    world.complete("http://quick:80", AttemptOutcome::Accepted, QUICK);
+    let mut harness = SchedulerHarness::new();
+    harness.scheduler.mark_due("http://quick:80", false);
+    harness.claim();
+    harness.send_ready();
+    harness.complete("http://quick:80", AttemptOutcome::Accepted, QUICK);
     for number in 0..10 {
-        world.scheduler.mark_due(&format!("http://hangs{number}:80"), false);
-        world.claim();
-        world.send_ready();
+        harness.scheduler.mark_due(&format!("http://hangs{number}:80"), false);
+        harness.claim();
+        harness.send_ready();
     }
     // one of them took all of its slots before half of all were taken, the others one each
-    assert_eq!(world.in_flight.len(), 8 + 8 + 9);
-    world.scheduler.mark_due("http://new:80", false);
-    world.claim();
-    world.send_ready();
+    assert_eq!(harness.in_flight.len(), 8 + 8 + 9);
+    harness.scheduler.mark_due("http://new:80", false);
+    harness.claim();
+    harness.send_ready();
     assert_eq!(
-        world.in_flight("http://new:80").0,
+        harness.in_flight("http://new:80").0,
         1,
         "one that is not known yet has an attempt in flight, too"
     );
-    world.complete("http://new:80", AttemptOutcome::Accepted, QUICK);
-    world.send_ready();
-    assert!(world.in_flight("http://new:80").0 > 1);
+    harness.complete("http://new:80", AttemptOutcome::Accepted, QUICK);
+    harness.send_ready();
+    assert!(harness.in_flight("http://new:80").0 > 1);
 }
 
 #[test]
 fn retries_take_at_most_half_of_the_slots_and_first_attempts_go_first() {
-    let mut world = World::new();
+    let mut harness = SchedulerHarness::new();
     let queue = "http://a:80";
-    world.scheduler.mark_due(queue, true);
-    world.claim();
-    world.send_ready();
-    assert_eq!(world.in_flight(queue), (4, 4), "half of the slots are kept for first attempts");
-    world.scheduler.mark_due(queue, false);
-    world.claim();
-    world.send_ready();
-    assert_eq!(world.in_flight(queue), (8, 4));
+    harness.scheduler.mark_due(queue, true);
+    harness.claim();
+    harness.send_ready();
+    assert_eq!(harness.in_flight(queue), (4, 4), "half of the slots are kept for first attempts");
+    harness.scheduler.mark_due(queue, false);
+    harness.claim();
+    harness.send_ready();
+    assert_eq!(harness.in_flight(queue), (8, 4));
     // a retry that ended makes room for a first attempt, as long as some retries are in flight
-    world.complete(queue, AttemptOutcome::Accepted, QUICK);
-    world.send_ready();
-    assert_eq!(world.in_flight(queue), (8, 3));
+    harness.complete(queue, AttemptOutcome::Accepted, QUICK);
+    harness.send_ready();
+    assert_eq!(harness.in_flight(queue), (8, 3));
 }
 
 #[test]
 fn tenants_share_the_slots_of_a_receiver_and_not_its_breaker() {
-    let mut world = World::new();
+    let mut harness = SchedulerHarness::new();
     let (ours, theirs) = ("http://a:80 us extended", "http://a:80 them extended");
-    world.scheduler.mark_due(ours, false);
-    world.claim();
-    world.send_ready();
-    world.scheduler.mark_due(theirs, false);
-    world.claim();
-    world.send_ready();
-    assert_eq!((world.in_flight(ours).0, world.in_flight(theirs).0), (8, 0));
+    harness.scheduler.mark_due(ours, false);
+    harness.claim();
+    harness.send_ready();
+    harness.scheduler.mark_due(theirs, false);
+    harness.claim();
+    harness.send_ready();
+    assert_eq!((harness.in_flight(ours).0, harness.in_flight(theirs).0), (8, 0));
     for _ in 0..5 {
-        world.complete(ours, FAILED, QUICK);
+        harness.complete(ours, FAILED, QUICK);
     }
     // what would only have waited for a slot was not claimed ahead
-    world.claim();
-    world.send_ready();
-    assert_eq!(world.scheduler.open_breakers(), 1);
+    harness.claim();
+    harness.send_ready();
+    assert_eq!(harness.scheduler.open_breakers(), 1);
     assert_eq!(
-        (world.in_flight(ours).0, world.in_flight(theirs).0),
+        (harness.in_flight(ours).0, harness.in_flight(theirs).0),
         (3, 2),
         "the other tenant has half of what is not ours, and leaves the rest to a third one"
     );
-    let released = world.scheduler.take_to_release();
+    let released = harness.scheduler.take_to_release();
     assert!(released.iter().all(|claim| claim.queue == ours));
 
     // while it is open nothing is claimed, then one probe at a time
-    world.scheduler.mark_due(ours, false);
-    world.scheduler.mark_due(ours, true);
-    assert!(world.claim().iter().all(|request| request.queue != ours));
+    harness.scheduler.mark_due(ours, false);
+    harness.scheduler.mark_due(ours, true);
+    assert!(harness.claim().iter().all(|request| request.queue != ours));
     for _ in 0..3 {
-        world.complete(ours, FAILED, QUICK);
+        harness.complete(ours, FAILED, QUICK);
     }
-    world.now += Duration::from_secs(5);
-    world.claim();
-    world.send_ready();
-    assert_eq!(world.in_flight(ours).0, 1);
-    world.complete(ours, AttemptOutcome::Accepted, QUICK);
-    assert_eq!(world.scheduler.open_breakers(), 0);
+    harness.now += Duration::from_secs(5);
+    harness.claim();
+    harness.send_ready();
+    assert_eq!(harness.in_flight(ours).0, 1);
+    harness.complete(ours, AttemptOutcome::Accepted, QUICK);
+    assert_eq!(harness.scheduler.open_breakers(), 0);
 }
 
 #[test]
 fn a_claim_that_expires_too_soon_is_not_sent() {
-    let mut world = World::new();
+    let mut harness = SchedulerHarness::new();
     let queue = "http://a:80";
-    world.scheduler.mark_due(queue, false);
-    let requests = world.scheduler.claim_requests(NOW, world.now);
+    harness.scheduler.mark_due(queue, false);
+    let requests = harness.scheduler.claim_requests(NOW, harness.now);
     let old = CallbackClaim { lease_until: NOW + NEEDED_LEASE - QUICK, ..claim(queue, false) };
-    world.scheduler.add_claimed(requests, vec![old.clone()], world.now);
-    world.send_ready();
-    assert_eq!(world.in_flight(queue).0, 0);
-    assert_eq!(world.scheduler.take_to_release(), [old]);
-    assert_eq!(world.claim().len(), 1, "it is asked for again");
+    harness.scheduler.add_claimed(requests, vec![old.clone()], harness.now);
+    harness.send_ready();
+    assert_eq!(harness.in_flight(queue).0, 0);
+    assert_eq!(harness.scheduler.take_to_release(), [old]);
+    assert_eq!(harness.claim().len(), 1, "it is asked for again");
 }
 
 #[test]
 fn a_retry_is_claimed_when_its_time_has_come() {
-    let mut world = World::new();
+    let mut harness = SchedulerHarness::new();
     let (queue, later) = ("http://a:80", NOW + Duration::from_secs(5));
-    world.scheduler.schedule_retry(queue, later, NOW);
-    assert_eq!(world.scheduler.claim_requests(NOW, world.now), []);
-    assert_eq!(world.scheduler.wakes_in(NOW, world.now), Some(Duration::from_secs(5)));
+    harness.scheduler.schedule_retry(queue, later, NOW);
+    assert_eq!(harness.scheduler.claim_requests(NOW, harness.now), []);
+    assert_eq!(harness.scheduler.wakes_in(NOW, harness.now), Some(Duration::from_secs(5)));
     // a scan finds it too, and others
     let found = |queue: &str, due| DueQueue { queue: queue.to_owned(), retry: true, due };
-    world.scheduler.add_scanned(vec![found(queue, later), found("http://b:80", NOW)], NOW);
-    assert_eq!(world.scheduler.claim_requests(NOW, world.now)[0].queue, "http://b:80");
-    let requests = world.scheduler.claim_requests(later, world.now);
+    harness.scheduler.add_scanned(vec![found(queue, later), found("http://b:80", NOW)], NOW);
+    assert_eq!(harness.scheduler.claim_requests(NOW, harness.now)[0].queue, "http://b:80");
+    let requests = harness.scheduler.claim_requests(later, harness.now);
     assert_eq!((requests.len(), requests[0].queue.as_str(), requests[0].retry), (1, queue, true));
-    assert_eq!(world.scheduler.wakes_in(later, world.now), None);
+    assert_eq!(harness.scheduler.wakes_in(later, harness.now), None);
 }
 
 /// 600 receivers of one tenant hang, all at the address of another tenant's receiver or each at its own; the
@@ -236,20 +236,20 @@ fn a_tenant_whose_receivers_hang_delays_no_other() {
     let limits = ConcurrencyLimits { total: 256, per_address: 32, per_receiver: 8 };
     for host in ["10.0.0.1", "h"] {
         for is_known in [true, false] {
-            let mut world = World::with(limits);
+            let mut harness = SchedulerHarness::with(limits);
             let prompt = "http://10.0.0.1:9000 b";
-            world.scheduler.mark_due(prompt, false);
-            world.claim();
-            world.scheduler.drain();
+            harness.scheduler.mark_due(prompt, false);
+            harness.claim();
+            harness.scheduler.drain();
             if is_known {
-                world.scheduler.mark_due(prompt, false);
-                world.claim();
-                world.send_ready();
-                while world.in_flight(prompt).0 > 0 {
-                    world.complete(prompt, AttemptOutcome::Accepted, QUICK);
+                harness.scheduler.mark_due(prompt, false);
+                harness.claim();
+                harness.send_ready();
+                while harness.in_flight(prompt).0 > 0 {
+                    harness.complete(prompt, AttemptOutcome::Accepted, QUICK);
                 }
             }
-            world.scheduler.drain();
+            harness.scheduler.drain();
             let hanging: Vec<String> = (0..600)
                 .map(|number| match host {
                     "h" => format!("http://h{number}:80 a"),
@@ -258,21 +258,21 @@ fn a_tenant_whose_receivers_hang_delays_no_other() {
                 .collect();
             for round in 0..20 {
                 for name in &hanging {
-                    world.scheduler.mark_due(name, round % 2 == 1);
+                    harness.scheduler.mark_due(name, round % 2 == 1);
                 }
-                world.claim();
-                world.send_ready();
+                harness.claim();
+                harness.send_ready();
             }
-            let held = world.in_flight.iter().filter(|(name, _)| name.ends_with(" a")).count();
+            let held = harness.in_flight.iter().filter(|(name, _)| name.ends_with(" a")).count();
             assert!(held >= 12 && held <= 96, "{held} of {host}");
             // one after the other, without anything of a's ending
             for _ in 0..50 {
-                world.scheduler.mark_due(prompt, false);
-                world.claim();
-                world.send_ready();
-                assert!(world.in_flight(prompt).0 > 0, "{host} {is_known}");
-                while world.in_flight(prompt).0 > 0 {
-                    world.complete(prompt, AttemptOutcome::Accepted, QUICK);
+                harness.scheduler.mark_due(prompt, false);
+                harness.claim();
+                harness.send_ready();
+                assert!(harness.in_flight(prompt).0 > 0, "{host} {is_known}");
+                while harness.in_flight(prompt).0 > 0 {
+                    harness.complete(prompt, AttemptOutcome::Accepted, QUICK);
                 }
             }
         }
@@ -283,17 +283,18 @@ fn a_tenant_whose_receivers_hang_delays_no_other() {
 /// attempt that ends, and none is forgotten.
 #[test]
 fn those_that_wait_for_a_slot_get_it() {
-    let mut world = World::with(ConcurrencyLimits { total: 256, per_address: 8, per_receiver: 8 });
-    world.scheduler.mark_due("http://x:80 b", false);
+    let mut harness =
+        SchedulerHarness::with(ConcurrencyLimits { total: 256, per_address: 8, per_receiver: 8 });
+    harness.scheduler.mark_due("http://x:80 b", false);
     let names: Vec<String> = (0..40).map(|number| format!("http://10.0.0.1:{number} a")).collect();
     for name in &names {
-        world.scheduler.mark_due(name, false);
+        harness.scheduler.mark_due(name, false);
     }
     let mut sent = std::collections::BTreeSet::new();
     for _ in 0..1000 {
-        world.claim();
-        world.send_ready();
-        let in_flight: Vec<String> = world
+        harness.claim();
+        harness.send_ready();
+        let in_flight: Vec<String> = harness
             .in_flight
             .iter()
             .map(|(name, _)| name.clone())
@@ -301,7 +302,7 @@ fn those_that_wait_for_a_slot_get_it() {
             .collect();
         assert!(in_flight.len() == 3, "a share of the address's slots: {in_flight:?}");
         sent.extend(in_flight.iter().cloned());
-        world.complete(&in_flight[0], FAILED, QUICK);
+        harness.complete(&in_flight[0], FAILED, QUICK);
     }
     assert_eq!(sent.len(), names.len());
 }

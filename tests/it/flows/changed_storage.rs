@@ -4,13 +4,13 @@ use model::Secret;
 use serde_json::{Value, json};
 
 use super::{
-    receiver::{ReceivedRequest, Receiver, ReceiverAnswer},
-    session::{AddedStorage, Session},
+    receiver::{ReceivedCallback, Receiver, ReceiverAnswer},
+    session::{Session, SessionStorage},
 };
 
 /// Adds a storage and ends a task, whose callback's first attempt the receiver refuses; gives the storage
 /// and that attempt.
-async fn refused_once(session: &Session, receiver: &mut Receiver) -> (AddedStorage, ReceivedRequest) {
+async fn refused_once(session: &Session, receiver: &mut Receiver) -> (SessionStorage, ReceivedCallback) {
     let storage = session.add_storage(json!({"notify": receiver.url, "notify_interval": 1})).await;
     end_a_task(session, &storage.id, "a.mp4").await;
     let first = receiver.next().await;
@@ -23,7 +23,7 @@ async fn end_a_task(session: &Session, storage: &str, output: &str) {
     session.post(&format!("cancel_task?task_id={task}"), Value::Null).await;
 }
 
-async fn change_notify(session: &Session, storage: &AddedStorage, notify: &str) {
+async fn change_notify(session: &Session, storage: &SessionStorage, notify: &str) {
     let body = json!({
         "storage_id": storage.id, "type": "file", "bucket": "media", "notify": notify, "notify_interval": 1,
     });

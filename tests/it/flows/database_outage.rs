@@ -16,7 +16,7 @@ use crate::program::Server;
 const CALLBACKS: usize = 40;
 
 /// Why the database fails.
-enum Outage {
+enum DatabaseOutage {
     /// Another process holds its lock.
     Locked(SqliteConnection),
     /// Its files cannot grow.
@@ -29,7 +29,7 @@ enum Outage {
     },
 }
 
-impl Outage {
+impl DatabaseOutage {
     async fn begin(&mut self, session: &Session) {
         match self {
             Self::Locked(holder) => {
@@ -92,18 +92,18 @@ async fn what_cannot_be_recorded_is_not_sent_again(#[case] what: &str) {
 }
 
 /// A server over a database that is about to fail.
-async fn start(what: &str) -> (Session, Outage) {
+async fn start(what: &str) -> (Session, DatabaseOutage) {
     let flags = ["--no-worker"];
     match what {
         "locked" => {
             let session = Session::start(&flags, [].into()).await;
             let file = session.server.data.path().join("borealis.db");
             let url = format!("sqlite://{}", file.display());
-            (session, Outage::Locked(SqliteConnection::connect(&url).await.expect("a database")))
+            (session, DatabaseOutage::Locked(SqliteConnection::connect(&url).await.expect("a database")))
         }
         "full" => {
             let server = Server::start_under_limits(&flags).await;
-            (Session::with(server, [].into()).await, Outage::Full)
+            (Session::with(server, [].into()).await, DatabaseOutage::Full)
         }
         _ => {
             let (cluster, keys) = (OwnCluster::start(), tempfile::tempdir().expect("a folder"));
@@ -111,7 +111,7 @@ async fn start(what: &str) -> (Session, Outage) {
             Cipher::load_or_create(&key).expect("a key");
             let (url, key) = (cluster.url(), format!("keys.master_key_file={}", key.display()));
             let flags = [flags[0], "--database-url", &url, "--set", &key];
-            (Session::start(&flags, [].into()).await, Outage::Stopped { cluster, keys })
+            (Session::start(&flags, [].into()).await, DatabaseOutage::Stopped { cluster, keys })
         }
     }
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     media_files::clip,
-    receiver::{ReceivedRequest, Receiver},
+    receiver::{ReceivedCallback, Receiver},
     session::Session,
 };
 
@@ -24,7 +24,7 @@ async fn anything_but_200_is_tried_three_times_five_seconds_apart(#[case] status
     let storage = session.add_storage(json!({"notify": receiver.url})).await;
     session.create_task(&storage.id, "mp4-720p", &session.url("clip.mp4"), "clip.mp4").await;
 
-    let attempts: [ReceivedRequest; 3] =
+    let attempts: [ReceivedCallback; 3] =
         [receiver.next().await, receiver.next().await, receiver.next().await];
     for attempt in &attempts {
         attempt.verify(&storage.secret);

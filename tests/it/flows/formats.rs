@@ -7,7 +7,7 @@ use store::testing::{DatabaseKind, database};
 
 use super::{
     media_files::{assert_decodes, clip, probe_stream},
-    receiver::{ReceivedRequest, Receiver},
+    receiver::{ReceivedCallback, Receiver},
     session::Session,
 };
 
@@ -99,7 +99,7 @@ async fn every_format_comes_out_as_its_template_says_and_is_told_once(#[case] ki
 }
 
 /// Fails unless a succeeded task's callback has every documented field; gives the task's entry.
-fn assert_complete(received: &ReceivedRequest, url: &str) -> Value {
+fn assert_complete(received: &ReceivedCallback, url: &str) -> Value {
     let body = received.body();
     assert_eq!(
         (&body["code"], &body["msg"], &body["callback_url"]),

@@ -37,7 +37,7 @@ use crate::program::Server;
 const LEASE: &str = "worker.lease=3s";
 
 /// An object store behind a proxy, a database, and what two servers need to share it.
-struct Shared {
+struct SharedServices {
     store: ObjectStoreServer,
     proxy: FaultyProxy,
     endpoint: String,
@@ -45,7 +45,7 @@ struct Shared {
     folder: TempDir,
 }
 
-impl Shared {
+impl SharedServices {
     async fn new() -> Self {
         let store = ObjectStoreServer::rclone(&[object_stores::BUCKET]);
         let (proxy, endpoint) = FaultyProxy::start(&store, WriteFault::None, 0).await;
@@ -119,7 +119,7 @@ async fn assert_whole(bucket: &Bucket, main: &str) {
 
 /// What keeps a worker from its work for longer than its lease.
 #[derive(Clone, Copy, Debug)]
-enum Outage {
+enum WorkerOutage {
     /// It is stopped (SIGSTOP).
     Stopped,
     /// Its link to the database is dead, and nothing says so.
@@ -127,11 +127,11 @@ enum Outage {
 }
 
 #[rstest]
-#[case::stopped(Outage::Stopped)]
-#[case::cut_off(Outage::CutOff)]
+#[case::stopped(WorkerOutage::Stopped)]
+#[case::cut_off(WorkerOutage::CutOff)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lost_worker_takes_nothing_from_its_successor(#[case] outage: Outage) {
-    let shared = Shared::new().await;
+async fn a_lost_worker_takes_nothing_from_its_successor(#[case] outage: WorkerOutage) {
+    let shared = SharedServices::new().await;
     let url = shared.database.url.clone();
     let link = DatabaseLink::start(&url).await;
     let mut first = shared.start_session(&link.url).await;
@@ -144,8 +144,8 @@ async fn a_lost_worker_takes_nothing_from_its_successor(#[case] outage: Outage) 
     let task = first.create_task(&storage, "small", &first.url("clip.mp4"), "cat").await;
     shared.proxy.wait_until_held().await;
     match outage {
-        Outage::Stopped => kill_process(first.server.pid(), Signal::STOP).expect("it is ours"),
-        Outage::CutOff => link.cut(),
+        WorkerOutage::Stopped => kill_process(first.server.pid(), Signal::STOP).expect("it is ours"),
+        WorkerOutage::CutOff => link.cut(),
     }
     shared.proxy.set_fault(WriteFault::None);
     shared.proxy.hold(None);
@@ -156,7 +156,7 @@ async fn a_lost_worker_takes_nothing_from_its_successor(#[case] outage: Outage) 
     assert_eq!((&entry["status"], &entry["task_id"]), (&json!("succeeded"), &json!(task)), "{callback}");
     assert_eq!(entry["output"], format!("s3://{}/cat/master.m3u8", object_stores::BUCKET));
 
-    if let Outage::Stopped = outage {
+    if let WorkerOutage::Stopped = outage {
         kill_process(first.server.pid(), Signal::CONT).expect("it is ours");
         first.server.wait_for_log("the task is no longer this worker's").await;
     }
@@ -176,7 +176,7 @@ async fn cancelled_when_all_was_put_nothing_stays(
     #[case] main: &'static str,
     #[case] somebody_elses: &str,
 ) {
-    let shared = Shared::new().await;
+    let shared = SharedServices::new().await;
     let session = shared.start_session(&shared.database.url).await;
     let mut receiver = Receiver::start(200).await;
     let storage = shared.set_up(&session, &receiver.url).await;

@@ -25,13 +25,13 @@ use tokio::{
 
 /// One request that arrived.
 #[derive(Clone, Debug)]
-pub(super) struct ReceivedRequest {
+pub(super) struct ReceivedCallback {
     pub(super) at: Instant,
     pub(super) headers: HeaderMap,
     pub(super) bytes: Bytes,
 }
 
-impl ReceivedRequest {
+impl ReceivedCallback {
     pub(super) fn body(&self) -> Value {
         serde_json::from_slice(&self.bytes).expect("JSON")
     }
@@ -85,7 +85,7 @@ impl IntoResponse for ReceiverAnswer {
 /// The receiver.
 pub(super) struct Receiver {
     pub(super) url: String,
-    received: mpsc::UnboundedReceiver<ReceivedRequest>,
+    received: mpsc::UnboundedReceiver<ReceivedCallback>,
     open: watch::Sender<bool>,
 }
 
@@ -106,7 +106,7 @@ impl Receiver {
             let answer = answers[count.fetch_add(1, Ordering::Relaxed).min(answers.len() - 1)];
             async move {
                 // it fails when the test is over
-                let _ = sender.send(ReceivedRequest { at: Instant::now(), headers, bytes });
+                let _ = sender.send(ReceivedCallback { at: Instant::now(), headers, bytes });
                 let _ = opened.wait_for(|open| *open).await;
                 answer
             }
@@ -129,12 +129,12 @@ impl Receiver {
     }
 
     /// The next request.
-    pub(super) async fn next(&mut self) -> ReceivedRequest {
+    pub(super) async fn next(&mut self) -> ReceivedCallback {
         self.received.recv().await.expect("the receiver lives as long as the test")
     }
 
     /// A request that has come in and was not taken with [`Receiver::next`].
-    pub(super) fn take_unexpected(&mut self) -> Option<ReceivedRequest> {
+    pub(super) fn take_unexpected(&mut self) -> Option<ReceivedCallback> {
         self.received.try_recv().ok()
     }
 }

@@ -17,7 +17,7 @@ pub(super) struct Session {
 }
 
 /// The answer to `add_storage`.
-pub(super) struct AddedStorage {
+pub(super) struct SessionStorage {
     pub(super) id: String,
     pub(super) secret: String,
 }
@@ -75,14 +75,14 @@ impl Session {
     }
 
     /// Adds a storage: `file` and the bucket `media`, unless `fields` say otherwise.
-    pub(super) async fn add_storage(&self, fields: Value) -> AddedStorage {
+    pub(super) async fn add_storage(&self, fields: Value) -> SessionStorage {
         let mut body = json!({"type": "file", "region": "", "bucket": "media", "prefix": "", "storage_ak": "", "storage_sk": ""});
         for (name, value) in fields.as_object().expect("fields") {
             body[name] = value.clone();
         }
         let added = self.post("add_storage", body).await;
         let text = |name: &str| added[name].as_str().expect("a text").to_owned();
-        AddedStorage { id: text("storage_id"), secret: text("notify_secret") }
+        SessionStorage { id: text("storage_id"), secret: text("notify_secret") }
     }
 
     /// Creates a task; gives its id.

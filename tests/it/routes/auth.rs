@@ -9,9 +9,9 @@ use borealis::api;
 use model::Role;
 use serde_json::{Value, json};
 
-use crate::app::{Key, Reply, TestApp};
+use crate::app::{ApiReply, Key, TestApp};
 
-async fn list_with(app: &TestApp, headers: &[(&str, &str)]) -> Reply {
+async fn list_with(app: &TestApp, headers: &[(&str, &str)]) -> ApiReply {
     let mut request = Request::get("/vodencoding/v1/list_storage");
     for (name, value) in headers {
         request = request.header(*name, *value);

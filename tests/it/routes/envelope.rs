@@ -53,7 +53,7 @@ async fn post_raw(
     call: &str,
     content_type: Option<&str>,
     body: impl Into<Body>,
-) -> crate::app::Reply {
+) -> crate::app::ApiReply {
     let mut request =
         Request::post(format!("/vodencoding/v1/{call}")).header(header::AUTHORIZATION, app.admin.basic());
     if let Some(content_type) = content_type {

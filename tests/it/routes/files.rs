@@ -5,7 +5,7 @@ use axum::{
     http::{Method, Request, header},
 };
 
-use crate::app::{Reply, TestApp};
+use crate::app::{ApiReply, TestApp};
 
 /// Writes an object into a new storage; gives its path on the server.
 async fn put_object(app: &TestApp, content: &str) -> String {
@@ -16,7 +16,7 @@ async fn put_object(app: &TestApp, content: &str) -> String {
     format!("/storage/{storage}/cat.m3u8")
 }
 
-async fn get(app: &TestApp, path: &str, headers: &[(header::HeaderName, &str)]) -> Reply {
+async fn get(app: &TestApp, path: &str, headers: &[(header::HeaderName, &str)]) -> ApiReply {
     let mut request = Request::get(path).header(header::AUTHORIZATION, app.admin.basic());
     for (name, value) in headers {
         request = request.header(name, *value);

@@ -13,11 +13,11 @@ use tokio::{
 };
 
 use super::server::serve;
-use crate::app::{Reply, TestApp};
+use crate::app::{ApiReply, TestApp};
 
 /// Refused or not, it was answered as documented.
 #[track_caller]
-fn is_answered(reply: &Reply, about: &str) {
+fn is_answered(reply: &ApiReply, about: &str) {
     assert!(reply.status < 500, "{about}: {reply:?}");
     reply.envelope();
 }
@@ -100,7 +100,7 @@ fn calls() -> Vec<(Method, String, Vec<String>, Vec<String>)> {
     calls
 }
 
-async fn send(app: &TestApp, method: &Method, uri: &str, body: impl Into<Body>) -> Reply {
+async fn send(app: &TestApp, method: &Method, uri: &str, body: impl Into<Body>) -> ApiReply {
     let request = Request::builder()
         .method(method)
         .uri(uri)

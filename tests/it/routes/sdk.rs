@@ -7,10 +7,10 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use crate::app::{Reply, TestApp};
+use crate::app::{ApiReply, TestApp};
 
 /// Sends a request with the headers of Go's client and of the SDK.
-async fn go(app: &TestApp, method: Method, call: &str, body: &str) -> Reply {
+async fn go(app: &TestApp, method: Method, call: &str, body: &str) -> ApiReply {
     let request = Request::builder()
         .method(method)
         .uri(format!("/vodencoding/v1/{call}"))

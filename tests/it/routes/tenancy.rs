@@ -10,7 +10,7 @@ use model::Role;
 use serde_json::{Value, json};
 
 use super::auth::calls;
-use crate::app::{Key, Reply, TestApp, task};
+use crate::app::{ApiReply, Key, TestApp, task};
 
 /// What one tenant has.
 struct TenantObjects {
@@ -43,7 +43,7 @@ impl TenantObjects {
     }
 }
 
-async fn send_file(app: &TestApp, key: &Key) -> Reply {
+async fn send_file(app: &TestApp, key: &Key) -> ApiReply {
     let request =
         Request::post(format!("{}/upload?name=a", api::BASE_PATH)).header(header::AUTHORIZATION, key.basic());
     app.send(request.body(Body::from("some bytes")).expect("a request")).await

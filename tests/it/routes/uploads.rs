@@ -9,9 +9,9 @@ use axum::{
 use borealis::api;
 use serde_json::json;
 
-use crate::app::{Reply, TestApp, task};
+use crate::app::{ApiReply, TestApp, task};
 
-async fn send(app: &TestApp, announced: Option<u64>, body: Body) -> Reply {
+async fn send(app: &TestApp, announced: Option<u64>, body: Body) -> ApiReply {
     let mut request = Request::post(format!("{}/upload?name=a.mp4", api::BASE_PATH))
         .header(header::AUTHORIZATION, app.admin.basic())
         .header(header::CONTENT_TYPE, "application/octet-stream");

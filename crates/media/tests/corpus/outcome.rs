@@ -102,7 +102,7 @@ async fn probe(media: &Media, entry: &Entry) -> Result<Source, MediaError> {
     media.probe(&entry.file, &CancellationToken::new()).await
 }
 
-struct Transcoded {
+struct CorpusOutput {
     _work: TempDir,
     plan: Plan,
     output: RunOutput,
@@ -114,16 +114,16 @@ async fn transcode(
     entry: &Entry,
     source: &Source,
     format: &str,
-) -> Result<Transcoded, MediaError> {
+) -> Result<CorpusOutput, MediaError> {
     let (work, never) = (tempfile::tempdir().expect("a folder"), CancellationToken::new());
     let plan = plan(&PlanRequest::new(&template(format), source, &media.settings.plan))?;
     let output =
         media.run(&plan, MediaInput::File(&entry.file), work.path(), RunObserver::default(), &never).await?;
     let measured = media.verify(&plan, source, &output, &never).await?;
-    Ok(Transcoded { _work: work, plan, output, duration: measured.duration })
+    Ok(CorpusOutput { _work: work, plan, output, duration: measured.duration })
 }
 
-impl Transcoded {
+impl CorpusOutput {
     /// Puts the output where `BOREALIS_KEEP_OUTPUTS` says, to be looked at: in a folder of the file's, beside
     /// a link to the file itself.
     fn keep(&self, entry: &Entry, number: usize, format: &str) {

@@ -18,7 +18,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use self::{folder::DemoFolder, input::InputServer, server::Server};
+use self::{folder::DemoFolder, input::InputServer, server::DemoServer};
 use super::{
     listen::{ListenOptions, Listener, ReceivedAttempt, SignatureCheck},
     task::CreateTaskAnswer,
@@ -60,7 +60,7 @@ pub(super) async fn run(args: DemoArgs) -> cli::Result {
     let settings = Settings::load(&Flags::default())?;
     let tools = media::Programs::find(settings.media.tools.as_deref())?;
     let folder = DemoFolder::create()?;
-    let (mut server, client) = Server::spawn(&folder, &tools)?;
+    let (mut server, client) = DemoServer::spawn(&folder, &tools)?;
     let outcome = tokio::select! {
         outcome = run_demo(&args, &tools, &folder, &client) => outcome,
         ended = server.unexpected_end() => ended,

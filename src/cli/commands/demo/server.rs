@@ -24,11 +24,11 @@ const SERVER_TIMEOUT: Duration = Duration::from_secs(60);
 const READY_POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A server process. It is killed when this is dropped.
-pub(super) struct Server {
+pub(super) struct DemoServer {
     child: Child,
 }
 
-impl Server {
+impl DemoServer {
     /// Starts the server on a free port; gives a client with its first administrator's key, too.
     pub(super) fn spawn(folder: &DemoFolder, tools: &media::Programs) -> cli::Result<(Self, ApiClient)> {
         let port = free_port()?;
