@@ -103,5 +103,12 @@ impl App {
 /// When a tool is missing or does not run.
 pub async fn media(settings: &Settings) -> Result<Media, BuildError> {
     let tools = Programs::find(settings.media.tools.as_deref())?;
-    Ok(Media::new(tools, settings.media.media_options()).await?)
+    let hidden = vec![
+        settings.server.data_dir.clone(),
+        settings.server.storage_dir(),
+        settings.server.upload_dir(),
+        settings.master_key_file(),
+    ];
+    let options = media::MediaOptions { hidden, ..settings.media.media_options() };
+    Ok(Media::new(tools, options).await?)
 }

@@ -112,6 +112,7 @@ impl MediaSettings {
             },
             tools: ToolLimits { stall_timeout: self.stall, ..ToolLimits::default() },
             sandbox: self.sandbox,
+            hidden: Vec::new(),
             plan: PlanSettings {
                 x264_preset: self.x264_preset.as_str().to_owned(),
                 x265_preset: self.x265_preset.as_str().to_owned(),

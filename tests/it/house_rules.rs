@@ -10,10 +10,11 @@ use std::{
 /// nothing goes round in a circle: steps are handed data and never call each other, `format` knows neither plans nor
 /// programs, and nobody names the façade.
 const MEDIA: &[&str] = &[
+    "work_folder",
     "error colour output",
     "format source",
     "plan",
-    "codecs layout settings",
+    "codecs layout settings memory",
     "input logo tool",
     "playlists",
     "probe planner run verify",
@@ -64,6 +65,54 @@ fn what_routes_share_names_no_route() {
     }
 }
 
+/// The places that open what child processes have written: media tools may have been taken over by an input, and leave
+/// links there.
+const READERS_OF_OUTPUTS: &[&str] = &[
+    "crates/media/src/format",
+    "crates/media/src/playlists",
+    "crates/media/src/run",
+    "crates/media/src/tool/feed.rs",
+    "crates/media/src/verify",
+    "src/jobs/transcode/objects.rs",
+    "src/jobs/transcode/publish.rs",
+];
+
+/// What opens a file, or looks at one, by its path.
+const BY_PATH: &[&str] = &[
+    "File::open",
+    "File::create",
+    "OpenOptions",
+    "fs::read",
+    "fs::write",
+    "fs::copy",
+    "fs::metadata",
+    "fs::rename",
+    "read_dir(",
+    "symlink_metadata",
+    "canonicalize",
+    "hard_link",
+    ".exists()",
+    ".is_file()",
+    ".is_dir()",
+];
+
+#[test]
+fn outputs_are_opened_beneath_their_folder() {
+    let mut wrong = Vec::new();
+    for reader in READERS_OF_OUTPUTS {
+        for (path, code) in sources(reader) {
+            let is_test =
+                path.components().any(|part| matches!(part.as_os_str().to_str(), Some("tests" | "tests.rs")));
+            let code = code.split("#[cfg(test)]").next().unwrap_or_default();
+            let by_path = BY_PATH.iter().find(|call| calls(code, call));
+            if let Some(call) = by_path.filter(|_| !is_test) {
+                wrong.push(format!("{} calls `{call}` instead of `media::WorkFolder`", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
 /// What tells nobody, such as a file in another process's folder, is asked again in a function `until…`.
 #[test]
 fn tests_sleep_only_to_ask_again() {
@@ -88,17 +137,31 @@ fn workspace() -> &'static Path {
 /// The source files below a folder of the workspace, and their text without lines of comment.
 fn sources(folder: impl AsRef<Path>) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
+    let folder = folder.as_ref();
+    if workspace().join(folder).is_file() {
+        return vec![code_of(&workspace().join(folder))];
+    }
     for entry in fs::read_dir(workspace().join(folder)).expect("a folder").flatten() {
         let path = entry.path();
         if path.is_dir() {
             found.extend(sources(path));
         } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let text = fs::read_to_string(&path).expect("readable");
-            let code: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
-            found.push((path, code.join("\n")));
+            found.push(code_of(&path));
         }
     }
     found
+}
+
+/// Whether the name stands there by itself, and not as the end of another.
+fn calls(code: &str, name: &str) -> bool {
+    let is_name = |at: usize| !code[..at].ends_with(|before: char| before.is_alphanumeric() || before == '_');
+    code.match_indices(name).any(|(at, _)| name.starts_with('.') || is_name(at))
+}
+
+fn code_of(path: &Path) -> (PathBuf, String) {
+    let text = fs::read_to_string(path).expect("readable");
+    let code: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+    (path.to_owned(), code.join("\n"))
 }
 
 /// The first names after `crate::`, alone or in braces.

@@ -4,6 +4,8 @@ use std::io;
 
 use model::{ErrorCode, Failure};
 
+use crate::work_folder::NotPlain;
+
 /// The customer's sentence for a disk that is full.
 pub(crate) const DISK_FULL: &str = "the server's disk is full";
 
@@ -25,9 +27,15 @@ impl MediaError {
         Self { code, detail: detail.into(), log: String::new() }
     }
 
-    /// An error at a file in the work folder: a full disk as such, `otherwise` for everything else.
+    /// An error at a file in the work folder: a full disk as such, so what is no plain file, and `otherwise` for
+    /// everything else.
     pub(crate) fn of_disk(error: &io::Error, otherwise: Self) -> Self {
         match error.kind() {
+            // no tool of ours does that by itself
+            _ if NotPlain::is_cause_of(error) => Self::new(
+                ErrorCode::EncodingFailed,
+                format!("the media tools left what is no output: {error}"),
+            ),
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 Self::new(ErrorCode::EncodingOverLimit, DISK_FULL)
             }

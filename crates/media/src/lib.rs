@@ -16,6 +16,7 @@ mod input;
 mod layout;
 mod logo;
 mod media;
+mod memory;
 mod output;
 mod plan;
 mod planner;
@@ -26,6 +27,7 @@ mod settings;
 mod source;
 mod tool;
 mod verify;
+mod work_folder;
 
 pub use colour::Colour;
 pub use error::MediaError;
@@ -39,7 +41,9 @@ pub use plan::{
     ThumbnailPlan, VideoFilter, VideoPlan,
 };
 pub use planner::plan;
-pub use playlists::{growing_main_playlist, growing_media_playlist, is_growing, relocate};
+pub use playlists::{
+    growing_main_playlist, growing_media_playlist, is_growing, relocate, relocate_main_file,
+};
 pub use run::RunObserver;
 pub use settings::{InputLimits, MediaOptions, ResourceLimits, SandboxMode, ToolLimits};
 pub use source::{
@@ -51,3 +55,4 @@ pub use tool::{
     programs::{Program, Programs, ProgramsError},
 };
 pub use verify::Measured;
+pub use work_folder::{NotPlain, WorkFile, WorkFolder};

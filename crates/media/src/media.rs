@@ -34,7 +34,7 @@ impl Media {
     /// # Errors
     /// When the sandbox is required and does not run here.
     pub async fn new(programs: Programs, settings: MediaOptions) -> Result<Self, MediaError> {
-        let tools = Tools::new(programs, settings.sandbox, settings.tools).await?;
+        let tools = Tools::new(programs, &settings).await?;
         Ok(Self { tools, settings })
     }
 

@@ -1,6 +1,6 @@
 //! What the operator decides about media work: how much of it is allowed, and how it is walled in.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,8 @@ pub struct MediaOptions {
     pub tools: ToolLimits,
     /// Whether children run in a sandbox.
     pub sandbox: SandboxMode,
+    /// Folders and files that children see nothing of, wherever they lie, but for what each is given.
+    pub hidden: Vec<PathBuf>,
     /// What plans are made by.
     pub plan: PlanSettings,
 }
@@ -28,6 +30,7 @@ impl Default for MediaOptions {
             input: InputLimits::default(),
             tools: ToolLimits::default(),
             sandbox: SandboxMode::Auto,
+            hidden: Vec::new(),
             plan: PlanSettings::default(),
         }
     }
@@ -83,6 +86,8 @@ impl Default for ToolLimits {
 pub struct ResourceLimits {
     /// Bytes of address space.
     pub address_space_bytes: u64,
+    /// Bytes of memory of its own, which is less than its address space.
+    pub memory_bytes: u64,
     /// Processor time, all threads together.
     pub cpu_time: Duration,
     /// Bytes of one file that it writes.
@@ -95,6 +100,7 @@ impl Default for ResourceLimits {
     fn default() -> Self {
         Self {
             address_space_bytes: 64 * GIB,
+            memory_bytes: 64 * GIB,
             cpu_time: Duration::from_secs(1000 * HOUR_SECS),
             file_bytes: 64 * GIB,
             open_files: 1024,

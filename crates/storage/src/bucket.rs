@@ -2,12 +2,12 @@
 
 mod look;
 
-use std::{io, ops::Range, path::Path, time::Duration};
+use std::{fs::File, io, ops::Range, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use model::ErrorCode;
 use opendal::{FuturesBytesStream, Metadata, Writer};
-use tokio::{fs, io::AsyncReadExt as _, runtime::Handle, time::timeout};
+use tokio::{io::AsyncReadExt as _, runtime::Handle, time::timeout};
 use tracing::Instrument as _;
 
 use crate::{
@@ -53,7 +53,7 @@ impl Bucket {
         Self { backend, base_uri }
     }
 
-    /// Puts a local file, streamed; `progress` is called with the bytes sent so far. Gives its size in
+    /// Puts a local file from its current position, streamed; `progress` is called with the bytes sent so far. Gives its size in
     /// bytes. An object that was there is replaced in one step.
     ///
     /// # Errors
@@ -62,13 +62,13 @@ impl Bucket {
     pub async fn put_file(
         &self,
         key: &str,
-        path: &Path,
+        file: File,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<u64, StorageError> {
         let unreadable = |error: io::Error| {
-            StorageError::transient(ErrorCode::Internal, format!("cannot read {}: {error}", path.display()))
+            StorageError::transient(ErrorCode::Internal, format!("cannot read the file of {key}: {error}"))
         };
-        let mut file = fs::File::open(path).await.map_err(unreadable)?;
+        let mut file = tokio::fs::File::from_std(file);
         let size = file.metadata().await.map_err(unreadable)?.len();
         let mut object = self.start_upload(key, size).await?;
         let sending = async {

@@ -330,7 +330,7 @@ async fn fetch_from(
             fetch_url(&app.net, url, to, limits, progress).await.map_err(JobError::storage)?;
         }
         InputLocation::Upload(id) => {
-            upload::fetch(app, &task.tenant, id, to, limits.max_bytes).await?;
+            upload::fetch(app, &task.tenant, id, to, limits, progress).await?;
         }
         InputLocation::Object { kind, bucket, key } => {
             let own =

@@ -2,13 +2,9 @@
 //!
 //! What points at others comes after them, and the main object, which points at all, is the last.
 
-use std::{
-    collections::HashMap,
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::{collections::HashMap, io};
 
-use media::OutputLayout;
+use media::{OutputLayout, WorkFile, WorkFolder};
 use model::{Format, OutputPath};
 
 /// The keys of the objects that one try makes of an output.
@@ -56,7 +52,8 @@ fn join(folder: &str, path: &str) -> String {
 /// A file that becomes an object.
 pub(super) struct OutputObject {
     pub(super) key: String,
-    pub(super) file: PathBuf,
+    /// Its path below the output's folder on this machine.
+    pub(super) file: String,
     pub(super) bytes: u64,
 }
 
@@ -70,19 +67,15 @@ pub(super) struct OutputObjects {
 impl OutputObjects {
     /// Finds the files in `folder` and gives each its key. The main playlist or manifest is changed
     /// to point at where the others will be.
-    pub(super) fn collect(keys: &ObjectKeys<'_>, folder: &Path) -> io::Result<Self> {
-        let main_path = OutputLayout::main_file(keys.format);
-        let main = folder.join(&main_path);
-        if keys.format.is_segmented() {
-            let text = fs::read_to_string(&main)?;
-            fs::write(&main, media::relocate(keys.format, &text, &keys.folder_name()))?;
-        }
-        let mut others = Vec::new();
-        if folder.join(OutputLayout::FILES_FOLDER).is_dir() {
-            add_folder(keys, folder, OutputLayout::FILES_FOLDER, &mut others)?;
-            others.sort_by(|one, other| (points(&one.key), &one.key).cmp(&(points(&other.key), &other.key)));
-        }
-        Ok(Self { others, main: object(keys, &main_path, main)? })
+    pub(super) fn collect(keys: &ObjectKeys<'_>, folder: &WorkFolder) -> io::Result<Self> {
+        media::relocate_main_file(folder, keys.format, &keys.folder_name())?;
+        let is_other = |file: &WorkFile| OutputLayout::below_files(&file.path).is_some();
+        let others = folder.files()?.into_iter().filter(is_other);
+        let mut others: Vec<_> = others.map(|file| object(keys, file)).collect();
+        others.sort_by(|one, other| (points(&one.key), &one.key).cmp(&(points(&other.key), &other.key)));
+        let path = OutputLayout::main_file(keys.format);
+        let bytes = folder.bytes_of(&path)?;
+        Ok(Self { others, main: object(keys, WorkFile { path, bytes }) })
     }
 
     /// Bytes of all of them.
@@ -96,31 +89,8 @@ impl OutputObjects {
     }
 }
 
-/// Adds every file below `path`, which is relative to `folder`.
-fn add_folder(
-    keys: &ObjectKeys<'_>,
-    folder: &Path,
-    path: &str,
-    objects: &mut Vec<OutputObject>,
-) -> io::Result<()> {
-    for entry in fs::read_dir(folder.join(path))? {
-        let entry = entry?;
-        let name = entry.file_name().into_string().map_err(|name| {
-            io::Error::new(io::ErrorKind::InvalidData, format!("{} is not a name of ours", name.display()))
-        })?;
-        let path = format!("{path}/{name}");
-        if entry.file_type()?.is_dir() {
-            add_folder(keys, folder, &path, objects)?;
-        } else {
-            objects.push(object(keys, &path, entry.path())?);
-        }
-    }
-    Ok(())
-}
-
-fn object(keys: &ObjectKeys<'_>, path: &str, file: PathBuf) -> io::Result<OutputObject> {
-    let bytes = fs::metadata(&file)?.len();
-    Ok(OutputObject { key: keys.of(path), file, bytes })
+fn object(keys: &ObjectKeys<'_>, WorkFile { path, bytes }: WorkFile) -> OutputObject {
+    OutputObject { key: keys.of(&path), file: path, bytes }
 }
 
 /// Whether an object points at others.

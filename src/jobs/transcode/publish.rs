@@ -9,14 +9,14 @@
 use std::{
     collections::HashMap,
     convert::Infallible,
+    fs::File,
     io,
     ops::ControlFlow,
-    path::Path,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use media::{OutputLayout, Plan, RunOutput};
+use media::{NotPlain, OutputLayout, Plan, RunOutput, WorkFolder};
 use model::{ErrorCode, Failure, FieldError, Stage, Storage};
 use rand::RngExt as _;
 use storage::{Bucket, ObjectVersion, StorageError};
@@ -68,8 +68,8 @@ struct FileVersion {
 }
 
 impl FileVersion {
-    fn of(file: &Path) -> io::Result<Self> {
-        let meta = std::fs::metadata(file)?;
+    fn of(file: &File) -> io::Result<Self> {
+        let meta = file.metadata()?;
         Ok(Self { modified: meta.modified()?, bytes: meta.len() })
     }
 }
@@ -161,15 +161,20 @@ impl<'a> Publisher<'a> {
     ) -> Result<Infallible, JobError> {
         let dir = OutputLayout::dir(&self.job.work);
         while let Some(path) = finished.recv().await {
-            let file = dir.join(&path);
-            // a run that begins again empties the folder, also while a file is being put, and reports each file anew
-            if !self.publishes_early() || !file.exists() {
+            if !self.publishes_early() {
                 continue;
             }
+            // a run that begins again makes the folder anew, also while a file is being put, and reports each file
+            // again
+            let Ok(dir) = WorkFolder::open(&dir) else { continue };
+            match dir.bytes_of(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                there => there.map_err(unreadable)?,
+            };
             if !path.ends_with(".m3u8") {
                 let key = self.keys().of(&path);
-                match self.put(&key, &file, &|_| {}).await {
-                    Err(JobError::Retry(_)) if !file.exists() => {}
+                match self.put(&key, &dir, &path, &|_| {}).await {
+                    Err(JobError::Retry(_)) if !dir.has_file(&path) => {}
                     put => put?,
                 }
             } else if plan.is_growing {
@@ -184,8 +189,7 @@ impl<'a> Publisher<'a> {
 
     /// Publishes how far a playlist has grown; the main playlist once, when every media playlist that it refers to
     /// is published.
-    async fn publish_growing(&mut self, plan: &Plan, dir: &Path, path: &str) -> Result<(), JobError> {
-        let unreadable = |error| JobError::internal("could not read a playlist", error);
+    async fn publish_growing(&mut self, plan: &Plan, dir: &WorkFolder, path: &str) -> Result<(), JobError> {
         let keys = self.keys();
         let (main, key) = (keys.main(), keys.of(path));
         if key != main {
@@ -213,18 +217,20 @@ impl<'a> Publisher<'a> {
     pub(super) async fn finish(&mut self, output: &RunOutput) -> Result<u64, JobError> {
         self.wait_for_draft().await?;
         let keys = self.keys();
-        let objects = OutputObjects::collect(&keys, &output.dir).map_err(unreadable)?;
+        let dir = &WorkFolder::open(&output.dir).map_err(unreadable)?;
+        let objects = OutputObjects::collect(&keys, dir).map_err(unreadable)?;
         let (mut done, total) = (0, objects.bytes());
         for object in &objects.others {
-            let version = FileVersion::of(&object.file).map_err(unreadable)?;
+            let file = dir.open_file(&object.file).map_err(unreadable)?;
+            let version = FileVersion::of(&file).map_err(unreadable)?;
             if self.published.get(&object.key) != Some(&version) {
-                self.put_object(object, done, total).await?;
+                self.put_object(object, dir, done, total).await?;
             }
             done += object.bytes;
         }
-        let leftovers = self.put_missing(&keys, &objects).await?;
+        let leftovers = self.put_missing(&keys, &objects, dir).await?;
         self.begin_main_object().await?;
-        self.put_object(&objects.main, done, total).await?;
+        self.put_object(&objects.main, dir, done, total).await?;
         if let Err(error) = drafts::delete_all(&self.bucket, leftovers).await {
             tracing::warn!(%error, "could not remove every object of an earlier output or try");
         }
@@ -253,6 +259,7 @@ impl<'a> Publisher<'a> {
         &mut self,
         keys: &ObjectKeys<'_>,
         objects: &OutputObjects,
+        dir: &WorkFolder,
     ) -> Result<Vec<String>, JobError> {
         if !self.job.claim.task.spec.template.has_folder() {
             return Ok(Vec::new());
@@ -297,7 +304,7 @@ impl<'a> Publisher<'a> {
                         ?size,
                         "an object is not as it was put; it is put again"
                     );
-                    self.put(&object.key, &object.file, &|_| {}).await?;
+                    self.put(&object.key, dir, &object.file, &|_| {}).await?;
                 }
             }
         }
@@ -344,16 +351,29 @@ impl<'a> Publisher<'a> {
     }
 
     /// Puts an object of which `total` bytes `done` are published, and reports the progress.
-    async fn put_object(&mut self, object: &OutputObject, done: u64, total: u64) -> Result<(), JobError> {
+    async fn put_object(
+        &mut self,
+        object: &OutputObject,
+        dir: &WorkFolder,
+        done: u64,
+        total: u64,
+    ) -> Result<(), JobError> {
         let progress = Arc::clone(&self.job.progress);
         let on_bytes = |bytes: u64| {
             progress.set(Stage::Uploading, (done + bytes) as f64 / total.max(1) as f64);
         };
-        self.put(&object.key, &object.file, &on_bytes).await
+        self.put(&object.key, dir, &object.file, &on_bytes).await
     }
 
-    async fn put(&mut self, key: &str, file: &Path, progress: &(dyn Fn(u64) + Sync)) -> Result<(), JobError> {
-        let version = FileVersion::of(file).map_err(unreadable)?;
+    async fn put(
+        &mut self,
+        key: &str,
+        dir: &WorkFolder,
+        path: &str,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<(), JobError> {
+        let file = dir.open_file(path).map_err(unreadable)?;
+        let version = FileVersion::of(&file).map_err(unreadable)?;
         self.write(self.bucket.put_file(key, file, progress)).await?;
         self.published.insert(key.to_owned(), version);
         Ok(())
@@ -384,7 +404,13 @@ impl<'a> Publisher<'a> {
     }
 }
 
+/// What cannot be read of an output may be read at another try; what is no plain file is nothing that the media
+/// tools leave behind by themselves.
 fn unreadable(error: io::Error) -> JobError {
+    if NotPlain::is_cause_of(&error) {
+        let detail = format!("the media tools left what is no output: {error}");
+        return JobError::Final(Failure::new(ErrorCode::EncodingFailed, detail));
+    }
     JobError::internal("could not read the output", error)
 }
 

@@ -1,8 +1,12 @@
 //! Bit rates of a media playlist, measured on its segments (RFC 8216, 4.1 and 4.3.4.2).
 
-use std::{fs, io, path::Path};
+use std::{io, path::Path};
 
-use super::hls::{self, Tag};
+use super::{
+    MAX_PLAYLIST_BYTES,
+    hls::{self, Tag},
+};
+use crate::work_folder::WorkFolder;
 
 /// Bit rates in bit/s.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -61,13 +65,13 @@ impl Bandwidth {
         tag.set("AVERAGE-BANDWIDTH", (self.average.ceil() as u64).to_string());
     }
 
-    /// Of the segments that a media playlist names, or of the byte ranges in them.
+    /// Of the segments that a media playlist in `dir` names, or of the byte ranges in them.
     ///
     /// # Errors
     /// When the playlist cannot be read, or a segment is not there.
-    pub(crate) fn of_playlist(path: &Path) -> io::Result<Self> {
-        let text = fs::read_to_string(path)?;
-        let folder = path.parent().unwrap_or(path);
+    pub(crate) fn of_playlist(dir: &WorkFolder, uri: &str) -> io::Result<Self> {
+        let text = dir.read_text(uri, MAX_PLAYLIST_BYTES)?;
+        let folder = Path::new(uri).parent().unwrap_or(Path::new(""));
         let mut segments = Vec::new();
         let (mut seconds, mut range, mut target_duration) = (0.0, None, None);
         for line in text.lines() {
@@ -77,7 +81,7 @@ impl Bandwidth {
             if let Some(uri) = hls::parse_uri(line) {
                 let bytes = match range.take() {
                     Some((length, _)) => length,
-                    None => fs::metadata(folder.join(uri))?.len(),
+                    None => dir.bytes_of(folder.join(uri))?,
                 };
                 segments.push((bytes, seconds));
             }

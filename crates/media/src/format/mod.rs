@@ -10,3 +10,7 @@ pub(crate) mod mp4;
 pub(crate) mod random_access;
 pub(crate) mod sniff;
 pub(crate) mod ts;
+
+/// Bytes of a playlist or manifest that are read: 12 h in segments of a second, each with its range of bytes, are a
+/// quarter of it.
+pub(crate) const MAX_PLAYLIST_BYTES: u64 = 32 << 20;

@@ -7,7 +7,7 @@
 //! - `@frameRate` of a copy is taken from its first frame alone;
 //! - the level of VP9 is guessed.
 
-use std::{fs, io, ops::Range, path::Path};
+use std::{io, ops::Range};
 
 use roxmltree::{Document, Node};
 
@@ -20,15 +20,18 @@ use crate::{
     plan::VideoPlan,
 };
 
-/// The manifest with all that right; segments are measured on the files below `dir`.
-pub(crate) fn fix_up(text: &str, dir: &Path, videos: &[VideoPlan]) -> io::Result<String> {
+/// Bytes of a segment by its URI.
+type Measure<'a> = dyn Fn(&str) -> io::Result<u64> + 'a;
+
+/// The manifest with all that right; `measure` gives the bytes of segments.
+pub(crate) fn fix_up(text: &str, measure: &Measure<'_>, videos: &[VideoPlan]) -> io::Result<String> {
     let document = Document::parse(text).map_err(io::Error::other)?;
     let mut edits: Vec<(Range<usize>, String)> = Vec::new();
     let mut longest = 0.0_f64;
     let buffer = document.root_element().attribute("minBufferTime").and_then(parse_duration);
     let buffer = buffer.ok_or_else(|| io::Error::other("the manifest has no `minBufferTime`"))?;
     for node in document.descendants().filter(|node| node.tag_name().name() == "Representation") {
-        let segments = segments(node, dir)?;
+        let segments = segments(node, measure)?;
         longest = longest.max(start(node) + segments.iter().map(|(_, seconds)| seconds).sum::<f64>());
         let video = videos.iter().find(|video| is_in_folder(node, &video.name));
         if let Some((video, attribute)) = video.zip(node.attribute_node("codecs")) {
@@ -84,7 +87,7 @@ fn start(representation: Node<'_, '_>) -> f64 {
 }
 
 /// Bytes and seconds of each segment.
-fn segments(representation: Node<'_, '_>, dir: &Path) -> io::Result<Vec<(u64, f64)>> {
+fn segments(representation: Node<'_, '_>, measure: &Measure<'_>) -> io::Result<Vec<(u64, f64)>> {
     let lacks = || io::Error::other("a representation lists no segments");
     let template = child_elements(representation, "SegmentTemplate").next().ok_or_else(lacks)?;
     let timeline = child_elements(template, "SegmentTimeline").next().ok_or_else(lacks)?;
@@ -94,7 +97,7 @@ fn segments(representation: Node<'_, '_>, dir: &Path) -> io::Result<Vec<(u64, f6
     let first = number("startNumber").unwrap_or(1);
     let segment = |(index, (_, duration)): (usize, (u64, u64))| {
         let uri = segment_uri(media, first.saturating_add(index as u64)).ok_or_else(lacks)?;
-        Ok((fs::metadata(dir.join(uri))?.len(), duration as f64 / timescale))
+        Ok((measure(&uri)?, duration as f64 / timescale))
     };
     timeline_segments(timeline).into_iter().enumerate().map(segment).collect()
 }
@@ -108,26 +111,19 @@ mod tests {
 
     #[test]
     fn short_last_segments_count() {
-        let folder = tempfile::tempdir().expect("a folder");
-        fs::create_dir_all(folder.path().join("files/v")).expect("made");
-        for (name, bytes) in [("1.m4s", 36_730), ("2.m4s", 7_828)] {
-            fs::write(folder.path().join("files/v").join(name), vec![0; bytes]).expect("written");
-        }
+        let measure = |uri: &str| Ok(if uri == "files/v/1.m4s" { 36_730 } else { 7_828 });
         let text = r#"<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" mediaPresentationDuration="PT2.0S" minBufferTime="PT2S"><AdaptationSet id="0"><Representation id="0" bandwidth="146920" codecs="avc1.42c014"><SegmentTemplate timescale="15360" media="files/v/$Number$.m4s" startNumber="1"><SegmentTimeline><S t="0" d="30720"/><S t="30720" d="512"/></SegmentTimeline></SegmentTemplate></Representation></AdaptationSet></MPD>"#;
-        let right = fix_up(text, folder.path(), &[]).expect("readable");
+        let right = fix_up(text, &measure, &[]).expect("readable");
         let expected = text.replace("146920", "175311").replace("PT2.0S", "PT2.033S");
         assert_eq!(right, expected.replace("<AdaptationSet id", "<AdaptationSet startWithSAP=\"1\" id"));
     }
 
     #[test]
     fn a_copy_may_begin_late_and_has_its_own_rate() {
-        let folder = tempfile::tempdir().expect("a folder");
-        fs::create_dir_all(folder.path().join("files/360p")).expect("made");
-        fs::write(folder.path().join("files/360p/1.m4s"), "12345678").expect("written");
         let source = fixtures::source(Some(fixtures::video(640, 360, "24000/1001")), vec![]);
         let videos = fixtures::plan(json!({"format": "dash", "vcodec": "copy"}), &source).videos;
         let text = r#"<MPD mediaPresentationDuration="PT2S" minBufferTime="PT2S"><AdaptationSet startWithSAP="1" frameRate="16000/672"><Representation><SegmentTemplate timescale="10" presentationTimeOffset="1" media="files/360p/$Number$.m4s"><SegmentTimeline><S t="1" d="20"/></SegmentTimeline></SegmentTemplate></Representation></AdaptationSet></MPD>"#;
-        let right = fix_up(text, folder.path(), &videos).expect("readable");
+        let right = fix_up(text, &|_| Ok(8), &videos).expect("readable");
         let expected = text.replace("16000/672", "24000/1001").replace("Offset=\"1\"", "Offset=\"0\"");
         assert_eq!(right, expected.replace("PT2S\" min", "PT2.100S\" min"));
     }

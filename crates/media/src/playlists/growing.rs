@@ -1,16 +1,17 @@
 //! HLS playlists of an output that is still being made (RFC 8216, 4.3.3.5: `EVENT`): what is listed stays,
 //! and more is added at the end, until the complete ones take their place.
 
-use std::{fs, io, path::Path};
+use std::io;
 
 use super::{
     hls::{PlannedStreams, fix_main_playlist, growing_target_duration, uris},
     relocate,
 };
 use crate::{
-    format::{bandwidth::Bandwidth, hls},
+    format::{MAX_PLAYLIST_BYTES, bandwidth::Bandwidth, hls},
     layout::OutputLayout,
     plan::Plan,
+    work_folder::WorkFolder,
 };
 
 /// A comment that only the main playlist of a growing output has: when nobody makes it any more,
@@ -29,11 +30,11 @@ pub fn is_growing(main_playlist: &str) -> bool {
 /// When the packager's playlist cannot be read.
 pub fn growing_media_playlist(
     plan: &Plan,
-    dir: &Path,
+    dir: &WorkFolder,
     playlist: &str,
     is_published: impl Fn(&str) -> bool,
 ) -> io::Result<Option<String>> {
-    let text = fs::read_to_string(dir.join(playlist))?;
+    let text = dir.read_text(playlist, MAX_PLAYLIST_BYTES)?;
     let folder = playlist.rsplit_once('/').map_or("", |(folder, _)| folder);
     if text.contains("#EXT-X-MAP:") && !is_published(&OutputLayout::init_segment(folder)) {
         return Ok(None);
@@ -63,22 +64,24 @@ pub fn growing_media_playlist(
 ///
 /// # Errors
 /// When the packager's playlists cannot be read.
-pub fn growing_main_playlist(plan: &Plan, dir: &Path, folder: &str) -> io::Result<Option<String>> {
-    let text = fs::read_to_string(dir.join(OutputLayout::main_file(plan.format)))?;
+pub fn growing_main_playlist(plan: &Plan, dir: &WorkFolder, folder: &str) -> io::Result<Option<String>> {
+    let text = dir.read_text(OutputLayout::main_file(plan.format), MAX_PLAYLIST_BYTES)?;
     let is_kept = |line: &&str| !line.starts_with("#EXT-X-I-FRAME-STREAM-INF:");
     let text: String = text.lines().filter(is_kept).map(|line| format!("{line}\n")).collect();
     let named = uris(&text);
     let streams = plan.videos.len() + plan.audios.len();
-    if named.len() < streams || !named.iter().all(|uri| dir.join(uri).is_file()) {
+    if named.len() < streams || !named.iter().all(|uri| dir.has_file(uri)) {
         return Ok(None);
     }
-    let measure = |uri: &str| Bandwidth::of_playlist(&dir.join(uri));
+    let measure = |uri: &str| Bandwidth::of_playlist(dir, uri);
     let fixed = fix_main_playlist(&text, &PlannedStreams::of(plan), measure)?;
     Ok(Some(format!("{}{GROWING_COMMENT}\n", relocate(plan.format, &fixed, folder))))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::{fixtures, playlists::hls::complete};
 
@@ -93,8 +96,8 @@ mod tests {
         let plan =
             fixtures::plan(serde_json::json!({"format": "hls", "seg_time": 2, "seg_type": "fmp4"}), &source);
         let is_published = |path: &str| published.iter().any(|name| path == format!("files/audio/{name}"));
-        growing_media_playlist(&plan, dir.path(), "files/audio/playlist.m3u8", is_published)
-            .expect("readable")
+        let folder = WorkFolder::open(dir.path()).expect("opened");
+        growing_media_playlist(&plan, &folder, "files/audio/playlist.m3u8", is_published).expect("readable")
     }
 
     #[test]

@@ -8,45 +8,43 @@
 //! - the peak bandwidths of I-frame playlists are below their averages;
 //! - I-frames of transport streams are listed without the PAT and PMT that a decoder needs before them.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::io;
 
 use model::Format;
 
 use super::vp9_level;
 use crate::{
     format::{
+        MAX_PLAYLIST_BYTES,
         bandwidth::Bandwidth,
         hls::{self, Tag},
     },
     layout::OutputLayout,
     plan::{Plan, VideoPlan},
+    work_folder::WorkFolder,
 };
 
 /// What a segment may be longer than planned: audio is cut where its frames end, a little beside the video.
 const SEGMENT_TOLERANCE_SECS: f64 = 0.05;
 
 /// Rewrites the main playlist in `dir` and the media playlists that it names.
-pub(super) fn fix_up(plan: &Plan, dir: &Path) -> io::Result<()> {
-    let master = dir.join(OutputLayout::main_file(Format::Hls));
-    let text = fs::read_to_string(&master)?;
-    let playlists: Vec<(PathBuf, String)> = uris(&text)
+pub(super) fn fix_up(plan: &Plan, dir: &WorkFolder) -> io::Result<()> {
+    let master = OutputLayout::main_file(Format::Hls);
+    let text = dir.read_text(&master, MAX_PLAYLIST_BYTES)?;
+    let playlists: Vec<(String, String)> = uris(&text)
         .into_iter()
         .map(|uri| {
-            let path = dir.join(uri);
-            let text = fs::read_to_string(&path)?;
-            Ok((path, complete(&text)))
+            let text = dir.read_text(&uri, MAX_PLAYLIST_BYTES)?;
+            Ok((uri, complete(&text)))
         })
         .collect::<io::Result<_>>()?;
     let target =
         target_duration(playlists.iter().map(|(_, text)| text.as_str())).max(min_target_duration(plan));
     for (path, text) in &playlists {
-        fs::write(path, fix_media_playlist(text, target))?;
+        dir.write(path, fix_media_playlist(text, target))?;
     }
-    let measure = |uri: &str| Bandwidth::of_playlist(&dir.join(uri));
-    fs::write(&master, fix_main_playlist(&text, &PlannedStreams::of(plan), measure)?)
+    let measure = |uri: &str| Bandwidth::of_playlist(dir, uri);
+    dir.write(&master, fix_main_playlist(&text, &PlannedStreams::of(plan), measure)?)
 }
 
 /// What the plan knows better than the packager, by the beginnings of URIs.

@@ -10,20 +10,22 @@ mod relocate;
 mod storyboard;
 mod vp9_level;
 
-use std::{fs, io, path::Path};
+use std::{io, path::Path, sync::Arc};
 
 use model::{ErrorCode, Format};
 
-use crate::{error::MediaError, layout::OutputLayout, plan::Plan};
+use crate::{
+    error::MediaError, format::MAX_PLAYLIST_BYTES, layout::OutputLayout, plan::Plan, work_folder::WorkFolder,
+};
 pub use growing::{growing_main_playlist, growing_media_playlist, is_growing};
-pub use relocate::relocate;
+pub use relocate::{relocate, relocate_main_file};
 
 /// Rewrites the playlists in `dir`, and writes the storyboard of the thumbnails.
 ///
 /// # Errors
 /// [`ErrorCode::EncodingFailed`] when they are not as the packager writes them; what a full disk is called.
-pub(crate) async fn fix_up(plan: &Plan, dir: &Path) -> Result<(), MediaError> {
-    let (plan, dir) = (plan.clone(), dir.to_owned());
+pub(crate) async fn fix_up(plan: &Plan, dir: &Arc<WorkFolder>) -> Result<(), MediaError> {
+    let (plan, dir) = (plan.clone(), Arc::clone(dir));
     let fixed = tokio::task::spawn_blocking(move || {
         storyboard::write(&plan, &dir)?;
         vp9_level::write(&plan, &dir)?;
@@ -31,7 +33,7 @@ pub(crate) async fn fix_up(plan: &Plan, dir: &Path) -> Result<(), MediaError> {
             match format {
                 Format::Mp4 | Format::Flv => {}
                 Format::Hls => hls::fix_up(&plan, &dir)?,
-                Format::Dash => fix_up_manifest(&plan, &dir.join(file))?,
+                Format::Dash => fix_up_manifest(&plan, &dir, &file)?,
             }
         }
         Ok(())
@@ -42,7 +44,9 @@ pub(crate) async fn fix_up(plan: &Plan, dir: &Path) -> Result<(), MediaError> {
     })
 }
 
-fn fix_up_manifest(plan: &Plan, manifest: &Path) -> io::Result<()> {
-    let text = fs::read_to_string(manifest)?;
-    fs::write(manifest, dash::fix_up(&text, manifest.parent().unwrap_or(manifest), &plan.videos)?)
+fn fix_up_manifest(plan: &Plan, dir: &WorkFolder, manifest: &str) -> io::Result<()> {
+    let text = dir.read_text(manifest, MAX_PLAYLIST_BYTES)?;
+    let folder = Path::new(manifest).parent().unwrap_or(Path::new(""));
+    let measure = |uri: &str| dir.bytes_of(folder.join(uri));
+    dir.write(manifest, dash::fix_up(&text, &measure, &plan.videos)?)
 }

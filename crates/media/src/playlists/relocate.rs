@@ -1,13 +1,33 @@
 //! Points a main playlist at the folder that its files end up in.
 
+use std::io;
+
 use model::Format;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::{format::hls, layout::OutputLayout};
+use crate::{
+    format::{MAX_PLAYLIST_BYTES, hls},
+    layout::OutputLayout,
+    work_folder::WorkFolder,
+};
 
 /// All but the characters that RFC 3986 leaves alone. That covers what quotes end, what XML escapes,
 /// and the `$` of DASH's templates.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Rewrites the main playlist or manifest of an output, so that its URIs point at `folder`. Single-file formats
+/// have no such text.
+///
+/// # Errors
+/// When it cannot be read or written.
+pub fn relocate_main_file(dir: &WorkFolder, format: Format, folder: &str) -> io::Result<()> {
+    if !format.is_segmented() {
+        return Ok(());
+    }
+    let main = OutputLayout::main_file(format);
+    let text = dir.read_text(&main, MAX_PLAYLIST_BYTES)?;
+    dir.write(&main, relocate(format, &text, folder))
+}
 
 /// The main playlist or manifest with its URIs `files/…` pointing at `folder` instead, a path whose parts are
 /// percent-encoded. Single-file formats have no such text.

@@ -1,22 +1,22 @@
 //! The storyboard of thumbnails: WebVTT whose cues name a part of a sheet by a media fragment (`#xywh=`), as
 //! players show it above their seek bar.
 
-use std::{fs, io, path::Path};
+use std::io;
 
 use model::Box2d;
 
 use crate::{
     layout::OutputLayout,
     plan::{Plan, ThumbnailPlan},
+    work_folder::WorkFolder,
 };
 
 /// Writes it for the thumbnails that there are: an input may end before its declared duration.
-pub(super) fn write(plan: &Plan, dir: &Path) -> io::Result<()> {
+pub(super) fn write(plan: &Plan, dir: &WorkFolder) -> io::Result<()> {
     let Some(thumbnails) = &plan.thumbnails else { return Ok(()) };
-    let written =
-        (1..=thumbnails.number).take_while(|number| dir.join(OutputLayout::thumbnail(*number)).is_file());
+    let written = (1..=thumbnails.number).take_while(|number| dir.has_file(OutputLayout::thumbnail(*number)));
     let count = u32::try_from(written.count()).unwrap_or(u32::MAX);
-    fs::write(dir.join(OutputLayout::storyboard()), storyboard(thumbnails, count, plan.duration))
+    dir.write(OutputLayout::storyboard(), storyboard(thumbnails, count, plan.duration))
 }
 
 /// Each thumbnail stands until the next one; the last until the end, unless more would have followed.

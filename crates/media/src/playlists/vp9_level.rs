@@ -1,17 +1,14 @@
 //! VP9's level: its stream states none, FFmpeg's muxer guesses one from the size alone, and the packager
 //! repeats it. The plan knows the frame rate too.
 
-use std::{
-    fs::OpenOptions,
-    io::{self, Read, Seek, SeekFrom, Write},
-    path::Path,
-};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use model::VideoCodec;
 
 use crate::{
     layout::OutputLayout,
     plan::{Plan, VideoPlan},
+    work_folder::WorkFolder,
 };
 
 /// The `vpcC` box (VP Codec ISO Media File Format Binding, 2.2) lies in the header of the first track, within so many
@@ -21,19 +18,19 @@ const HEADER_BYTES: u64 = 64 << 10;
 const LEVEL_OFFSET: usize = 4 + 4 + 1;
 
 /// Writes the levels of the renditions into the headers of their files in `dir`.
-pub(super) fn write(plan: &Plan, dir: &Path) -> io::Result<()> {
+pub(super) fn write(plan: &Plan, dir: &WorkFolder) -> io::Result<()> {
     for video in plan.videos.iter().filter(|video| video.codec == VideoCodec::Vp9) {
         let file = match plan.segmenting {
-            Some(_) => dir.join(OutputLayout::init_segment(&OutputLayout::stream_folder(&video.name))),
-            None => dir.join(OutputLayout::main_file(plan.format)),
+            Some(_) => OutputLayout::init_segment(&OutputLayout::stream_folder(&video.name)),
+            None => OutputLayout::main_file(plan.format),
         };
-        write_into(&file, level(video))?;
+        write_into(dir, &file, level(video))?;
     }
     Ok(())
 }
 
-fn write_into(file: &Path, level: u8) -> io::Result<()> {
-    let mut file = OpenOptions::new().read(true).write(true).open(file)?;
+fn write_into(dir: &WorkFolder, file: &str, level: u8) -> io::Result<()> {
+    let mut file = dir.open_to_change(file)?;
     let mut header = Vec::new();
     (&mut file).take(HEADER_BYTES).read_to_end(&mut header)?;
     let found = header.windows(4).position(|name| name == b"vpcC");

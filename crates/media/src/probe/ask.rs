@@ -14,6 +14,7 @@ use super::{
 use crate::{
     error::MediaError,
     input::MediaInput,
+    memory::PROBE_MEMORY_BYTES,
     settings::InputLimits,
     source::HdrMetadata,
     tool::{
@@ -104,6 +105,7 @@ impl ProbeContext<'_> {
             args: self.ffprobe_args(&options),
             access: self.access(),
             stdin: self.input.stdin()?,
+            memory_bytes: PROBE_MEMORY_BYTES,
         };
         let read = self.tools.lines(call, limits, self.cancel, |line| reader.read_line(line)).await;
         read.map_err(blame_input_for_timeout)?;
@@ -220,12 +222,18 @@ impl ProbeContext<'_> {
 
     async fn ask(&self, program: Program, args: Vec<OsString>) -> Result<Captured, MediaError> {
         let limits = CallLimits { deadline: QUESTION_TIMEOUT, ..CallLimits::default() };
-        let call = Call { program, args, access: self.access(), stdin: self.input.stdin()? };
+        let call = Call {
+            program,
+            args,
+            access: self.access(),
+            stdin: self.input.stdin()?,
+            memory_bytes: PROBE_MEMORY_BYTES,
+        };
         self.tools.capture(call, limits, self.cancel).await.map_err(blame_input_for_timeout)
     }
 
     fn access(&self) -> Access {
-        Access { readable: self.input.readable(), writable: Vec::new() }
+        Access::read(self.input.readable())
     }
 }
 

@@ -9,7 +9,11 @@ mod pipes;
 mod progress;
 mod watch;
 
-use std::{io, path::Path};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use model::ErrorCode;
 use tokio::{fs, time::sleep};
@@ -19,10 +23,12 @@ use crate::{
     error::{MediaError, damaged_copy, nothing_decoded},
     input::MediaInput,
     layout::OutputLayout,
+    logo::logo_file,
     output::RunOutput,
     plan::Plan,
     playlists,
     tool::Tools,
+    work_folder::WorkFolder,
 };
 use args::{CommandContext, Commands};
 use passes::{copied_packets, loudness, resample};
@@ -68,6 +74,18 @@ pub(crate) struct RunContext<'a> {
 }
 
 impl RunContext<'_> {
+    /// The files that FFmpeg has to see: what was fetched, and what another pass has made of it.
+    fn readable(&self) -> Vec<PathBuf> {
+        let mut files = self.input.readable();
+        if self.plan.logo.is_some() && !self.plan.videos.is_empty() {
+            files.push(logo_file(self.work));
+        }
+        if !self.resampled.is_empty() {
+            files.push(args::resampled::dir(self.work));
+        }
+        files
+    }
+
     /// What command lines are made from, as long as no gain is known.
     fn command(&self) -> CommandContext<'_> {
         CommandContext {
@@ -97,10 +115,9 @@ async fn run_once(context: &RunContext<'_>, progress: &RunProgress<'_>) -> Resul
     let copied = copied_packets::list(context).await?;
     let gains = loudness::measure_gains(context, progress.of_loudness_pass()).await?;
     let commands = args::commands(&CommandContext { gains: &gains, ..context.command() });
-    let dir = OutputLayout::dir(work);
-    let pipes = prepare(plan, &dir, work, &commands).await.map_err(|error| work_folder_failed(&error))?;
+    let (dir, pipes) = prepare(plan, work, &commands).await.map_err(|error| work_folder_failed(&error))?;
     let watch = match plan.segmenting {
-        Some(_) => Some(FileWatch::start(plan, &dir).map_err(|error| work_folder_failed(&error))?),
+        Some(_) => Some(FileWatch::start(plan, dir.path()).map_err(|error| work_folder_failed(&error))?),
         None => None,
     };
     let mut pipeline = Pipeline::start(context, commands, pipes).await?;
@@ -130,7 +147,7 @@ async fn run_once(context: &RunContext<'_>, progress: &RunProgress<'_>) -> Resul
     check_each_stream_has_segments(plan, &dir)?;
     playlists::fix_up(plan, &dir).await?;
     progress.report(1.0);
-    Ok(RunOutput { dir, log, copied })
+    Ok(RunOutput { dir: dir.path().to_owned(), log, copied })
 }
 
 /// Tells of finished files as long as there may be more.
@@ -143,16 +160,14 @@ async fn follow_files(watch: Option<&FileWatch>, observer: RunObserver<'_>) -> i
 
 /// FFmpeg does not fail when nothing of a stream can be decoded as long as others can; the packager then
 /// writes no segment of it.
-fn check_each_stream_has_segments(plan: &Plan, dir: &Path) -> Result<(), MediaError> {
+fn check_each_stream_has_segments(plan: &Plan, dir: &WorkFolder) -> Result<(), MediaError> {
     if plan.segmenting.is_none() {
         return Ok(());
     }
-    let is_segment =
-        |entry: std::fs::DirEntry| OutputLayout::is_segment(&entry.file_name().to_string_lossy());
-    let has_segments = |name: &str| {
-        let folder = std::fs::read_dir(dir.join(OutputLayout::stream_folder(name)));
-        folder.is_ok_and(|entries| entries.flatten().any(is_segment))
-    };
+    let files = dir.files().map_err(|error| work_folder_failed(&error))?;
+    let is_segment = |path: &&str| path.rsplit('/').next().is_some_and(OutputLayout::is_segment);
+    let segments: Vec<&str> = files.iter().map(|file| file.path.as_str()).filter(is_segment).collect();
+    let has_segments = |name: &str| segments.iter().any(|path| OutputLayout::is_of_stream(path, name));
     if plan.videos.iter().any(|video| !has_segments(&video.name)) {
         return Err(nothing_decoded("video"));
     }
@@ -163,9 +178,9 @@ fn check_each_stream_has_segments(plan: &Plan, dir: &Path) -> Result<(), MediaEr
 }
 
 /// Empties what an earlier try may have left, and makes the folders and pipes.
-async fn prepare(plan: &Plan, dir: &Path, work: &Path, commands: &Commands) -> io::Result<Pipes> {
-    let pipes = work.join("pipes");
-    for folder in [dir, &pipes] {
+async fn prepare(plan: &Plan, work: &Path, commands: &Commands) -> io::Result<(Arc<WorkFolder>, Pipes)> {
+    let [dir, pipes] = [OutputLayout::dir(work), args::pipes_dir(work)];
+    for folder in [&dir, &pipes] {
         match fs::remove_dir_all(folder).await {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => fs::create_dir_all(folder).await?,
@@ -174,10 +189,10 @@ async fn prepare(plan: &Plan, dir: &Path, work: &Path, commands: &Commands) -> i
     if plan.thumbnails.is_some() {
         fs::create_dir_all(dir.join(OutputLayout::thumbnails_folder())).await?;
     }
-    Pipes::create(&commands.pipes)
+    Ok((Arc::new(WorkFolder::open(&dir)?), Pipes::create(&commands.pipes)?))
 }
 
 fn work_folder_failed(error: &io::Error) -> MediaError {
-    let detail = format!("the work folder could not be made ready: {error}");
+    let detail = format!("the work folder cannot be used: {error}");
     MediaError::of_disk(error, MediaError::new(ErrorCode::Internal, detail))
 }

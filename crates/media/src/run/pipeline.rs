@@ -2,21 +2,28 @@
 //!
 //! Whichever of the two fails first has the true cause; the other one is killed and not asked.
 
-use std::{io, path::Path, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use model::ErrorCode;
 use tokio::time::timeout;
 
-use super::{RunContext, args::Commands, failure, pipes::Pipes};
+use super::{
+    RunContext,
+    args::{Commands, pipes_dir},
+    failure,
+    pipes::Pipes,
+};
 use crate::{
     error::MediaError,
-    output::bytes_below,
+    layout::OutputLayout,
+    memory::{self, PACKAGER_MEMORY_BYTES},
     tool::{
         Call,
         child::{Access, Child, ChildError, Ended},
         programs::Program,
         progress::Progress,
     },
+    work_folder::WorkFolder,
 };
 
 /// A few lines are all that the packager has to say.
@@ -37,17 +44,26 @@ impl Pipeline {
         pipes: Pipes,
     ) -> Result<Self, MediaError> {
         let RunContext { tools, input, work, .. } = *context;
-        let work_only = Access { readable: Vec::new(), writable: vec![work.to_owned()] };
+        // what was fetched lies beside the output, where no child writes
+        let output_only = Access {
+            // a pipe can be written to all the same
+            readable: vec![pipes_dir(work)],
+            writable: vec![OutputLayout::dir(work)],
+            current: Some(work.to_owned()),
+        };
         let packager = match commands.packager {
             Some(args) => {
-                let access = work_only.clone();
-                Some(tools.start(Call { program: Program::Packager, args, access, stdin: None }).await?)
+                let access = output_only.clone();
+                let (program, memory_bytes) = (Program::Packager, PACKAGER_MEMORY_BYTES);
+                Some(tools.start(Call { program, args, access, stdin: None, memory_bytes }).await?)
             }
             None => None,
         };
-        let access = Access { readable: input.readable(), ..work_only };
+        let mut access = output_only;
+        access.readable.extend(context.readable());
         let (args, stdin) = (commands.ffmpeg, input.stdin()?);
-        let ffmpeg = tools.start(Call { program: Program::Ffmpeg, args, access, stdin }).await?;
+        let (program, memory_bytes) = (Program::Ffmpeg, memory::of_run(context.plan));
+        let ffmpeg = tools.start(Call { program, args, access, stdin, memory_bytes }).await?;
         Ok(Self { ffmpeg, packager, pipes })
     }
 
@@ -55,7 +71,7 @@ impl Pipeline {
     pub(super) async fn finish(
         &mut self,
         context: &RunContext<'_>,
-        dir: &Path,
+        dir: &Arc<WorkFolder>,
         on_progress: impl FnMut(Progress),
     ) -> Result<String, MediaError> {
         let Self { ffmpeg, packager, pipes } = self;
@@ -98,19 +114,26 @@ impl Pipeline {
 
 /// Waits for the packager as long as it writes: on a busy machine its end may take a while.
 async fn while_output_grows(
-    dir: &Path,
+    dir: &Arc<WorkFolder>,
     stall_timeout: Duration,
     mut packager_ended: impl Future<Output = io::Result<Ended>> + Unpin,
 ) -> Result<Ended, ChildError> {
-    let mut bytes = bytes_below(dir).await?;
+    let mut bytes = bytes_in(dir).await?;
     loop {
         if let Ok(ended) = timeout(stall_timeout, &mut packager_ended).await {
             return Ok(ended?);
         }
-        let bytes_now = bytes_below(dir).await?;
+        let bytes_now = bytes_in(dir).await?;
         if bytes_now == bytes {
             return Err(ChildError::Stalled(stall_timeout));
         }
         bytes = bytes_now;
     }
+}
+
+/// Bytes of all files in a folder and below.
+async fn bytes_in(dir: &Arc<WorkFolder>) -> io::Result<u64> {
+    let dir = Arc::clone(dir);
+    let files = tokio::task::spawn_blocking(move || dir.files()).await.map_err(io::Error::other)??;
+    Ok(files.iter().map(|file| file.bytes).sum())
 }

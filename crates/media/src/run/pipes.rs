@@ -1,12 +1,6 @@
 //! The named pipes between FFmpeg and the packager.
 
-use std::{
-    convert::Infallible,
-    fs::{File, OpenOptions},
-    io,
-    path::PathBuf,
-    time::Duration,
-};
+use std::{convert::Infallible, fs::File, io, path::PathBuf, time::Duration};
 
 use rustix::fs::{CWD, Mode, OFlags};
 use tokio::time::sleep;
@@ -24,12 +18,13 @@ pub(super) struct Pipes {
 }
 
 impl Pipes {
-    /// Makes them.
+    /// Makes them in their folder, which children can only read.
     pub(super) fn create(paths: &[PathBuf]) -> io::Result<Self> {
         let create = |path: &PathBuf| {
             rustix::fs::mkfifoat(CWD, path, Mode::RUSR | Mode::WUSR)?;
             // Linux opens a pipe for both at once without waiting (fifo(7)).
-            OpenOptions::new().read(true).write(true).open(path)
+            let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            Ok(File::from(rustix::fs::open(path, flags, Mode::empty())?))
         };
         Ok(Self { paths: paths.to_owned(), open_ends: paths.iter().map(create).collect::<io::Result<_>>()? })
     }
@@ -52,7 +47,7 @@ impl Pipes {
                 // Without a reader this fails, with one it is over at once.
                 let _ = rustix::fs::open(
                     path,
-                    OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC,
+                    OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC,
                     Mode::empty(),
                 );
             }

@@ -5,7 +5,7 @@
 
 use std::{
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     time::Duration,
 };
@@ -13,14 +13,18 @@ use std::{
 use rustix::process::Signal;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader},
-    process::{ChildStdout, Command},
+    process::ChildStdout,
     task::JoinHandle,
     time::{Instant, timeout, timeout_at},
 };
 
 use crate::{
     settings::ResourceLimits,
-    tool::{progress::Progress, spawn, stderr},
+    tool::{
+        progress::Progress,
+        spawn::{self, Launch},
+        stderr,
+    },
 };
 
 /// From SIGTERM to SIGKILL.
@@ -38,8 +42,21 @@ const FIRST_FRAME_FACTOR: u32 = 3;
 pub(crate) struct Access {
     /// Files and folders that it may read, at the same paths.
     pub readable: Vec<PathBuf>,
-    /// Folders that it may write to, at the same paths; the first is its current folder.
+    /// Folders that it may write to, at the same paths.
     pub writable: Vec<PathBuf>,
+    /// Its current folder, in which writable ones lie; the root when none.
+    pub current: Option<PathBuf>,
+}
+
+impl Access {
+    pub(crate) fn current_dir(&self) -> &Path {
+        self.current.as_deref().unwrap_or(Path::new("/"))
+    }
+
+    /// To these files and folders, and nothing to write to.
+    pub(crate) fn read(readable: Vec<PathBuf>) -> Self {
+        Self { readable, ..Self::default() }
+    }
 }
 
 /// How long one call of a program may take, and how much it may write to standard output.
@@ -105,13 +122,15 @@ pub(crate) struct Child {
 impl Child {
     /// Starts one; `stdin` is closed unless it is given.
     pub(crate) async fn start(
-        mut command: Command,
+        launch: impl Into<Launch>,
         stdin: Option<io::PipeReader>,
         limits: ResourceLimits,
     ) -> io::Result<Self> {
+        let mut launch = launch.into();
+        let command = &mut launch.command;
         command.stdin(stdin.map_or_else(Stdio::null, Stdio::from));
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut process = spawn::spawn(command, limits).await?;
+        let mut process = spawn::spawn(launch, limits).await?;
         let group = process.id().unwrap_or_default();
         let stdout = process.stdout.take();
         let stderr = process.stderr.take().map(|stderr| tokio::spawn(stderr::tail(stderr)));

@@ -13,15 +13,17 @@ pub(crate) mod child;
 pub(crate) mod feed;
 pub(crate) mod ffmpeg;
 pub(crate) mod framecrc;
+mod machine;
 pub(crate) mod programs;
 pub(crate) mod progress;
 mod sandbox;
+mod seccomp;
 mod spawn;
 mod stderr;
 
 use crate::{
     error::MediaError,
-    settings::{SandboxMode, ToolLimits},
+    settings::{MediaOptions, ResourceLimits, ToolLimits},
     tool::{
         child::{Access, CallLimits, Captured, Child, Ended},
         programs::{Program, Programs},
@@ -49,6 +51,8 @@ pub(crate) struct Call {
     pub access: Access,
     /// What it reads; closed when none.
     pub stdin: Option<io::PipeReader>,
+    /// Bytes of memory that it may need.
+    pub memory_bytes: u64,
 }
 
 impl Tools {
@@ -56,12 +60,10 @@ impl Tools {
     ///
     /// # Errors
     /// When the sandbox is required and does not run here.
-    pub(crate) async fn new(
-        programs: Programs,
-        mode: SandboxMode,
-        limits: ToolLimits,
-    ) -> Result<Self, MediaError> {
-        let sandbox = Sandbox::find(mode, &programs.ffmpeg).await?;
+    pub(crate) async fn new(programs: Programs, settings: &MediaOptions) -> Result<Self, MediaError> {
+        let mut limits = settings.tools;
+        limits.resources.memory_bytes = limits.resources.memory_bytes.min(machine::max_child_bytes());
+        let sandbox = Sandbox::find(settings.sandbox, &programs.ffmpeg, &settings.hidden).await?;
         if let Some(reason) = sandbox.missing() {
             tracing::warn!("media tools run without a sandbox: {reason}");
         }
@@ -109,11 +111,14 @@ impl Tools {
 
     /// Starts a program in the sandbox, with its limits.
     pub(crate) async fn start(&self, call: Call) -> Result<Child, MediaError> {
-        let Call { program, args, access, stdin } = call;
-        let command = self.sandbox.command(self.programs.path(program), &args, &access);
-        Child::start(command, stdin, self.limits.resources)
-            .await
-            .map_err(|error| failed_to("be started", program, &error))
+        let Call { program, args, access, stdin, memory_bytes } = call;
+        let started = async {
+            let launch = self.sandbox.launch(self.programs.path(program), &args, &access)?;
+            let resources = self.limits.resources;
+            let memory_bytes = memory_bytes.min(resources.memory_bytes);
+            Child::start(launch, stdin, ResourceLimits { memory_bytes, ..resources }).await
+        };
+        started.await.map_err(|error| failed_to("be started", program, &error))
     }
 
     /// What one pass over a whole input may take: the time of a run, and any number of lines.

@@ -10,15 +10,38 @@ use std::{
     thread,
 };
 
-use rustix::process::{Pid, Resource, Rlimit, Signal};
+use rustix::{
+    fd::OwnedFd,
+    fs::{Mode, OFlags},
+    io::FdFlags,
+    process::{Pid, Resource, Rlimit, Signal},
+};
 use tokio::{process::Command, runtime::Handle, sync::oneshot};
 
 use crate::settings::ResourceLimits;
 
+/// When memory is short, the kernel ends children before anything else: their work can be done again.
+const OOM_SCORE_ADJ: &[u8] = b"1000";
+
+/// What is started.
+pub(crate) struct Launch {
+    /// The program and its arguments.
+    pub command: Command,
+    /// A descriptor that it finds under the number that it has here.
+    pub inherited: Option<OwnedFd>,
+}
+
+impl From<Command> for Launch {
+    fn from(command: Command) -> Self {
+        Self { command, inherited: None }
+    }
+}
+
 /// As setrlimit(2) takes them; a child that dies leaves no core file.
-fn rlimits(limits: ResourceLimits) -> [(Resource, u64); 5] {
+fn rlimits(limits: ResourceLimits) -> [(Resource, u64); 6] {
     [
         (Resource::As, limits.address_space_bytes),
+        (Resource::Data, limits.memory_bytes),
         (Resource::Cpu, limits.cpu_time.as_secs()),
         (Resource::Fsize, limits.file_bytes),
         (Resource::Nofile, limits.open_files),
@@ -51,9 +74,10 @@ static SPAWNER: LazyLock<mpsc::Sender<SpawnRequest>> = LazyLock::new(|| {
 ///
 /// # Errors
 /// When the program cannot be executed.
-pub(crate) async fn spawn(mut command: Command, limits: ResourceLimits) -> io::Result<tokio::process::Child> {
+pub(crate) async fn spawn(launch: Launch, limits: ResourceLimits) -> io::Result<tokio::process::Child> {
+    let Launch { mut command, inherited } = launch;
     command.kill_on_drop(true);
-    prepare(&mut command, rlimits(limits));
+    prepare(&mut command, inherited, rlimits(limits));
     let (reply, child) = oneshot::channel();
     let request = SpawnRequest { command, runtime: Handle::current(), reply };
     SPAWNER.send(request).map_err(|_| io::Error::other("the spawning thread is gone"))?;
@@ -62,7 +86,7 @@ pub(crate) async fn spawn(mut command: Command, limits: ResourceLimits) -> io::R
 
 /// What the child does between fork and exec.
 #[expect(unsafe_code, reason = "limits, session and death signal can only be set in the child itself")]
-fn prepare(command: &mut Command, limits: [(Resource, u64); 5]) {
+fn prepare(command: &mut Command, inherited: Option<OwnedFd>, limits: [(Resource, u64); 6]) {
     let parent = rustix::process::getpid();
     let before_exec = move || {
         // A session of its own has no terminal to push input into, and is a process group too.
@@ -71,6 +95,10 @@ fn prepare(command: &mut Command, limits: [(Resource, u64); 5]) {
         if rustix::process::getppid() != Some(parent) {
             return Err(io::Error::from_raw_os_error(rustix::io::Errno::SRCH.raw_os_error()));
         }
+        if let Some(descriptor) = &inherited {
+            rustix::io::fcntl_setfd(descriptor, FdFlags::empty())?;
+        }
+        raise_oom_score();
         for (resource, asked) in limits {
             let hard = rustix::process::getrlimit(resource).maximum;
             let limit = Some(hard.map_or(asked, |hard| hard.min(asked)));
@@ -79,8 +107,16 @@ fn prepare(command: &mut Command, limits: [(Resource, u64); 5]) {
         Ok(())
     };
     // SAFETY: between fork and exec only async-signal-safe calls are allowed. The closure makes plain
-    // system calls through rustix, allocates nothing and takes no lock; its captures are `Copy`.
+    // system calls through rustix, allocates nothing and takes no lock; of its captures only a descriptor is not `Copy`.
     unsafe { command.pre_exec(before_exec) };
+}
+
+/// A kernel without this file has no such score.
+fn raise_oom_score() {
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+    if let Ok(file) = rustix::fs::open(c"/proc/self/oom_score_adj", flags, Mode::empty()) {
+        let _ = rustix::io::write(file, OOM_SCORE_ADJ);
+    }
 }
 
 /// Sends a signal to a whole process group; one that is gone is no error.

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     error::MediaError,
+    memory,
     tool::{
         Call,
         child::Access,
@@ -57,8 +58,9 @@ pub(super) async fn check_by_ffmpeg(
     let call = Call {
         program: Program::Ffmpeg,
         args: framecrc_args(track, &excerpts),
-        access: Access { readable: file.into_iter().map(ToOwned::to_owned).collect(), writable: Vec::new() },
-        stdin: feed::through_pipe(feed)?,
+        access: Access::read(file.into_iter().map(ToOwned::to_owned).collect()),
+        stdin: feed::through_pipe(context.dir, feed)?,
+        memory_bytes: memory::of_verification(plan),
     };
     let mut counts = vec![0_u64; track.planned.len()];
     let count_frame = |line: &[u8]| {

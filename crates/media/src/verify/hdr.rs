@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     error::MediaError,
+    memory,
     source::HdrMetadata,
     tool::{
         Call,
@@ -43,8 +44,8 @@ async fn show_first_frame(
     let file = track.single_file();
     let first_segment = if file.is_none() { track.segments.first() } else { None };
     let files = track.init.iter().chain(first_segment.map(|segment| &segment.file));
-    let stdin = feed::through_pipe(files.map(|file| file.path.clone()).collect())?;
-    let access = Access { readable: file.into_iter().map(ToOwned::to_owned).collect(), writable: Vec::new() };
+    let stdin = feed::through_pipe(context.dir, files.map(|file| file.path.clone()).collect())?;
+    let access = Access::read(file.into_iter().map(ToOwned::to_owned).collect());
     let mut args = head("info");
     args.extend(words(&["-f", track.container.demuxer(), "-i"]));
     args.push(file_or_stdin(file));
@@ -52,7 +53,8 @@ async fn show_first_frame(
     args.extend(words(&["-f", "null", "-"]));
     let tools = context.tools;
     let limits = CallLimits { deadline: tools.limits.run_time, ..CallLimits::default() };
-    let call = Call { program: Program::Ffmpeg, args, access, stdin };
+    let memory_bytes = memory::of_verification(context.plan);
+    let call = Call { program: Program::Ffmpeg, args, access, stdin, memory_bytes };
     Ok(tools.lines(call, limits, context.cancel, |_| {}).await?.stderr_tail)
 }
 

@@ -9,6 +9,7 @@ use crate::{
     error::{MediaError, damaged_copy},
     format::mp4::audio_entry::AudioParams,
     plan::Plan,
+    work_folder::{NotPlain, WorkFolder},
 };
 
 /// The container of a track.
@@ -143,15 +144,16 @@ pub(super) struct MediaFile {
 
 impl MediaFile {
     /// Finds a file below `dir` by a relative URI without escapes; one that leads out of it is refused.
-    pub(super) fn find(dir: &Path, uri: &str) -> Result<Self, MediaError> {
+    pub(super) fn find(dir: &WorkFolder, uri: &str) -> Result<Self, MediaError> {
         if uri.split('/').any(|part| matches!(part, "" | "." | "..")) {
             return Err(wrong_output(format!("`{uri}` is not a path of the output")));
         }
-        let path = dir.join(uri);
-        match path.metadata() {
-            Ok(meta) if !meta.is_file() => Err(wrong_output(format!("`{uri}` is listed and is no file"))),
-            Ok(meta) if meta.len() == 0 => Err(wrong_output(format!("`{uri}` is listed and is empty"))),
-            Ok(meta) => Ok(Self { path, bytes: meta.len() }),
+        match dir.bytes_of(uri) {
+            Ok(0) => Err(wrong_output(format!("`{uri}` is listed and is empty"))),
+            Ok(bytes) => Ok(Self { path: dir.path().join(uri), bytes }),
+            Err(error) if NotPlain::is_cause_of(&error) => {
+                Err(wrong_output(format!("`{uri}` is listed and is no file")))
+            }
             Err(_) => Err(wrong_output(format!("`{uri}` is listed and is not there"))),
         }
     }

@@ -25,6 +25,8 @@ mod thumbnails;
 mod ts;
 mod unlisted_files;
 
+use std::{io, sync::Arc};
+
 use futures::{StreamExt, TryStreamExt, stream};
 use model::{ErrorCode, Format, OutputFacts, OutputGroup};
 use tokio_util::sync::CancellationToken;
@@ -36,10 +38,11 @@ use listing::{Listing, Track};
 use crate::{
     error::MediaError,
     layout::OutputLayout,
-    output::{CopiedPackets, RunOutput, bytes_below},
+    output::{CopiedPackets, RunOutput},
     plan::Plan,
     source::Source,
     tool::Tools,
+    work_folder::{WorkFile, WorkFolder},
 };
 
 /// What an output turned out to be.
@@ -91,6 +94,7 @@ const MAX_PARALLEL_TRACKS: usize = 2;
 struct VerifyContext<'a> {
     tools: &'a Tools,
     plan: &'a Plan,
+    dir: &'a Arc<WorkFolder>,
     copied: &'a CopiedPackets,
     cancel: &'a CancellationToken,
 }
@@ -107,8 +111,15 @@ pub(crate) async fn verify(
     output: &RunOutput,
     cancel: &CancellationToken,
 ) -> Result<Measured, MediaError> {
-    let context = VerifyContext { tools, plan, copied: &output.copied, cancel };
-    let (listing, second_listing) = read_listings(plan, source, output).await?;
+    let unreadable = |error| {
+        let detail = format!("the output cannot be read: {error}");
+        MediaError::of_disk(&error, MediaError::new(ErrorCode::Internal, detail))
+    };
+    let dir = &Arc::new(WorkFolder::open(&output.dir).map_err(unreadable)?);
+    // before anything of it is read: whatever is no plain file is nothing that a tool leaves behind
+    let size = list_files(dir).await.map_err(unreadable)?.iter().map(|file| file.bytes).sum();
+    let context = VerifyContext { tools, plan, dir, copied: &output.copied, cancel };
+    let (listing, second_listing) = read_listings(plan, source, dir).await?;
     let facts = scan_tracks(context, &listing).await?;
     let inspected = InspectedOutput { plan, source, listing: &listing, facts: &facts };
     inspected.judge()?;
@@ -119,9 +130,14 @@ pub(crate) async fn verify(
         inspected.judge()?;
         claims::check(&inspected)?;
     }
-    check_segments(plan, listing.clone(), second_listing).await?;
+    check_segments(context, listing.clone(), second_listing).await?;
     decode_tracks(context, &listing, &facts).await?;
-    measure(&inspected, output).await
+    Ok(measure(&inspected, size))
+}
+
+async fn list_files(dir: &Arc<WorkFolder>) -> io::Result<Vec<WorkFile>> {
+    let dir = Arc::clone(dir);
+    tokio::task::spawn_blocking(move || dir.files()).await.map_err(io::Error::other)?
 }
 
 /// Reads the packets and headers of all tracks.
@@ -162,9 +178,13 @@ async fn check_frames(
 
 /// Checks the start of every segment. Of a playlist and a manifest of the same files, the manifest says
 /// more.
-async fn check_segments(plan: &Plan, listing: Listing, second: Option<Listing>) -> Result<(), MediaError> {
-    let plan = plan.clone();
-    spawn_blocking(move || segments::check(&plan, second.as_ref().unwrap_or(&listing))).await
+async fn check_segments(
+    context: VerifyContext<'_>,
+    listing: Listing,
+    second: Option<Listing>,
+) -> Result<(), MediaError> {
+    let (plan, dir) = (context.plan.clone(), Arc::clone(context.dir));
+    spawn_blocking(move || segments::check(&plan, second.as_ref().unwrap_or(&listing), &dir)).await
 }
 
 /// Reads files on a thread where that holds up nothing else.
@@ -180,9 +200,9 @@ async fn spawn_blocking<T: Send + 'static>(
 async fn read_listings(
     plan: &Plan,
     source: &Source,
-    output: &RunOutput,
+    dir: &Arc<WorkFolder>,
 ) -> Result<(Listing, Option<Listing>), MediaError> {
-    let (plan, dir) = (plan.clone(), output.dir.clone());
+    let (plan, dir) = (plan.clone(), Arc::clone(dir));
     let source = source.clone();
     spawn_blocking(move || {
         thumbnails::check(&plan, &source, &dir)?;
@@ -202,10 +222,7 @@ async fn read_listings(
 }
 
 /// What the customer is told of an output that is right.
-async fn measure(inspected: &InspectedOutput<'_>, output: &RunOutput) -> Result<Measured, MediaError> {
-    let size = bytes_below(&output.dir).await.map_err(|error| {
-        MediaError::new(ErrorCode::Internal, format!("the size of the output cannot be read: {error}"))
-    })?;
+fn measure(inspected: &InspectedOutput<'_>, size: u64) -> Measured {
     let files = inspected.listing.tracks.iter().flat_map(Track::files);
     let media_size = files.map(|file| file.bytes).sum();
     let duration = inspected.duration();
@@ -218,7 +235,7 @@ async fn measure(inspected: &InspectedOutput<'_>, output: &RunOutput) -> Result<
         Some(top) => (format!("{}x{}", video.size.0, video.size.1), top.frame_rate.as_f64()),
         None => (String::new(), 0.0),
     };
-    Ok(Measured {
+    Measured {
         duration,
         size,
         media_size,
@@ -228,5 +245,5 @@ async fn measure(inspected: &InspectedOutput<'_>, output: &RunOutput) -> Result<
         video_codec: video.codec,
         audio_codec: audio.codec,
         audio_samplerate: audio.sample_rate,
-    })
+    }
 }

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     codecs,
     error::{MediaError, nothing_decoded},
+    memory,
     plan::Plan,
     tool::{
         Call,
@@ -91,9 +92,10 @@ impl ScanInput {
     ) -> Result<Ended, MediaError> {
         args.extend(words(&["-f", self.demuxer, "-i"]));
         args.push(file_or_stdin(self.file.as_deref()));
-        let access = Access { readable: self.file.into_iter().collect(), writable: Vec::new() };
-        let stdin = feed::through_pipe(self.feed)?;
-        let call = Call { program: Program::Ffprobe, args, access, stdin };
+        let access = Access::read(self.file.into_iter().collect());
+        let stdin = feed::through_pipe(context.dir, self.feed)?;
+        let memory_bytes = memory::of_verification(context.plan);
+        let call = Call { program: Program::Ffprobe, args, access, stdin, memory_bytes };
         let limits = context.tools.pass_limits();
         context.tools.lines(call, limits, context.cancel, |line| each(&String::from_utf8_lossy(line))).await
     }

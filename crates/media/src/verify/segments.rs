@@ -9,10 +9,11 @@ use crate::{
     error::MediaError,
     format::mp4::audio_entry::AudioParams,
     plan::{AudioPlan, Plan},
+    work_folder::WorkFolder,
 };
 
 /// Checks every segment. Single files have none.
-pub(super) fn check(plan: &Plan, listing: &Listing) -> Result<(), MediaError> {
+pub(super) fn check(plan: &Plan, listing: &Listing, dir: &WorkFolder) -> Result<(), MediaError> {
     for track in &listing.tracks {
         let expected = match track.planned[..] {
             [StreamRef::Video(number)] => ExpectedTrack::Video(plan.videos[number].codec),
@@ -20,9 +21,9 @@ pub(super) fn check(plan: &Plan, listing: &Listing) -> Result<(), MediaError> {
             _ => continue,
         };
         let checked = match track.container {
-            TrackContainer::Ts => ts::check(track, expected),
+            TrackContainer::Ts => ts::check(track, expected, dir),
             TrackContainer::FragmentedMp4 => {
-                fragments::check(track, expected, track.planned[0].is_copied(plan))
+                fragments::check(track, expected, track.planned[0].is_copied(plan), dir)
             }
             TrackContainer::Mp4 | TrackContainer::Flv => continue,
         };

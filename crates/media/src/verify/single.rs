@@ -1,29 +1,28 @@
 //! Single files (MP4 and FLV): what players need at the start of the file.
 
-use std::{
-    fs::File,
-    io::{self, Read},
-    path::Path,
-};
+use std::io::{self, Read};
 
 use model::Format;
 
 use super::listing::{Claims, Listing, MediaFile, Segment, StreamRef, Track, TrackContainer, wrong_output};
-use crate::{error::MediaError, format::mp4::boxes::BoxHeader, layout::OutputLayout, plan::Plan};
+use crate::{
+    error::MediaError, format::mp4::boxes::BoxHeader, layout::OutputLayout, plan::Plan,
+    work_folder::WorkFolder,
+};
 
 /// The metadata of FLV stands at the very start; with an index of key frames of 12 h it is below this.
 const MAX_FLV_METADATA_BYTES: u64 = 2 << 20;
 
 /// Lists the one file in `dir`, and checks its start.
-pub(super) fn read(plan: &Plan, dir: &Path) -> Result<Listing, MediaError> {
+pub(super) fn read(plan: &Plan, dir: &WorkFolder) -> Result<Listing, MediaError> {
     let name = OutputLayout::main_file(plan.format);
     let file = MediaFile::find(dir, &name)?;
     let (container, starts_well, what) = match plan.format {
         Format::Flv => {
-            (TrackContainer::Flv, has_keyframe_index(&file.path, plan), "index of key frames at its start")
+            (TrackContainer::Flv, has_keyframe_index(dir, &name, plan), "index of key frames at its start")
         }
         Format::Mp4 | Format::Hls | Format::Dash => {
-            (TrackContainer::Mp4, has_moov_first(&file.path), "`moov` before its `mdat`")
+            (TrackContainer::Mp4, has_moov_first(dir, &name), "`moov` before its `mdat`")
         }
     };
     if !starts_well.map_err(|error| wrong_output(format!("`{name}` cannot be read: {error}")))? {
@@ -51,8 +50,8 @@ pub(super) fn read(plan: &Plan, dir: &Path) -> Result<Listing, MediaError> {
 }
 
 /// Whether `moov` comes before `mdat` (ISO/IEC 14496-12): players need not read the whole file first.
-fn has_moov_first(path: &Path) -> io::Result<bool> {
-    let mut file = File::open(path)?;
+fn has_moov_first(dir: &WorkFolder, name: &str) -> io::Result<bool> {
+    let mut file = dir.open_file(name)?;
     let file_size = file.metadata()?.len();
     let mut offset = 0;
     while let Some(header) = BoxHeader::read(&mut file, offset, file_size)? {
@@ -66,9 +65,9 @@ fn has_moov_first(path: &Path) -> io::Result<bool> {
 }
 
 /// Whether the metadata holds `keyframes`, which seeking needs; audio without video needs none.
-fn has_keyframe_index(path: &Path, plan: &Plan) -> io::Result<bool> {
+fn has_keyframe_index(dir: &WorkFolder, name: &str, plan: &Plan) -> io::Result<bool> {
     let mut start = Vec::new();
-    File::open(path)?.take(MAX_FLV_METADATA_BYTES).read_to_end(&mut start)?;
+    dir.open_file(name)?.take(MAX_FLV_METADATA_BYTES).read_to_end(&mut start)?;
     let holds = |words: &[u8]| start.windows(words.len()).any(|window| window == words);
     Ok(holds(b"onMetaData") && (plan.videos.is_empty() || holds(b"keyframes")))
 }

@@ -479,7 +479,8 @@ fn far_more_than_packets_say_is_refused() {
 fn what_is_listed_has_to_be_there() {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("empty.ts"), "").expect("written");
-    let find = |uri: &str| MediaFile::find(folder.path(), uri).expect_err("refused").detail;
+    let dir = WorkFolder::open(folder.path()).expect("opened");
+    let find = |uri: &str| MediaFile::find(&dir, uri).expect_err("refused").detail;
     assert_eq!(find("1.ts"), "`1.ts` is listed and is not there");
     assert_eq!(find("empty.ts"), "`empty.ts` is listed and is empty");
     assert_eq!(find("../empty.ts"), "`../empty.ts` is not a path of the output");

@@ -1,18 +1,19 @@
 //! Thumbnails and sprite sheets: as many as were planned, whole JPEG files, each of its size.
 
-use std::{fs, path::Path};
-
 use model::Box2d;
 
 use super::listing::wrong_output;
-use crate::{error::MediaError, layout::OutputLayout, plan::Plan, source::Source};
+use crate::{error::MediaError, layout::OutputLayout, plan::Plan, source::Source, work_folder::WorkFolder};
+
+/// Bytes of a thumbnail or a sheet, which are read whole: far more than any JPEG of its size has.
+const MAX_JPEG_BYTES: u64 = 64 << 20;
 
 /// Checks all of them. Without an index in the source, it may have ended before it said, so that there are
 /// fewer.
-pub(super) fn check(plan: &Plan, source: &Source, dir: &Path) -> Result<(), MediaError> {
+pub(super) fn check(plan: &Plan, source: &Source, dir: &WorkFolder) -> Result<(), MediaError> {
     let Some(planned) = &plan.thumbnails else { return Ok(()) };
     let names = (1..=planned.number).map(OutputLayout::thumbnail);
-    let found = names.take_while(|name| dir.join(name).is_file()).count();
+    let found = names.take_while(|name| dir.has_file(name)).count();
     let found = u32::try_from(found).unwrap_or(u32::MAX);
     if found == 0 || (source.duration_is_indexed && found < planned.number) {
         return Err(wrong_output(format!("there are {found} thumbnails, not {}", planned.number)));
@@ -28,8 +29,9 @@ pub(super) fn check(plan: &Plan, source: &Source, dir: &Path) -> Result<(), Medi
     Ok(())
 }
 
-fn check_jpeg(dir: &Path, name: &str, size: Box2d) -> Result<(), MediaError> {
-    let bytes = fs::read(dir.join(name))
+fn check_jpeg(dir: &WorkFolder, name: &str, size: Box2d) -> Result<(), MediaError> {
+    let bytes = dir
+        .read(name, MAX_JPEG_BYTES)
         .map_err(|error| wrong_output(format!("`{name}` cannot be read: {error}")))?;
     match size_of_jpeg(&bytes) {
         Some(found) if found == size => Ok(()),

@@ -3,16 +3,18 @@
 
 use std::{
     collections::BTreeMap,
-    fs::File,
     io::{BufReader, Read as _},
 };
 
 use model::{AudioCodec, VideoCodec};
 
 use super::listing::{ExpectedTrack, MediaFile, Track};
-use crate::format::{
-    mp4::audio_entry::AudioParams,
-    ts::{H264Start, PACKET_BYTES, Pmt, TsPacket, first_pmt_pid, h264_start},
+use crate::{
+    format::{
+        mp4::audio_entry::AudioParams,
+        ts::{H264Start, PACKET_BYTES, Pmt, TsPacket, first_pmt_pid, h264_start},
+    },
+    work_folder::WorkFolder,
 };
 
 /// Bytes in which the tables, the PCR and the start of the first access unit have to be.
@@ -22,11 +24,11 @@ const BUFFER_BYTES: usize = 1000 * PACKET_BYTES;
 
 /// Checks the start of every segment of a track, and the continuity counters of all its packets; says what
 /// is wrong.
-pub(super) fn check(track: &Track, expected: ExpectedTrack) -> Result<(), String> {
+pub(super) fn check(track: &Track, expected: ExpectedTrack, dir: &WorkFolder) -> Result<(), String> {
     let mut counters = ContinuityCounters::default();
     for (index, segment) in track.segments.iter().enumerate() {
-        check_start(&segment.file, expected)
-            .and_then(|()| check_continuity(&segment.file, &mut counters))
+        check_start(&segment.file, expected, dir)
+            .and_then(|()| check_continuity(&segment.file, &mut counters, dir))
             .map_err(|problem| format!("segment {} {problem}", index + 1))?;
     }
     Ok(())
@@ -61,9 +63,13 @@ impl ContinuityCounters {
     }
 }
 
-fn check_continuity(file: &MediaFile, counters: &mut ContinuityCounters) -> Result<(), String> {
+fn check_continuity(
+    file: &MediaFile,
+    counters: &mut ContinuityCounters,
+    dir: &WorkFolder,
+) -> Result<(), String> {
     let unreadable = |error| format!("cannot be read: {error}");
-    let mut reader = BufReader::with_capacity(BUFFER_BYTES, File::open(&file.path).map_err(unreadable)?);
+    let mut reader = BufReader::with_capacity(BUFFER_BYTES, dir.open_file(&file.path).map_err(unreadable)?);
     let mut packet = [0; PACKET_BYTES];
     for _ in 0..file.bytes / PACKET_BYTES as u64 {
         reader.read_exact(&mut packet).map_err(unreadable)?;
@@ -73,12 +79,12 @@ fn check_continuity(file: &MediaFile, counters: &mut ContinuityCounters) -> Resu
 }
 
 /// PAT, PMT, PCR and an IDR picture come first (RFC 8216, 3.2).
-fn check_start(file: &MediaFile, expected: ExpectedTrack) -> Result<(), String> {
+fn check_start(file: &MediaFile, expected: ExpectedTrack, dir: &WorkFolder) -> Result<(), String> {
     if !file.bytes.is_multiple_of(PACKET_BYTES as u64) {
         return Err(format!("has {} bytes, which are not whole packets", file.bytes));
     }
     let mut start = Vec::new();
-    File::open(&file.path)
+    dir.open_file(&file.path)
         .and_then(|file| file.take(START_BYTES).read_to_end(&mut start))
         .map_err(|error| format!("cannot be read: {error}"))?;
     let packets: Option<Vec<_>> = start.chunks_exact(PACKET_BYTES).map(TsPacket::read).collect();
@@ -165,12 +171,13 @@ mod tests {
     const H264: u8 = 0x1b;
 
     fn check(packets: &[Vec<u8>], expected: ExpectedTrack) -> Result<(), String> {
-        let file = tempfile::NamedTempFile::new().expect("a file");
+        let folder = tempfile::tempdir().expect("a folder");
+        let dir = WorkFolder::open(folder.path()).expect("opened");
         let bytes = packets.concat();
-        std::fs::write(file.path(), &bytes).expect("written");
-        let file = MediaFile { path: file.path().to_owned(), bytes: bytes.len() as u64 };
-        check_start(&file, expected)
-            .and_then(|()| check_continuity(&file, &mut ContinuityCounters::default()))
+        dir.write("1.ts", &bytes).expect("written");
+        let file = MediaFile { path: folder.path().join("1.ts"), bytes: bytes.len() as u64 };
+        check_start(&file, expected, &dir)
+            .and_then(|()| check_continuity(&file, &mut ContinuityCounters::default(), &dir))
     }
 
     /// More of the stream, with this counter.

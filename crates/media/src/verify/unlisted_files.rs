@@ -2,52 +2,35 @@
 
 use std::{
     collections::BTreeSet,
-    fs, io,
     path::{Path, PathBuf},
 };
 
 use super::listing::{Listing, Track, wrong_output};
-use crate::{error::MediaError, layout::OutputLayout, plan::Plan};
+use crate::{error::MediaError, layout::OutputLayout, plan::Plan, work_folder::WorkFolder};
 
 /// Refuses the first file in `dir` that is not listed. Thumbnails have a check of their own.
-pub(super) fn check(plan: &Plan, dir: &Path, listings: &[&Listing]) -> Result<(), MediaError> {
+pub(super) fn check(plan: &Plan, dir: &WorkFolder, listings: &[&Listing]) -> Result<(), MediaError> {
     let mut listed = BTreeSet::new();
     for listing in listings {
         listed.extend(listing.manifest_files.iter().map(PathBuf::as_path));
         listed.extend(listing.tracks.iter().flat_map(Track::files).map(|file| file.path.as_path()));
     }
-    let thumbnails = plan.thumbnails.as_ref().map(|_| dir.join(OutputLayout::thumbnails_folder()));
+    let thumbnails = plan.thumbnails.as_ref().map(|_| dir.path().join(OutputLayout::thumbnails_folder()));
     let is_unlisted = |file: &Path| {
         let is_thumbnail = thumbnails.is_some() && file.parent() == thumbnails.as_deref();
         !is_thumbnail && !listed.contains(file)
     };
-    match find_file(dir, &is_unlisted) {
-        Ok(None) => Ok(()),
-        Ok(Some(file)) => {
-            let name = file.strip_prefix(dir).unwrap_or(&file).display();
-            Err(wrong_output(format!("`{name}` is there and is not listed")))
-        }
-        Err(error) => Err(wrong_output(format!("the output cannot be read: {error}"))),
+    let files = dir.files().map_err(|error| wrong_output(format!("the output cannot be read: {error}")))?;
+    match files.iter().find(|file| is_unlisted(&dir.path().join(&file.path))) {
+        Some(file) => Err(wrong_output(format!("`{}` is there and is not listed", file.path))),
+        None => Ok(()),
     }
-}
-
-/// A file in the folder or below of which this is so.
-fn find_file(dir: &Path, is_so: &dyn Fn(&Path) -> bool) -> io::Result<Option<PathBuf>> {
-    for entry in fs::read_dir(dir)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            if let Some(found) = find_file(&path, is_so)? {
-                return Ok(Some(found));
-            }
-        } else if is_so(&path) {
-            return Ok(Some(path));
-        }
-    }
-    Ok(None)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use rstest::rstest;
 
     use super::*;
@@ -69,7 +52,8 @@ mod tests {
         output.listing.tracks.truncate(1);
         output.listing.manifest_files = ["main.m3u8", "files/360p/playlist.m3u8"].map(write).into();
         write(file);
-        check(&output.plan, folder.path(), &[&output.listing])
+        let dir = WorkFolder::open(folder.path()).expect("opened");
+        check(&output.plan, &dir, &[&output.listing])
     }
 
     #[rstest]

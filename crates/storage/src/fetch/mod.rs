@@ -1,10 +1,11 @@
-//! Fetches a remote input into a local file: from a URL, or an object of a storage.
+//! Fetches an input into a file of the task's own: from a URL, an object of a storage, or a file of this machine.
 //!
 //! Every connection goes through the guard, redirects included. What is on disk at the end is one version
 //! of the input, whole: a broken connection is resumed only when the server proves that the input has not
 //! changed, else the fetch starts again. Memory does not grow with size.
 
 mod file;
+mod local;
 mod object;
 mod rate;
 mod url;
@@ -15,7 +16,7 @@ use std::{io, time::Duration};
 use model::ErrorCode;
 
 use self::rate::RateMeter;
-pub use self::{object::fetch_object, rate::RateLimit, url::fetch_url};
+pub use self::{local::fetch_local, object::fetch_object, rate::RateLimit, url::fetch_url};
 use crate::{backoff::Backoff, error::StorageError};
 
 /// How often a fetch goes on after its connection broke, unless it got further in between.

@@ -1,7 +1,7 @@
 //! The contract of every kind of storage: a new kind is one test at the end.
 
 use std::{
-    path::Path,
+    fs::File,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -19,7 +19,7 @@ use model::{ErrorCode, ObjectSettings, Secret, Storage, StorageType};
 use rstest::rstest;
 use tempfile::TempDir;
 
-use super::{ANY_RATE, client, storage, vendors::Vendor};
+use super::{ANY_RATE, client, open, storage, vendors::Vendor};
 
 /// An empty bucket.
 #[derive(Clone)]
@@ -106,7 +106,7 @@ async fn reads_what_was_put(test: TestBucket) {
     let content: Vec<u8> = (0..3_000_000_u32).map(|i| (i % 251) as u8).collect();
     let sent = AtomicU64::new(0);
     let progress = |bytes| assert!(sent.swap(bytes, Ordering::Relaxed) < bytes, "progress grows");
-    let size = bucket.put_file("a/b.mp4", &test.local(&content), &progress).await.expect("put");
+    let size = bucket.put_file("a/b.mp4", open(&test.local(&content)), &progress).await.expect("put");
     assert_eq!(size, 3_000_000);
     assert_eq!(sent.into_inner(), 3_000_000);
     assert_eq!(bucket.size("a/b.mp4").await, Ok(Some(3_000_000)));
@@ -114,7 +114,7 @@ async fn reads_what_was_put(test: TestBucket) {
 
     bucket.put_bytes("a/b.mp4", Bytes::from_static(b"other")).await.expect("overwritten");
     assert_eq!(bucket.read("a/b.mp4").await.expect("read"), "other");
-    assert_eq!(bucket.put_file("empty", &test.local(b""), &|_| ()).await, Ok(0));
+    assert_eq!(bucket.put_file("empty", open(&test.local(b"")), &|_| ()).await, Ok(0));
     assert_eq!(bucket.size("empty").await, Ok(Some(0)));
     assert_eq!(bucket.list("").await.expect("listed"), ["a/b.mp4", "empty"]);
 }
@@ -175,7 +175,8 @@ async fn a_missing_object_is_not_found(test: TestBucket) {
     bucket.delete("folder/a").await.expect("deleted");
     assert_eq!(bucket.size("folder/a").await, Ok(None));
 
-    let error = bucket.put_file("a", Path::new("/no/such/file"), &|_| ()).await.expect_err("no file");
+    let unreadable = File::options().write(true).open(test.local(b"written")).expect("a file");
+    let error = bucket.put_file("a", unreadable, &|_| ()).await.expect_err("it cannot be read");
     assert_eq!((error.code, error.retry), (ErrorCode::Internal, true));
     assert!(bucket.list("").await.expect("listed").is_empty());
 }
@@ -193,7 +194,10 @@ fn multipart_content() -> Vec<u8> {
 async fn parts_make_the_whole_object(test: TestBucket) {
     let bucket = test.open();
     let content = multipart_content();
-    assert_eq!(bucket.put_file("é a.mp4", &test.local(&content), &|_| ()).await, Ok(MULTIPART_BYTES as u64));
+    assert_eq!(
+        bucket.put_file("é a.mp4", open(&test.local(&content)), &|_| ()).await,
+        Ok(MULTIPART_BYTES as u64)
+    );
     assert!(bucket.read("é a.mp4").await.expect("read") == content, "what was put is not what is read");
     assert_eq!(bucket.list("").await.expect("listed"), ["é a.mp4"]);
 }

@@ -18,7 +18,7 @@ use wiremock::{
 };
 
 use super::{
-    client,
+    client, open,
     scripted::{ScriptedAnswer, ScriptedServer},
     storage,
 };
@@ -142,8 +142,10 @@ async fn a_part_that_is_refused_aborts_the_upload() {
     let folder = tempfile::tempdir().expect("a folder");
     let local = folder.path().join("local");
     std::fs::write(&local, vec![7; 40 << 20]).expect("a file");
-    let error =
-        bucket_at(&server.uri(), RETRY_BUDGET).put_file("a.mp4", &local, &|_| ()).await.expect_err("refused");
+    let error = bucket_at(&server.uri(), RETRY_BUDGET)
+        .put_file("a.mp4", open(&local), &|_| ())
+        .await
+        .expect_err("refused");
     assert_eq!(error.code, ErrorCode::OutputRefused, "{error}");
 }
 
@@ -163,7 +165,7 @@ async fn an_upload_whose_completion_was_not_answered_is_complete() {
     let local = folder.path().join("local");
     std::fs::write(&local, vec![7; 20 << 20]).expect("a file");
     let bucket = bucket_at(&server.uri(), RETRY_BUDGET);
-    assert_eq!(bucket.put_file("a.mp4", &local, &|_| ()).await, Ok(20 << 20));
+    assert_eq!(bucket.put_file("a.mp4", open(&local), &|_| ()).await, Ok(20 << 20));
 }
 
 #[rstest]

@@ -8,7 +8,7 @@ use model::{ErrorCode, Storage, StorageType};
 use rstest::{fixture, rstest};
 use tempfile::TempDir;
 
-use super::{client, storage};
+use super::{client, open, storage};
 
 struct Folder {
     dir: TempDir,
@@ -169,7 +169,7 @@ async fn a_put_that_is_dropped_leaves_nothing(folder: Folder) {
     let (sender, mut sent) = tokio::sync::mpsc::unbounded_channel();
     let progress = |bytes| sender.send(bytes).expect("received");
     {
-        let mut put = std::pin::pin!(bucket.put_file("a.mp4", &source, &progress));
+        let mut put = std::pin::pin!(bucket.put_file("a.mp4", open(&source), &progress));
         tokio::select! {
             done = &mut put => panic!("it was to be dropped half-way: {done:?}"),
             _ = sent.recv() => {}

@@ -11,7 +11,9 @@ mod vendors;
 mod wire;
 
 use std::{
+    fs::File,
     net::{Ipv4Addr, Ipv6Addr},
+    path::Path,
     sync::Arc,
 };
 
@@ -29,6 +31,11 @@ fn client() -> Client {
         IpNet::new(Ipv6Addr::LOCALHOST.into(), 128).expect("a network"),
     ];
     Client::new(Arc::new(Guard::new(loopback.into())), ClientOptions::default()).expect("a client")
+}
+
+/// A local file that is to be put.
+fn open(path: &Path) -> File {
+    File::open(path).expect("a file")
 }
 
 fn storage(kind: StorageType, bucket: &str) -> Storage {
@@ -51,9 +58,9 @@ fn futures_are_send(
     limits: borealis_storage::fetch::FetchLimits,
 ) -> impl Future<Output = ()> + Send {
     async move {
-        let path = std::path::Path::new("input");
+        let path = Path::new("input");
         let _ = borealis_storage::fetch::fetch_url(&client, &url, path, &limits, &|_, _| ()).await;
-        let _ = bucket.put_file("a", path, &|_| ()).await;
+        let _ = bucket.put_file("a", open(path), &|_| ()).await;
         let _ = bucket.put_bytes("a", bytes::Bytes::new()).await;
         let _ = bucket.list("").await;
         let _ = bucket.read("a").await;

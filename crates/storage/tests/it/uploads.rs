@@ -21,7 +21,7 @@ use reqwest::{Method, Request};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::{ANY_RATE, client, storage};
+use super::{ANY_RATE, client, open, storage};
 
 /// An empty bucket on a server.
 struct ServerBucket {
@@ -74,7 +74,7 @@ async fn a_large_object_is_sent_and_fetched_in_bounded_memory() {
     let target = ServerBucket::on(server, StorageType::S3);
     let local = target.local(SIZE);
     let before = peak_memory();
-    assert_eq!(target.bucket.put_file("large.mp4", &local, &|_| ()).await, Ok(SIZE as u64));
+    assert_eq!(target.bucket.put_file("large.mp4", open(&local), &|_| ()).await, Ok(SIZE as u64));
     let to = target.folder.path().join("fetched");
     let limits = FetchLimits {
         max_bytes: SIZE as u64,
@@ -154,7 +154,7 @@ async fn of_a_connection_closed_in_the_middle_of_a_part_only_that_part_is_sent_a
     }));
     let storage = target.server.storage(storage(StorageType::S3, "bkt"));
     let bucket = storages.open(&storage).expect("the bucket opens");
-    assert_eq!(bucket.put_file("cut.mp4", &local, &|_| ()).await, Ok(40 << 20));
+    assert_eq!(bucket.put_file("cut.mp4", open(&local), &|_| ()).await, Ok(40 << 20));
     assert!(bucket.read("cut.mp4").await.expect("read") == fs::read(&local).expect("a file"));
     let reports = reports.lock().expect("no panic");
     // there is no waiting, only the report of its end, when the closed connection came from the pool
@@ -173,7 +173,7 @@ async fn an_object_with_server_side_encryption_is_sent_in_parts() {
     };
     let bucket = target.storages.open(&encrypted).expect("the bucket opens");
     let local = target.local(20 << 20);
-    assert_eq!(bucket.put_file("a b+é.mp4", &local, &|_| ()).await, Ok(20 << 20));
+    assert_eq!(bucket.put_file("a b+é.mp4", open(&local), &|_| ()).await, Ok(20 << 20));
     assert!(bucket.read("a b+é.mp4").await.expect("read") == fs::read(&local).expect("a file"));
     let url = bucket.presign("a b+é.mp4", Duration::from_secs(60)).await.expect("signed").expect("a URL");
     target.server.disable_authentication(&client()).await;
@@ -196,7 +196,7 @@ async fn an_upload_that_is_dropped_leaves_no_parts() {
     let (sender, mut sent) = tokio::sync::mpsc::unbounded_channel();
     let progress = |bytes: u64| sender.send(bytes).expect("received");
     {
-        let mut put = std::pin::pin!(target.bucket.put_file("a.mp4", &local, &progress));
+        let mut put = std::pin::pin!(target.bucket.put_file("a.mp4", open(&local), &progress));
         loop {
             tokio::select! {
                 done = &mut put => panic!("it was to be dropped half-way: {done:?}"),

@@ -15,7 +15,7 @@ use wiremock::{
     matchers::{method, path, path_regex},
 };
 
-use super::{ANY_RATE, client, storage, vendors::Vendor};
+use super::{ANY_RATE, client, open, storage, vendors::Vendor};
 
 /// The headers in the snapshots, beside all that begin with `x-`; the others are HTTP's own.
 const SNAPSHOT_HEADERS: &[&str] =
@@ -27,7 +27,7 @@ async fn use_bucket(bucket: &Bucket) {
     let local = folder.path().join("local");
     fs::write(&local, vec![7; 17 << 20]).expect("a file");
     bucket.put_bytes("out/a b+é/1.ts", Bytes::from_static(b"segment")).await.expect("put");
-    bucket.put_file("out/cat.mp4", &local, &|_| ()).await.expect("put in parts");
+    bucket.put_file("out/cat.mp4", open(&local), &|_| ()).await.expect("put in parts");
     let limits = FetchLimits {
         max_bytes: 100,
         idle_timeout: Duration::from_secs(20),
@@ -226,7 +226,7 @@ async fn s3_is_sent_the_settings_of_each_object() {
     fs::write(&local, vec![7; 9 << 20]).expect("a file");
     let bucket = Storages::new(folder.path().to_owned(), client()).open(&storage).expect("the bucket opens");
     bucket.put_bytes("1.ts", Bytes::from_static(b"segment")).await.expect("put");
-    bucket.put_file("cat.mp4", &local, &|_| ()).await.expect("put in parts");
+    bucket.put_file("cat.mp4", open(&local), &|_| ()).await.expect("put in parts");
     let requests = server.received_requests().await.expect("recorded");
     let is_whole_put = |request: &&Request| request.method.as_str() == "PUT" && request.url.query().is_none();
     let creates_upload = |request: &&Request| request.url.query().unwrap_or_default().starts_with("uploads");

@@ -84,6 +84,11 @@ fn stream_names(plan: &Plan) -> impl Iterator<Item = &str> {
     videos.chain(plan.audios.iter().map(|audio| audio.name.as_str()))
 }
 
+/// The folder of the named pipes.
+pub(super) fn pipes_dir(work: &Path) -> PathBuf {
+    work.join("pipes")
+}
+
 fn pipe(work: &Path, name: &str) -> PathBuf {
-    work.join("pipes").join(format!("{name}.mp4"))
+    pipes_dir(work).join(format!("{name}.mp4"))
 }

@@ -14,9 +14,14 @@ use crate::{
     tool::ffmpeg::{file_url, words},
 };
 
+/// The folder of the file, where nothing else is.
+pub(in crate::run) fn dir(work: &Path) -> PathBuf {
+    work.join("resampled")
+}
+
 /// The file in the work folder.
 pub(in crate::run) fn file(work: &Path) -> PathBuf {
-    work.join("alike.nut")
+    dir(work).join("alike.nut")
 }
 
 /// Input options that make FFmpeg end with an error where audio that may change does so.

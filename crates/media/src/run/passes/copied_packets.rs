@@ -10,6 +10,7 @@ use model::ErrorCode;
 use crate::{
     codecs,
     error::MediaError,
+    memory,
     output::{CopiedPackets, CopiedStream},
     plan::{Plan, VideoPlan},
     run::{
@@ -38,9 +39,10 @@ pub(in crate::run) async fn list(context: &RunContext<'_>) -> Result<CopiedPacke
         return Ok(CopiedPackets::default());
     }
     let mut list = PacketList::new(videos, audios);
-    let access = Access { readable: input.readable(), writable: Vec::new() };
+    let access = Access::read(input.readable());
     let args = args(&context.command());
-    let call = Call { program: Program::Ffmpeg, args, access, stdin: input.stdin()? };
+    let memory_bytes = memory::of_run(context.plan);
+    let call = Call { program: Program::Ffmpeg, args, access, stdin: input.stdin()?, memory_bytes };
     let each = |line: &[u8]| list.add_line(&String::from_utf8_lossy(line));
     let ended = tools.lines(call, tools.pass_limits(), context.cancel, each).await?;
     failure::check(Program::Ffmpeg, Ok(ended)).map_err(refused_where_audio_changes)?;

@@ -7,6 +7,7 @@ use model::{ErrorCode, Loudness};
 
 use crate::{
     error::MediaError,
+    memory,
     plan::Plan,
     run::{
         RunContext,
@@ -76,10 +77,11 @@ async fn measure(
     gains: &[Option<Gain>],
     on_progress: &mut impl FnMut(Progress),
 ) -> Result<String, MediaError> {
-    let RunContext { tools, input, work, .. } = *context;
-    let access = Access { readable: input.readable(), writable: vec![work.to_owned()] };
+    let RunContext { tools, input, .. } = *context;
+    let access = Access::read(context.readable());
     let args = args(&CommandContext { gains, ..context.command() });
-    let call = Call { program: Program::Ffmpeg, args, access, stdin: input.stdin()? };
+    let memory_bytes = memory::of_run(context.plan);
+    let call = Call { program: Program::Ffmpeg, args, access, stdin: input.stdin()?, memory_bytes };
     let mut child = tools.start(call).await?;
     let follow = child.follow(tools.limits.stall_timeout, || input.was_starved(), on_progress);
     let outcome = tokio::select! {

@@ -6,11 +6,13 @@ use std::ffi::OsString;
 use crate::{
     codecs,
     error::MediaError,
+    memory,
     plan::{AudioPlan, Plan},
     run::{
         RunContext,
         args::{CommandContext, ffmpeg, resampled},
         failure::{self, AUDIO_CHANGED_MESSAGE, Diagnosis},
+        work_folder_failed,
     },
     tool::{
         Call,
@@ -34,9 +36,13 @@ pub(in crate::run) async fn resample(context: &RunContext<'_>) -> Result<Vec<u32
     let parameters_may_change = plan.audios.iter().filter(|audio| audio.parameters_may_change);
     let streams: Vec<u32> = parameters_may_change.map(|audio| audio.index).collect();
     let command = CommandContext { resampled: &streams, ..context.command() };
-    let access = Access { readable: input.readable(), writable: vec![work.to_owned()] };
+    let dir = resampled::dir(work);
+    tokio::fs::create_dir_all(&dir).await.map_err(|error| work_folder_failed(&error))?;
+    let access = Access { readable: input.readable(), writable: vec![dir], current: None };
     let limits = CallLimits { deadline: tools.limits.run_time, ..CallLimits::default() };
-    let call = Call { program: Program::Ffmpeg, args: args(&command), access, stdin: input.stdin()? };
+    let memory_bytes = memory::of_run(context.plan);
+    let call =
+        Call { program: Program::Ffmpeg, args: args(&command), access, stdin: input.stdin()?, memory_bytes };
     let captured = tools.capture(call, limits, context.cancel).await?;
     if captured.status.success() {
         return Ok(streams);

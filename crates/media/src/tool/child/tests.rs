@@ -1,12 +1,16 @@
 //! Children of `/bin/sh`: it is the one place where a shell is spoken to.
 
 use rustix::process::{Pid, test_kill_process};
+use tokio::process::Command;
+
+use std::sync::Arc;
 
 use super::*;
-use crate::tool::feed;
+use crate::{tool::feed, work_folder::WorkFolder};
 
 const LIMITS: ResourceLimits = ResourceLimits {
     address_space_bytes: 1 << 32,
+    memory_bytes: 1 << 30,
     cpu_time: Duration::from_secs(10),
     file_bytes: 1 << 10,
     open_files: 64,
@@ -115,9 +119,10 @@ async fn is_fed_with_files() {
     for file in &files {
         std::fs::write(file, file.file_name().expect("a name").as_encoded_bytes()).expect("written");
     }
+    let dir = Arc::new(WorkFolder::open(folder.path()).expect("opened"));
     let mut command = Command::new("/bin/cat");
     command.env_clear();
-    let stdin = feed::through_pipe(files.to_vec()).expect("a pipe").expect("one");
+    let stdin = feed::through_pipe(&dir, files.to_vec()).expect("a pipe").expect("one");
     let mut child = Child::start(command, Some(stdin), LIMITS).await.expect("started");
     let mut said = Vec::new();
     child.lines(Some(100), |line| said.extend_from_slice(line)).await.expect("read");

@@ -5,17 +5,19 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
-use std::{fs, path::Path};
-
 use model::{Format, Rational};
 use roxmltree::{Document, Node};
 
 use super::listing::{Claims, Listing, MediaFile, Segment, StreamRef, Track, TrackContainer, wrong_output};
 use crate::{
     error::MediaError,
-    format::dash::{child_elements, parse_duration, segment_uri, timeline_segments},
+    format::{
+        MAX_PLAYLIST_BYTES,
+        dash::{child_elements, parse_duration, segment_uri, timeline_segments},
+    },
     layout::OutputLayout,
     plan::Plan,
+    work_folder::WorkFolder,
 };
 
 /// The scheme that counts channels, up to six of them (ISO/IEC 23009-1, 5.8.5.4; ISO/IEC 23003-3).
@@ -29,13 +31,13 @@ const COLOUR_SCHEMES: [&str; 3] = [
 ];
 
 /// Reads the manifest `file` in `dir`, which names files beside it or below `files/`.
-pub(super) fn read(plan: &Plan, dir: &Path, file: &str) -> Result<Listing, MediaError> {
-    let (dir, below) = match file.rsplit_once('/') {
-        Some((folder, _)) => (dir.join(folder), String::new()),
-        None => (dir.to_owned(), format!("{}/", OutputLayout::FILES_FOLDER)),
+pub(super) fn read(plan: &Plan, dir: &WorkFolder, file: &str) -> Result<Listing, MediaError> {
+    let (folder, below) = match file.rsplit_once('/') {
+        Some((folder, _)) => (format!("{folder}/"), String::new()),
+        None => (String::new(), format!("{}/", OutputLayout::FILES_FOLDER)),
     };
-    let name = file.rsplit('/').next().unwrap_or(file);
-    let text = fs::read_to_string(dir.join(name))
+    let text = dir
+        .read_text(file, MAX_PLAYLIST_BYTES)
         .map_err(|error| wrong_output(format!("the manifest cannot be read: {error}")))?;
     let document = Document::parse(&text)
         .map_err(|error| wrong_output(format!("the manifest cannot be read: {error}")))?;
@@ -52,7 +54,7 @@ pub(super) fn read(plan: &Plan, dir: &Path, file: &str) -> Result<Listing, Media
         let found = representations.iter().find(|one| one.lies_in(&below, name));
         let found = found.ok_or_else(|| wrong_output(format!("the manifest does not name `{name}`")))?;
         rules::check_adaptation_set(plan, found, name, planned)?;
-        found.track(&dir, name, planned, planned.is_copied(plan))
+        found.track((dir, &folder), name, planned, planned.is_copied(plan))
     };
     let tracks = videos.chain(audios).map(track).collect::<Result<Vec<_>, _>>()?;
     let time = |name: &str| mpd.attribute(name).and_then(parse_duration);
@@ -63,7 +65,7 @@ pub(super) fn read(plan: &Plan, dir: &Path, file: &str) -> Result<Listing, Media
         tracks,
         duration,
         min_buffer_time,
-        manifest_files: vec![dir.join(name)],
+        manifest_files: vec![dir.path().join(file)],
     })
 }
 
@@ -102,7 +104,7 @@ impl Representation<'_, '_> {
 
     fn track(
         &self,
-        dir: &Path,
+        (dir, folder): (&WorkFolder, &str),
         name: &str,
         planned: StreamRef,
         may_begin_late: bool,
@@ -120,7 +122,7 @@ impl Representation<'_, '_> {
         rules::check_timeline(name, template, &listed, may_begin_late)?;
         let segment = |(index, (start, duration)): (usize, (u64, u64))| {
             let uri = segment_uri(media, first + index as u64).ok_or_else(|| lacks("numbered segments"))?;
-            let file = MediaFile::find(dir, &uri)?;
+            let file = MediaFile::find(dir, &format!("{folder}{uri}"))?;
             let (start, duration) = (start as f64 / scale, duration as f64 / scale);
             Ok(Segment { file, duration: Some(duration), start: Some(start) })
         };
@@ -133,7 +135,7 @@ impl Representation<'_, '_> {
             name: name.to_owned(),
             planned: vec![planned],
             container: TrackContainer::FragmentedMp4,
-            init: Some(MediaFile::find(dir, init)?),
+            init: Some(MediaFile::find(dir, &format!("{folder}{init}"))?),
             segments,
             claims: Claims { timescale: Some(timescale), ..self.claims() },
             i_frames: Vec::new(),

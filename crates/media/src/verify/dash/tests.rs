@@ -1,5 +1,7 @@
 //! A manifest that is right, and the same with one thing wrong.
 
+use std::fs;
+
 use super::*;
 
 const MPD: &str = r#"<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" profiles="urn:mpeg:dash:profile:isoff-live:2011" minBufferTime="PT2S" type="static" mediaPresentationDuration="PT5.000S"><Period>
@@ -24,7 +26,8 @@ fn listing_of(text: &str, plan: Plan) -> Result<Listing, MediaError> {
         }
     }
     fs::write(folder.path().join("main.mpd"), text).expect("written");
-    read(&Plan { format: Format::Dash, ..plan }, folder.path(), "main.mpd")
+    let dir = WorkFolder::open(folder.path()).expect("opened");
+    read(&Plan { format: Format::Dash, ..plan }, &dir, "main.mpd")
 }
 
 #[test]

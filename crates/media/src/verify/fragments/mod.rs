@@ -5,18 +5,21 @@ mod header;
 #[cfg(test)]
 mod tests;
 
-use std::{fs::File, path::Path};
+use std::fs::File;
 
 use model::VideoCodec;
 
-use super::listing::{ExpectedTrack, Track};
-use crate::format::{
-    mp4::{
-        boxes::BoxHeader,
-        fragment::{Fragment, TrackDefaults},
-        sidx::{self, Reference},
+use super::listing::{ExpectedTrack, MediaFile, Track};
+use crate::{
+    format::{
+        mp4::{
+            boxes::BoxHeader,
+            fragment::{Fragment, TrackDefaults},
+            sidx::{self, Reference},
+        },
+        random_access,
     },
-    random_access,
+    work_folder::WorkFolder,
 };
 
 /// Bytes of the body of a box that is read into memory: a `moov`, or a `moof` with a sample for each frame.
@@ -25,13 +28,18 @@ const MAX_BODY_BYTES: u64 = 64 << 20;
 const MAX_BOXES: usize = 10_000;
 
 /// Checks every segment of a track; says what is wrong. Only a copy `may_begin_late`.
-pub(super) fn check(track: &Track, expected: ExpectedTrack, may_begin_late: bool) -> Result<(), String> {
+pub(super) fn check(
+    track: &Track,
+    expected: ExpectedTrack,
+    may_begin_late: bool,
+    dir: &WorkFolder,
+) -> Result<(), String> {
     let video = match expected {
         ExpectedTrack::Video(codec) => Some(codec),
         ExpectedTrack::Audio(_) => None,
     };
     let Some(init) = &track.init else { return Err("has no initialization segment".to_owned()) };
-    let defaults = SegmentFile::open(&init.path, init.bytes)
+    let defaults = SegmentFile::open(dir, init)
         .and_then(|file| header::read(&file, expected))
         .and_then(|defaults| {
             check_timescale(defaults.timescale, track.claims.timescale)?;
@@ -41,7 +49,7 @@ pub(super) fn check(track: &Track, expected: ExpectedTrack, may_begin_late: bool
     let next_decode_time = if may_begin_late { None } else { Some(0) };
     let mut position = TrackPosition { sequence_number: None, next_decode_time };
     for (index, segment) in track.segments.iter().enumerate() {
-        SegmentFile::open(&segment.file.path, segment.file.bytes)
+        SegmentFile::open(dir, &segment.file)
             .and_then(|file| file.check(&defaults, &mut position, video))
             .map_err(|problem| format!("segment {} {problem}", index + 1))?;
     }
@@ -96,10 +104,10 @@ struct SegmentFile {
 }
 
 impl SegmentFile {
-    fn open(path: &Path, file_bytes: u64) -> Result<Self, String> {
+    fn open(dir: &WorkFolder, MediaFile { path, bytes: file_bytes }: &MediaFile) -> Result<Self, String> {
         let unreadable = |error| format!("cannot be read: {error}");
-        let file = File::open(path).map_err(unreadable)?;
-        let (mut boxes, mut offset) = (Vec::new(), 0);
+        let file = dir.open_file(path).map_err(unreadable)?;
+        let (file_bytes, mut boxes, mut offset) = (*file_bytes, Vec::new(), 0);
         while offset < file_bytes && boxes.len() < MAX_BOXES {
             let header = BoxHeader::read(&mut &file, offset, file_bytes).map_err(unreadable)?;
             let header = header.filter(|header| header.end <= file_bytes);

@@ -105,7 +105,7 @@ impl FragmentedOutput {
             claims: Claims { timescale: Some(1000), ..Claims::default() },
             i_frames: Vec::new(),
         };
-        check(&track, expected, late)
+        check(&track, expected, late, &WorkFolder::open(folder.path()).expect("opened"))
     }
 }
 

@@ -1,17 +1,20 @@
 //! Master playlists (RFC 8216, 4.3.4).
 
-use std::{collections::BTreeSet, path::Path};
+use std::collections::BTreeSet;
 
 use m3u8_rs::{AlternativeMedia, AlternativeMediaType, MasterPlaylist, VariantStream};
 use model::Format;
 
 use super::{check_known_tags, read_text};
-use crate::{error::MediaError, layout::OutputLayout, plan::Plan, verify::listing::wrong_output};
+use crate::{
+    error::MediaError, layout::OutputLayout, plan::Plan, verify::listing::wrong_output,
+    work_folder::WorkFolder,
+};
 
 /// Reads the one in `dir`, and holds it to the rules.
-pub(super) fn read(plan: &Plan, dir: &Path) -> Result<MasterPlaylist, MediaError> {
+pub(super) fn read(plan: &Plan, dir: &WorkFolder) -> Result<MasterPlaylist, MediaError> {
     let name = OutputLayout::main_file(Format::Hls);
-    let text = read_text(&dir.join(&name), &name)?;
+    let text = read_text(dir, &name)?;
     let (rest, master) = m3u8_rs::parse_master_playlist(&text)
         .map_err(|_| wrong_output("the master playlist cannot be read"))?;
     if !rest.is_empty() {

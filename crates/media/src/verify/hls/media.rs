@@ -1,7 +1,5 @@
 //! Media playlists (RFC 8216, 4.3.2 and 4.3.3), and those of I-frames.
 
-use std::path::Path;
-
 use m3u8_rs::{MediaPlaylist, MediaPlaylistType, MediaSegment, VariantStream};
 
 use super::{check_known_tags, folder_of, master, read_text};
@@ -12,12 +10,13 @@ use crate::{
         claims::is_same_bit_rate,
         listing::{IFrameRange, MediaFile, wrong_output},
     },
+    work_folder::WorkFolder,
 };
 
 /// Reads the one of this URI below `dir`, and holds it to the rules.
-pub(super) fn read(dir: &Path, uri: &str) -> Result<MediaPlaylist, MediaError> {
-    let file = MediaFile::find(dir, uri)?;
-    let text = read_text(&file.path, uri)?;
+pub(super) fn read(dir: &WorkFolder, uri: &str) -> Result<MediaPlaylist, MediaError> {
+    MediaFile::find(dir, uri)?;
+    let text = read_text(dir, uri)?;
     let (rest, playlist) =
         m3u8_rs::parse_media_playlist(&text).map_err(|_| wrong_output(format!("`{uri}` cannot be read")))?;
     if !rest.is_empty() {
@@ -82,7 +81,7 @@ fn find_second_init(playlist: &MediaPlaylist) -> Option<String> {
 }
 
 /// The initialization segment (4.3.2.5).
-pub(super) fn init(playlist: &MediaPlaylist, dir: &Path, uri: &str) -> Result<MediaFile, MediaError> {
+pub(super) fn init(playlist: &MediaPlaylist, dir: &WorkFolder, uri: &str) -> Result<MediaFile, MediaError> {
     let map = playlist.segments.first().and_then(|segment| segment.map.as_ref());
     let map = map.ok_or_else(|| wrong_output(format!("`{uri}` names no initialization segment")))?;
     MediaFile::find(dir, &format!("{}{}", folder_of(uri), map.uri))
@@ -90,7 +89,7 @@ pub(super) fn init(playlist: &MediaPlaylist, dir: &Path, uri: &str) -> Result<Me
 
 /// The I-frames of a rendition.
 pub(super) fn i_frames(
-    dir: &Path,
+    dir: &WorkFolder,
     of: &VariantStream,
     listed: &VariantStream,
     segments_init: Option<&MediaFile>,
@@ -117,7 +116,7 @@ pub(super) fn i_frames(
 /// before the first I-frame (4.3.2.5, 4.3.3.6).
 fn check_i_frame_init(
     playlist: &MediaPlaylist,
-    dir: &Path,
+    dir: &WorkFolder,
     uri: &str,
     segments_init: Option<&MediaFile>,
 ) -> Result<(), MediaError> {

@@ -8,19 +8,19 @@ mod media;
 #[cfg(test)]
 mod tests;
 
-use std::{fs, path::Path};
-
 use m3u8_rs::{ExtTag, MediaSegment, VariantStream};
 use model::{Format, SegmentType};
 
 use super::listing::{Claims, Listing, MediaFile, Segment, StreamRef, Track, TrackContainer, wrong_output};
-use crate::{error::MediaError, layout::OutputLayout, plan::Plan};
+use crate::{
+    error::MediaError, format::MAX_PLAYLIST_BYTES, layout::OutputLayout, plan::Plan, work_folder::WorkFolder,
+};
 
 /// Reads the master playlist in `dir` and all that it names.
-pub(super) fn read(plan: &Plan, dir: &Path) -> Result<Listing, MediaError> {
+pub(super) fn read(plan: &Plan, dir: &WorkFolder) -> Result<Listing, MediaError> {
     let master = master::read(plan, dir)?;
     let mut tracks = Vec::new();
-    let mut manifest_files = vec![dir.join(OutputLayout::main_file(Format::Hls))];
+    let mut manifest_files = vec![dir.path().join(OutputLayout::main_file(Format::Hls))];
     for (number, video) in plan.videos.iter().enumerate() {
         let variant = master::variant(&master, &video.name, false)?;
         let mut track = track(plan, dir, &video.name, &variant.uri)?;
@@ -28,14 +28,14 @@ pub(super) fn read(plan: &Plan, dir: &Path) -> Result<Listing, MediaError> {
         track.claims = Claims { target_duration: track.claims.target_duration, ..claims(variant) };
         let listed = master::variant(&master, &video.name, true)?;
         track.i_frames = media::i_frames(dir, variant, listed, track.init.as_ref())?;
-        manifest_files.extend([&variant.uri, &listed.uri].map(|uri| dir.join(uri)));
+        manifest_files.extend([&variant.uri, &listed.uri].map(|uri| dir.path().join(uri)));
         tracks.push(track);
     }
     for (number, audio) in plan.audios.iter().enumerate() {
         let rendition = master::audio_rendition(&master, &audio.name)?;
         let uri = rendition.uri.as_deref().unwrap_or_default();
         let mut track = track(plan, dir, &audio.name, uri)?;
-        manifest_files.push(dir.join(uri));
+        manifest_files.push(dir.path().join(uri));
         track.planned = vec![StreamRef::Audio(number)];
         let channels = rendition.channels.as_deref().and_then(|channels| channels.parse().ok());
         let (target_duration, language) = (track.claims.target_duration, rendition.language.clone());
@@ -61,7 +61,7 @@ fn claims(variant: &VariantStream) -> Claims {
 }
 
 /// A media playlist and its segments.
-fn track(plan: &Plan, dir: &Path, name: &str, uri: &str) -> Result<Track, MediaError> {
+fn track(plan: &Plan, dir: &WorkFolder, name: &str, uri: &str) -> Result<Track, MediaError> {
     let playlist = media::read(dir, uri)?;
     let folder = folder_of(uri);
     let (container, init) = match plan.segmenting.map(|segmenting| segmenting.segment_type) {
@@ -99,6 +99,7 @@ fn folder_of(uri: &str) -> &str {
     uri.rfind('/').map_or("", |slash| &uri[..=slash])
 }
 
-fn read_text(path: &Path, what: &str) -> Result<Vec<u8>, MediaError> {
-    fs::read(path).map_err(|error| wrong_output(format!("`{what}` cannot be read: {error}")))
+fn read_text(dir: &WorkFolder, uri: &str) -> Result<Vec<u8>, MediaError> {
+    let text = dir.read(uri, MAX_PLAYLIST_BYTES);
+    text.map_err(|error| wrong_output(format!("`{uri}` cannot be read: {error}")))
 }

@@ -1,5 +1,7 @@
 //! Playlists that are right, and the same with one thing wrong.
 
+use std::fs;
+
 use super::*;
 
 const MASTER: &str = r#"#EXTM3U
@@ -61,7 +63,7 @@ fn listing(kind: SegmentType, file: &str, change: impl Fn(&str) -> String) -> Re
         plan.segmenting.map(|segmenting| crate::plan::Segmenting { segment_type: kind, ..segmenting });
     plan.videos.push(crate::plan::VideoPlan { name: "180p".to_owned(), ..plan.videos[0].clone() });
     plan.audios.push(crate::plan::AudioPlan { name: "audio_2".to_owned(), ..plan.audios[0].clone() });
-    read(&plan, folder.path())
+    read(&plan, &WorkFolder::open(folder.path()).expect("opened"))
 }
 
 #[test]

@@ -7,6 +7,7 @@
 mod clips;
 mod damage;
 mod playback;
+mod taken_over;
 
 use std::{path::Path, time::Duration};
 

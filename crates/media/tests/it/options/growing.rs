@@ -3,7 +3,8 @@
 use std::sync::Mutex;
 
 use borealis_media::{
-    MediaInput, PlanRequest, RunObserver, growing_main_playlist, growing_media_playlist, is_growing, plan,
+    MediaInput, PlanRequest, RunObserver, WorkFolder, growing_main_playlist, growing_media_playlist,
+    is_growing, plan,
 };
 use model::Template;
 use rstest::rstest;
@@ -38,13 +39,14 @@ async fn what_is_finished_is_told_and_grows_into_the_whole(#[case] seg_type: &st
     let finished = |path: &str| {
         let mut seen = seen.lock().expect("not poisoned");
         seen.0.push(path.to_owned());
+        let folder = WorkFolder::open(&dir).expect("opened");
         if path == "files/36p/playlist.m3u8" {
             let text =
-                growing_media_playlist(&plan, &dir, path, |path| seen.0.iter().any(|there| there == path));
+                growing_media_playlist(&plan, &folder, path, |path| seen.0.iter().any(|there| there == path));
             seen.1.extend(text.expect("readable"));
         }
         if seen.2.is_none() && path == "main.m3u8" {
-            seen.2 = growing_main_playlist(&plan, &dir, "a.hls").expect("readable");
+            seen.2 = growing_main_playlist(&plan, &folder, "a.hls").expect("readable");
         }
     };
     let observer = RunObserver { on_file_finished: &finished, ..RunObserver::default() };
