@@ -6,6 +6,7 @@ use axum::{
     extract::State,
     http::{HeaderMap, header},
 };
+use media::OutputLayout;
 use model::{ErrorCode, Storage, StorageType, Task, TaskStatus, Timestamp};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
@@ -171,7 +172,10 @@ impl OutputSigner<'_> {
         let mut keys = vec![main.to_owned()];
         if format.is_segmented() || self.task.spec.template.thumbnail.is_some() {
             let bucket = self.app.storages.interactive().open(self.storage)?;
-            keys.extend(bucket.list(&format!("{}/", output.folder(format))).await?);
+            let prefix = format!("{}/", output.folder(format));
+            let is_of_an_output =
+                |key: &String| key.strip_prefix(&prefix).and_then(OutputLayout::try_folder_of).is_some();
+            keys.extend(bucket.list(&prefix).await?.into_iter().filter(is_of_an_output));
         }
         let mut objects = Vec::with_capacity(keys.len());
         for key in keys {
