@@ -315,7 +315,14 @@ impl<'a> Publisher<'a> {
     /// that is asked again: the work is done, and should not be done twice.
     async fn begin_main_object(&self) -> Result<(), JobError> {
         let main = self.job.claim.task.spec.output.key();
-        let replaced = async { self.bucket.version(main).await.map_err(JobError::storage) };
+        let replaced = async {
+            match self.bucket.version(main).await {
+                // credentials that may write need not be allowed to look; where they may look at objects and not
+                // list them, this is how S3 says that there is none
+                Err(error) if error.code == ErrorCode::OutputRefused => Ok(None),
+                version => version.map_err(JobError::storage),
+            }
+        };
         let replaced = self.job.unless_interrupted(replaced).await?;
         if let Some(replaced) = &replaced {
             self.job.unless_interrupted(self.check_input_is_kept(main, replaced)).await?;
