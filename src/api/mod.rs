@@ -22,6 +22,7 @@ mod routes;
 mod server;
 mod state;
 mod validate_url;
+mod waiting;
 
 use std::sync::Arc;
 

@@ -13,7 +13,7 @@ use storage::StorageError;
 use store::{Claim, StoreError};
 use tokio_util::sync::CancellationToken;
 
-use super::lease::Lease;
+use super::{lease::Lease, slot::Slot};
 
 /// Why a job did not finish its task.
 #[derive(Clone, Debug)]
@@ -54,7 +54,10 @@ impl JobError {
 /// How far a job has come, as the job reports it; the runner writes it to the database, at most once a
 /// second.
 #[derive(Debug)]
-pub(crate) struct ProgressReporter(Mutex<JobProgress>);
+pub(crate) struct ProgressReporter {
+    progress: Mutex<JobProgress>,
+    slot: Slot,
+}
 
 /// How far a job has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,8 +71,9 @@ pub(crate) struct JobProgress {
 }
 
 impl ProgressReporter {
-    pub(crate) fn new() -> Self {
-        Self(Mutex::new(JobProgress { stage: Stage::Downloading, percent: 0, waiting: String::new() }))
+    pub(crate) fn new(slot: Slot) -> Self {
+        let progress = JobProgress { stage: Stage::Downloading, percent: 0, waiting: String::new() };
+        Self { progress: Mutex::new(progress), slot }
     }
 
     /// How far the job has come.
@@ -78,12 +82,26 @@ impl ProgressReporter {
     }
 
     fn lock(&self) -> MutexGuard<'_, JobProgress> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Says whom the job waits for and why, in a sentence; empty: it goes on.
+    /// Says whom the job waits for and why, in a sentence; empty: it goes on. While it waits and computes
+    /// nothing, another job has its slot.
     pub(crate) fn set_waiting(&self, why: &str) {
-        why.clone_into(&mut self.lock().waiting);
+        let mut progress = self.lock();
+        why.clone_into(&mut progress.waiting);
+        if !why.is_empty() && progress.stage != Stage::Running {
+            self.slot.park();
+        }
+    }
+
+    /// Takes the job's slot again before it computes, if another job has got it.
+    pub(crate) async fn resume(&self) {
+        if self.slot.is_parked() {
+            self.set_waiting("it waits for a free slot of its worker");
+            self.slot.resume().await;
+            self.set_waiting("");
+        }
     }
 
     /// Says that `done` (0 to 1) of `stage` is done. The percentage never goes back.
@@ -132,12 +150,12 @@ pub(crate) enum Interruption {
 }
 
 impl JobContext {
-    /// The context of a job that was just claimed with this lease, and the folder that it may use.
-    pub(crate) fn new(claim: Claim, lease: Lease, work: PathBuf) -> Self {
+    /// The context of a job that was just claimed with this lease, its slot, and the folder that it may use.
+    pub(crate) fn new(claim: Claim, lease: Lease, slot: Slot, work: PathBuf) -> Self {
         Self {
             claim,
             work,
-            progress: Arc::new(ProgressReporter::new()),
+            progress: Arc::new(ProgressReporter::new(slot)),
             lease: Arc::new(lease),
             cancel: CancellationToken::new(),
             interruption: Mutex::new(None),
@@ -192,10 +210,11 @@ impl JobContext {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::jobs::slot::Slots;
 
-    #[test]
-    fn progress_never_goes_back() {
-        let progress = ProgressReporter::new();
+    #[tokio::test]
+    async fn progress_never_goes_back() {
+        let progress = ProgressReporter::new(Slots::new(1).acquire().await);
         let now = || (progress.get().stage, progress.get().percent);
         progress.set(Stage::Running, 0.5);
         assert_eq!(now(), (Stage::Running, 50));

@@ -5,5 +5,6 @@ pub(crate) mod deliver_callback;
 pub(crate) mod drafts;
 pub(crate) mod lease;
 pub(crate) mod periodic;
+pub(crate) mod slot;
 pub(crate) mod sweep;
 pub(crate) mod transcode;

@@ -14,10 +14,7 @@ use std::{
 use media::Media;
 use model::{Failure, OutputFacts, Task, TaskEnd, WorkerId};
 use store::{Claim, StoreError};
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::MissedTickBehavior,
-};
+use tokio::{sync::watch, time::MissedTickBehavior};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 
@@ -27,6 +24,7 @@ use crate::{
     jobs::{
         context::{Interruption, JobContext, JobError},
         lease::{Lease, Moment},
+        slot::{Slot, Slots},
         transcode,
     },
     telemetry,
@@ -50,32 +48,28 @@ pub(crate) struct Runner {
     work: PathBuf,
     /// Tasks at once.
     capacity: usize,
+    /// Why no task is claimed now; empty while tasks are claimed.
+    paused: watch::Sender<String>,
 }
 
 impl Runner {
     pub(crate) fn new(app: Arc<App>, media: Media, worker: WorkerId, work: PathBuf) -> Self {
         let capacity = app.settings.worker.capacity.unwrap_or_else(capacity::default_capacity);
-        Self { app, media, worker, work, capacity }
+        Self { app, media, worker, work, capacity, paused: watch::Sender::default() }
     }
 
     /// Claims and runs jobs until `stop`; then lets them finish for the grace time, and gives back
     /// what is left.
     pub(crate) async fn run(self, stop: CancellationToken) {
         let this = Arc::new(self);
-        let slots = Arc::new(Semaphore::new(this.capacity));
+        let slots = Slots::new(this.capacity);
         let (jobs, grace_over) = (TaskTracker::new(), CancellationToken::new());
         tracing::info!(capacity = this.capacity, worker = %this.worker, "worker started");
         let registration = tokio::spawn(Arc::clone(&this).stay_registered(grace_over.clone()));
         while let Some((claim, lease, slot)) = this.next_claim(&slots, &stop).await {
             let (this, grace_over) = (Arc::clone(&this), grace_over.clone());
             let span = tracing::info_span!("task", task_id = %claim.task.id);
-            jobs.spawn(
-                async move {
-                    this.run_job(claim, lease, grace_over).await;
-                    drop(slot);
-                }
-                .instrument(span),
-            );
+            jobs.spawn(async move { this.run_job(claim, lease, slot, grace_over).await }.instrument(span));
         }
         jobs.close();
         let grace = this.app.settings.server.shutdown_grace;
@@ -96,11 +90,14 @@ impl Runner {
     /// Keeps this worker in the list of live ones until `stop`.
     async fn stay_registered(self: Arc<Self>, stop: CancellationToken) {
         let (store, lease) = (&self.app.store, self.app.settings.worker.lease);
+        let mut paused = self.paused.subscribe();
         loop {
-            if let Err(error) = store.record_heartbeat(&self.worker, self.capacity, lease * 10).await {
+            let why = paused.borrow_and_update().clone();
+            if let Err(error) = store.record_heartbeat(&self.worker, self.capacity, &why, lease * 10).await {
                 tracing::warn!(%error, "could not register this worker");
             }
             tokio::select! {
+                _ = paused.changed() => {}
                 () = tokio::time::sleep(self.app.settings.worker.renewal_interval()) => {}
                 () = stop.cancelled() => break,
             }
@@ -111,23 +108,19 @@ impl Runner {
     }
 
     /// The next job, when a slot is free for it; none when it is time to stop.
-    async fn next_claim(
-        &self,
-        slots: &Arc<Semaphore>,
-        stop: &CancellationToken,
-    ) -> Option<(Claim, Lease, OwnedSemaphorePermit)> {
-        let slot = tokio::select! {
-            slot = Arc::clone(slots).acquire_owned() => slot.ok()?,
-            () = stop.cancelled() => return None,
-        };
+    async fn next_claim(&self, slots: &Slots, stop: &CancellationToken) -> Option<(Claim, Lease, Slot)> {
         loop {
+            let slot = tokio::select! {
+                slot = slots.acquire() => slot,
+                () = stop.cancelled() => return None,
+            };
             // before the look, so that no wake-up after it is missed
             let woken = self.app.store.jobs_ready().notified();
-            match self.claim().await {
-                Ok(Some((claim, lease))) => return Some((claim, lease, slot)),
-                Ok(None) => {}
-                Err(error) => tracing::error!(%error, "could not claim a job"),
+            if let Some((claim, lease)) = self.claim().await {
+                return Some((claim, lease, slot));
             }
+            // a task that takes its slot again is not to wait for one that nobody uses
+            drop(slot);
             tokio::select! {
                 () = woken => {}
                 () = tokio::time::sleep(self.app.settings.worker.poll_interval) => {}
@@ -136,15 +129,45 @@ impl Runner {
         }
     }
 
-    async fn claim(&self) -> Result<Option<(Claim, Lease)>, StoreError> {
-        let free = self.free_disk_bytes();
-        if free < self.app.settings.media.min_free_disk {
-            tracing::warn!(free, "no task is claimed: the disk of the data directory is nearly full");
-            return Ok(None);
+    /// The next job, if there is one and this worker may take it; else what keeps it from that is said,
+    /// once.
+    async fn claim(&self) -> Option<(Claim, Lease)> {
+        if self.free_disk_bytes() < self.app.settings.media.min_free_disk {
+            self.set_paused("the disk of the data directory is nearly full");
+            return None;
         }
         let (duration, sent) = (self.app.settings.worker.lease, Moment::now());
-        let claim = self.app.store.claim_job(&self.worker, duration).await?;
-        Ok(claim.map(|claim| (claim, Lease::new(duration, sent))))
+        match self.app.store.claim_job(&self.worker, duration).await {
+            Ok(claim) => {
+                self.set_paused("");
+                claim.map(|claim| (claim, Lease::new(duration, sent)))
+            }
+            Err(error) if error.is_transient() => {
+                tracing::debug!(%error, "could not claim a job");
+                self.set_paused("the database does not answer");
+                None
+            }
+            Err(error) => {
+                tracing::error!(%error, "could not claim a job");
+                None
+            }
+        }
+    }
+
+    /// Says why no task is claimed from now on; empty: tasks are claimed.
+    fn set_paused(&self, why: &str) {
+        let has_changed = self.paused.send_if_modified(|paused| {
+            let has_changed = paused != why;
+            if has_changed {
+                why.clone_into(paused);
+            }
+            has_changed
+        });
+        match why {
+            _ if !has_changed => {}
+            "" => tracing::info!("tasks are claimed again"),
+            why => tracing::error!(why, free_disk = self.free_disk_bytes(), "no task is claimed"),
+        }
     }
 
     /// A disk that cannot be asked counts as empty: the job itself fails where it really is full.
@@ -152,9 +175,9 @@ impl Runner {
         capacity::free_disk_bytes(&self.work).unwrap_or(u64::MAX)
     }
 
-    async fn run_job(&self, claim: Claim, lease: Lease, grace_over: CancellationToken) {
+    async fn run_job(&self, claim: Claim, lease: Lease, slot: Slot, grace_over: CancellationToken) {
         let work = self.work.join(claim.task.id.as_str());
-        let job = Arc::new(JobContext::new(claim, lease, work));
+        let job = Arc::new(JobContext::new(claim, lease, slot, work));
         tracing::info!(input = %job.claim.task.spec.input.redacted(), output = %job.claim.task.output_uri, "task started");
         let result = tokio::select! {
             result = transcode::transcode(&self.app, &self.media, &job) => result,

@@ -24,6 +24,8 @@ use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
 use crate::{error::Result, store::Store};
 
+const MINUTE_MILLIS: i64 = 60_000;
+
 const READ_POSTGRES: &str = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint) AS now";
 
 /// The anchor of queue time on SQLite: the time of the row belongs to the uptime in it. After a boot ($1 is
@@ -129,10 +131,13 @@ impl Store {
         self.now().min(self.queue_time()) - age
     }
 
-    /// A queue time as the clock for people shows it.
+    /// A queue time as the clock for people shows it: they differ by what that clock was set by. To whole
+    /// minutes, so that a time is always shown as the same one.
     pub(crate) fn shown(&self, time: Timestamp) -> Timestamp {
-        let ahead = time.as_millis().saturating_sub(self.queue_time().as_millis());
-        Timestamp::from_millis(self.now().as_millis().saturating_add(ahead))
+        let set_by = self.now().as_millis().saturating_sub(self.queue_time().as_millis());
+        let half = MINUTE_MILLIS / 2 * set_by.signum();
+        let minutes = set_by.saturating_add(half) / MINUTE_MILLIS;
+        Timestamp::from_millis(time.as_millis().saturating_add(minutes.saturating_mul(MINUTE_MILLIS)))
     }
 }
 

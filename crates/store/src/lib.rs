@@ -58,3 +58,4 @@ pub use store::{Compose, Store, StoreOptions};
 pub use task_lists::{TaskFilter, TaskPage};
 pub use templates::StoredTemplate;
 pub use wakeups::{TaskChanges, WokenQueues};
+pub use workers::IdleReason;

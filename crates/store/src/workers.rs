@@ -10,9 +10,18 @@ use sea_orm::{
 
 use crate::{convert, entities::worker, error::Result, store::Store};
 
+/// Why no task is begun.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IdleReason {
+    /// No worker is there.
+    NoWorker,
+    /// There are workers, and each has a reason to claim nothing: that of one of them.
+    Paused(String),
+}
+
 impl Store {
-    /// Records that a worker lives and how many tasks it runs at once, and deletes the workers whose last
-    /// heartbeat is older than `max_silence`.
+    /// Records that a worker lives, how many tasks it runs at once, and why it claims none now (empty while
+    /// it does); and deletes the workers whose last heartbeat is older than `max_silence`.
     ///
     /// # Errors
     /// When the database fails.
@@ -20,16 +29,18 @@ impl Store {
         &self,
         id: &WorkerId,
         capacity: usize,
+        paused: &str,
         max_silence: Duration,
     ) -> Result<()> {
         let now = self.queue_time();
         let row = worker::ActiveModel {
             id: Set(id.to_string()),
             capacity: Set(convert::number("worker.capacity", capacity)?),
+            paused: Set(convert::without_nul(paused)),
             seen: Set(now.as_millis()),
         };
         let update_known = OnConflict::column(worker::Column::Id)
-            .update_columns([worker::Column::Capacity, worker::Column::Seen])
+            .update_columns([worker::Column::Capacity, worker::Column::Paused, worker::Column::Seen])
             .to_owned();
         let tx = self.unsynced_transaction().await?;
         worker::Entity::insert(row).on_conflict(update_known).exec_without_returning(&tx.db).await?;
@@ -53,10 +64,29 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn live_worker_capacities(&self, max_silence: Duration) -> Result<Vec<usize>> {
-        let live = worker::Entity::find()
+        let live = self.live_workers(max_silence).await?;
+        live.into_iter().map(|worker| convert::number("worker.capacity", worker.capacity)).collect()
+    }
+
+    /// Why no task is begun now, when none is: no worker lives, or those that do claim none.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn idle_reason(&self, max_silence: Duration) -> Result<Option<IdleReason>> {
+        let live = self.live_workers(max_silence).await?;
+        match live.first() {
+            None => Ok(Some(IdleReason::NoWorker)),
+            Some(first) if live.iter().all(|worker| !worker.paused.is_empty()) => {
+                Ok(Some(IdleReason::Paused(first.paused.clone())))
+            }
+            Some(_) => Ok(None),
+        }
+    }
+
+    async fn live_workers(&self, max_silence: Duration) -> Result<Vec<worker::Model>> {
+        Ok(worker::Entity::find()
             .filter(worker::Column::Seen.gte((self.queue_time() - max_silence).as_millis()))
             .all(self.database())
-            .await?;
-        live.into_iter().map(|worker| convert::number("worker.capacity", worker.capacity)).collect()
+            .await?)
     }
 }

@@ -27,6 +27,7 @@ use crate::{
         event_streams::EventStreams,
         extract::Query,
         ids::parse_id_or_not_found,
+        waiting,
     },
     app::App,
 };
@@ -117,7 +118,7 @@ impl TaskEvents {
         while !self.ended {
             match self.read_task().await {
                 Ok(Some(task)) => {
-                    if let Some(event) = self.event_for(&task) {
+                    if let Some(event) = self.event_for(&task).await {
                         return Some(event);
                     }
                 }
@@ -145,14 +146,16 @@ impl TaskEvents {
     }
 
     /// The event for a task; none when the client has received it.
-    fn event_for(&mut self, task: &Task) -> Option<Event> {
+    async fn event_for(&mut self, task: &Task) -> Option<Event> {
         let (id, status) = (event_id(task), task.state.status());
         self.ended = task.state.ended().is_some();
         if self.last_event_id.as_ref() == Some(&id) {
             return None;
         }
+        // why it waits can be read later: the event itself is not to be lost
+        let report = waiting::report(&self.app, task).await.unwrap_or_else(|_| TaskReport::of(task));
         let name = if self.last_status == Some(status) { "progress" } else { "status" };
-        let event = Event::default().id(&id).event(name).json_data(TaskReport::of(task)).ok()?;
+        let event = Event::default().id(&id).event(name).json_data(report).ok()?;
         self.last_event_id = Some(id);
         self.last_status = Some(status);
         Some(event)

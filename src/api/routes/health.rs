@@ -8,6 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use model::ErrorCode;
+use store::IdleReason;
 
 use crate::{
     api::{
@@ -27,14 +28,20 @@ pub(super) async fn healthz() -> Reply<Nothing> {
     Ok(Answer::nothing(Vec::new()))
 }
 
-/// Answers whether calls can be answered: whether the database answers.
+/// Answers whether calls can be answered and tasks be begun: whether the database answers, and of the workers
+/// that live, if any do, at least one claims tasks.
 #[utoipa::path(
     get, path = "/readyz", tag = "health",
-    responses((status = 200, description = "calls can be answered", body = Envelope<Answer<Nothing>>), Unavailable)
+    responses((status = 200, description = "calls can be answered, and tasks are begun", body = Envelope<Answer<Nothing>>), Unavailable)
 )]
 pub(super) async fn readyz(State(app): State<Arc<App>>) -> Reply<Nothing> {
-    match app.store.ping().await {
-        Ok(()) => Ok(Answer::nothing(Vec::new())),
+    match app.store.idle_reason(app.settings.worker.lease).await {
+        // workers may start later than the API, and elsewhere
+        Ok(None | Some(IdleReason::NoWorker)) => Ok(Answer::nothing(Vec::new())),
+        // who paused has logged it
+        Ok(Some(IdleReason::Paused(why))) => {
+            Err(ApiError::new(ErrorCode::Unavailable, format!("no task is begun, because {why}")))
+        }
         Err(error) => {
             tracing::error!(%error, "not ready");
             Err(ApiError::new(ErrorCode::Unavailable, "the database does not answer"))

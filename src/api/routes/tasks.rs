@@ -22,7 +22,7 @@ use crate::{
         output_place::OutputPlace,
         paging::Paging,
         request::number,
-        validate_url,
+        validate_url, waiting,
     },
     app::App,
 };
@@ -140,7 +140,7 @@ pub(super) async fn query_task(
     Query(request, warnings): Query<ByTask>,
 ) -> Reply<TaskReport> {
     let task = app.store.task(&caller.tenant, &parse_id_or_not_found("task", &request.task_id)?).await?;
-    Ok(Answer::new(TaskReport::of(&task), warnings))
+    Ok(Answer::new(waiting::report(&app, &task).await?, warnings))
 }
 
 /// Filters of tasks, and a page of their list.
@@ -205,7 +205,7 @@ pub(super) async fn list_task(
 ) -> Reply<TaskList> {
     let page = request.paging().page()?;
     let found = app.store.list_tasks(&caller.tenant, &request.filter(), page).await?;
-    let list: Vec<_> = found.tasks.iter().map(TaskReport::of).collect();
+    let list = waiting::reports(&app, &found.tasks).await?;
     Ok(Answer::new(TaskList { total: found.total, num: list.len(), list }, warnings))
 }
 

@@ -90,6 +90,10 @@ async fn make_output(
         media::check_logo(&file).map_err(|error| media_failed(job, error))?;
     }
     let mut publisher = Publisher::begin(app, job).await?;
+    tokio::select! {
+        () = job.progress.resume() => {}
+        () = job.cancel.cancelled() => return Err(job.interrupted_or(JobError::Lost)),
+    }
     let growing_playlists = publisher.publishes_early() && spec.extra_options.early_playlist == Some(true);
     if !growing_playlists {
         input.fetch_freely();

@@ -23,3 +23,4 @@ mod secrets;
 mod session;
 mod thumbnails;
 mod uploads;
+mod waiting;

@@ -70,8 +70,14 @@ impl Session {
 
     /// The answer to `/metrics`.
     pub(super) async fn metrics(&self) -> String {
-        let answer = self.client.get(format!("{}/metrics", self.server.url)).send().await.expect("an answer");
-        String::from_utf8(answer.bytes().await.expect("a body").into()).expect("a text")
+        self.get_unsigned("metrics").await.1
+    }
+
+    /// The status and the text of what is answered without authentication.
+    pub(super) async fn get_unsigned(&self, path: &str) -> (u16, String) {
+        let answer = self.client.get(format!("{}/{path}", self.server.url)).send().await.expect("an answer");
+        let status = answer.status().as_u16();
+        (status, String::from_utf8(answer.bytes().await.expect("a body").into()).expect("a text"))
     }
 
     /// Adds a storage: `file` and the bucket `media`, unless `fields` say otherwise.

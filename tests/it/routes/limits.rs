@@ -47,7 +47,7 @@ async fn waiting_and_running_tasks_are_counted_by_key() {
 async fn the_server_says_what_it_can_do() {
     let app = TestApp::with(&["limits.queued_tasks=7", "api.upload_limit=3MiB"]).await;
     let worker = WorkerId::generate(&mut rand::rng());
-    app.app.store.record_heartbeat(&worker, 4, LEASE).await.expect("the store");
+    app.app.store.record_heartbeat(&worker, 4, "", LEASE).await.expect("the store");
     let info = app.get("info").await.data_without_warnings();
     assert_eq!(info["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(info["formats"], json!(["mp4", "hls", "dash", "flv"]));

@@ -279,7 +279,7 @@ async fn callbacks(walk: &mut Walk<'_>, with_notify: &str, without_notify: &str)
     }
     let worker = model::WorkerId::generate(&mut rand::rng());
     let requests = [false, true].map(|retry| store::ClaimRequest {
-        queue: "https://8.8.8.8:443".to_owned(),
+        queue: "https://8.8.8.8:443 main".to_owned(),
         retry,
         limit: 100,
     });

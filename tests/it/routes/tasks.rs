@@ -68,7 +68,7 @@ async fn a_task_has_every_documented_field_from_the_start() {
         ("status", json!("pending")),
         ("progress", json!(0)),
         ("code", json!(0)),
-        ("message", json!("")),
+        ("message", json!("it waits for a worker: none is running")),
         ("custom_info", json!("order 7")),
         ("output_groups", json!([])),
     ] {

@@ -9,6 +9,8 @@ pub struct Model {
     pub id: String,
     /// How many tasks it runs at once.
     pub capacity: i32,
+    /// Why it claims no task now; empty while it does.
+    pub paused: String,
     /// Its last heartbeat.
     pub seen: i64,
 }

@@ -11,6 +11,7 @@ mod m0006_drafts;
 mod m0007_shares;
 mod m0008_retention;
 mod m0009_input_objects;
+mod m0010_paused_workers;
 
 pub(crate) struct Migrator;
 
@@ -27,6 +28,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0007_shares::Migration),
             Box::new(m0008_retention::Migration),
             Box::new(m0009_input_objects::Migration),
+            Box::new(m0010_paused_workers::Migration),
         ]
     }
 }
