@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 
 use serde_json::{Value, json};
-use tokio::{io::{AsyncReadExt as _, AsyncWriteExt as _}, net::TcpListener};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+};
 
 use super::{receiver::Receiver, session::Session};
 
