@@ -6,7 +6,10 @@
 
 use std::time::{Duration, Instant};
 
-use model::{Attempt, CallbackId, Clock, NotifySuccess, Secret, Timestamp};
+use model::{
+    Attempt, CallbackId, Clock, NotifySuccess, Secret, Timestamp,
+    limits::{MAX_KEPT_ANSWER_BYTES, MAX_RECEIVER_ANSWER_BYTES},
+};
 use net::{Exchange, NetError, NetErrorKind, Timing};
 use reqwest::{Method, Request, Response, StatusCode, Url, header};
 
@@ -46,7 +49,11 @@ pub struct SendLimits {
 
 impl Default for SendLimits {
     fn default() -> Self {
-        Self { deadline: Duration::from_secs(15), max_read_bytes: 64 * 1024, max_kept_bytes: 4 * 1024 }
+        Self {
+            deadline: Duration::from_secs(15),
+            max_read_bytes: MAX_RECEIVER_ANSWER_BYTES,
+            max_kept_bytes: MAX_KEPT_ANSWER_BYTES,
+        }
     }
 }
 

@@ -7,6 +7,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits::MAX_FAILURE_DETAIL_BYTES;
+
 macro_rules! codes {
     ($(#[doc = $doc:literal] $name:ident = $code:literal, $words:literal;)+) => {
         /// What went wrong, as a stable number with its words.
@@ -111,9 +113,11 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure with this detail.
+    /// A failure with this detail, of which no more is kept than its bound.
     pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into() }
+        let mut detail = detail.into();
+        detail.truncate(detail.floor_char_boundary(MAX_FAILURE_DETAIL_BYTES));
+        Self { code, detail }
     }
 }
 
@@ -134,6 +138,14 @@ mod tests {
     #[test]
     fn numbers_are_unique_and_ordered() {
         assert!(ErrorCode::ALL.windows(2).all(|pair| pair[0].number() < pair[1].number()));
+    }
+
+    #[test]
+    fn a_detail_is_cut_between_characters() {
+        let detail = "é".repeat(MAX_FAILURE_DETAIL_BYTES);
+        let failure = Failure::new(ErrorCode::InvalidInput, format!("x{detail}"));
+        assert_eq!(failure.detail.len(), MAX_FAILURE_DETAIL_BYTES - 1);
+        assert_eq!(Failure::new(ErrorCode::InvalidInput, "short").detail, "short");
     }
 
     #[test]

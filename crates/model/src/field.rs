@@ -66,6 +66,17 @@ pub(crate) fn check_range<T: PartialOrd + fmt::Display>(
     }
 }
 
+/// Whether a text has at most so many bytes.
+///
+/// # Errors
+/// When it is longer.
+pub fn check_text(field: &str, text: &str, max_bytes: usize) -> Result<(), FieldError> {
+    if text.len() > max_bytes {
+        return Err(FieldError::new(field, format!("is longer than {max_bytes} bytes")));
+    }
+    Ok(())
+}
+
 /// The most characters of a value that an error quotes.
 const MAX_QUOTED_CHARS: usize = 80;
 

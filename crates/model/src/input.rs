@@ -7,10 +7,8 @@ use url::Url;
 use crate::{
     StorageType, UploadId,
     field::{quoted, serde_as_text},
+    limits::MAX_INPUT_BYTES,
 };
-
-/// The longest text of an input, in bytes.
-const MAX_INPUT_BYTES: usize = 8192;
 
 /// What may be given, for messages.
 const ACCEPTED_FORMS: &str = "give http://, https://, an object such as s3://bucket/key, or an upload";

@@ -6,15 +6,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{FieldError, Format, Storage, StorageType};
-
-/// The longest key of a main object, in bytes, which leaves room for the names below a folder within S3's
-/// limit of 1024.
-const MAX_KEY_BYTES: usize = 900;
-
-/// The longest part of a key in a `file` storage, in bytes: file systems take names of 255, and the
-/// folder's name has up to 8 more than the main object's.
-const MAX_FILE_NAME_BYTES: usize = 255 - 8;
+use crate::{
+    FieldError, Format, Storage, StorageType,
+    limits::{MAX_FILE_NAME_BYTES, MAX_OUTPUT_KEY_BYTES},
+};
 
 /// The key of the main object in its bucket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,8 +103,11 @@ fn check_key(key: &str, storage: &Storage) -> Result<(), String> {
     if !storage.prefix.is_empty() && !key.starts_with(&format!("{}/", storage.prefix)) {
         return Err(format!("is outside the storage's prefix `{}/`", storage.prefix));
     }
-    if key.len() > MAX_KEY_BYTES {
-        return Err(format!("makes a key of {} bytes; at most {MAX_KEY_BYTES} are allowed", key.len()));
+    if key.len() > MAX_OUTPUT_KEY_BYTES {
+        return Err(format!(
+            "makes a key of {} bytes; at most {MAX_OUTPUT_KEY_BYTES} are allowed",
+            key.len()
+        ));
     }
     if key.chars().any(char::is_control) {
         return Err("holds a control character".to_owned());

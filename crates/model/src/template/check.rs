@@ -3,7 +3,11 @@
 use std::num::NonZeroU32;
 
 use super::{Format, SegmentType, Template, TransMode};
-use crate::{AudioMode, FieldError, VideoMode, field::check_range};
+use crate::{
+    AudioMode, FieldError, VideoMode,
+    field::{check_range, check_text},
+    limits::{MAX_DESCRIPTION_BYTES, MAX_RENDITIONS},
+};
 
 /// The `framerate` that the older SDK sends with every template.
 const SDK_FRAMERATE: u32 = 25;
@@ -11,19 +15,26 @@ const SDK_FRAMERATE: u32 = 25;
 /// The `quality` that the older SDK sends with every template.
 const SDK_QUALITY: f64 = 5.0;
 
-/// The most renditions of an adaptive output.
-const MAX_RENDITIONS: usize = 10;
-
 impl Template {
     /// Checks ranges and combinations of fields, and that everything in it is supported.
     ///
     /// # Errors
     /// The first field that is wrong, with what would be accepted.
     pub fn check(&self) -> Result<(), FieldError> {
+        self.check_sizes()?;
         self.check_ranges()?;
         self.check_support()?;
         self.check_copied()?;
         self.check_combinations()
+    }
+
+    /// First of all: what the other checks cost grows with it.
+    fn check_sizes(&self) -> Result<(), FieldError> {
+        if self.adaptive_streams.as_ref().is_some_and(|streams| streams.len() > MAX_RENDITIONS) {
+            let problem = format!("has more than {MAX_RENDITIONS} renditions");
+            return Err(FieldError::new("adaptive_streams", problem));
+        }
+        check_text("description", self.description.as_deref().unwrap_or_default(), MAX_DESCRIPTION_BYTES)
     }
 
     fn check_ranges(&self) -> Result<(), FieldError> {
@@ -161,9 +172,6 @@ impl Template {
                     format!("`{also}` cannot be had beside {format}; give `dash` with format `hls`");
                 return wrong("also", problem);
             }
-        }
-        if self.adaptive_streams.as_ref().is_some_and(|streams| streams.len() > MAX_RENDITIONS) {
-            return wrong("adaptive_streams", format!("has more than {MAX_RENDITIONS} renditions"));
         }
         if (self.format == Format::Dash || self.also.is_some()) && self.seg_type == Some(SegmentType::Ts) {
             return wrong("seg_type", "`ts` cannot be used with dash; give `fmp4`".to_owned());

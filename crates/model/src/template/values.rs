@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     AudioCodec,
     field::{quoted, serde_as_text},
+    limits::MAX_TEMPLATE_NAME_BYTES,
 };
 
 /// A width and a height in pixels.
@@ -98,7 +99,7 @@ impl FromStr for TemplateName {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
-        if (1..=64).contains(&text.len()) && text.bytes().all(allowed) {
+        if (1..=MAX_TEMPLATE_NAME_BYTES).contains(&text.len()) && text.bytes().all(allowed) {
             Ok(Self(text.to_owned()))
         } else {
             Err(format!("`{}` is not a name; use 1 to 64 letters, digits, `.`, `_` or `-`", quoted(text)))
