@@ -1,19 +1,12 @@
 //! What a customer gave to reach a bucket by network, checked once for all kinds.
 
-use model::{ErrorCode, ObjectSettings, Storage};
+use model::{
+    ErrorCode, ObjectSettings, Storage,
+    limits::{MAX_ACCOUNT_KEY_BYTES, MAX_BUCKET_NAME_BYTES, MAX_REGION_BYTES},
+};
 use url::Url;
 
 use crate::error::StorageError;
-
-/// The longest access key or secret key, in bytes; the longest in use is a service account's key file of
-/// Google's, of about 2400.
-const MAX_ACCOUNT_KEY_BYTES: usize = 8 << 10;
-
-/// The longest name of a bucket, in bytes: that of GCS with dots in it, the longest of all vendors'.
-const MAX_BUCKET_NAME_BYTES: usize = 222;
-
-/// The longest name of a region, in bytes.
-const MAX_REGION_BYTES: usize = 64;
 
 /// Where a bucket is, and the keys to it. Nothing in it comes from this machine's environment.
 pub(super) struct Account<'a> {

@@ -3,16 +3,14 @@
 use std::{io, ops::ControlFlow, path::Path};
 
 use futures::StreamExt as _;
-use model::ErrorCode;
+use model::{
+    ErrorCode,
+    limits::{MAX_LISTED_OBJECTS, MAX_LISTING_BYTES},
+};
 use tokio::{fs, io::AsyncReadExt as _};
 
 use super::{Bucket, ObjectVersion, ReadError};
 use crate::{backend::Backend, error::StorageError, key};
-
-/// The objects of one listing at most, and the bytes of their keys: a listing is a stranger's, and may have no
-/// end.
-const MAX_LISTED_OBJECTS: usize = 1_000_000;
-const MAX_LISTED_BYTES: usize = 128 << 20;
 
 impl Bucket {
     /// The keys of all objects that begin with `prefix`, sorted.
@@ -58,7 +56,7 @@ impl Bucket {
         let (mut objects, mut bytes) = (0, 0);
         let mut visit_within_limits = |key: &str, size: u64| {
             (objects, bytes) = (objects + 1, bytes + key.len());
-            if objects > MAX_LISTED_OBJECTS || bytes > MAX_LISTED_BYTES {
+            if objects > MAX_LISTED_OBJECTS || bytes > MAX_LISTING_BYTES {
                 return ControlFlow::Break(());
             }
             visit(key, size)
@@ -73,7 +71,7 @@ impl Bucket {
                 visited.map_err(|error| self.error(prefix, &error))?;
             }
         }
-        if objects > MAX_LISTED_OBJECTS || bytes > MAX_LISTED_BYTES {
+        if objects > MAX_LISTED_OBJECTS || bytes > MAX_LISTING_BYTES {
             let detail = format!("{}: more than {MAX_LISTED_OBJECTS} objects are listed", self.uri(prefix));
             return Err(StorageError::permanent(ErrorCode::OutputRefused, detail));
         }

@@ -80,8 +80,9 @@ impl FetchRetries {
 /// The file of the input cannot be written.
 fn disk_error(error: &io::Error) -> StorageError {
     if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+        // others make room: uploads expire, and tasks end
         let detail = "the server's disk is full: it has no room for the input";
-        return StorageError::permanent(ErrorCode::EncodingOverLimit, detail);
+        return StorageError::transient(ErrorCode::EncodingOverLimit, detail);
     }
     StorageError::transient(ErrorCode::Internal, format!("the input cannot be written to disk: {error}"))
 }

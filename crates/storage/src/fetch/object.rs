@@ -84,6 +84,10 @@ impl ObjectFetch<'_> {
                 chunk.map_err(|error| self.connection_error(self.bucket.stream_error(self.key, &error)))?;
             let Some(chunk) = chunk else { break };
             self.rate.received(chunk.len());
+            if self.file.length() + chunk.len() as u64 > size {
+                let problem = format!("more than its {size} bytes were received");
+                return Err(ConnectionError::Final(self.unreachable(&problem)));
+            }
             self.file.append(&chunk).await.map_err(|error| ConnectionError::Final(disk_error(&error)))?;
             (self.progress)(self.file.readable(), Some(size));
         }

@@ -88,17 +88,34 @@ pub(super) fn stream_of(
     SyncStream::new(chunks.boxed())
 }
 
-/// A small body; reading ends with the chunk that reaches `max_bytes`.
-pub(super) async fn read_up_to(
+/// The first `max_bytes` of a body; what comes after them is not read.
+pub(super) async fn read_beginning(
     mut answer: reqwest::Response,
-    max_bytes: u64,
+    max_bytes: usize,
+) -> Result<Bytes, TransportError> {
+    let mut bytes = BytesMut::new();
+    while bytes.len() < max_bytes
+        && let Some(chunk) = answer.chunk().await.map_err(|error| body_error(&error))?
+    {
+        bytes.extend_from_slice(&chunk[..chunk.len().min(max_bytes - bytes.len())]);
+    }
+    Ok(bytes.freeze())
+}
+
+/// A whole body, counted while it is read: a server may announce less than it sends, or nothing.
+///
+/// # Errors
+/// [`TransportError::TooLong`] at the first byte over `max_bytes`.
+pub(super) async fn read_whole(
+    mut answer: reqwest::Response,
+    max_bytes: usize,
 ) -> Result<Bytes, TransportError> {
     let mut bytes = BytesMut::new();
     while let Some(chunk) = answer.chunk().await.map_err(|error| body_error(&error))? {
-        bytes.extend_from_slice(&chunk);
-        if bytes.len() as u64 >= max_bytes {
-            break;
+        if bytes.len() + chunk.len() > max_bytes {
+            return Err(TransportError::TooLong(max_bytes));
         }
+        bytes.extend_from_slice(&chunk);
     }
     Ok(bytes.freeze())
 }

@@ -22,6 +22,9 @@ pub(crate) enum TransportError {
     /// Nothing was sent or received for this long.
     #[error("the object store was silent for {0:?}")]
     Idle(Duration),
+    /// An answer that is no object has more bytes than this.
+    #[error("the object store answered more than {0} bytes")]
+    TooLong(usize),
     /// The checksum of what the object store received is not that of what was sent.
     #[error("the object store received something else than was sent: the checksums differ")]
     ChecksumMismatch,
@@ -41,6 +44,7 @@ impl TransportError {
     pub(crate) fn code(&self) -> ErrorCode {
         match self {
             Self::Net(_) | Self::Idle(_) | Self::ChecksumMismatch => ErrorCode::OutputUnreachable,
+            Self::TooLong(_) => ErrorCode::OutputRefused,
             Self::Refused(response) => response.code(),
             Self::WriteForbidden => ErrorCode::Internal,
             Self::EndlessListing => ErrorCode::OutputRefused,
@@ -52,6 +56,7 @@ impl TransportError {
         match self {
             Self::Net(error) => !error.permanent,
             Self::Idle(_) | Self::ChecksumMismatch => true,
+            Self::TooLong(_) => false,
             Self::Refused(response) => response.is_transient(),
             Self::WriteForbidden | Self::EndlessListing => false,
         }
@@ -78,6 +83,7 @@ impl TransportError {
             Self::Refused(response) => response.retry_after(),
             Self::Net(_)
             | Self::Idle(_)
+            | Self::TooLong(_)
             | Self::ChecksumMismatch
             | Self::WriteForbidden
             | Self::EndlessListing => None,

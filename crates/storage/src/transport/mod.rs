@@ -21,6 +21,7 @@ use std::{
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use http::{Response, request::Parts};
 use md5::{Digest as _, Md5};
+use model::limits::{MAX_STORE_ANSWER_BYTES, MAX_STORE_ERROR_BYTES, MAX_TOKEN_ANSWER_BYTES};
 use opendal::{Buffer, HttpBody, HttpTransport};
 use rand::RngExt as _;
 use reqwest::{
@@ -34,7 +35,7 @@ use tokio::{
 use url::Url;
 
 use self::{
-    body::{IdleWatch, chunked, read_up_to, stream_of, within},
+    body::{IdleWatch, chunked, read_beginning, read_whole, stream_of, within},
     error_response::ErrorResponse,
 };
 pub(crate) use self::{
@@ -52,9 +53,6 @@ const MAX_RETRY_DELAY: Duration = Duration::from_secs(10);
 
 /// The MD5 of a request's or an answer's body (RFC 1864).
 const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
-
-/// How much of an error response is read, in bytes.
-const MAX_ERROR_RESPONSE_BYTES: u64 = 64 << 10;
 
 /// How long an object store is waited for.
 #[derive(Clone, Copy, Debug)]
@@ -165,7 +163,7 @@ impl Transport {
         if status.is_redirection() || status.is_client_error() || status.is_server_error() {
             let headers = answer.headers().clone();
             // an error response stays one, even if its text cannot be read
-            let text = match within(idle, read_up_to(answer, MAX_ERROR_RESPONSE_BYTES)).await {
+            let text = match within(idle, read_beginning(answer, MAX_STORE_ERROR_BYTES)).await {
                 Ok(Ok(text)) => text,
                 Ok(Err(_)) | Err(_) => bytes::Bytes::new(),
             };
@@ -193,7 +191,10 @@ impl Transport {
             let size = if pending.head.method == Method::HEAD { None } else { answer.content_length() };
             HttpBody::new(stream_of(answer, idle), size)
         } else {
-            let bytes = within(idle, read_up_to(answer, u64::MAX))
+            let is_token =
+                self.quirks.token_cache.as_ref().is_some_and(|cache| cache.has_host(&pending.head.uri));
+            let max_bytes = if is_token { MAX_TOKEN_ANSWER_BYTES } else { MAX_STORE_ANSWER_BYTES };
+            let bytes = within(idle, read_whole(answer, max_bytes))
                 .await
                 .map_err(|_| TransportError::Idle(idle))??;
             let size = bytes.len() as u64;
@@ -347,7 +348,7 @@ fn count_listing_request() -> Result<(), TransportError> {
 impl HttpTransport for Transport {
     async fn fetch(&self, request: http::Request<Buffer>) -> opendal::Result<Response<HttpBody>> {
         match &self.quirks.token_cache {
-            Some(cache) if cache.is_token_request(&request) => cache.get_or_fetch(self.send(request)).await,
+            Some(cache) if cache.has_host(request.uri()) => cache.get_or_fetch(self.send(request)).await,
             _ => self.send(request).await,
         }
     }

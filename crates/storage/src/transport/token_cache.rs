@@ -4,7 +4,7 @@
 use std::{future::Future, time::Duration};
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Response, StatusCode, Uri};
 use opendal::{Buffer, HttpBody};
 use serde::Deserialize;
 use tokio::{sync::Mutex, time::Instant};
@@ -38,9 +38,9 @@ impl TokenCache {
         Self { host, cached: Mutex::default() }
     }
 
-    /// Whether a request is one for a token.
-    pub(super) fn is_token_request(&self, request: &Request<Buffer>) -> bool {
-        request.uri().host() == Some(self.host)
+    /// Whether a request to this URI is one for a token.
+    pub(super) fn has_host(&self, uri: &Uri) -> bool {
+        uri.host() == Some(self.host)
     }
 
     /// The cached response, or a fetched one. Concurrent callers wait for one fetch.

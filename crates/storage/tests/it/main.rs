@@ -1,5 +1,6 @@
 //! The storage crate from outside: one binary, a module for each topic.
 
+mod bounds;
 mod contract;
 mod faults;
 mod fetch;
