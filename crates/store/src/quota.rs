@@ -50,6 +50,14 @@ impl Store {
     }
 }
 
+/// Refuses one more of what a tenant has `existing`: lists of it are answered whole.
+pub(crate) fn check_room(what: &str, existing: u64, max: usize) -> Result<()> {
+    if existing < max as u64 {
+        return Ok(());
+    }
+    Err(StoreError::Conflict(format!("the tenant has {existing} {what}, and may have no more; delete some")))
+}
+
 fn check_limit(what: &str, max: u64, existing: u64, added: u64) -> Result<()> {
     if existing + added <= max {
         return Ok(());

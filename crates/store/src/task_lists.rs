@@ -5,7 +5,9 @@
 //! that it lies in, however far down the list it is. At most, a list reads the tasks of one day more than
 //! its page. Batches and `custom_info` are not counted: they have an index, and few tasks each.
 
-use model::{BatchId, StorageId, Task, TaskStatus, TemplateName, TenantId, Timestamp};
+use model::{
+    BatchId, StorageId, Task, TaskStatus, TemplateName, TenantId, Timestamp, limits::MAX_LIST_BYTES,
+};
 use sea_orm::{
     ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, PaginatorTrait as _, QueryFilter as _,
     QueryOrder as _, QuerySelect as _, Select,
@@ -21,6 +23,12 @@ use crate::{
     task_counts::{DAY_MILLIS, count_by_day},
     tasks,
 };
+
+/// Tasks of a page that are read at once.
+const LIST_STEP: u64 = 50;
+
+/// What an answer says of a task beside its texts, in bytes.
+const REPORT_BYTES: usize = 1000;
 
 /// How much of `custom_info` its index holds, in characters.
 const INDEXED_INFO_CHARS: usize = 200;
@@ -78,19 +86,18 @@ pub(crate) struct PageWindow {
 }
 
 impl Store {
-    /// One page of a tenant's tasks, newest first.
+    /// One page of a tenant's tasks, newest first. A page with more than [`MAX_LIST_BYTES`] ends early.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn list_tasks(&self, tenant: &TenantId, filter: &TaskFilter, page: Page) -> Result<TaskPage> {
         let snapshot = self.snapshot().await?;
         let counts = filter.range_counts(&snapshot, tenant).await?;
-        let rows = match locate_page(&counts, page) {
-            Some(window) => filter.select_window(tenant, window).all(&snapshot).await?,
+        let tasks = match locate_page(&counts, page) {
+            Some(window) => filter.read_window(&snapshot, tenant, window).await?,
             None => Vec::new(),
         };
         snapshot.commit().await?;
-        let tasks = rows.into_iter().map(tasks::read).collect::<Result<_>>()?;
         Ok(TaskPage { total: counts.iter().map(|counted| counted.count).sum(), tasks })
     }
 }
@@ -123,6 +130,50 @@ impl TaskFilter {
             counts.push(RangeCount { range, count });
         }
         Ok(counts)
+    }
+
+    /// The tasks of a page, up to [`MAX_LIST_BYTES`]; in steps, because that is known only when they are read.
+    async fn read_window(
+        &self,
+        database: &impl ConnectionTrait,
+        tenant: &TenantId,
+        window: PageWindow,
+    ) -> Result<Vec<Task>> {
+        let (mut tasks, mut bytes) = (Vec::new(), 0);
+        let mut query =
+            self.select_window(tenant, PageWindow { limit: Ord::min(window.limit, LIST_STEP), ..window });
+        loop {
+            let rows = query.all(database).await?;
+            let (is_last_step, last) = ((rows.len() as u64) < LIST_STEP, rows.last());
+            let Some(last) = last.map(|row| (row.created, row.id.clone())) else { return Ok(tasks) };
+            for row in rows {
+                bytes += answered_bytes(&row);
+                if bytes > MAX_LIST_BYTES && !tasks.is_empty() {
+                    return Ok(tasks);
+                }
+                tasks.push(tasks::read(row)?);
+            }
+            let missing = window.limit - tasks.len() as u64;
+            if is_last_step || missing == 0 {
+                return Ok(tasks);
+            }
+            query = self.select_older(tenant, window.range, &last).limit(Ord::min(missing, LIST_STEP));
+        }
+    }
+
+    /// The query for the tasks of a range that follow one in the list.
+    fn select_older(
+        &self,
+        tenant: &TenantId,
+        range: TimeRange,
+        (created, id): &(i64, String),
+    ) -> Select<task::Entity> {
+        use task::Column;
+        let is_older = Condition::any().add(Column::Created.lt(*created)).add(Column::Id.lt(id.as_str()));
+        self.select(tenant, TimeRange { to: *created, ..range })
+            .filter(is_older)
+            .order_by_desc(Column::Created)
+            .order_by_desc(Column::Id)
     }
 
     /// The query for the tasks of a page.
@@ -189,6 +240,12 @@ impl TimeRange {
     fn intersection(self, other: Self) -> Self {
         Self { from: Ord::max(self.from, other.from), to: Ord::min(self.to, other.to) }
     }
+}
+
+/// How much of a page a task takes.
+fn answered_bytes(row: &task::Model) -> usize {
+    let texts = [Some(&row.spec), Some(&row.output_uri), row.source.as_ref(), row.outcome.as_ref()];
+    REPORT_BYTES + texts.into_iter().flatten().map(String::len).sum::<usize>()
 }
 
 /// Finds the ranges that a page lies in; none when it is beyond the end of the list.

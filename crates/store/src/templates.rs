@@ -1,15 +1,16 @@
 //! Templates that tenants have added; the predefined ones are in `model`.
 
-use model::{Template, TemplateName, TenantId, Timestamp};
+use model::{Template, TemplateName, TenantId, Timestamp, limits::MAX_TENANT_TEMPLATES};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, SqlErr,
-    sea_query::Expr,
+    ActiveValue::Set, ColumnTrait as _, EntityTrait as _, PaginatorTrait as _, QueryFilter as _,
+    QueryOrder as _, SqlErr, sea_query::Expr,
 };
 
 use crate::{
     convert,
     entities::template,
     error::{Result, StoreError},
+    quota::check_room,
     store::Store,
 };
 
@@ -26,7 +27,7 @@ impl Store {
     /// Adds a template.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when the tenant has one of this name.
+    /// [`StoreError::Conflict`] when the tenant has one of this name, or as many as it may.
     pub async fn add_template(&self, tenant: &TenantId, template: &Template, now: Timestamp) -> Result<()> {
         let name = &template.template_name;
         let row = template::ActiveModel {
@@ -36,6 +37,8 @@ impl Store {
             created: Set(now.as_millis()),
         };
         let tx = self.transaction().await?;
+        let of_tenant = template::Entity::find().filter(template::Column::TenantId.eq(tenant.as_str()));
+        check_room("templates", of_tenant.count(&tx.db).await?, MAX_TENANT_TEMPLATES)?;
         let inserted = template::Entity::insert(row).exec_without_returning(&tx.db).await;
         inserted.map_err(|error| match error.sql_err() {
             Some(SqlErr::UniqueConstraintViolation(_)) => {

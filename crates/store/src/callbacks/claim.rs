@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use model::{CallbackId, Storage, Timestamp, WorkerId};
+use model::{CallbackId, Storage, Timestamp, WorkerId, limits::MAX_CLAIMED_BYTES};
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait, DbBackend, EntityTrait as _, FromQueryResult, QueryFilter as _,
     Statement,
@@ -76,7 +76,8 @@ struct ClaimedRow {
 }
 
 impl Store {
-    /// Claims callbacks that are due now, from each queue the oldest first.
+    /// Claims callbacks that are due now, from each queue the oldest first. Together their bodies have no
+    /// more bytes than [`MAX_CLAIMED_BYTES`] and one body: what has no room is left for the next claim.
     ///
     /// # Errors
     /// When the database fails; what was claimed by then waits until its lease runs out. A callback that
@@ -119,21 +120,28 @@ impl Store {
         lease_until: Timestamp,
         requests: &[ClaimRequest],
     ) -> Result<Vec<ClaimedRow>> {
+        // the first of each queue come first, and of these the small ones: large bodies hold up no other queue
         let claim = format!(
             "WITH due AS MATERIALIZED (\
-                SELECT found.id AS due_id FROM jsonb_to_recordset($4::jsonb) AS want(receiver text, retry bool, most int) \
+                SELECT found.id AS due_id, found.bytes, row_number() OVER (\
+                    PARTITION BY want.receiver, want.retry ORDER BY found.next_attempt, found.id) AS place \
+                FROM jsonb_to_recordset($4::jsonb) AS want(receiver text, retry bool, most int) \
                 CROSS JOIN LATERAL (\
-                    SELECT id FROM callback WHERE retry = want.retry AND receiver = want.receiver \
+                    SELECT id, next_attempt, octet_length(body) AS bytes FROM callback \
+                    WHERE retry = want.retry AND receiver = want.receiver \
                     AND worker IS NULL AND next_attempt <= $3 \
-                    ORDER BY next_attempt, id LIMIT want.most FOR UPDATE SKIP LOCKED) AS found) \
+                    ORDER BY next_attempt, id LIMIT want.most FOR UPDATE SKIP LOCKED) AS found), \
+             counted AS (\
+                SELECT due_id, sum(bytes) OVER (ORDER BY place, bytes, due_id) - bytes AS bytes_before FROM due) \
              UPDATE callback SET worker = $1, lease_until = $2, fence = fence + 1 \
-             FROM due WHERE id = due_id RETURNING {CLAIMED_COLUMNS}"
+             FROM counted WHERE id = due_id AND bytes_before < $5 RETURNING {CLAIMED_COLUMNS}"
         );
         let values = [
             worker.as_str().into(),
             lease_until.as_millis().into(),
             now.as_millis().into(),
             convert::to_json("claim requests", &requests)?.into(),
+            (MAX_CLAIMED_BYTES as i64).into(),
         ];
         let claim = Statement::from_sql_and_values(DbBackend::Postgres, claim, values);
         claimed_rows(self.unsynced_writes(), claim).await
@@ -150,12 +158,21 @@ impl Store {
     ) -> Result<Vec<ClaimedRow>> {
         let claim = format!(
             "UPDATE callback SET worker = $1, lease_until = $2, fence = fence + 1 WHERE id IN (\
-                SELECT id FROM callback WHERE retry = $4 AND receiver = $5 AND worker IS NULL \
-                AND next_attempt <= $3 ORDER BY next_attempt, id LIMIT $6) RETURNING {CLAIMED_COLUMNS}"
+                SELECT id FROM (\
+                    SELECT id, SUM(bytes) OVER (ORDER BY next_attempt, id) - bytes AS bytes_before FROM (\
+                        SELECT id, next_attempt, length(body) AS bytes FROM callback \
+                        WHERE retry = $4 AND receiver = $5 AND worker IS NULL AND next_attempt <= $3 \
+                        ORDER BY next_attempt, id LIMIT $6)) \
+                WHERE bytes_before < $7) RETURNING {CLAIMED_COLUMNS}"
         );
+        // an equal share for each queue: large bodies hold up no other
+        let share = MAX_CLAIMED_BYTES / requests.len().max(1);
         let tx = self.unsynced_transaction().await?;
-        let mut rows = Vec::new();
+        let (mut rows, mut bytes) = (Vec::new(), 0);
         for request in requests {
+            if bytes >= MAX_CLAIMED_BYTES {
+                break;
+            }
             let values = [
                 worker.as_str().into(),
                 lease_until.as_millis().into(),
@@ -163,9 +180,12 @@ impl Store {
                 request.retry.into(),
                 request.queue.as_str().into(),
                 request.limit.into(),
+                (share as i64).into(),
             ];
             let claim = Statement::from_sql_and_values(DbBackend::Sqlite, claim.as_str(), values);
-            rows.extend(claimed_rows(&tx.db, claim).await?);
+            let claimed = claimed_rows(&tx.db, claim).await?;
+            bytes += claimed.iter().map(|row| row.body.len()).sum::<usize>();
+            rows.extend(claimed);
         }
         if !rows.is_empty() {
             tx.commit().await?;

@@ -2,10 +2,14 @@
 
 use std::collections::HashMap;
 
-use model::{Attempt, Callback, CallbackId, CallbackStatus, StorageId, TaskId, TenantId, Timestamp};
+use model::{
+    Attempt, Callback, CallbackId, CallbackStatus, StorageId, TaskId, TenantId, Timestamp,
+    limits::{MAX_LIST_BYTES, MAX_SHOWN_ATTEMPTS},
+};
 use sea_orm::{
-    ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, PaginatorTrait as _, QueryFilter as _,
-    QueryOrder as _, QuerySelect as _, sea_query::Query,
+    ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, Iterable as _, PaginatorTrait as _,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    sea_query::{Expr, Query},
 };
 
 use crate::{
@@ -15,6 +19,15 @@ use crate::{
     page::Page,
     store::Store,
 };
+
+/// Callbacks of a page whose tasks are read at once.
+const LIST_STEP: usize = 50;
+
+/// What an answer says of a callback beside its tasks, in bytes.
+const LISTED_BYTES: usize = 400;
+
+/// What it says of each of the tasks, in bytes.
+const TASK_ID_BYTES: usize = 36;
 
 /// Which callbacks to list; a field that is none does not restrict them.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -32,7 +45,8 @@ pub struct CallbackFilter {
 }
 
 impl Store {
-    /// One page of a tenant's callbacks, newest first, and how many the filter matches in all.
+    /// One page of a tenant's callbacks, newest first, and how many the filter matches in all. Their bodies
+    /// are not read, and are empty here. A page with more than [`MAX_LIST_BYTES`] ends early.
     ///
     /// # Errors
     /// When the database fails.
@@ -45,22 +59,33 @@ impl Store {
         let matching = callback::Entity::find().filter(filter.condition(tenant));
         let total = matching.clone().count(self.database()).await?;
         let rows = matching
+            .select_only()
+            .columns(callback::Column::iter().filter(|column| !matches!(column, callback::Column::Body)))
+            .expr_as(Expr::val(Vec::<u8>::new()), "body")
             .order_by_desc(callback::Column::Created)
             .order_by_desc(callback::Column::Id)
             .offset(page.offset)
             .limit(page.limit)
             .all(self.database())
             .await?;
-        let mut tasks = tasks_of(self.database(), rows.iter().map(|row| row.id.as_str())).await?;
-        let mut callbacks = Vec::with_capacity(rows.len());
-        for row in rows {
-            let tasks = tasks.remove(&row.id).unwrap_or_default();
-            callbacks.push(self.read_callback(row, tasks)?);
+        let (mut callbacks, mut bytes) = (Vec::with_capacity(rows.len()), 0);
+        let mut rows = rows.into_iter().peekable();
+        while rows.peek().is_some() {
+            let step: Vec<_> = rows.by_ref().take(LIST_STEP).collect();
+            let mut tasks = tasks_of(self.database(), step.iter().map(|row| row.id.as_str())).await?;
+            for row in step {
+                let tasks = tasks.remove(&row.id).unwrap_or_default();
+                bytes += LISTED_BYTES + tasks.len() * TASK_ID_BYTES;
+                if bytes > MAX_LIST_BYTES && !callbacks.is_empty() {
+                    return Ok((total, callbacks));
+                }
+                callbacks.push(self.read_callback(row, tasks)?);
+            }
         }
         Ok((total, callbacks))
     }
 
-    /// One callback and its attempts, in order.
+    /// One callback and its newest attempts, [`MAX_SHOWN_ATTEMPTS`] at most, in order.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when the tenant has none with this id.
@@ -72,12 +97,13 @@ impl Store {
         let row = row.ok_or_else(|| StoreError::NotFound(format!("there is no callback `{id}`")))?;
         let attempts = attempt::Entity::find()
             .filter(attempt::Column::CallbackId.eq(id.as_str()))
-            .order_by_asc(attempt::Column::Number)
+            .order_by_desc(attempt::Column::Number)
+            .limit(MAX_SHOWN_ATTEMPTS as u64)
             .all(self.database())
             .await?;
         let mut tasks = tasks_of(self.database(), [id.as_str()]).await?;
         let callback = self.read_callback(row, tasks.remove(id.as_str()).unwrap_or_default())?;
-        Ok((callback, attempts.into_iter().map(read_attempt).collect::<Result<_>>()?))
+        Ok((callback, attempts.into_iter().rev().map(read_attempt).collect::<Result<_>>()?))
     }
 
     fn read_callback(&self, row: callback::Model, task_ids: Vec<TaskId>) -> Result<Callback> {

@@ -3,6 +3,7 @@
 mod access_keys;
 mod batches;
 mod callbacks;
+mod claimed_bytes;
 mod clock;
 mod drafts;
 mod idempotency;
@@ -12,6 +13,7 @@ mod opening;
 mod protocol;
 mod quota;
 mod rollback;
+mod shown_attempts;
 mod storages;
 mod tasks;
 mod templates;

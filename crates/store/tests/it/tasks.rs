@@ -126,7 +126,7 @@ async fn two_unfinished_tasks_never_write_to_one_output(
     world.store.create_task(&to(&storage, "b.mp4")).await.expect("another output");
     is_conflict(world.store.create_task(&to(&second, "a.mp4")).await);
     let moved = Storage { endpoint: "http://127.0.0.1:9001".to_owned(), ..second.clone() };
-    world.store.update_storage(&moved).await.expect("moved");
+    world.replace_storage(&moved).await.expect("moved");
     world.store.create_task(&to(&moved, "a.mp4")).await.expect("the same bucket of another service");
 
     world.store.cancel_task(&world.tenant, &first.id).await.expect("cancelled");
@@ -184,8 +184,10 @@ async fn a_cancelled_task_ends_at_once_whoever_has_it(
     let stored = store.task(tenant, &running.id).await.expect("found");
     assert_eq!(stored.state.status(), TaskStatus::Cancelled);
     assert_eq!(store.queue_depth().await.expect("counted"), QueueDepth { ready: 0, running: 0, owed: 2 });
-    let (_, callbacks) = store.callbacks(tenant, &Default::default(), ALL).await.expect("listed");
-    assert!(callbacks.iter().any(|callback| callback.body == body(&storage, &stored)), "{callbacks:?}");
+    let filter = CallbackFilter { task_id: Some(running.id.clone()), ..CallbackFilter::default() };
+    let (_, callbacks) = store.callbacks(tenant, &filter, ALL).await.expect("listed");
+    let (callback, _) = store.callback(tenant, &callbacks[0].id).await.expect("found");
+    assert_eq!((callbacks.len(), callback.body), (1, body(&storage, &stored)));
 }
 
 #[rstest]
