@@ -1,10 +1,15 @@
 //! Access keys: who may call. Of their secrets only Argon2id hashes are stored.
 
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+
 use argon2::{
-    Algorithm, Argon2, Params, Version,
-    password_hash::{PasswordHash, PasswordHasher as _, PasswordVerifier as _, SaltString},
+    Algorithm, Argon2, Block, Params, Version,
+    password_hash::{Output, ParamsString, PasswordHash, Salt, SaltString},
 };
-use model::{AccessKey, Role, Secret, TenantId, Timestamp};
+use model::{
+    AccessKey, Role, Secret, TenantId, Timestamp,
+    limits::{MAX_CONCURRENT_HASHES, MAX_TENANT_KEYS},
+};
 use rand::Rng as _;
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, Condition, EntityTrait as _, PaginatorTrait as _, QueryFilter as _,
@@ -15,38 +20,85 @@ use crate::{
     convert,
     entities::access_key,
     error::{Result, StoreError},
+    quota::check_room,
     store::Store,
 };
 
-/// The Argon2id hash of a secret, as a PHC string. Takes tens of milliseconds of CPU.
+/// What secrets are hashed in: kept and used again, so that it is known how much there is. Memory that is
+/// taken for each hash on whichever thread stays with all of these threads.
+static HASH_MEMORY: [Mutex<Vec<Block>>; MAX_CONCURRENT_HASHES] =
+    [const { Mutex::new(Vec::new()) }; MAX_CONCURRENT_HASHES];
+
+/// The Argon2id hash of a secret, as a PHC string. Takes tens of milliseconds of CPU, and waits while others
+/// are hashed.
 pub fn hash_secret(secret: &Secret) -> String {
     let mut salt = [0; 16];
     rand::rng().fill_bytes(&mut salt);
     let salt = SaltString::encode_b64(&salt).expect("16 bytes are a valid salt");
-    hasher()
-        .hash_password(secret.expose().as_bytes(), &salt)
-        .expect("the parameters are within Argon2's limits")
-        .to_string()
+    hash(secret, &params(), salt.as_salt()).expect("the parameters are within Argon2's limits").to_string()
 }
 
 /// Whether a secret is the one that was hashed; false for a text that is no PHC string. Takes tens of
-/// milliseconds of CPU.
-pub fn secret_matches(secret: &Secret, hash: &str) -> bool {
-    PasswordHash::new(hash)
-        .is_ok_and(|hash| hasher().verify_password(secret.expose().as_bytes(), &hash).is_ok())
+/// milliseconds of CPU, and waits while others are hashed.
+pub fn secret_matches(secret: &Secret, phc: &str) -> bool {
+    let Ok(known) = PasswordHash::new(phc) else { return false };
+    let (Ok(params), Some(salt)) = (Params::try_from(&known), known.salt) else { return false };
+    // compared in constant time
+    hash(secret, &params, salt)
+        .is_ok_and(|hashed| hashed.algorithm == known.algorithm && hashed.hash == known.hash)
 }
 
 /// Argon2id with the least that OWASP's password storage cheat sheet asks for: 19 MiB, 2 passes, 1 lane.
-fn hasher() -> Argon2<'static> {
-    let params = Params::new(19 * 1024, 2, 1, None).expect("within Argon2's limits");
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+fn params() -> Params {
+    Params::new(19 * 1024, 2, 1, None).expect("within Argon2's limits")
+}
+
+/// Hashes a secret as [`argon2::PasswordHasher`] does, in memory that is used again.
+fn hash<'a>(
+    secret: &Secret,
+    params: &Params,
+    salt: Salt<'a>,
+) -> argon2::password_hash::Result<PasswordHash<'a>> {
+    let (algorithm, version) = (Algorithm::Argon2id, Version::V0x13);
+    let mut salt_buffer = [0; Salt::RECOMMENDED_LENGTH * 4];
+    let salt_bytes = salt.decode_b64(&mut salt_buffer)?;
+    let length = params.output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN);
+    let hasher = Argon2::new(algorithm, version, params.clone());
+    let output = Output::init_with(length, |output| {
+        let mut memory = free_hash_memory();
+        memory.resize(params.block_count(), Block::new());
+        let hashed = hasher.hash_password_into_with_memory(
+            secret.expose().as_bytes(),
+            salt_bytes,
+            output,
+            &mut *memory,
+        );
+        Ok(hashed?)
+    })?;
+    Ok(PasswordHash {
+        algorithm: algorithm.ident(),
+        version: Some(version.into()),
+        params: ParamsString::try_from(params)?,
+        salt: Some(salt),
+        hash: Some(output),
+    })
+}
+
+/// Memory that nobody hashes in; waits while there is none.
+fn free_hash_memory() -> MutexGuard<'static, Vec<Block>> {
+    let free = HASH_MEMORY.iter().find_map(|memory| match memory.try_lock() {
+        Ok(memory) => Some(memory),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    });
+    free.unwrap_or_else(|| HASH_MEMORY[0].lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 impl Store {
     /// Adds a key.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when there is one with this public half.
+    /// [`StoreError::Conflict`] when there is one with this public half, or the tenant has as many as it may.
     pub async fn add_key(&self, key: &AccessKey) -> Result<()> {
         let row = access_key::ActiveModel {
             access_key: Set(key.access_key.clone()),
@@ -56,6 +108,8 @@ impl Store {
             created: Set(key.created.as_millis()),
         };
         let tx = self.transaction().await?;
+        let of_tenant = access_key::Entity::find().filter(owned_by(Some(&key.tenant)));
+        check_room("access keys", of_tenant.count(&tx.db).await?, MAX_TENANT_KEYS)?;
         let inserted = access_key::Entity::insert(row).exec_without_returning(&tx.db).await;
         inserted.map_err(|error| match error.sql_err() {
             Some(SqlErr::UniqueConstraintViolation(_)) => {
@@ -154,5 +208,12 @@ mod tests {
         assert!(secret_matches(&secret, &hash));
         assert!(!secret_matches(&Secret::new("battery staple"), &hash));
         assert!(!secret_matches(&secret, "correct horse"));
+        // as the crate's own verifier has it, in both directions
+        use argon2::{PasswordHasher as _, PasswordVerifier as _};
+        let parsed = PasswordHash::new(&hash).expect("a PHC string");
+        assert_eq!(Argon2::default().verify_password(b"correct horse", &parsed), Ok(()));
+        let salt = SaltString::encode_b64(&[7; 16]).expect("a salt");
+        let theirs = Argon2::default().hash_password(b"correct horse", &salt).expect("hashed").to_string();
+        assert!(secret_matches(&secret, &theirs));
     }
 }
