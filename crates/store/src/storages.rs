@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use model::{
     NotifyPolicy, NotifySettings, NotifySuccess, ObjectSettings, Secret, Storage, StorageId, StorageType,
-    TenantId, Timestamp,
+    TenantId, Timestamp, limits::MAX_TENANT_STORAGES,
 };
 use sea_orm::{
     ActiveValue::{NotSet, Set},
@@ -22,6 +22,7 @@ use crate::{
     convert,
     entities::{callback, folder, storage, task},
     error::{Result, StoreError},
+    quota::check_room,
     store::Store,
 };
 
@@ -29,11 +30,13 @@ impl Store {
     /// Adds a storage.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when there is one with this id, or its bucket is a folder that is or was
-    /// another tenant's.
+    /// [`StoreError::Conflict`] when there is one with this id, its bucket is a folder that is or was
+    /// another tenant's, or the tenant has as many as it may.
     pub async fn add_storage(&self, storage: &Storage) -> Result<()> {
         let row = row(storage, self.cipher())?;
         let tx = self.transaction().await?;
+        let of_tenant = storage::Entity::find().filter(storage::Column::TenantId.eq(storage.tenant.as_str()));
+        check_room("storages", of_tenant.count(&tx.db).await?, MAX_TENANT_STORAGES)?;
         assign_folder(&tx.db, storage).await?;
         let inserted = storage::Entity::insert(row).exec_without_returning(&tx.db).await;
         inserted.map_err(|error| match error.sql_err() {
@@ -78,38 +81,45 @@ impl Store {
         read(row, self.cipher())
     }
 
-    /// Replaces a storage. Callbacks that are owed go to its new notify address from the next attempt on;
-    /// their bodies stay as they are.
+    /// Changes a storage, of which `change` is given the present state: whatever others change at the same
+    /// moment stays, unless it is what `change` sets. Callbacks that are owed go to its new notify address
+    /// from the next attempt on; their bodies stay as they are.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when the tenant has none with this id, [`StoreError::Conflict`] when
     /// its bucket is a folder that is or was another tenant's, or it would be another place while tasks are
     /// unfinished whose outputs go to the present one.
-    pub async fn update_storage(&self, storage: &Storage) -> Result<()> {
-        let row = row(storage, self.cipher())?;
+    pub async fn update_storage(
+        &self,
+        tenant: &TenantId,
+        id: &StorageId,
+        change: impl FnOnce(Storage) -> Storage,
+    ) -> Result<()> {
         let mut tx = self.transaction().await?;
-        assign_folder(&tx.db, storage).await?;
-        let old = find(&tx.db, &storage.tenant, &storage.id, Some(LockType::Update)).await?;
-        let old_account = account_id(&old, self.cipher())?;
-        if let Some(field) = changed_place(&read(old, self.cipher())?, &old_account, storage) {
-            let unfinished = count_unfinished_tasks(&tx.db, &storage.id).await?;
+        // read, changed and written under its lock
+        let present = find(&tx.db, tenant, id, Some(LockType::Update)).await?;
+        let present_account = account_id(&present, self.cipher())?;
+        let present = read(present, self.cipher())?;
+        let changed = change(present.clone());
+        if let Some(field) = changed_place(&present, &present_account, &changed) {
+            let unfinished = count_unfinished_tasks(&tx.db, id).await?;
             if unfinished > 0 {
                 return Err(StoreError::Conflict(format!(
-                    "`{field}` cannot change while the storage `{}` has unfinished tasks ({unfinished}): their \
-                     outputs go to the place that it is now",
-                    storage.id
+                    "`{field}` cannot change while the storage `{id}` has unfinished tasks ({unfinished}): their \
+                     outputs go to the place that it is now"
                 )));
             }
         }
+        assign_folder(&tx.db, &changed).await?;
         storage::Entity::update_many()
-            .set(storage::ActiveModel { id: NotSet, created: NotSet, ..row })
-            .filter(storage::Column::Id.eq(storage.id.as_str()))
+            .set(storage::ActiveModel { id: NotSet, created: NotSet, ..row(&changed, self.cipher())? })
+            .filter(storage::Column::Id.eq(id.as_str()))
             .exec(&tx.db)
             .await?;
-        let queue = queue_name(storage);
+        let queue = queue_name(&changed);
         let moved = callback::Entity::update_many()
             .col_expr(callback::Column::Receiver, Expr::value(queue.as_str()))
-            .filter(callback::Column::StorageId.eq(storage.id.as_str()))
+            .filter(callback::Column::StorageId.eq(id.as_str()))
             .filter(callback::Column::NextAttempt.is_not_null())
             .filter(callback::Column::Receiver.ne(queue.as_str()))
             .exec(&tx.db)
@@ -132,22 +142,12 @@ impl Store {
         secret: Secret,
         until: Timestamp,
     ) -> Result<()> {
-        let tx = self.transaction().await?;
-        let mut storage = read(find(&tx.db, tenant, id, Some(LockType::Update)).await?, self.cipher())?;
-        let old = std::mem::replace(&mut storage.notify_secret, secret);
-        storage.old_notify_secret = Some((old, until));
-        let row = row(&storage, self.cipher())?;
-        storage::Entity::update_many()
-            .set(storage::ActiveModel {
-                notify_secret: row.notify_secret,
-                old_notify_secret: row.old_notify_secret,
-                old_notify_secret_until: row.old_notify_secret_until,
-                ..Default::default()
-            })
-            .filter(storage::Column::Id.eq(id.as_str()))
-            .exec(&tx.db)
-            .await?;
-        tx.commit().await
+        let rotate = |mut storage: Storage| {
+            let old = std::mem::replace(&mut storage.notify_secret, secret);
+            storage.old_notify_secret = Some((old, until));
+            storage
+        };
+        self.update_storage(tenant, id, rotate).await
     }
 
     /// How many unfinished tasks and undelivered callbacks a storage has.

@@ -7,7 +7,12 @@ use std::{sync::Arc, time::Duration};
 use axum::extract::State;
 use model::{
     ErrorCode, FieldError, NotifyPolicy, NotifySettings, NotifySuccess, ObjectSettings, Secret, Storage,
-    StorageType, TenantId,
+    StorageType, TenantId, check_text,
+    limits::{
+        MAX_ACCOUNT_KEY_BYTES, MAX_BUCKET_NAME_BYTES, MAX_ENDPOINT_BYTES, MAX_FREE_TEXT_BYTES,
+        MAX_LABEL_BYTES, MAX_NOTIFY_ATTEMPTS, MAX_NOTIFY_INTERVAL_SECS, MAX_OBJECT_SETTING_BYTES,
+        MAX_PREFIX_BYTES, MAX_REGION_BYTES,
+    },
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -19,19 +24,11 @@ use crate::{
         error::{ApiError, BadParam, Conflict, NotFound},
         extract::{Body, NoQuery, Query},
         ids::parse_id_or_not_found,
+        memory::LargeAnswer,
         validate_url,
     },
     app::App,
 };
-
-/// The highest `notify_attempts`.
-const MAX_NOTIFY_ATTEMPTS: u32 = 20;
-
-/// The longest `notify_interval`.
-const MAX_NOTIFY_INTERVAL_SECS: u32 = 3600;
-
-/// Bytes of a prefix at most, which leaves room for `output` in the key of an object.
-const MAX_PREFIX_BYTES: usize = 512;
 
 /// A storage to add, or the whole of one to replace another.
 #[derive(Default, Deserialize, ToSchema)]
@@ -142,27 +139,22 @@ pub(super) async fn update_storage(
     editor: Editor,
     Body(request, mut warnings): Body<AddStorage>,
 ) -> Reply<Nothing> {
-    let old =
-        app.store.storage(&editor.tenant, &parse_id_or_not_found("storage", &request.storage_id)?).await?;
+    let id = parse_id_or_not_found("storage", &request.storage_id)?;
+    let present = app.store.storage(&editor.tenant, &id).await?;
     if !request.notify.is_empty() {
         warnings.extend(validate_url::check_notify(&app.net, &request.notify).await?);
     }
     let is_secret_given = !request.notify_secret.is_empty();
     let new = request.into_storage(&app, editor.tenant.clone())?;
-    let storage = Storage {
-        id: old.id,
-        created: old.created,
-        storage_ak: if new.storage_ak.expose().is_empty() { old.storage_ak } else { new.storage_ak },
-        storage_sk: if new.storage_sk.expose().is_empty() { old.storage_sk } else { new.storage_sk },
-        notify_secret: if is_secret_given { new.notify_secret } else { old.notify_secret },
-        old_notify_secret: old.old_notify_secret,
-        ..new
-    };
+    let had_notify = !present.notify.is_empty();
+    let storage = replacement(present, new.clone(), is_secret_given);
     app.storages.open(&storage)?;
     check_folder_is_free(&app, &storage).await?;
-    app.store.update_storage(&storage).await?;
-    if storage.notify.is_empty() && !old.notify.is_empty() {
-        let (unfinished, owed) = app.store.storage_use(&storage.id).await?;
+    // what is kept is what is there then, not what was there before
+    let replace = |present| replacement(present, new, is_secret_given);
+    app.store.update_storage(&editor.tenant, &id, replace).await?;
+    if storage.notify.is_empty() && had_notify {
+        let (unfinished, owed) = app.store.storage_use(&id).await?;
         if unfinished + owed > 0 {
             warnings.push(format!(
                 "`notify` is empty now: nobody is told of unfinished tasks ({unfinished}), and undelivered \
@@ -171,6 +163,20 @@ pub(super) async fn update_storage(
         }
     }
     Ok(Answer::nothing(warnings))
+}
+
+/// The new storage in place of the present one, whose keys and secrets stay where no others were given.
+fn replacement(present: Storage, new: Storage, is_secret_given: bool) -> Storage {
+    let unless_given = |given: Secret, present: Secret| if given.is_empty() { present } else { given };
+    Storage {
+        id: present.id,
+        created: present.created,
+        storage_ak: unless_given(new.storage_ak, present.storage_ak),
+        storage_sk: unless_given(new.storage_sk, present.storage_sk),
+        notify_secret: if is_secret_given { new.notify_secret } else { present.notify_secret },
+        old_notify_secret: present.old_notify_secret,
+        ..new
+    }
 }
 
 /// A storage, as it is listed.
@@ -207,6 +213,7 @@ pub(super) struct StorageList {
 pub(super) async fn list_storage(
     State(app): State<Arc<App>>,
     caller: Caller,
+    _turn: LargeAnswer,
     Query(NoQuery {}, warnings): Query<NoQuery>,
 ) -> Reply<StorageList> {
     let list: Vec<_> = app.store.storages(&caller.tenant).await?.into_iter().map(ListedStorage::of).collect();
@@ -326,6 +333,7 @@ impl AddStorage {
     /// The storage, checked, under a new id. The notify URL was checked before: that takes a name look-up.
     fn into_storage(self, app: &App, tenant: TenantId) -> Result<Storage, ApiError> {
         let kind = self.required_kind()?;
+        self.check_sizes()?;
         check_bucket(kind, &self.bucket)?;
         let notify_settings = self.notify_settings()?;
         let notify_secret = check_or_generate_secret(self.notify_secret)?;
@@ -357,6 +365,27 @@ impl AddStorage {
         })
     }
 
+    /// Of every type: what one does not use is stored all the same.
+    fn check_sizes(&self) -> Result<(), FieldError> {
+        for (field, text, max_bytes) in [
+            ("region", &self.region, MAX_REGION_BYTES),
+            ("bucket", &self.bucket, MAX_BUCKET_NAME_BYTES),
+            ("endpoint", &self.endpoint, MAX_ENDPOINT_BYTES),
+            ("storage_ak", &self.storage_ak, MAX_ACCOUNT_KEY_BYTES),
+            ("storage_sk", &self.storage_sk, MAX_ACCOUNT_KEY_BYTES),
+            ("storage_class", &self.storage_class, MAX_OBJECT_SETTING_BYTES),
+            ("acl", &self.acl, MAX_OBJECT_SETTING_BYTES),
+            ("encryption", &self.encryption, MAX_OBJECT_SETTING_BYTES),
+            ("encryption_key", &self.encryption_key, MAX_OBJECT_SETTING_BYTES),
+            ("name", &self.name, MAX_LABEL_BYTES),
+            ("extra", &self.extra, MAX_FREE_TEXT_BYTES),
+            ("name_rule", &self.name_rule, MAX_FREE_TEXT_BYTES),
+        ] {
+            check_text(field, text, max_bytes)?;
+        }
+        Ok(())
+    }
+
     fn required_kind(&self) -> Result<StorageType, FieldError> {
         self.kind.ok_or_else(|| {
             let kinds: Vec<_> = StorageType::ALL.iter().map(|kind| format!("`{kind}`")).collect();
@@ -378,10 +407,10 @@ impl AddStorage {
 }
 
 /// A number of 1 to `max`; none when it is 0, which is "not set".
-fn check_range(field: &str, value: u32, max: u32) -> Result<Option<u32>, FieldError> {
+fn check_range(field: &str, value: u32, max: usize) -> Result<Option<u32>, FieldError> {
     match value {
         0 => Ok(None),
-        value if value <= max => Ok(Some(value)),
+        value if value as usize <= max => Ok(Some(value)),
         value => Err(FieldError::new(field, format!("{value} is out of range; give 1 to {max}"))),
     }
 }
@@ -414,9 +443,7 @@ fn check_bucket(kind: StorageType, bucket: &str) -> Result<(), FieldError> {
 fn normalize_prefix(text: &str) -> Result<String, FieldError> {
     let wrong = |problem: String| Err(FieldError::new("prefix", problem));
     let prefix = text.trim_matches('/');
-    if prefix.len() > MAX_PREFIX_BYTES {
-        return wrong(format!("is longer than {MAX_PREFIX_BYTES} bytes"));
-    }
+    check_text("prefix", prefix, MAX_PREFIX_BYTES)?;
     if prefix.chars().any(char::is_control) {
         return wrong("holds a control character".to_owned());
     }

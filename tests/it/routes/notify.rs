@@ -111,3 +111,24 @@ async fn what_receivers_may_want_to_know_is_public() {
     assert_eq!(said["source_addresses"], json!(["203.0.113.7", "198.51.100.0/24"]));
     assert_eq!(said["headers"]["id"], "webhook-id");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_secret_that_is_rotated_beside_another_change_is_kept() {
+    let app = TestApp::start().await;
+    let body = json!({"type": "file", "bucket": "b", "notify": "https://8.8.8.8/hook"});
+    let added = app.post("add_storage", body.clone()).await.data();
+    let id = added["storage_id"].as_str().expect("an id");
+    let rotate_call = format!("rotate_notify_secret?storage_id={id}");
+    for round in 0..20 {
+        let mut changed = body.clone();
+        changed["storage_id"] = json!(id);
+        changed["name"] = json!(format!("round {round}"));
+        let (rotated, updated) =
+            tokio::join!(app.post(&rotate_call, Value::Null), app.put("update_storage", changed));
+        updated.data();
+        let secret = rotated.data()["notify_secret"].as_str().expect("a secret").to_owned();
+        let tenant = model::TenantId::main();
+        let stored = app.app.store.storage(&tenant, &id.parse().expect("an id")).await.expect("it is there");
+        assert_eq!((stored.notify_secret, stored.name), (Secret::new(secret), format!("round {round}")));
+    }
+}

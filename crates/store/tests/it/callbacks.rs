@@ -310,7 +310,7 @@ async fn what_is_owed_follows_the_storage(
     let old_body = body(&storage, &task);
     storage.notify = "http://moved.example/hook".to_owned();
     storage.notify_settings.policy = NotifyPolicy::Extended;
-    world.store.update_storage(&storage).await.expect("updated");
+    world.replace_storage(&storage).await.expect("updated");
     let claim = claim_all(&world).await.remove(0);
     assert_eq!(claim.queue, "http://moved.example:80 main extended");
     assert_eq!((&*claim.storage, &claim.body), (&storage, &old_body));
@@ -325,7 +325,7 @@ async fn what_is_owed_follows_the_storage(
 
     let stranger = other_tenant();
     is_not_found(world.store.rotate_notify_secret(&stranger, &storage.id, Secret::default(), until).await);
-    is_not_found(world.store.update_storage(&Storage { tenant: stranger, ..storage }).await);
+    is_not_found(world.replace_storage(&Storage { tenant: stranger, ..storage }).await);
 }
 
 #[rstest]

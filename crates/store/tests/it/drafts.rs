@@ -192,6 +192,6 @@ async fn a_draft_is_not_looked_for_where_its_storage_is_no_more(
     store.finish_task(&claim, failed()).await.expect("finished");
     let [draft] = &abandoned(&world).await[..] else { panic!("one") };
     assert_eq!(store.storage_of_draft(draft).await.expect("asked").as_ref(), Some(&storage));
-    store.update_storage(&Storage { bucket: "other".to_owned(), ..storage }).await.expect("updated");
+    world.replace_storage(&Storage { bucket: "other".to_owned(), ..storage }).await.expect("updated");
     assert_eq!(store.storage_of_draft(draft).await.expect("asked"), None);
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use borealis_store::testing::DatabaseKind;
-use model::{Storage, StorageType, TenantId};
+use model::{Secret, Storage, StorageType, TenantId};
 use rstest::rstest;
 
 use crate::world::{World, is_conflict, is_not_found, other_tenant, storage};
@@ -27,7 +27,7 @@ async fn a_folder_of_the_server_is_of_one_tenant(
 
     let moving = of(&other_tenant(), StorageType::File, "b");
     add(moving.clone()).await.expect("a free one");
-    is_conflict(world.store.update_storage(&Storage { bucket: "a".to_owned(), ..moving }).await);
+    is_conflict(world.replace_storage(&Storage { bucket: "a".to_owned(), ..moving }).await);
 }
 
 #[rstest]
@@ -65,4 +65,27 @@ async fn storages_are_kept_whole_and_listed_newest_first(
     is_not_found(world.store.storage(&world.tenant, &first.id).await);
     is_not_found(world.store.delete_storage(&world.tenant, &first.id).await);
     assert_eq!(world.store.storages(&world.tenant).await.expect("listed"), [second]);
+}
+
+/// Whoever changes something of a storage keeps what others change of it at the same moment.
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn changes_at_one_moment_are_all_kept(
+    #[values(DatabaseKind::Sqlite, DatabaseKind::Postgres)] kind: DatabaseKind,
+) {
+    let world = World::new(kind).await;
+    let storage = world.add_storage().await;
+    let (tenant, id) = (&world.tenant, &storage.id);
+    for round in 0..50 {
+        let secret = Secret::new(format!("whsec_{round}"));
+        let rotate = world.store.rotate_notify_secret(tenant, id, secret.clone(), world.now());
+        let rename = world
+            .store
+            .update_storage(tenant, id, |present| Storage { name: format!("name {round}"), ..present });
+        let (rotated, renamed) = tokio::join!(rotate, rename);
+        rotated.expect("rotated");
+        renamed.expect("renamed");
+        let present = world.store.storage(tenant, id).await.expect("found");
+        assert_eq!((&present.notify_secret, present.name), (&secret, format!("name {round}")));
+    }
 }

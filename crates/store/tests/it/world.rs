@@ -107,6 +107,11 @@ impl World {
         storage
     }
 
+    /// Puts a storage in the place of the one with its id.
+    pub(crate) async fn replace_storage(&self, storage: &Storage) -> Result<()> {
+        self.store.update_storage(&storage.tenant, &storage.id, |_| storage.clone()).await
+    }
+
     /// A task that is not created yet, with an output of its own.
     pub(crate) fn task(&self, storage: &Storage) -> Task {
         let id = TaskId::generate(self.now(), &mut rand::rng());
