@@ -20,10 +20,11 @@ use crate::{
         error::{ApiError, BadParam, Conflict, NotFound},
         extract::Query,
         ids::parse_id_or_not_found,
+        memory::Listing,
         request::number,
     },
     app::App,
-    signed_links,
+    signed_links::{self, LinkScope},
 };
 
 /// For how long a link is valid unless the call says so, in seconds.
@@ -83,6 +84,7 @@ pub(super) struct SignedObject {
 pub(super) async fn sign_output(
     State(app): State<Arc<App>>,
     caller: Caller,
+    _turn: Listing,
     headers: HeaderMap,
     Query(request, mut warnings): Query<SignOutput>,
 ) -> Reply<SignedOutput> {
@@ -145,24 +147,16 @@ impl OutputSigner<'_> {
         if let Some(url) = bucket.presign(key, self.validity).await? {
             return Ok(url);
         }
-        let signature = self.app.link_signer.sign(&self.storage.id, self.key_prefix(), self.expires);
+        let (output, template) = (&self.task.spec.output, &self.task.spec.template);
+        let folder = template.has_folder().then(|| output.folder(template.format));
+        let scope = LinkScope { object: output.key(), folder: folder.as_deref() };
+        let signature = self.app.link_signer.sign(&self.storage.id, scope, self.expires);
         let (base_url, id) = (&self.base_url, &self.storage.id);
         Ok(format!(
             "{base_url}{}/{id}/{signature}/{}",
             files::PATH,
             utf8_percent_encode(key, PATH_ENCODE_SET)
         ))
-    }
-
-    /// What the keys of the output begin with, which one link opens: the key of a single file; for `hls` and
-    /// `dash` the key of the playlist without its extension, for the segments are in a folder of the same
-    /// name.
-    fn key_prefix(&self) -> &str {
-        let (key, format) = (self.task.spec.output.key(), self.task.spec.template.format);
-        match key.rfind('.') {
-            Some(dot) if format.is_segmented() => &key[..=dot],
-            _ => key,
-        }
     }
 
     async fn sign_all(&self) -> Result<Vec<SignedObject>, ApiError> {
