@@ -15,6 +15,8 @@ use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gau
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use model::{CallbackNext, TaskStatus};
 use store::QueueDepth;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tracing_subscriber::{
     EnvFilter, filter::filter_fn, fmt, fmt::MakeWriter, layer::SubscriberExt as _, util::TryInitError,
 };
@@ -44,6 +46,11 @@ pub mod metric {
     pub const TASKS_RUNNING: &str = "borealis_tasks_running";
     /// Rounds of background work that panicked, by `work`: `sweep`, `drafts`, `reaper`.
     pub const BACKGROUND_PANICS: &str = "borealis_background_panics_total";
+    /// How late a task of the runtime was that should run every tenth of a second, in seconds: for so long a
+    /// thread of the runtime did something else, and whatever waited for it stood still.
+    pub const RUNTIME_STALL_SECONDS: &str = "borealis_runtime_stall_seconds";
+    /// The longest of these since the process started.
+    pub const RUNTIME_LONGEST_STALL_SECONDS: &str = "borealis_runtime_longest_stall_seconds";
     /// Requests that were answered, by `route`, `method` and `status`.
     pub const REQUESTS: &str = "borealis_http_requests_total";
     /// How long requests took, in seconds, by `route` and `method`.
@@ -53,6 +60,9 @@ pub mod metric {
 /// The upper bounds of the histograms' buckets, in seconds: from a callback on one machine to an upload.
 const BUCKET_BOUNDS_SECS: &[f64] =
     &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0];
+
+/// How often the runtime's task runs that measures how late it is.
+const STALL_TICK: Duration = Duration::from_millis(100);
 
 /// Starts logging to standard error. `RUST_LOG`, where it is set, wins over the settings' level.
 ///
@@ -134,6 +144,14 @@ fn describe() {
     describe_gauge!(metric::TASKS_WAITING, "tasks that wait for a worker");
     describe_gauge!(metric::TASKS_RUNNING, "tasks that a worker has");
     describe_counter!(metric::BACKGROUND_PANICS, "rounds of background work that panicked, by work");
+    describe_histogram!(
+        metric::RUNTIME_STALL_SECONDS,
+        "how long a thread of the runtime let others wait, in seconds, every tenth of a second"
+    );
+    describe_gauge!(
+        metric::RUNTIME_LONGEST_STALL_SECONDS,
+        "the longest of these since the start, in seconds"
+    );
     describe_counter!(metric::REQUESTS, "requests that were answered, by route, method and status");
     describe_histogram!(metric::REQUEST_SECONDS, "how long requests took, in seconds, by route and method");
 }
@@ -170,6 +188,22 @@ pub fn record_callbacks_in_flight(in_flight: usize, open_breakers: usize) {
 /// Counts a round of background work that panicked.
 pub fn count_background_panic(work: &'static str) {
     counter!(metric::BACKGROUND_PANICS, "work" => work).increment(1);
+}
+
+/// Measures, until `stop`, how late the runtime is.
+pub async fn watch_runtime(stop: CancellationToken) {
+    let mut longest = Duration::ZERO;
+    loop {
+        let due = Instant::now() + STALL_TICK;
+        tokio::select! {
+            () = tokio::time::sleep_until(due) => {}
+            () = stop.cancelled() => return,
+        }
+        let stall = due.elapsed();
+        longest = longest.max(stall);
+        histogram!(metric::RUNTIME_STALL_SECONDS).record(stall.as_secs_f64());
+        gauge!(metric::RUNTIME_LONGEST_STALL_SECONDS).set(longest.as_secs_f64());
+    }
 }
 
 /// Counts a request that was answered. Every label has a bounded number of values, for each costs memory
@@ -295,6 +329,34 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line} is not in:\n{text}");
         }
+    }
+
+    #[test]
+    fn a_runtime_that_stands_still_is_seen() {
+        let recorder = recorder();
+        let handle = recorder.handle();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        metrics::with_local_recorder(&recorder, || {
+            runtime.block_on(async {
+                let stop = CancellationToken::new();
+                let hold_up = async {
+                    tokio::time::sleep(STALL_TICK / 2).await;
+                    // as code does that computes for long, on the runtime's own thread
+                    let began = std::time::Instant::now();
+                    while began.elapsed() < STALL_TICK * 3 {
+                        std::hint::spin_loop();
+                    }
+                    tokio::time::sleep(STALL_TICK / 2).await;
+                    stop.cancel();
+                };
+                tokio::join!(watch_runtime(stop.clone()), hold_up);
+            });
+        });
+        let text = handle.render();
+        let longest =
+            text.lines().find_map(|line| line.strip_prefix("borealis_runtime_longest_stall_seconds "));
+        let longest: f64 = longest.expect("it is measured").parse().expect("a number");
+        assert!((0.2..10.0).contains(&longest), "{text}");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::{
     cli,
     config::Settings,
     jobs::{deliver_callback::Deliverer, drafts, sweep},
+    telemetry,
     worker::{Presence, Runner, reaper},
 };
 
@@ -43,6 +44,7 @@ pub(super) async fn run(settings: Settings, parts: Parts) -> cli::Result {
 
     let mut running = JoinSet::new();
     running.spawn(reaper::run(Arc::clone(&app), Arc::clone(&presence), stop.clone()));
+    running.spawn(telemetry::watch_runtime(stop.clone()));
     running.spawn(sweep::run(Arc::clone(&app), stop.clone()));
     running.spawn(drafts::sweep(Arc::clone(&app), stop.clone()));
     let deliverer = Deliverer::new(Arc::clone(&app), presence.id.clone(), stop.clone());
