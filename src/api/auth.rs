@@ -3,7 +3,7 @@
 //! A handler states what it needs by the type it takes: [`Caller`] reads, [`Editor`] writes, [`Admin`] has
 //! keys in hand. The header `auth-type` of AuroraCloud's clients is not needed and not read.
 
-use std::ops::Deref;
+use std::{ops::Deref, time::Duration};
 
 use axum::{
     extract::FromRequestParts,
@@ -17,8 +17,11 @@ use model::{ErrorCode, Role, Secret, TenantId};
 use serde::Serialize;
 use store::{CallerContext, IdempotentAnswer, Store};
 
-use super::{envelope::Answer, error::ApiError, state::ApiState};
+use super::{connection::ConnectionInfo, envelope::Answer, error::ApiError, state::ApiState};
 use crate::app::App;
+
+/// When to come again with too many calls at once.
+const CALLS_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// A key of any role that was authenticated: it may read.
 #[derive(Clone, Debug)]
@@ -116,12 +119,18 @@ impl FromRequestParts<ApiState> for Caller {
             return Ok(caller.clone());
         }
         let (access_key, secret) = parse_basic(&parts.headers)?;
-        let key = state.credentials.check(&state.app.store, &access_key, secret).await?;
-        // one answer for unknown keys and wrong secrets, so that nobody learns which keys there are
-        let key = key
-            .ok_or_else(|| ApiError::new(ErrorCode::AuthFail, "the access key or the secret key is wrong"))?;
+        let connection = parts.extensions.get::<ConnectionInfo>().cloned();
+        let address = connection.as_ref().map(ConnectionInfo::address);
+        let key = state.credentials.check(&state.app.store, &access_key, secret, address).await?;
         tracing::Span::current().record("access_key", access_key.as_str());
         state.rate_limiter.admit(&access_key)?;
+        let calls = state.calls.acquire(&key.tenant).map_err(|_| {
+            let problem = "your keys make as many calls at once as one tenant may; wait for some to end";
+            ApiError::rate_limited(problem, CALLS_RETRY_AFTER)
+        })?;
+        if let Some(connection) = connection {
+            connection.hold(calls);
+        }
         let caller = Self { tenant: key.tenant, access_key, role: key.role };
         parts.extensions.insert(caller.clone());
         Ok(caller)
