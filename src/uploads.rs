@@ -3,12 +3,14 @@
 //! there belongs to nobody and is swept.
 
 use std::{
+    collections::HashMap,
     io,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use model::UploadId;
+use model::{TenantId, UploadId};
 use store::{Store, StoreError};
 use tokio::{
     fs::{self, File},
@@ -25,7 +27,11 @@ const PARTIAL_SUFFIX: &str = ".part";
 #[derive(Clone, Debug)]
 pub(crate) struct Uploads {
     folder: PathBuf,
+    in_flight: BytesInFlight,
 }
+
+/// Bytes that were written of files that are not finished, by tenant.
+type BytesInFlight = Arc<Mutex<HashMap<TenantId, u64>>>;
 
 /// Why the folder could not be swept.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +45,29 @@ pub(crate) enum SweepError {
 impl Uploads {
     /// Uploads in this folder, which is made when it is needed.
     pub(crate) fn new(folder: PathBuf) -> Self {
-        Self { folder }
+        Self { folder, in_flight: BytesInFlight::default() }
+    }
+
+    /// Bytes that were written of the tenant's files that are not finished.
+    pub(crate) fn bytes_in_flight(&self, tenant: &TenantId) -> u64 {
+        lock(&self.in_flight).get(tenant).copied().unwrap_or_default()
+    }
+
+    /// Bytes that are free on the disk of the folder. One that cannot be asked counts as empty: a write fails
+    /// where it really is full.
+    pub(crate) fn free_disk_bytes(&self) -> u64 {
+        match rustix::fs::statvfs(&self.folder) {
+            Ok(disk) => disk.f_bavail.saturating_mul(disk.f_frsize),
+            Err(_) => u64::MAX,
+        }
+    }
+
+    /// Removes the file of an upload that did not come about.
+    pub(crate) async fn remove(&self, id: &UploadId) {
+        if let Err(error) = fs::remove_file(self.path(id)).await {
+            // it is swept later
+            tracing::warn!(upload = %id, %error, "could not remove an upload");
+        }
     }
 
     /// Where the file of an upload is.
@@ -48,11 +76,18 @@ impl Uploads {
     }
 
     /// Creates the file of an upload; it is removed again unless it is finished.
-    pub(crate) async fn create(&self, id: &UploadId) -> io::Result<UploadWriter> {
+    pub(crate) async fn create(&self, id: &UploadId, tenant: &TenantId) -> io::Result<UploadWriter> {
         fs::create_dir_all(&self.folder).await?;
         let partial = self.folder.join(format!("{id}{PARTIAL_SUFFIX}"));
         let file = BufWriter::with_capacity(WRITE_BUFFER_BYTES, File::create_new(&partial).await?);
-        Ok(UploadWriter { file, partial: Some(partial), complete: self.path(id), bytes_written: 0 })
+        Ok(UploadWriter {
+            file,
+            partial: Some(partial),
+            complete: self.path(id),
+            bytes_written: 0,
+            tenant: tenant.clone(),
+            in_flight: Arc::clone(&self.in_flight),
+        })
     }
 
     /// Removes the files with names of ours that nobody has written to for `min_age` and that belong to no
@@ -76,6 +111,10 @@ impl Uploads {
     }
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// The upload that a file is of, by its name, and whether it is still being written; none for a file of
 /// somebody else's.
 fn parse_name(file: &Path) -> Option<(UploadId, bool)> {
@@ -95,6 +134,8 @@ pub(crate) struct UploadWriter {
     /// The name it has when it is finished.
     complete: PathBuf,
     bytes_written: u64,
+    tenant: TenantId,
+    in_flight: BytesInFlight,
 }
 
 impl UploadWriter {
@@ -102,6 +143,7 @@ impl UploadWriter {
     pub(crate) async fn write(&mut self, bytes: &[u8]) -> io::Result<u64> {
         self.file.write_all(bytes).await?;
         self.bytes_written += bytes.len() as u64;
+        *lock(&self.in_flight).entry(self.tenant.clone()).or_default() += bytes.len() as u64;
         Ok(self.bytes_written)
     }
 
@@ -120,8 +162,22 @@ impl UploadWriter {
     }
 }
 
+impl UploadWriter {
+    /// No longer in flight.
+    fn count_as_written(&self) {
+        let mut in_flight = lock(&self.in_flight);
+        if let Some(bytes) = in_flight.get_mut(&self.tenant) {
+            *bytes = bytes.saturating_sub(self.bytes_written);
+            if *bytes == 0 {
+                in_flight.remove(&self.tenant);
+            }
+        }
+    }
+}
+
 impl Drop for UploadWriter {
     fn drop(&mut self) {
+        self.count_as_written();
         if let Some(partial) = &self.partial {
             // a file that cannot be removed is swept later
             let _ = std::fs::remove_file(partial);
@@ -131,7 +187,7 @@ impl Drop for UploadWriter {
 
 #[cfg(test)]
 mod tests {
-    use model::{TenantId, Upload};
+    use model::Upload;
     use store::{Cipher, StoreOptions, testing::DatabaseKind};
 
     use super::*;
@@ -163,7 +219,7 @@ mod tests {
 
         let [kept, unknown, broken] = [(); 3].map(|()| UploadId::generate(&mut rand::rng()));
         for id in [&kept, &unknown] {
-            let mut writer = uploads.create(id).await.expect("created");
+            let mut writer = uploads.create(id, &TenantId::main()).await.expect("created");
             assert_eq!(writer.write(b"abc").await.expect("written"), 3);
             writer.finish().await.expect("finished");
         }
@@ -175,10 +231,12 @@ mod tests {
             host: String::new(),
             created: model::Timestamp::from_millis(0),
         };
-        store.add_upload(&upload).await.expect("added");
-        let mut writer = uploads.create(&broken).await.expect("created");
+        store.add_upload(&upload, None).await.expect("added");
+        let mut writer = uploads.create(&broken, &TenantId::main()).await.expect("created");
         writer.write(b"ab").await.expect("written");
+        assert_eq!(uploads.bytes_in_flight(&TenantId::main()), 2);
         drop(writer);
+        assert_eq!(uploads.bytes_in_flight(&TenantId::main()), 0);
         // as a killed process leaves it
         fs::write(uploads.folder.join(format!("{broken}.part")), b"ab").await.expect("written");
         let others = ["thesis.docx", "thesis.part", "0123"];

@@ -123,6 +123,12 @@ impl MediaSettings {
         }
     }
 
+    /// Free disk below which no upload goes on: before new tasks are no longer begun, and long before running
+    /// ones are stopped.
+    pub fn upload_min_free_disk(&self) -> u64 {
+        self.min_free_disk.saturating_mul(2)
+    }
+
     /// How far the fetch of an input may go.
     pub fn fetch_limits(&self) -> FetchLimits {
         FetchLimits {

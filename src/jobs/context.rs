@@ -180,7 +180,8 @@ impl JobContext {
             None => error,
             Some(Interruption::Lost) => JobError::Lost,
             Some(Interruption::Stopping) => JobError::Stopped,
-            Some(Interruption::DiskFull) => JobError::Final(Failure::new(
+            // others make room: uploads expire, and tasks end
+            Some(Interruption::DiskFull) => JobError::Retry(Failure::new(
                 ErrorCode::EncodingOverLimit,
                 "the server's disk is nearly full",
             )),

@@ -9,7 +9,8 @@ use crate::work_folder::NotPlain;
 /// The customer's sentence for a disk that is full.
 pub(crate) const DISK_FULL: &str = "the server's disk is full";
 
-/// A failure of one of the four steps. Another try may help only after [`ErrorCode::Internal`].
+/// A failure of one of the four steps. Another try may help only after [`ErrorCode::Internal`]
+/// and on a full disk.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{}: {detail}", code.words())]
 pub struct MediaError {
@@ -47,6 +48,11 @@ impl MediaError {
     pub fn with_log(mut self, log: impl Into<String>) -> Self {
         self.log = log.into();
         self
+    }
+
+    /// Whether the disk is full: others may make room.
+    pub fn is_disk_full(&self) -> bool {
+        self.detail == DISK_FULL
     }
 
     /// What the customer is told.

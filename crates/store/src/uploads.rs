@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 
 use model::{InputLocation, Task, TenantId, Timestamp, Upload, UploadId};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, EntityTrait as _, QueryFilter as _, QuerySelect as _,
-    QueryTrait as _, sea_query::Expr,
+    ActiveValue::Set,
+    ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QuerySelect as _, QueryTrait as _,
+    sea_query::{Expr, ExprTrait as _},
 };
 
 use crate::{
@@ -21,8 +22,8 @@ impl Store {
     /// Adds an upload, whose bytes have been received.
     ///
     /// # Errors
-    /// When the database fails.
-    pub async fn add_upload(&self, upload: &Upload) -> Result<()> {
+    /// [`StoreError::OverQuota`] when the uploads of its tenant would have more bytes together than `quota`.
+    pub async fn add_upload(&self, upload: &Upload, quota: Option<u64>) -> Result<()> {
         let row = upload::ActiveModel {
             id: Set(upload.id.to_string()),
             tenant_id: Set(upload.tenant.to_string()),
@@ -33,8 +34,22 @@ impl Store {
             used: Set(upload.created.as_millis()),
         };
         let tx = self.transaction().await?;
+        if let Some(quota) = quota
+            && sum_of(&tx.db, &upload.tenant).await? + upload.size > quota
+        {
+            let problem = format!("the uploads of a tenant may have {quota} bytes together");
+            return Err(StoreError::OverQuota(problem));
+        }
         upload::Entity::insert(row).exec_without_returning(&tx.db).await?;
         tx.commit().await
+    }
+
+    /// How many bytes a tenant's uploads have together.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn upload_bytes(&self, tenant: &TenantId) -> Result<u64> {
+        sum_of(self.database(), tenant).await
     }
 
     /// One upload.
@@ -104,6 +119,19 @@ impl Store {
         }
         Ok(())
     }
+}
+
+async fn sum_of(database: &impl ConnectionTrait, tenant: &TenantId) -> Result<u64> {
+    // PostgreSQL's sum of whole numbers is a decimal
+    let sum = upload::Column::Size.sum().cast_as("bigint");
+    let sum: Option<Option<i64>> = upload::Entity::find()
+        .select_only()
+        .expr(sum)
+        .filter(upload::Column::TenantId.eq(tenant.as_str()))
+        .into_tuple()
+        .one(database)
+        .await?;
+    convert::number("upload.size", sum.flatten().unwrap_or_default())
 }
 
 /// The upload that a task has as its input.

@@ -158,6 +158,7 @@ fn media_failed(job: &JobContext, error: MediaError) -> JobError {
         tracing::warn!(%error, log = error.log, "a media tool failed");
     }
     job.interrupted_or(match error.code {
+        _ if error.is_disk_full() => JobError::Retry(error.failure()),
         ErrorCode::Internal => JobError::Retry(error.failure()),
         _ => JobError::Final(error.failure()),
     })

@@ -59,8 +59,11 @@ async fn a_task_that_fills_the_disk_fails_alone(
         ("small.mp4", fs::read(clip(folder.path(), 1)).expect("a file")),
     ]);
     let min_free = format!("media.min_free_disk={min_free}");
-    let session =
-        Session::with(Server::start_on_a_small_disk("64m", &["--set", &min_free]).await, files).await;
+    let session = Session::with(
+        Server::start_on_a_small_disk("64m", &["--set", &min_free, "--set", "worker.tries=1"]).await,
+        files,
+    )
+    .await;
     let mut receiver = Receiver::start(200).await;
     let storage = session.add_storage(json!({"notify": receiver.url})).await;
     session.post("add_template", json!({"template_name": "large", "format": format, "quality": 10})).await;
@@ -87,6 +90,34 @@ async fn a_task_that_fills_the_disk_fails_alone(
     let workers = names(Path::new(&work));
     let remaining: Vec<_> = workers.iter().flat_map(|worker| names(&Path::new(&work).join(worker))).collect();
     assert!(!remaining.iter().any(|name| name.parse::<TaskId>().is_ok()), "{remaining:?}");
+    session.server.stop().await;
+}
+
+/// What takes the room may go: others' uploads expire, and their tasks end.
+#[rstest]
+#[case::input("mp4", 80, "0B")]
+#[case::encoding("mp4", 62, "0B")]
+#[case::watched("mp4", 46, "46MiB")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_that_finds_the_disk_full_is_tried_again(
+    #[case] format: &str,
+    #[case] mebibytes: usize,
+    #[case] min_free: &str,
+) {
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: only root can make a small disk");
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let files = HashMap::from([("large.mp4", noise(folder.path(), mebibytes))]);
+    let min_free = format!("media.min_free_disk={min_free}");
+    let server = Server::start_on_a_small_disk("64m", &["--set", &min_free]).await;
+    let mut session = Session::with(server, files).await;
+    let storage = session.add_storage(json!({})).await;
+    session.post("add_template", json!({"template_name": "large", "format": format, "quality": 10})).await;
+    session.create_task(&storage.id, "large", &session.url("large.mp4"), "large").await;
+    let line = session.server.wait_for_log("task failed").await;
+    assert!(line.contains("task failed; it is tried again") && line.contains("disk is"), "{line}");
     session.server.stop().await;
 }
 

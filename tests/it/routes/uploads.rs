@@ -76,3 +76,29 @@ async fn an_upload_that_is_not_there_is_404() {
     let message = app.post("create_task", body).await.refusal(400, 1001);
     assert!(message.starts_with("BadParam: input: "), "{message}");
 }
+
+#[tokio::test]
+async fn the_uploads_of_a_tenant_have_so_many_bytes() {
+    let app = TestApp::with(&["limits.upload_bytes=1000B"]).await;
+    send(&app, None, Body::from(vec![7; 600])).await.data();
+    let full = "RateLimited: the uploads of a tenant may have 1000 bytes together";
+    // announced, and not announced
+    for announced in [Some(500), None] {
+        let refused = send(&app, announced, pieces(vec![Ok(vec![7; 500])])).await;
+        let message = refused.refusal(429, 1007);
+        assert!(message.starts_with(full), "{message}");
+    }
+    assert_eq!(files(&app).len(), 1);
+    send(&app, None, Body::from(vec![7; 400])).await.data();
+}
+
+#[tokio::test]
+async fn an_upload_leaves_room_on_the_disk() {
+    let app = TestApp::with(&["media.min_free_disk=1000TiB"]).await;
+    let refused = send(&app, Some(10), Body::from(vec![7; 10])).await;
+    let message = refused.refusal(503, 1503);
+    let floor = 2000_u64 << 40;
+    assert!(message.contains(&format!("it keeps {floor} bytes of its disk free")), "{message}");
+    assert_eq!(refused.header("retry-after"), Some("60"));
+    assert_eq!(files(&app), Vec::<PathBuf>::new());
+}

@@ -26,7 +26,7 @@ async fn an_upload_is_kept_for_a_day_after_its_last_use(
         host: "here".to_owned(),
         created: world.now(),
     };
-    store.add_upload(&upload).await.expect("added");
+    store.add_upload(&upload, None).await.expect("added");
     let stored = store.upload(tenant, &upload.id).await.expect("found");
     assert_eq!((stored.size, stored.created), (upload.size, upload.created));
     let theirs = other_tenant();
