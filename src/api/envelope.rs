@@ -78,6 +78,15 @@ impl<T: Serialize> IntoResponse for Answer<T> {
     }
 }
 
+/// The envelope of a connection that is not served, because its address has too many.
+pub(super) fn refused_connection() -> String {
+    let problem = "your address has as many connections as one may; close some";
+    let msg = format!("{}: {problem}", ErrorCode::RateLimited.words()).into();
+    let (code, request_id) = (ErrorCode::RateLimited.number(), RequestId(rand::random()));
+    let envelope = Envelope { code, msg, data: Nothing {}, request_id };
+    serde_json::to_string(&envelope).expect("texts can be serialised")
+}
+
 /// What came of a call. It travels in the extensions of a response without a body, until [`wrap`] writes the
 /// envelope.
 #[derive(Clone, Debug)]

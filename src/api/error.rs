@@ -30,17 +30,29 @@ pub(super) struct ApiError {
     detail: Cow<'static, str>,
     /// For the header `Retry-After`: from now on.
     retry_after: Option<Duration>,
+    /// Where HTTP has a status that is more exact than that of the code.
+    status: Option<StatusCode>,
 }
 
 impl ApiError {
     /// An error with its sentence.
     pub(super) fn new(code: ErrorCode, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, detail: detail.into(), retry_after: None }
+        Self { code, detail: detail.into(), retry_after: None, status: None }
     }
 
     /// A field of the request is wrong.
     pub(super) fn field(field: &str, problem: impl Into<String>) -> Self {
         FieldError::new(field, problem).into()
+    }
+
+    /// The same error, which may be gone after `wait`.
+    pub(super) fn with_retry_after(self, wait: Duration) -> Self {
+        Self { retry_after: Some(wait), ..self }
+    }
+
+    /// The client was waited for, in vain: 408 (RFC 9110, 15.5.9).
+    pub(super) fn timed_out(field: &str, problem: impl Into<String>) -> Self {
+        Self { status: Some(StatusCode::REQUEST_TIMEOUT), ..Self::field(field, problem) }
     }
 
     /// The same error of one part of the request, such as `tasks[3]`: the detail of a wrong parameter begins
@@ -72,7 +84,7 @@ impl ApiError {
     /// What goes into the envelope.
     pub(super) fn outcome(self) -> Outcome {
         let msg = format!("{}: {}", self.code.words(), self.detail);
-        Outcome::failure(http_status(self.code), self.code, msg)
+        Outcome::failure(self.status.unwrap_or_else(|| http_status(self.code)), self.code, msg)
     }
 }
 

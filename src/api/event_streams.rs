@@ -1,36 +1,44 @@
 //! How many streams of server-sent events are open, and the end of them all when the process stops.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use model::TenantId;
 use tokio_util::sync::CancellationToken;
 
-use super::error::ApiError;
+use super::{
+    error::ApiError,
+    shares::{Share, Shares, Taken},
+};
+use crate::config::ApiSettings;
 
 /// When to ask again while every stream is taken.
 const FULL_RETRY_AFTER: Duration = Duration::from_secs(10);
 
-/// The streams of this process, of which there is a greatest number.
+/// The streams of this process, of which there is a greatest number, for each tenant and for all together.
 pub(super) struct EventStreams {
-    slots: Arc<Semaphore>,
+    shares: Shares<TenantId>,
     stop: CancellationToken,
 }
 
 impl EventStreams {
-    /// At most `max` at once.
-    pub(super) fn new(max: usize) -> Self {
-        Self { slots: Arc::new(Semaphore::new(max)), stop: CancellationToken::new() }
+    /// At most as many at once as the settings say.
+    pub(super) fn new(settings: &ApiSettings) -> Self {
+        let shares = Shares::new(settings.event_streams, settings.tenant_event_streams);
+        Self { shares, stop: CancellationToken::new() }
     }
 
-    /// Takes the slot of one stream; it is free again when the permit is dropped.
+    /// Takes the slot of one stream; it is free again when the share is dropped.
     ///
     /// # Errors
-    /// 1007 when all are taken.
-    pub(super) fn acquire(&self) -> Result<OwnedSemaphorePermit, ApiError> {
-        let full = |_| {
-            ApiError::rate_limited("too many tasks are watched at this moment; try again", FULL_RETRY_AFTER)
-        };
-        Arc::clone(&self.slots).try_acquire_owned().map_err(full)
+    /// 1007 when all are taken, or all that one tenant may have.
+    pub(super) fn acquire(&self, tenant: &TenantId) -> Result<Share<TenantId>, ApiError> {
+        self.shares.acquire(tenant).map_err(|taken| {
+            let problem = match taken {
+                Taken::ByHolder => "you watch as many tasks as one tenant may at once; try again",
+                Taken::ByAll => "too many tasks are watched at this moment; try again",
+            };
+            ApiError::rate_limited(problem, FULL_RETRY_AFTER)
+        })
     }
 
     /// Ends every stream: the process stops.

@@ -12,7 +12,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
-use model::ErrorCode;
+use model::{ErrorCode, limits::MAX_IDEMPOTENCY_KEY_BYTES};
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
@@ -30,9 +30,6 @@ const KEY_HEADER: &str = "idempotency-key";
 /// In the answer to a repeated call.
 const REPLAYED_HEADER: &str = "idempotent-replayed";
 
-/// Bytes of a key at most.
-const MAX_KEY_BYTES: usize = 255;
-
 /// The layer around the calls: gives the kept answer where there is one, instead of making the call.
 pub(super) async fn replay_answer(State(state): State<ApiState>, request: Request, next: Next) -> Response {
     let is_named = request.method() == Method::POST
@@ -49,7 +46,7 @@ async fn replay_or_run(state: &ApiState, request: Request, next: Next) -> Result
     let (mut parts, body) = request.into_parts();
     let caller = Caller::from_request_parts(&mut parts, state).await?;
     let key = parse_key(&parts.headers)?;
-    let body = limits::read_body(&parts.headers, body, state.app.settings.api.body_limit).await?;
+    let body = limits::read_body(&parts, body, state).await?;
     let call = NamedCall { key, digest: digest(&caller, parts.uri.path(), &body) };
     if let Some(answer) = kept_answer(&state.app, &caller, &call).await? {
         return Ok(answer);
@@ -67,9 +64,9 @@ fn parse_key(headers: &HeaderMap) -> Result<String, ApiError> {
     let text =
         headers.get(KEY_HEADER).and_then(|value| value.to_str().ok()).map(str::trim).unwrap_or_default();
     match text.len() {
-        1..=MAX_KEY_BYTES => Ok(text.to_owned()),
+        1..=MAX_IDEMPOTENCY_KEY_BYTES => Ok(text.to_owned()),
         _ => {
-            let problem = format!("is not 1 to {MAX_KEY_BYTES} characters of ASCII");
+            let problem = format!("is not 1 to {MAX_IDEMPOTENCY_KEY_BYTES} characters of ASCII");
             Err(ApiError::field("Idempotency-Key", problem))
         }
     }

@@ -5,6 +5,7 @@
 //! those of `health` is authenticated; a call sees what its caller's tenant owns, and nothing else.
 
 mod auth;
+mod connection;
 mod credential_cache;
 mod document;
 mod envelope;
@@ -14,13 +15,19 @@ mod extract;
 mod idempotency;
 mod ids;
 mod limits;
+mod memory;
 mod output_place;
+mod pace;
 mod paging;
 mod rate_limit;
 mod request;
 mod routes;
 mod server;
+mod shares;
+mod sign_in_failures;
 mod state;
+mod transfers;
+mod turns;
 mod validate_url;
 mod waiting;
 

@@ -1,14 +1,11 @@
 //! Pages of lists. Two generations of clients are in use: one pages with `count` and `start_num`, the other
 //! with `limit` and `skip`.
 
-use model::FieldError;
+use model::{FieldError, limits::MAX_PAGE_SIZE};
 use store::Page;
 
 /// Entries of a page unless the call says how many.
 const DEFAULT_PAGE_SIZE: u32 = 20;
-
-/// Entries of a page at most.
-pub(super) const MAX_PAGE_SIZE: u32 = 1000;
 
 /// The page that a list call asks for, in either style.
 pub(super) struct Paging {
@@ -33,13 +30,20 @@ impl Paging {
     }
 }
 
+/// Where the next page begins; none after the last. A page may have fewer entries than were asked for, for its
+/// bytes are bounded too.
+pub(super) fn next_start_num(page: Page, listed: usize, total: u64) -> Option<u64> {
+    let next = page.offset + listed as u64;
+    (listed > 0 && next < total).then_some(next)
+}
+
 /// The size that a call gives for a page, when it is within range.
 ///
 /// # Errors
 /// When it is over [`MAX_PAGE_SIZE`].
 pub(super) fn check_page_size(field: &str, size: Option<u32>) -> Result<Option<u32>, FieldError> {
     match size {
-        Some(size) if size > MAX_PAGE_SIZE => {
+        Some(size) if size as usize > MAX_PAGE_SIZE => {
             Err(FieldError::new(field, format!("{size} is out of range; give 1 to {MAX_PAGE_SIZE}")))
         }
         _ => Ok(size),

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use model::{FieldError, Input, InputLocation, Storage};
+use model::{FieldError, Input, InputLocation, Storage, check_text, limits::MAX_NOTIFY_BYTES};
 use net::Client;
 use url::Url;
 
@@ -15,18 +15,13 @@ use crate::{app::App, input_storage};
 /// A name look-up that takes longer is left to the connection.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Bytes of a notify URL at most.
-const MAX_NOTIFY_BYTES: usize = 8192;
-
 /// Checks a callback URL; gives a warning when callbacks would be sent without TLS.
 ///
 /// # Errors
 /// When it is no URL, or its address is forbidden.
 pub(super) async fn check_notify(client: &Client, notify: &str) -> Result<Option<String>, FieldError> {
     let wrong = |problem: String| FieldError::new("notify", problem);
-    if notify.len() > MAX_NOTIFY_BYTES {
-        return Err(wrong(format!("is longer than {MAX_NOTIFY_BYTES} bytes")));
-    }
+    check_text("notify", notify, MAX_NOTIFY_BYTES)?;
     let url = net::parse_url(notify).map_err(|problem| wrong(problem.to_string()))?;
     check_address(client, &url).await.map_err(wrong)?;
     if url.scheme() == "http" {

@@ -27,15 +27,24 @@ pub struct ApiSettings {
     /// The longest that a call may take.
     #[serde(with = "value::duration")]
     pub request_timeout: Duration,
+    /// Within which a client that is waited for has to move something.
+    #[serde(with = "value::duration")]
+    pub stall_timeout: Duration,
     /// Connections at once.
     #[serde(deserialize_with = "value::count")]
     pub connections: usize,
+    /// Those from one address.
+    #[serde(deserialize_with = "value::count")]
+    pub address_connections: usize,
     /// The largest upload, in bytes.
     #[serde(with = "value::size")]
     pub upload_limit: u64,
     /// Watched tasks at once, in each process.
     #[serde(deserialize_with = "value::count")]
     pub event_streams: usize,
+    /// Those of one tenant.
+    #[serde(deserialize_with = "value::count")]
+    pub tenant_event_streams: usize,
 }
 
 /// Which HTTP status an error has.

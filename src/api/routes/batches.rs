@@ -3,7 +3,10 @@
 use std::{collections::HashSet, sync::Arc};
 
 use axum::extract::State;
-use model::{BatchId, FieldError, StorageId, Task};
+use model::{
+    BatchId, FieldError, StorageId, Task,
+    limits::{MAX_BATCH_BYTES, MAX_BATCH_TASKS},
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -14,12 +17,10 @@ use crate::{
         envelope::{Answer, Envelope, Reply},
         error::{ApiError, BadParam, Conflict, NotFound},
         extract::Body,
+        memory::LargeBatch,
     },
     app::App,
 };
-
-/// Tasks of a batch at most.
-pub(super) const MAX_BATCH_TASKS: usize = 1000;
 
 /// Tasks to create together.
 #[derive(Deserialize, ToSchema)]
@@ -50,6 +51,7 @@ pub(super) struct CreatedBatch {
 pub(super) async fn create_batch(
     State(app): State<Arc<App>>,
     editor: Editor,
+    _turn: LargeBatch,
     Body(request, warnings): Body<CreateBatch>,
 ) -> Reply<CreatedBatch> {
     let count = request.tasks.len();
@@ -57,9 +59,18 @@ pub(super) async fn create_batch(
         return Err(ApiError::field("tasks", format!("has {count} tasks; give 1 to {MAX_BATCH_TASKS}")));
     }
     let mut tasks = Vec::with_capacity(count);
+    let mut bytes = 0;
     for (index, task) in request.tasks.into_iter().enumerate() {
         let task = new_task(&app, &editor.tenant, task).await;
-        tasks.push(task.map_err(|error| error.within(&format!("tasks[{index}]")))?);
+        let task = task.map_err(|error| error.within(&format!("tasks[{index}]")))?;
+        bytes += stored_bytes(&task)?;
+        if bytes > MAX_BATCH_BYTES {
+            let problem = format!(
+                "have more than {MAX_BATCH_BYTES} bytes with their templates; make a second batch of them"
+            );
+            return Err(ApiError::field("tasks", problem));
+        }
+        tasks.push(task);
     }
     check_common(&tasks)?;
     let id = assign_batch(&app, &mut tasks);
@@ -68,6 +79,12 @@ pub(super) async fn create_batch(
     editor.store_keeping(&app, &answer)?.create_batch(&id, &tasks).await?;
     tracing::info!(batch_id = %id, tasks = count, "batch created");
     Ok(answer)
+}
+
+/// How much a task takes that is stored: the template is copied into each.
+fn stored_bytes(task: &Task) -> Result<usize, ApiError> {
+    let spec = serde_json::to_vec(&task.spec).map_err(ApiError::internal)?;
+    Ok(spec.len() + task.output_uri.len())
 }
 
 /// Checks the tasks against each other: they have one storage, and each an output of its own.

@@ -3,7 +3,9 @@
 use std::{collections::HashMap, sync::Arc};
 
 use axum::extract::State;
-use model::{Attempt, Callback, CallbackStatus, StorageId, TaskId, TenantId, Timestamp};
+use model::{
+    Attempt, Callback, CallbackStatus, StorageId, TaskId, TenantId, Timestamp, limits::MAX_LIST_BYTES,
+};
 use serde::{Deserialize, Serialize};
 use store::CallbackFilter;
 use utoipa::{IntoParams, ToSchema};
@@ -15,7 +17,8 @@ use crate::{
         error::{ApiError, BadParam, Conflict, NotFound},
         extract::{Body, Query},
         ids::parse_id_or_not_found,
-        paging::Paging,
+        memory::LargeAnswer,
+        paging::{Paging, next_start_num},
         request::number,
     },
     app::App,
@@ -121,6 +124,10 @@ pub(super) struct CallbackList {
     num: usize,
     /// The newest first.
     list: Vec<ListedCallback>,
+    /// The `start_num` of the next page; absent on the last. A page may have fewer callbacks than `count`: its
+    /// bytes are bounded too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_start_num: Option<u64>,
 }
 
 /// Lists callbacks.
@@ -132,13 +139,23 @@ pub(super) struct CallbackList {
 pub(super) async fn list_callback(
     State(app): State<Arc<App>>,
     caller: Caller,
+    _turn: LargeAnswer,
     Query(request, warnings): Query<ListCallbacks>,
 ) -> Reply<CallbackList> {
     let page = request.paging().page()?;
     let (total, found) = app.store.callbacks(&caller.tenant, &request.filter(), page).await?;
     let urls = notify_urls(&app, &caller.tenant).await?;
-    let list: Vec<_> = found.into_iter().map(|callback| ListedCallback::of(callback, &urls)).collect();
-    Ok(Answer::new(CallbackList { total, num: list.len(), list }, warnings))
+    let (mut list, mut url_bytes) = (Vec::with_capacity(found.len()), 0);
+    for callback in found {
+        let listed = ListedCallback::of(callback, &urls);
+        url_bytes += listed.url.len();
+        if url_bytes > MAX_LIST_BYTES {
+            break;
+        }
+        list.push(listed);
+    }
+    let next_start_num = next_start_num(page, list.len(), total);
+    Ok(Answer::new(CallbackList { total, num: list.len(), list, next_start_num }, warnings))
 }
 
 /// The callback that a call names.
@@ -160,6 +177,7 @@ pub(super) struct ByCallback {
 pub(super) async fn query_callback(
     State(app): State<Arc<App>>,
     caller: Caller,
+    _turn: LargeAnswer,
     Query(request, warnings): Query<ByCallback>,
 ) -> Reply<CallbackDetails> {
     let id = parse_id_or_not_found("callback", &request.callback_id)?;

@@ -15,9 +15,8 @@ use axum::{
     },
 };
 use futures::{Stream, stream};
-use model::{Task, TaskId, TaskReport, TaskStatus};
+use model::{Task, TaskId, TaskReport, TaskStatus, TenantId};
 use store::{StoreError, TaskChanges};
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::tasks::ByTask;
 use crate::{
@@ -27,6 +26,7 @@ use crate::{
         event_streams::EventStreams,
         extract::Query,
         ids::parse_id_or_not_found,
+        shares::Share,
         waiting,
     },
     app::App,
@@ -68,7 +68,7 @@ pub(super) async fn task_events(
     if task.state.ended().is_some() && last_event_id.as_deref() == Some(&event_id(&task)) {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let slot = streams.acquire()?;
+    let slot = streams.acquire(&caller.tenant)?;
     let task_events = TaskEvents {
         app,
         streams,
@@ -105,7 +105,7 @@ struct TaskEvents {
     last_status: Option<TaskStatus>,
     /// Whether the task has ended, after which there are no more events.
     ended: bool,
-    _slot: OwnedSemaphorePermit,
+    _slot: Share<TenantId>,
 }
 
 impl TaskEvents {

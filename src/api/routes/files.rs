@@ -25,7 +25,10 @@ use tokio_util::io::ReaderStream;
 use tower_http::cors::{Any, CorsLayer};
 
 use crate::{
-    api::{auth::Caller, error::ApiError, ids::parse_id_or_not_found, state::ApiState},
+    api::{
+        auth::Caller, connection::ConnectionInfo, error::ApiError, ids::parse_id_or_not_found,
+        state::ApiState, transfers::TransferHolder,
+    },
     app::App,
 };
 
@@ -67,7 +70,7 @@ async fn serve_object(
     mut parts: Parts,
 ) -> Result<Response, ApiError> {
     let id: StorageId = parse_id_or_not_found("storage", &storage_id)?;
-    let (storage, key) = authorize(&state, &id, &path, &mut parts).await?;
+    let (storage, key, holder) = authorize(&state, &id, &path, &mut parts).await?;
     if storage.kind != StorageType::File {
         let kind = storage.kind;
         return Err(ApiError::not_found(format!(
@@ -79,24 +82,31 @@ async fn serve_object(
     if !storage.prefix.is_empty() && !key.starts_with(&format!("{}/", storage.prefix)) {
         return Err(missing());
     }
+    let transfer = state.transfers.begin(&holder)?;
+    if let Some(connection) = parts.extensions.get::<ConnectionInfo>() {
+        connection.hold(transfer);
+    }
     let object = Object::open(&state.app, storage, key).await.ok_or_else(missing)?;
     object.respond(&parts.headers).await.map_err(ApiError::internal)
 }
 
-/// The storage and the key of an object that the request may read, by a signed link or by its access key.
+/// The storage and the key of an object that the request may read, by a signed link or by its access key;
+/// and who reads it.
 async fn authorize<'path>(
     state: &ApiState,
     id: &StorageId,
     path: &'path str,
     parts: &mut Parts,
-) -> Result<(Storage, &'path str), ApiError> {
+) -> Result<(Storage, &'path str, TransferHolder), ApiError> {
     if let Some((signature, key)) = path.split_once('/')
         && state.app.link_signer.verify(signature, id, key, state.app.clock.now())
     {
-        return Ok((state.app.store.storage_of_any_tenant(id).await?, key));
+        let holder = TransferHolder::Link(signature.to_owned());
+        return Ok((state.app.store.storage_of_any_tenant(id).await?, key, holder));
     }
     let caller = Caller::from_request_parts(parts, state).await?;
-    Ok((state.app.store.storage(&caller.tenant, id).await?, path))
+    let holder = TransferHolder::Tenant(caller.tenant.clone());
+    Ok((state.app.store.storage(&caller.tenant, id).await?, path, holder))
 }
 
 /// An object that is open.

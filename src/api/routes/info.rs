@@ -3,17 +3,18 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use model::{AudioMode, Format, StorageType, VideoMode};
+use model::{
+    AudioMode, Format, StorageType, VideoMode,
+    limits::{MAX_BATCH_TASKS, MAX_PAGE_SIZE},
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::batches;
 use crate::{
     api::{
         auth::Caller,
         envelope::{Answer, Envelope, Reply},
         extract::{NoQuery, Query},
-        paging,
     },
     app::App,
 };
@@ -55,7 +56,7 @@ pub(super) struct InfoLimits {
     /// Tasks of a batch.
     batch_tasks: usize,
     /// Entries of a page of a list.
-    list_count: u32,
+    list_count: usize,
     /// Requests of a key per second.
     requests_per_second: u32,
     /// Tasks of a key that run at once.
@@ -97,8 +98,8 @@ impl InfoLimits {
             input: media.max_size,
             input_duration: media.max_duration.as_secs(),
             input_side: media.max_side,
-            batch_tasks: batches::MAX_BATCH_TASKS,
-            list_count: paging::MAX_PAGE_SIZE,
+            batch_tasks: MAX_BATCH_TASKS,
+            list_count: MAX_PAGE_SIZE,
             requests_per_second: limits.requests_per_second,
             running_tasks: limits.running_tasks,
             queued_tasks: limits.queued_tasks,

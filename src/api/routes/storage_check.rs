@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use model::Storage;
+use model::{
+    Storage,
+    limits::{MAX_LIST_BYTES, MAX_PAGE_SIZE},
+};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -15,6 +18,7 @@ use crate::{
         error::{ApiError, BadParam, Conflict, NotFound},
         extract::Query,
         ids::parse_id_or_not_found,
+        memory::Listing,
         paging,
         request::number,
     },
@@ -102,16 +106,22 @@ pub(super) struct ObjectList {
 pub(super) async fn list_object(
     State(app): State<Arc<App>>,
     caller: Caller,
+    _turn: Listing,
     Query(request, warnings): Query<ListObjects>,
 ) -> Reply<ObjectList> {
     let storage =
         app.store.storage(&caller.tenant, &parse_id_or_not_found("storage", &request.storage_id)?).await?;
-    let count = paging::check_page_size("count", request.count)?.unwrap_or(paging::MAX_PAGE_SIZE);
+    let count = paging::check_page_size("count", request.count)?.unwrap_or(MAX_PAGE_SIZE as u32);
     let bucket = app.storages.interactive().open(&storage)?;
     let prefix = format!("{}{}", key_prefix(&storage), request.prefix);
     storage::check_prefix(&prefix).map_err(|problem| ApiError::field("prefix", problem))?;
     let keys = bucket.list_first(&prefix, count as usize).await?;
-    let list: Vec<_> = keys.iter().map(|key| storage.uri(key)).collect();
+    let mut bytes = 0;
+    let has_room = |uri: &String| {
+        bytes += uri.len();
+        bytes <= MAX_LIST_BYTES
+    };
+    let list: Vec<_> = keys.iter().map(|key| storage.uri(key)).take_while(has_room).collect();
     Ok(Answer::new(ObjectList { num: list.len(), list }, warnings))
 }
 

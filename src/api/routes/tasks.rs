@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use model::{
     BatchId, ExtraOptions, Input, OutputPath, Priority, StorageId, Task, TaskReport, TaskSpec, TaskState,
-    TaskStatus, TemplateName, TenantId, Timestamp,
+    TaskStatus, TemplateName, TenantId, Timestamp, check_text, limits::MAX_CUSTOM_INFO_BYTES,
 };
 use serde::{Deserialize, Serialize};
 use store::TaskFilter;
@@ -19,8 +19,9 @@ use crate::{
         error::{ApiError, BadParam, Conflict, NotFound},
         extract::{Body, Query},
         ids::parse_id_or_not_found,
+        memory::LargeAnswer,
         output_place::OutputPlace,
-        paging::Paging,
+        paging::{Paging, next_start_num},
         request::number,
         validate_url, waiting,
     },
@@ -85,6 +86,7 @@ pub(super) async fn create_task(
 /// Checks a request and makes a task of it, which is not stored yet.
 pub(super) async fn new_task(app: &App, tenant: &TenantId, request: CreateTask) -> Result<Task, ApiError> {
     let priority = Priority::new(request.priority)?;
+    check_text("custom_info", &request.custom_info, MAX_CUSTOM_INFO_BYTES)?;
     let name = parse_id_or_not_found("template", &request.template_name)?;
     let template = templates::resolve(app, tenant, &name).await?.into_template();
     request.extra_options.check(&template)?;
@@ -190,6 +192,10 @@ pub(super) struct TaskList {
     num: usize,
     /// The newest first.
     list: Vec<TaskReport>,
+    /// The `start_num` of the next page; absent on the last. A page may have fewer tasks than `count`: its
+    /// bytes are bounded too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_start_num: Option<u64>,
 }
 
 /// Lists tasks.
@@ -201,12 +207,14 @@ pub(super) struct TaskList {
 pub(super) async fn list_task(
     State(app): State<Arc<App>>,
     caller: Caller,
+    _turn: LargeAnswer,
     Query(request, warnings): Query<ListTasks>,
 ) -> Reply<TaskList> {
     let page = request.paging().page()?;
     let found = app.store.list_tasks(&caller.tenant, &request.filter(), page).await?;
     let list = waiting::reports(&app, &found.tasks).await?;
-    Ok(Answer::new(TaskList { total: found.total, num: list.len(), list }, warnings))
+    let next_start_num = next_start_num(page, list.len(), found.total);
+    Ok(Answer::new(TaskList { total: found.total, num: list.len(), list, next_start_num }, warnings))
 }
 
 /// Cancels an unfinished task, at once; its callback is owed as for a failure.

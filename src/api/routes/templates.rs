@@ -16,6 +16,7 @@ use crate::{
         error::{ApiError, BadParam, Conflict, NotFound},
         extract::{Body, NoQuery, Query},
         ids::parse_id_or_not_found,
+        memory::LargeAnswer,
     },
     app::App,
 };
@@ -114,6 +115,7 @@ pub(super) async fn query_template(
 pub(super) async fn list_template(
     State(app): State<Arc<App>>,
     caller: Caller,
+    _turn: LargeAnswer,
     Query(NoQuery {}, warnings): Query<NoQuery>,
 ) -> Reply<TemplateList> {
     let own = app.store.templates(&caller.tenant).await?.into_iter().map(ListedTemplate::own);

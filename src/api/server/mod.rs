@@ -1,6 +1,7 @@
 //! The server: accepts connections, speaks HTTP/1.1 on each, and lets calls finish when the process stops.
 
 mod connections;
+mod paced_stream;
 
 use std::{
     convert::Infallible,
@@ -22,19 +23,27 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    io::AsyncWriteExt as _,
+    net::{TcpListener, TcpStream},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt as _;
 
 use connections::{ConnectionSlot, ConnectionSlots};
+use paced_stream::PacedStream;
 
 use crate::{
-    api::{limits, state::ApiState, with_state},
+    api::{connection::ConnectionInfo, envelope, limits, state::ApiState, with_state},
     app::App,
+    config::ApiSettings,
 };
 
 /// How long to wait after a failed accept, which usually means that the process is out of file descriptors.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
+
+/// How long a client is waited for that is not served.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Answers calls until `stop`; then accepts no more connections, and gives running calls the grace time to
 /// finish.
@@ -42,20 +51,28 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken
     let grace = app.settings.server.shutdown_grace;
     let state = ApiState::new(Arc::clone(&app));
     let (router, connections) = (with_state(state.clone()), TaskTracker::new());
-    let slots = ConnectionSlots::new(app.settings.api.connections);
+    let settings = &app.settings.api;
+    let slots = ConnectionSlots::new(settings.connections, settings.address_connections);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = stop.cancelled() => break,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, client)) => {
                 let slot = tokio::select! {
-                    slot = slots.acquire() => slot,
+                    slot = slots.acquire(client.ip().to_canonical()) => slot,
                     () = stop.cancelled() => break,
                 };
-                let head_timeout = app.settings.api.head_timeout;
-                connections.spawn(serve_connection(stream, router.clone(), slot, head_timeout, stop.clone()));
+                match slot {
+                    Some(slot) => {
+                        let (router, settings) = (router.clone(), settings.clone());
+                        connections.spawn(serve_connection(stream, router, slot, settings, stop.clone()));
+                    }
+                    None => {
+                        connections.spawn(refuse(stream));
+                    }
+                }
             }
             Err(error) if is_connection_lost(&error) => {}
             Err(error) => {
@@ -79,11 +96,24 @@ fn is_connection_lost(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
+/// Tells a client that its address has too many connections, and waits for it but a moment.
+async fn refuse(mut stream: TcpStream) {
+    let body = envelope::refused_connection();
+    let head = "HTTP/1.1 429 Too Many Requests\r\ncontent-type: application/json\r\nretry-after: 1\r\nconnection: close";
+    let answer = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    let say = async {
+        stream.write_all(answer.as_bytes()).await?;
+        stream.shutdown().await
+    };
+    // a client that does not take it learns it from the end of the connection
+    let _ = tokio::time::timeout(REFUSAL_TIMEOUT, say).await;
+}
+
 async fn serve_connection(
     stream: TcpStream,
     router: Router,
     slot: Arc<ConnectionSlot>,
-    head_timeout: Duration,
+    settings: ApiSettings,
     stop: CancellationToken,
 ) {
     if let Err(error) = stream.set_nodelay(true) {
@@ -94,17 +124,22 @@ async fn serve_connection(
         let (router, slot) = (router.clone(), Arc::clone(&service_slot));
         async move {
             slot.set_busy();
-            let response = router.oneshot(request.map(Body::new)).await?;
-            Ok::<_, Infallible>(response.map(|body| Body::new(BusyBody { body, slot })))
+            let mut request = request.map(Body::new);
+            let connection = ConnectionInfo::new(slot.address());
+            request.extensions_mut().insert(connection.clone());
+            let response = router.oneshot(request).await?;
+            Ok::<_, Infallible>(
+                response.map(|body| Body::new(BusyBody { body, slot, _connection: connection })),
+            )
         }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(head_timeout)
+        .header_read_timeout(settings.head_timeout)
         // a client that has shut down its sending side still waits for the response
         .half_close(true)
         .max_buf_size(limits::MAX_HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(PacedStream::new(stream, settings.stall_timeout)), service);
     tokio::pin!(connection);
     let result = tokio::select! {
         result = connection.as_mut() => result,
@@ -123,6 +158,8 @@ async fn serve_connection(
 struct BusyBody {
     body: Body,
     slot: Arc<ConnectionSlot>,
+    /// What the call holds until then.
+    _connection: ConnectionInfo,
 }
 
 impl hyper::body::Body for BusyBody {

@@ -84,3 +84,28 @@ async fn a_batch_has_one_storage_and_at_most_a_thousand_tasks() {
     app.post("create_batch", json!({"tasks": &tasks[..1000]})).await.data();
     assert_eq!(app.get("list_task").await.data()["total"], 1000);
 }
+
+#[tokio::test]
+async fn a_batch_has_so_many_bytes_with_its_templates() {
+    let app = TestApp::start().await;
+    let storage = app.add_storage("b").await;
+    let logo = format!("https://8.8.8.8/{}", "l".repeat(8000));
+    let template = json!({
+        "template_name": "large", "format": "mp4", "logo_path": logo, "description": "d".repeat(4000),
+    });
+    app.post("add_template", template).await.data();
+    // the request has some kilobytes, and what is stored of it a thousand times as many
+    let batch = |folder: &str, count: usize| {
+        let mut tasks = Vec::new();
+        for number in 0..count {
+            let mut task = task(&storage, &format!("{folder}/{number}.mp4"));
+            task["template_name"] = json!("large");
+            tasks.push(task);
+        }
+        json!({ "tasks": tasks })
+    };
+    app.post("create_batch", batch("a", 600)).await.data();
+    let message = app.post("create_batch", batch("b", 700)).await.refusal(400, 1001);
+    assert!(message.starts_with("BadParam: tasks: have more than 8388608 bytes"), "{message}");
+    assert_eq!(app.get("list_task?count=1").await.data()["total"], 600, "all or none are created");
+}

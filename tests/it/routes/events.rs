@@ -4,14 +4,14 @@ use std::pin::Pin;
 
 use axum::{
     body::Body,
-    http::{Request, header},
+    http::{Method, Request, header},
 };
 use borealis::api;
 use futures::{Stream, StreamExt as _};
-use model::{Stage, TaskEnd, WorkerId};
+use model::{Role, Stage, TaskEnd, WorkerId};
 use serde_json::{Value, json};
 
-use crate::app::{LEASE, TestApp};
+use crate::app::{Key, LEASE, TestApp, task};
 
 /// A stream of events, as a client reads it.
 struct Events {
@@ -29,8 +29,12 @@ struct ServerSentEvent {
 
 impl Events {
     async fn of(app: &TestApp, task_id: &str, last: Option<&str>) -> Self {
+        Self::of_key(app, &app.admin, task_id, last).await
+    }
+
+    async fn of_key(app: &TestApp, key: &Key, task_id: &str, last: Option<&str>) -> Self {
         let mut request = Request::get(format!("{}/task_events?task_id={task_id}", api::BASE_PATH))
-            .header(header::AUTHORIZATION, app.admin.basic());
+            .header(header::AUTHORIZATION, key.basic());
         if let Some(last) = last {
             request = request.header("last-event-id", last);
         }
@@ -130,6 +134,25 @@ async fn the_number_of_streams_is_limited() {
     refused.refusal(429, 1007);
     assert_eq!(refused.header("retry-after"), Some("10"));
     drop(first);
+    Events::of(&app, &task_id, None).await.next().await.expect("an event");
+}
+
+#[tokio::test]
+async fn one_tenant_does_not_take_all_streams() {
+    let app = TestApp::with(&["api.event_streams=3", "api.tenant_event_streams=2"]).await;
+    let task_id = app.create_task(&app.add_storage("b").await, "a").await;
+    let mut own = vec![Events::of(&app, &task_id, None).await, Events::of(&app, &task_id, None).await];
+    let refused = app.get(&format!("task_events?task_id={task_id}")).await.refusal(429, 1007);
+    assert!(refused.contains("one tenant"), "{refused}");
+
+    let other = app.add_key("other", Role::Admin).await;
+    let storage = app.call_as(&other, Method::POST, "add_storage", json!({"type": "file", "bucket": "c"}));
+    let storage = storage.await.data()["storage_id"].as_str().expect("an id").to_owned();
+    let created = app.call_as(&other, Method::POST, "create_task", task(&storage, "a")).await.data();
+    let others = created["task_id"].as_str().expect("an id");
+    let mut watched = Events::of_key(&app, &other, others, None).await;
+    watched.next().await.expect("an event");
+    own.pop();
     Events::of(&app, &task_id, None).await.next().await.expect("an event");
 }
 

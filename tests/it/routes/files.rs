@@ -4,8 +4,11 @@ use axum::{
     body::Body,
     http::{Method, Request, header},
 };
+use model::{TaskEnd, WorkerId};
+use rstest::rstest;
+use serde_json::json;
 
-use crate::app::{ApiReply, TestApp};
+use crate::app::{ApiReply, LEASE, TestApp};
 
 /// Writes an object into a new storage; gives its path on the server.
 async fn put_object(app: &TestApp, content: &str) -> String {
@@ -65,4 +68,52 @@ async fn a_range_is_of_the_version_that_the_client_has() {
     beyond.refusal(416, 1001);
     assert_eq!(beyond.header("content-range"), Some("bytes */10"));
     assert_eq!(get(&app, &path, &[(header::IF_NONE_MATCH, tag)]).await.status, 304);
+}
+
+#[rstest]
+#[case::segmented(
+    "hls-h264",
+    "a/cat.m3u8",
+    &["a/cat.m3u8", "a/cat.hls/720p/1.ts"],
+    &["a/cat.mp4", "a/cat.hls2/1.ts", "a/cat.hls.mp4", "a/cats.m3u8"]
+)]
+#[case::one_file("mp4-720p", "a/cat.mp4", &["a/cat.mp4"], &["a/cat.mp4.mp4", "a/cat.mp4.files/1.jpg", "a/cat.m3u8"])]
+#[tokio::test]
+async fn a_signed_link_opens_its_output_and_nothing_that_begins_alike(
+    #[case] template: &str,
+    #[case] output: &str,
+    #[case] opened: &[&str],
+    #[case] closed: &[&str],
+) {
+    let app = TestApp::start().await;
+    let storage = app.add_storage("b").await;
+    for key in [opened, closed].concat() {
+        let file = app.app.settings.server.storage_dir().join("b").join(key);
+        std::fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
+        std::fs::write(file, key).expect("written");
+    }
+    let task = json!({
+        "template_name": template, "storage_id": storage, "input": "https://8.8.8.8/cat.mov", "output": output,
+    });
+    let task_id = app.post("create_task", task).await.data()["task_id"].clone();
+    let worker = WorkerId::generate(&mut rand::rng());
+    let claim = app.app.store.claim_job(&worker, LEASE).await.expect("the store").expect("a job");
+    let end = TaskEnd::Succeeded(Box::default());
+    app.app.store.finish_task(&claim, end).await.expect("the store");
+
+    let call = format!("sign_output?task_id={}", task_id.as_str().expect("an id"));
+    let signed = app.get(&call).await.data();
+    let url = signed["url"].as_str().expect("a link");
+    let signature = url.strip_suffix(output).expect("the key is at its end");
+    let get = async |key: &str| {
+        let request = Request::get(format!("{signature}{key}")).body(Body::empty());
+        app.send(request.expect("a request")).await
+    };
+    for key in opened {
+        let reply = get(key).await;
+        assert_eq!((reply.status, reply.text.as_str()), (200, *key));
+    }
+    for key in closed {
+        get(key).await.refusal(401, 1002);
+    }
 }

@@ -2,6 +2,7 @@
 
 mod auth;
 mod batches;
+mod bounds;
 mod callbacks;
 mod document;
 mod envelope;
@@ -15,6 +16,7 @@ mod odd;
 mod schemathesis;
 mod sdk;
 mod server;
+mod sign_in;
 mod slow;
 mod statuses;
 mod storages;
