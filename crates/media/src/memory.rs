@@ -7,15 +7,15 @@ use crate::plan::{Plan, VideoPlan};
 
 const GIB: u64 = 1 << 30;
 
-/// For ffprobe and FFmpeg at an input of which nothing is known yet: the decoded pictures of 8K.
+/// For ffprobe and FFmpeg at an input of which nothing is known yet: decoded frames of 8K.
 pub(crate) const PROBE_MEMORY_BYTES: u64 = 8 * GIB;
 /// For the packager, which holds the segments that it is writing.
 pub(crate) const PACKAGER_MEMORY_BYTES: u64 = 4 * GIB;
 /// For the program itself, its libraries and audio.
 const BASE_BYTES: u64 = 2 * GIB;
-/// Pictures that a decoder and the filters after it hold: references, and one for each thread.
+/// Frames that a decoder and the filters after it hold: references, and one for each thread.
 const DECODED_FRAMES: u64 = 64;
-/// What an estimate is multiplied by: encoders hold more than pictures.
+/// What an estimate is multiplied by: encoders hold more than frames.
 const SAFETY_FACTOR: u64 = 2;
 /// For each thread its stack (8 MiB), of which encoders start some for each processor.
 const STACK_BYTES: u64 = 8 << 20;
@@ -27,23 +27,23 @@ pub(crate) fn of_run(plan: &Plan) -> u64 {
         frame_bytes(video.width, video.height, if video.pixel_format.contains("10") { 10 } else { 8 })
     });
     let encoded: u64 = plan.videos.iter().map(encoder_bytes).fold(0, u64::saturating_add);
-    let pictures = decoded.saturating_mul(DECODED_FRAMES).saturating_add(encoded);
-    BASE_BYTES.saturating_add(pictures.saturating_mul(SAFETY_FACTOR)).saturating_add(stacks(plan))
+    let frames = decoded.saturating_mul(DECODED_FRAMES).saturating_add(encoded);
+    BASE_BYTES.saturating_add(frames.saturating_mul(SAFETY_FACTOR)).saturating_add(stacks(plan))
 }
 
 /// For a child that decodes what was made.
 pub(crate) fn of_verification(plan: &Plan) -> u64 {
     let largest =
         plan.videos.iter().map(|video| frame_bytes(video.width, video.height, video.bit_depth)).max();
-    let pictures = largest.unwrap_or_default().saturating_mul(DECODED_FRAMES);
-    BASE_BYTES.saturating_add(pictures.saturating_mul(SAFETY_FACTOR))
+    let frames = largest.unwrap_or_default().saturating_mul(DECODED_FRAMES);
+    BASE_BYTES.saturating_add(frames.saturating_mul(SAFETY_FACTOR))
 }
 
 fn encoder_bytes(video: &VideoPlan) -> u64 {
     if video.copied().is_some() {
         return 0;
     }
-    // the pictures of the lookahead, of the references, and of the threads
+    // the frames of the lookahead, of the references, and of the threads
     let frames = match video.codec {
         VideoCodec::H264 | VideoCodec::Vp9 => 100,
         VideoCodec::H265 => 150,
@@ -52,7 +52,7 @@ fn encoder_bytes(video: &VideoPlan) -> u64 {
     frame_bytes(video.width, video.height, video.bit_depth).saturating_mul(frames)
 }
 
-/// Of a picture in 4:4:4, which is the most.
+/// Of a frame in 4:4:4, which is the most.
 fn frame_bytes(width: u32, height: u32, depth: u8) -> u64 {
     let samples = u64::from(width) * u64::from(height) * 3;
     if depth > 8 { samples * 2 } else { samples }
@@ -72,7 +72,7 @@ mod tests {
     use crate::fixtures;
 
     #[test]
-    fn larger_pictures_need_more() {
+    fn larger_frames_need_more() {
         let bytes = |width, height, template| {
             let source = fixtures::source(Some(fixtures::video(width, height, "25")), vec![]);
             of_run(&fixtures::plan(template, &source)) / GIB
