@@ -34,13 +34,17 @@ pub(crate) fn fix_up(text: &str, measure: &Measure<'_>, videos: &[VideoPlan]) ->
         let segments = segments(node, measure)?;
         longest = longest.max(start(node) + segments.iter().map(|(_, seconds)| seconds).sum::<f64>());
         let video = videos.iter().find(|video| is_in_folder(node, &video.name));
-        if let Some((video, attribute)) = video.zip(node.attribute_node("codecs")) {
-            edits.push((attribute.range_value(), vp9_level::fix_codecs(attribute.value(), video)));
-        }
-        let above = [Some(node), node.parent()].into_iter().flatten();
-        let rate = above.filter_map(|node| node.attribute_node("frameRate")).next();
-        if let Some((video, attribute)) = video.filter(|video| video.copied().is_some()).zip(rate) {
-            edits.push((attribute.range_value(), video.frame_rate.to_string()));
+        if let Some(video) = video {
+            if let Some(codecs) = node.attribute_node("codecs") {
+                edits.push((codecs.range_value(), vp9_level::fix_codecs(codecs.value(), video)));
+            }
+            let above = [Some(node), node.parent()].into_iter().flatten();
+            let rate = above.filter_map(|node| node.attribute_node("frameRate")).next();
+            if let Some(rate) = rate
+                && video.copied().is_some()
+            {
+                edits.push((rate.range_value(), video.frame_rate.to_string()));
+            }
         }
         let template = child_elements(node, "SegmentTemplate").next();
         if let Some(moved) = template.and_then(|node| node.attribute_node("presentationTimeOffset")) {

@@ -69,7 +69,9 @@ impl<'a> PlannedStreams<'a> {
 
     /// Sets the codecs of a rendition in its tag.
     fn set_codecs(&self, tag: &mut Tag, uri: &str) {
-        if let Some((video, codecs)) = self.video(uri).zip(tag.get("CODECS")) {
+        if let Some(video) = self.video(uri)
+            && let Some(codecs) = tag.get("CODECS")
+        {
             let fixed = vp9_level::fix_codecs(codecs, video);
             tag.set("CODECS", format!("\"{fixed}\""));
         }

@@ -74,7 +74,11 @@ pub(super) fn commands(context: &CommandContext<'_>) -> Commands {
     Commands {
         ffmpeg: ffmpeg::output_args(context),
         packager: plan.segmenting.map(|segmenting| packager::args(plan, segmenting)),
-        pipes: stream_names(plan).filter(|_| is_segmented).map(|name| pipe(work, name)).collect(),
+        pipes: if is_segmented {
+            stream_names(plan).map(|name| pipe(work, name)).collect()
+        } else {
+            Vec::new()
+        },
     }
 }
 

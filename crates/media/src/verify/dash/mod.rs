@@ -84,6 +84,10 @@ impl Representation<'_, '_> {
         self.attribute(name)?.parse().ok()
     }
 
+    fn size<T: std::str::FromStr>(&self) -> Option<(T, T)> {
+        Some((self.number("width")?, self.number("height")?))
+    }
+
     /// The value of its property in this scheme, or of its set's (5.8.4.8 and 5.8.4.9).
     fn property(&self, scheme: &str) -> Option<u32> {
         let kinds = ["EssentialProperty", "SupplementalProperty"];
@@ -147,7 +151,7 @@ impl Representation<'_, '_> {
         let channels = child_elements(self.one, "AudioChannelConfiguration").find(of_it);
         Claims {
             codecs: self.attribute("codecs").map(str::to_owned),
-            size: self.number("width").zip(self.number("height")),
+            size: self.size(),
             frame_rate: self.number("frameRate").map(Rational::as_f64),
             bandwidth: self.number("bandwidth"),
             channels: channels.and_then(|node| node.attribute("value")).and_then(|value| value.parse().ok()),

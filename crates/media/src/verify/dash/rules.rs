@@ -109,12 +109,15 @@ fn check_switching(one: &Representation<'_, '_>, name: &str, planned: StreamRef)
 /// cost or gain (5.3.3.2).
 fn check_par(one: &Representation<'_, '_>, name: &str) -> Result<(), MediaError> {
     let Some(par) = one.set.attribute("par") else { return Ok(()) };
-    let shape = par.split_once(':').and_then(|(x, y)| Some((x.parse::<f64>().ok()?, y.parse::<f64>().ok()?)));
-    let size = one.number::<f64>("width").zip(one.number::<f64>("height"));
-    let fits = shape.zip(size).is_some_and(|((x, y), (width, height))| {
-        (width - height * x / y).abs() <= EVEN_SIDE_TOLERANCE_PIXELS
-            || (height - width * y / x).abs() <= EVEN_SIDE_TOLERANCE_PIXELS
-    });
+    let ratio = par.split_once(':').and_then(|(x, y)| Some((x.parse::<f64>().ok()?, y.parse::<f64>().ok()?)));
+    let size = one.size::<f64>();
+    let fits = match (ratio, size) {
+        (Some((x, y)), Some((width, height))) => {
+            (width - height * x / y).abs() <= EVEN_SIDE_TOLERANCE_PIXELS
+                || (height - width * y / x).abs() <= EVEN_SIDE_TOLERANCE_PIXELS
+        }
+        _ => false,
+    };
     if fits {
         Ok(())
     } else {

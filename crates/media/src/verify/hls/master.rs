@@ -113,8 +113,10 @@ fn check_audio_names(plan: &Plan, master: &MasterPlaylist) -> Result<(), MediaEr
 fn check_default_audio(plan: &Plan, master: &MasterPlaylist) -> Result<(), MediaError> {
     let first = plan.audios.first().map(|audio| audio.name.as_str());
     for audio in &master.alternatives {
-        let is_first =
-            audio.uri.as_deref().zip(first).is_some_and(|(uri, name)| OutputLayout::is_of_stream(uri, name));
+        let is_first = match (audio.uri.as_deref(), first) {
+            (Some(uri), Some(name)) => OutputLayout::is_of_stream(uri, name),
+            _ => false,
+        };
         let (name, default) = (&audio.name, if is_first { "YES" } else { "NO" });
         if audio.default != is_first {
             return Err(wrong_output(format!("`{name}` is not marked with DEFAULT={default}")));

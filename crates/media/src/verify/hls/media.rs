@@ -54,7 +54,10 @@ fn find_old_version(playlist: &MediaPlaylist) -> Option<String> {
         () => 1,
     };
     let version = playlist.version.unwrap_or(1);
-    (version < needed).then(|| format!("is of version {version}, and has what came with version {needed}"))
+    if version >= needed {
+        return None;
+    }
+    Some(format!("is of version {version}, and has what came with version {needed}"))
 }
 
 /// Every segment has an `EXTINF` (4.3.2.1).

@@ -40,8 +40,11 @@ pub(super) fn read(plan: &Plan, dir: &WorkFolder) -> Result<Listing, MediaError>
         let channels = rendition.channels.as_deref().and_then(|channels| channels.parse().ok());
         let (target_duration, language) = (track.claims.target_duration, rendition.language.clone());
         let is_variant = plan.videos.is_empty() && number == 0;
-        let variant = is_variant.then(|| master::variant(&master, &audio.name, false)).transpose()?;
-        let claimed = variant.map(claims).unwrap_or_default();
+        let claimed = if is_variant {
+            claims(master::variant(&master, &audio.name, false)?)
+        } else {
+            Claims::default()
+        };
         track.claims = Claims { target_duration, channels, language, ..claimed };
         tracks.push(track);
     }
