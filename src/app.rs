@@ -10,7 +10,7 @@ use net::{Client, NetError};
 use storage::Storages;
 use store::{Cipher, CipherError, Store, StoreError, StoreOptions};
 
-use crate::{config::Settings, signed_links::LinkSigner, uploads::Uploads};
+use crate::{config::Settings, data_folder, signed_links::LinkSigner, uploads::Uploads};
 
 /// Everything that calls and jobs need.
 pub struct App {
@@ -32,13 +32,13 @@ pub struct App {
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "each says what it is in its text")]
 pub enum BuildError {
-    #[error("the data folder `{path}` cannot be made: {source}")]
+    #[error("the data folder `{path}` (`server.data_dir`) cannot be made: {source}")]
     DataFolder { path: PathBuf, source: std::io::Error },
     #[error(transparent)]
     Cipher(#[from] CipherError),
     #[error("the network cannot be used: {0}")]
     Net(#[from] NetError),
-    #[error("the database cannot be used: {0}")]
+    #[error("the database (`server.database_url`) cannot be used: {0}")]
     Store(#[from] StoreError),
     #[error(transparent)]
     Tools(#[from] ProgramsError),
@@ -62,8 +62,12 @@ impl App {
     /// When one of its parts cannot be had.
     pub async fn with_clock(settings: Settings, clock: Arc<dyn Clock>) -> Result<Arc<Self>, BuildError> {
         let data = &settings.server.data_dir;
-        std::fs::create_dir_all(data)
+        data_folder::make_private(data)
             .map_err(|source| BuildError::DataFolder { path: data.clone(), source })?;
+        if settings.server.database_url.is_none() {
+            data_folder::create_database(data)
+                .map_err(|source| BuildError::DataFolder { path: data.clone(), source })?;
+        }
         let net = Client::new(Arc::new(settings.net.guard()), settings.net.client_options())?;
         let cipher = Cipher::load_or_create(&settings.master_key_file())?;
         let link_signer = LinkSigner::new(cipher.link_key());

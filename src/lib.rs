@@ -21,6 +21,7 @@ pub mod api;
 pub mod app;
 pub mod cli;
 pub mod config;
+mod data_folder;
 mod input_storage;
 mod jobs;
 mod signed_links;

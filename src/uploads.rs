@@ -17,6 +17,8 @@ use tokio::{
     io::{AsyncWriteExt as _, BufWriter},
 };
 
+use crate::data_folder;
+
 /// Bytes that are gathered before they are written.
 const WRITE_BUFFER_BYTES: usize = 256 * 1024;
 
@@ -77,9 +79,10 @@ impl Uploads {
 
     /// Creates the file of an upload; it is removed again unless it is finished.
     pub(crate) async fn create(&self, id: &UploadId, tenant: &TenantId) -> io::Result<UploadWriter> {
-        fs::create_dir_all(&self.folder).await?;
+        data_folder::create_dir(&self.folder)?;
         let partial = self.folder.join(format!("{id}{PARTIAL_SUFFIX}"));
-        let file = BufWriter::with_capacity(WRITE_BUFFER_BYTES, File::create_new(&partial).await?);
+        let file =
+            BufWriter::with_capacity(WRITE_BUFFER_BYTES, File::from_std(data_folder::create_file(&partial)?));
         Ok(UploadWriter {
             file,
             partial: Some(partial),

@@ -24,8 +24,12 @@ pub(super) fn check(settings: &Settings) -> Result<(), (&'static str, &'static s
             "give `error`, `warn`, `info`, `debug`, `trace`, or a filter such as `info,borealis=debug`",
         ));
     }
+    if settings.server.data_dir.as_os_str().is_empty() {
+        return Err(("server.data_dir", "give a folder"));
+    }
     let url = settings.server.database_url();
-    if !settings.server.is_postgres() && !url.starts_with("sqlite:") {
+    let is_known = settings.server.is_postgres() || url.starts_with("sqlite:");
+    if url::Url::parse(&url).is_err() || !is_known {
         return Err((
             "server.database_url",
             "give `sqlite://PATH?mode=rwc` or `postgres://USER:PASSWORD@HOST/NAME`",

@@ -3,9 +3,13 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use model::Secret;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use serde::{Deserialize, Serialize};
 
 use super::value;
+
+/// What stands for itself in the path of a URL (RFC 3986, 2.3).
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Where the server listens and where it keeps things.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -31,7 +35,11 @@ impl ServerSettings {
     pub fn database_url(&self) -> String {
         match &self.database_url {
             Some(url) => url.expose().to_owned(),
-            None => format!("sqlite://{}?mode=rwc", self.data_dir.join("borealis.db").display()),
+            None => {
+                let file = std::path::absolute(&self.data_dir).unwrap_or_else(|_| self.data_dir.clone());
+                let path = file.join("borealis.db");
+                format!("sqlite://{}?mode=rwc", percent_encode(path.as_os_str().as_encoded_bytes(), ESCAPED))
+            }
         }
     }
 

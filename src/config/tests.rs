@@ -35,7 +35,8 @@ fn message(loaded: Result<Settings, SettingsError>) -> String {
 fn the_defaults_are_whole() {
     let settings = load(&[], &[], "").expect("the defaults are right");
     assert_eq!(settings.server.listen, "127.0.0.1:8080".parse::<SocketAddr>().expect("an address"));
-    assert_eq!(settings.server.database_url(), "sqlite://./data/borealis.db?mode=rwc");
+    let here = std::path::absolute("data/borealis.db").expect("a path");
+    assert_eq!(settings.server.database_url(), format!("sqlite://{}?mode=rwc", here.display()));
     assert_eq!(settings.worker.capacity, None);
     assert_eq!(settings.media.fetch_limits().max_bytes, 10 << 30);
     assert_eq!(settings.media.media_options().plan.x264_preset, "medium");

@@ -8,11 +8,16 @@ type Units = [(&'static str, u64)];
 const MILLIS: &Units = &[("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
 const BYTES: &Units = &[("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
 
+/// A hundred years: clocks can be added to it.
+const MAX_DURATION_MILLIS: u64 = 36_500 * 86_400_000;
+
 /// Reads a duration.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
-    parse(text, MILLIS)
-        .map(Duration::from_millis)
-        .ok_or_else(|| "give a whole number and a unit (ms, s, m, h or d), such as `30s`".to_owned())
+    match parse(text, MILLIS) {
+        Some(millis) if millis > MAX_DURATION_MILLIS => Err("give at most `36500d`".to_owned()),
+        Some(millis) => Ok(Duration::from_millis(millis)),
+        None => Err("give a whole number and a unit (ms, s, m, h or d), such as `30s`".to_owned()),
+    }
 }
 
 /// Writes a duration with the largest unit that says it exactly.
@@ -75,6 +80,12 @@ mod tests {
     }
 
     #[test]
+    fn a_duration_that_no_clock_can_add_is_refused() {
+        assert_eq!(parse_duration("36500d").map(|duration| duration.as_secs()), Ok(36_500 * 86_400));
+        assert_eq!(parse_duration("36501d"), Err("give at most `36500d`".to_owned()));
+    }
+
+    #[test]
     fn sizes_are_binary() {
         assert_eq!(parse_size("10GiB"), Ok(10 << 30));
         assert!(parse_size("10GB").is_err());
@@ -87,7 +98,7 @@ mod tests {
         #[test]
         fn what_is_written_is_read_back(value: u64) {
             prop_assert_eq!(parse_size(&format_size(value)), Ok(value));
-            let duration = Duration::from_millis(value);
+            let duration = Duration::from_millis(value % (MAX_DURATION_MILLIS + 1));
             prop_assert_eq!(parse_duration(&format_duration(duration)), Ok(duration));
         }
     }

@@ -10,6 +10,9 @@ use serde::{
 
 use super::unit;
 
+/// The largest number of things: connections, tasks, attempts. Far more than a machine has.
+const MAX_COUNT: u64 = 1_000_000;
+
 /// A number, a text, `true` or `false`, as text.
 struct Scalar;
 
@@ -222,16 +225,17 @@ pub(super) fn listen<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Socke
 /// A number of at least 1.
 pub(super) fn count<'de, D: Deserializer<'de>, T>(deserializer: D) -> Result<T, D::Error>
 where
-    T: FromStr + Default + PartialEq,
+    T: FromStr,
 {
     scalar(deserializer, at_least_one)
 }
 
-fn at_least_one<T: FromStr + Default + PartialEq>(text: &str) -> Result<T, String> {
-    text.parse()
-        .ok()
-        .filter(|number| *number != T::default())
-        .ok_or_else(|| "give a whole number of at least 1".to_owned())
+fn at_least_one<T: FromStr>(text: &str) -> Result<T, String> {
+    match text.parse::<u64>() {
+        Ok(number) if number > MAX_COUNT => Err(format!("give a whole number of at most {MAX_COUNT}")),
+        Ok(1..) => text.parse().map_err(|_| "give a smaller number".to_owned()),
+        _ => Err("give a whole number of at least 1".to_owned()),
+    }
 }
 
 /// A whole number.

@@ -19,6 +19,8 @@ use rustix::{
 };
 use store::{Store, StoreError};
 
+use crate::data_folder;
+
 /// The file that a live process holds a lock on.
 const LOCK_FILE: &str = "alive";
 
@@ -40,8 +42,8 @@ impl Presence {
     pub(crate) fn announce(work: &Path) -> io::Result<Self> {
         let id = WorkerId::generate(&mut rand::rng());
         let folder = work.join(id.as_str());
-        fs::create_dir_all(&folder)?;
-        let lock = File::create(folder.join(LOCK_FILE))?;
+        data_folder::create_dir(&folder)?;
+        let lock = data_folder::create_file(&folder.join(LOCK_FILE))?;
         flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
         Ok(Self { id, folder, _lock: lock })
     }

@@ -24,7 +24,8 @@ const MEDIA: &[&str] = &[
 /// The rooms of `src`, in the same way.
 const PRODUCT: &[&str] = &[
     "config",
-    "telemetry signed_links uploads input_storage",
+    "data_folder telemetry signed_links input_storage",
+    "uploads",
     "app",
     "access_keys jobs",
     "api worker",

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use sea_orm::{
-    ConnectOptions, Database, DatabaseConnection, DbBackend,
+    ConnectOptions, Database, DatabaseConnection, DbBackend, DbErr, RuntimeErr,
     sqlx::{
         Connection as _, Executor as _, Sqlite,
         pool::PoolOptions,
@@ -43,7 +43,15 @@ pub(crate) struct Connections {
 }
 
 impl Connections {
+    /// # Errors
+    /// When the URL cannot be read, or the database not be reached.
     pub(crate) async fn open(url: &str) -> Result<Self> {
+        // SeaORM panics at what is no URL
+        if let Err(problem) = url::Url::parse(url) {
+            return Err(
+                DbErr::Conn(RuntimeErr::Internal(format!("its URL cannot be read: {problem}"))).into()
+            );
+        }
         let reads = connect(url, Durability::Synced, MAX_CONNECTIONS).await?;
         if DbBackend::Postgres.is_prefix_of(url) {
             let unsynced_writes = connect(url, Durability::Unsynced, MAX_UNSYNCED_CONNECTIONS).await?;

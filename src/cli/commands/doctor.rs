@@ -11,6 +11,7 @@ use std::{
 
 use media::{Media, Program, Programs, SandboxMode};
 use model::SystemClock;
+use percent_encoding::percent_decode_str;
 use rustix::fs::{Access, access};
 use store::{Cipher, Store, StoreError, StoreOptions};
 use tokio::{process::Command, time::timeout};
@@ -286,7 +287,8 @@ async fn pending_migrations(settings: &Settings) -> Result<usize, StoreError> {
 fn sqlite_file(url: &str) -> Option<PathBuf> {
     let path = url.strip_prefix("sqlite:")?;
     let path = path.strip_prefix("//").unwrap_or(path);
-    path.split('?').next().map(PathBuf::from)
+    let path = percent_decode_str(path.split('?').next()?).decode_utf8().ok()?;
+    Some(PathBuf::from(path.as_ref()))
 }
 
 #[cfg(test)]
@@ -320,6 +322,7 @@ mod tests {
     fn an_sqlite_database_is_a_file() {
         assert_eq!(sqlite_file("sqlite:///a/b.db?mode=rwc"), Some("/a/b.db".into()));
         assert_eq!(sqlite_file("sqlite://./data/b.db"), Some("./data/b.db".into()));
+        assert_eq!(sqlite_file("sqlite:///a%20b/c.db"), Some("/a b/c.db".into()));
         assert_eq!(sqlite_file("postgres://h/b"), None);
     }
 

@@ -1,8 +1,13 @@
 //! `serve` and `worker`: the parts of the product, put together in one process.
 
-use std::sync::Arc;
+use std::{io, sync::Arc, time::Duration};
 
-use tokio::{net::TcpListener, signal::unix, task::JoinSet};
+use tokio::{
+    net::TcpListener,
+    signal::unix,
+    task::JoinSet,
+    time::{Instant, sleep},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -15,6 +20,12 @@ use crate::{
     telemetry,
     worker::{Presence, Runner, reaper},
 };
+
+/// How long a port that is in use is waited for.
+const PORT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often it is tried: the system does not tell when a port gets free.
+const PORT_POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What a process does beside what every process does: deliver callbacks, and clean up after others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,9 +85,26 @@ pub(super) async fn run(settings: Settings, parts: Parts) -> cli::Result {
     Ok(())
 }
 
+/// Listens; waits a while for the port of a process that was killed and is not quite gone.
 async fn listen(settings: &Settings) -> cli::Result<TcpListener> {
     let address = settings.server.listen;
-    TcpListener::bind(address).await.map_err(|error| format!("cannot listen on {address}: {error}").into())
+    let give_up = Instant::now() + PORT_TIMEOUT;
+    let mut is_waiting = false;
+    loop {
+        match TcpListener::bind(address).await {
+            Ok(listener) => return Ok(listener),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < give_up => {
+                if !is_waiting {
+                    tracing::warn!(%address, "the port is in use; waiting {} s for it", PORT_TIMEOUT.as_secs());
+                }
+                is_waiting = true;
+                sleep(PORT_POLL_INTERVAL).await;
+            }
+            Err(error) => {
+                return Err(format!("cannot listen on {address} (`server.listen`): {error}").into());
+            }
+        }
+    }
 }
 
 /// Cancels `stop` at the first SIGTERM or SIGINT; a second one ends the process at once.

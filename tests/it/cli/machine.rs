@@ -134,3 +134,19 @@ async fn where_the_first_key_cannot_be_printed_one_is_made_by_hand(
     run(list).await.expect_success();
     assert_eq!(server.stop().await.0, Some(0));
 }
+
+/// A process that was killed may hold its port for a moment more.
+#[tokio::test]
+async fn a_port_that_is_in_use_is_waited_for() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("bound").to_string();
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().display().to_string();
+    let args = ["serve", "--no-worker", "--listen", &address, "--data-dir", &data];
+    let mut server = RunningProgram::start(borealis(&args));
+    let line = server.wait_for_error_line("the port is in use").await;
+    assert!(line.contains(&address), "{line}");
+    drop(taken);
+    server.wait_for_error_line("listening").await;
+    server.stop().await;
+}

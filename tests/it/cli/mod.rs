@@ -4,4 +4,5 @@ mod api;
 mod listen;
 mod machine;
 mod many;
+mod settings;
 mod transcode;

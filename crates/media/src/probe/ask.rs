@@ -30,6 +30,9 @@ use crate::{
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(120);
 /// How long a question may take that reads all packets of the file.
 const ALL_PACKETS_TIMEOUT: Duration = Duration::from_secs(1800);
+/// Bytes of ffprobe's description of an input, which is kept whole: far more than 64 streams and a thousand chapters
+/// take.
+const MAX_DESCRIPTION_BYTES: usize = 2 << 20;
 /// Bytes of packet lines: 12 h of video and of many audio streams.
 const MAX_PACKET_LINES_BYTES: usize = 4 << 30;
 /// Packets that tell whether a frame rate is constant.
@@ -63,13 +66,20 @@ impl ProbeContext<'_> {
     /// not media.
     pub(super) async fn describe(&self) -> Result<FfprobeOutput, MediaError> {
         let sections = ["-show_format", "-show_streams", "-show_programs", "-show_chapters", "-of", "json"];
-        let answer = self.ask(Program::Ffprobe, self.ffprobe_args(&sections)).await?;
+        let call = self.call(Program::Ffprobe, self.ffprobe_args(&sections))?;
+        let limits = CallLimits { deadline: QUESTION_TIMEOUT, stdout_bytes: Some(MAX_DESCRIPTION_BYTES) };
+        let mut json = Vec::new();
+        let asked = self.tools.lines(call, limits, self.cancel, |line| json.extend_from_slice(line)).await;
+        let answer = asked.map_err(|error| match error.code {
+            ErrorCode::InvalidInput => MediaError { detail: too_much_described(&json), ..error },
+            _ => blame_input_for_timeout(error),
+        })?;
         let log = &answer.stderr_tail;
         if log.contains("not on whitelist") {
             let detail = "the file refers to other files or to the network";
             return Err(MediaError::new(ErrorCode::InputForbidden, detail).with_log(log));
         }
-        match FfprobeOutput::parse(&answer.stdout) {
+        match FfprobeOutput::parse(&json) {
             Some(described) if answer.status.success() => Ok(described),
             _ => Err(MediaError::new(ErrorCode::InvalidInput, why_unreadable(log)).with_log(log)),
         }
@@ -100,13 +110,7 @@ impl ProbeContext<'_> {
         options.extend(["-show_entries", PacketReader::ENTRIES, "-of", "csv=p=0"]);
         options.extend(ffmpeg::BLOCK_OUTPUT);
         let limits = CallLimits { deadline: ALL_PACKETS_TIMEOUT, stdout_bytes: Some(MAX_PACKET_LINES_BYTES) };
-        let call = Call {
-            program: Program::Ffprobe,
-            args: self.ffprobe_args(&options),
-            access: self.access(),
-            stdin: self.input.stdin()?,
-            memory_bytes: PROBE_MEMORY_BYTES,
-        };
+        let call = self.call(Program::Ffprobe, self.ffprobe_args(&options))?;
         let read = self.tools.lines(call, limits, self.cancel, |line| reader.read_line(line)).await;
         read.map_err(blame_input_for_timeout)?;
         Ok(reader.finish())
@@ -222,19 +226,25 @@ impl ProbeContext<'_> {
 
     async fn ask(&self, program: Program, args: Vec<OsString>) -> Result<Captured, MediaError> {
         let limits = CallLimits { deadline: QUESTION_TIMEOUT, ..CallLimits::default() };
-        let call = Call {
-            program,
-            args,
-            access: self.access(),
-            stdin: self.input.stdin()?,
-            memory_bytes: PROBE_MEMORY_BYTES,
-        };
+        let call = self.call(program, args)?;
         self.tools.capture(call, limits, self.cancel).await.map_err(blame_input_for_timeout)
     }
 
-    fn access(&self) -> Access {
-        Access::read(self.input.readable())
+    fn call(&self, program: Program, args: Vec<OsString>) -> Result<Call, MediaError> {
+        let (access, stdin) = (Access::read(self.input.readable()), self.input.stdin()?);
+        Ok(Call { program, args, access, stdin, memory_bytes: PROBE_MEMORY_BYTES })
     }
+}
+
+/// Of what there is too much, by the section of ffprobe's JSON that was being written.
+fn too_much_described(json: &[u8]) -> String {
+    let text = String::from_utf8_lossy(json);
+    let sections =
+        [("programs", "programs"), ("streams", "streams"), ("chapters", "chapters"), ("format", "tags")];
+    let started =
+        sections.iter().filter_map(|(key, words)| Some((text.find(&format!("\n    \"{key}\":"))?, *words)));
+    let (_, words) = started.max().unwrap_or((0, "streams"));
+    format!("it has more {words} than are read: what describes it is over {MAX_DESCRIPTION_BYTES} bytes")
 }
 
 /// How many frames are interlaced, by the field that comes first, and how many are not.
@@ -305,6 +315,15 @@ fn why_unreadable(log: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[rstest::rstest]
+    #[case("{\n    \"streams\": [\n{}\n    ],\n    \"chapters\": [\n        {", "chapters")]
+    #[case("{\n    \"programs\": [\n\n    ],\n    \"streams\": [\n  { \"chapters\": 1", "streams")]
+    #[case("{\n    \"chapters\": [],\n    \"format\": {", "tags")]
+    fn what_there_is_too_much_of_is_named(#[case] json: &str, #[case] named: &str) {
+        let detail = too_much_described(json.as_bytes());
+        assert!(detail.starts_with(&format!("it has more {named} than are read")), "{detail}");
+    }
 
     #[test]
     fn the_last_count_of_idet_counts() {

@@ -21,6 +21,8 @@ const MAX_REORDERED_FRAMES: u64 = 16;
 const MAX_RUNS: usize = 200;
 /// Time stamps of one stream that are kept to measure its frame rate.
 const MAX_TIMES: usize = 20_000;
+/// Frames of one stream whose time stamps are corrected one by one; where there are more, all of them are wrong.
+const MAX_MISPLACED: usize = 10_000;
 
 /// What a packet says, in units of its stream's time base, and in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -186,7 +188,9 @@ impl StreamClock {
 
     /// Shows a frame when it is decoded, instead of when it says.
     fn misplace(&mut self, frame: LateFrame) {
-        self.misplaced.push((frame.number, frame.pts.saturating_sub(frame.dts)));
+        if self.misplaced.len() < MAX_MISPLACED {
+            self.misplaced.push((frame.number, frame.pts.saturating_sub(frame.dts)));
+        }
         self.show(frame.dts, frame.duration);
     }
 

@@ -13,7 +13,7 @@ use super::described::{FfprobeOutput, Stream};
 use crate::{
     error::MediaError,
     format::{
-        mp4::index::{self, DurationMismatch, FrontIndex, Mp4Index},
+        mp4::index::{self, DurationMismatch, FrontIndex, MAX_MOOV_BYTES, Mp4Index},
         sniff,
     },
     input::GrowingInput,
@@ -106,6 +106,9 @@ async fn read_front(input: &GrowingInput, size: u64) -> io::Result<FrontIndex> {
 /// Refuses what the index says is encrypted, damaged or cut off.
 pub(super) fn check_integrity(index: &Mp4Index, size: u64) -> Result<(), MediaError> {
     let invalid = |detail: String| Err(MediaError::new(ErrorCode::InvalidInput, detail));
+    if let Some(bytes) = index.oversized_moov {
+        return invalid(format!("its index (`moov`) has {bytes} bytes; at most {MAX_MOOV_BYTES} are read"));
+    }
     if let Some(scheme) = &index.encryption_scheme {
         return invalid(format!("it is encrypted ({scheme})"));
     }

@@ -96,7 +96,8 @@ pub(super) fn check(program: Program, ended: Result<Ended, ChildError>) -> Resul
             Err(MediaError::new(code, format!("{} got no further for {} s", program.name(), stall.as_secs())))
         }
         Err(ChildError::Io(error)) => {
-            Err(MediaError::new(ErrorCode::Internal, format!("{} was lost: {error}", program.name())))
+            let lost = MediaError::new(ErrorCode::Internal, format!("{} was lost: {error}", program.name()));
+            Err(MediaError::of_disk(&error, lost))
         }
     }
 }

@@ -4,7 +4,12 @@
 //! The kernel's events (inotify(7)) may overflow. A file that is missed here is published with all others
 //! when the run has ended.
 
-use std::{io, mem::MaybeUninit, path::Path};
+use std::{
+    io,
+    mem::MaybeUninit,
+    path::Path,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use rustix::{
     fd::OwnedFd,
@@ -17,10 +22,15 @@ use crate::{layout::OutputLayout, plan::Plan};
 /// Bytes of events that are read at once.
 const EVENT_BUFFER_BYTES: usize = 4096;
 
+/// Files that are reported of one run, each playlist once with every segment: 12 h in segments of a second, of many
+/// renditions.
+const MAX_REPORTED_FILES: usize = 2_000_000;
+
 /// Watches the folders of an output.
 pub(super) struct FileWatch {
     events: AsyncFd<OwnedFd>,
     folders: Vec<WatchedFolder>,
+    reported: AtomicUsize,
 }
 
 struct WatchedFolder {
@@ -43,7 +53,7 @@ impl FileWatch {
             let flags = WatchFlags::CLOSE_WRITE | WatchFlags::MOVED_TO | WatchFlags::ONLYDIR;
             folders.push(WatchedFolder { descriptor: inotify::add_watch(&events, folder, flags)?, prefix });
         }
-        Ok(Self { events: register(events)?, folders })
+        Ok(Self { events: register(events)?, folders, reported: AtomicUsize::new(0) })
     }
 
     /// Tells of every finished file by its path below the output's folder. It has no end of its own.
@@ -70,6 +80,9 @@ impl FileWatch {
             if let (Some(folder), Some(name)) = (folder, name)
                 && OutputLayout::is_published_early(name)
             {
+                if self.reported.fetch_add(1, Ordering::Relaxed) >= MAX_REPORTED_FILES {
+                    return Err(io::Error::other("far more files are written than an output has"));
+                }
                 on_finished(&format!("{}{name}", folder.prefix));
             }
         }

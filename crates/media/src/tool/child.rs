@@ -12,7 +12,7 @@ use std::{
 
 use rustix::process::Signal;
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, BufReader},
+    io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, BufReader},
     process::ChildStdout,
     task::JoinHandle,
     time::{Instant, timeout, timeout_at},
@@ -32,6 +32,12 @@ const KILL_GRACE: Duration = Duration::from_secs(5);
 
 /// How long processes that a child left behind may live on: they hold its standard error open.
 const STDERR_END_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Bytes of standard output that are kept of a call, unless it says otherwise: what is asked for is short.
+const MAX_ANSWER_BYTES: usize = 4 << 20;
+
+/// Bytes of one line of standard output. Those that are not read as lines, such as JSON, have line breaks too.
+const MAX_LINE_BYTES: u64 = 1 << 20;
 
 /// Encoders have a lookahead before the first frame comes out: it may take so many times longer than any
 /// later one.
@@ -70,7 +76,7 @@ pub(crate) struct CallLimits {
 
 impl Default for CallLimits {
     fn default() -> Self {
-        Self { deadline: Duration::from_secs(600), stdout_bytes: Some(64 << 20) }
+        Self { deadline: Duration::from_secs(600), stdout_bytes: Some(MAX_ANSWER_BYTES) }
     }
 }
 
@@ -173,10 +179,10 @@ impl Child {
             let mut stdout = BufReader::with_capacity(64 << 10, stdout.take(readable));
             let mut line = Vec::new();
             let mut total = 0;
-            while stdout.read_until(b'\n', &mut line).await? > 0 {
+            while read_line(&mut stdout, &mut line).await? {
                 total += line.len();
                 if let Some(max) = max_bytes.filter(|max| total > *max) {
-                    return Err(io::Error::other(format!("it wrote more than {max} bytes")));
+                    return Err(too_much(&format!("it wrote more than {max} bytes")));
                 }
                 each(&line);
                 line.clear();
@@ -197,18 +203,22 @@ impl Child {
         let mut reported = progress;
         let mut deadline = Instant::now() + stall_timeout * FIRST_FRAME_FACTOR;
         if let Some(stdout) = self.stdout.take() {
-            let mut lines = BufReader::new(stdout).lines();
+            let (mut stdout, mut line) = (BufReader::new(stdout), Vec::new());
             loop {
-                let line = match timeout_at(deadline, lines.next_line()).await {
-                    Ok(line) => line?,
+                let is_line = match timeout_at(deadline, read_line(&mut stdout, &mut line)).await {
+                    Ok(is_line) => is_line?,
                     Err(_) if was_starved() => {
                         deadline = Instant::now() + stall_timeout;
                         continue;
                     }
                     Err(_) => return Err(ChildError::Stalled(stall_timeout)),
                 };
-                let Some(line) = line else { break };
-                if progress.read(&line) && progress != reported {
+                if !is_line {
+                    break;
+                }
+                let is_end_of_block = progress.read(&String::from_utf8_lossy(&line));
+                line.clear();
+                if is_end_of_block && progress != reported {
                     reported = progress;
                     deadline = Instant::now() + stall_timeout;
                     each(progress);
@@ -247,6 +257,24 @@ impl Child {
             spawn::signal_group(self.group, signal);
         }
     }
+}
+
+/// Appends the rest of a line; false at the end. What was read of it stays when this is dropped.
+///
+/// # Errors
+/// When it is longer than any that a tool writes.
+async fn read_line(from: &mut (impl AsyncBufRead + Unpin), line: &mut Vec<u8>) -> io::Result<bool> {
+    let left = MAX_LINE_BYTES.saturating_sub(line.len() as u64) + 1;
+    from.take(left).read_until(b'\n', line).await?;
+    if line.len() as u64 > MAX_LINE_BYTES {
+        return Err(too_much(&format!("it wrote a line of more than {MAX_LINE_BYTES} bytes")));
+    }
+    Ok(!line.is_empty())
+}
+
+/// The error of a child that writes more than it may.
+fn too_much(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::FileTooLarge, what)
 }
 
 impl Drop for Child {

@@ -102,6 +102,11 @@ impl Tools {
             ),
             ended = child.lines(limits.stdout_bytes, each) => match ended {
                 Ok(ended) => return Ok(ended),
+                // what a tool writes of an input grows with what is in it
+                Err(error) if error.kind() == io::ErrorKind::FileTooLarge => MediaError::new(
+                    ErrorCode::InvalidInput,
+                    format!("there is too much in it: {} was ended, as {error}", program.name()),
+                ),
                 Err(error) => failed_to("be listened to", program, &error),
             },
         };

@@ -15,8 +15,8 @@ use super::{
     },
 };
 
-/// A `moov` is read into memory up to this size.
-const MAX_MOOV_BYTES: u64 = 256 << 20;
+/// Bytes of a `moov`, which is read into memory: 12 h of video of 60 frames a second with audio have 40 MB.
+pub(crate) const MAX_MOOV_BYTES: u64 = 64 << 20;
 /// Boxes of the top level that are read.
 const MAX_TOP_LEVEL_BOXES: usize = 10_000;
 /// Milliseconds by which two durations of a track may differ by carelessness.
@@ -29,6 +29,8 @@ pub(crate) struct Mp4Index {
     pub encryption_scheme: Option<String>,
     /// Whether samples are in movie fragments (`mvex` or `moof`), so that `moov` does not vouch for them.
     pub is_fragmented: bool,
+    /// Bytes of a `moov` that is too large to be read.
+    pub oversized_moov: Option<u64>,
     /// Whether there is a `moov` at all.
     pub has_moov: bool,
     /// Up to which byte of the file the sample tables name data.
@@ -121,6 +123,10 @@ pub(crate) fn read(file: &mut (impl Read + Seek)) -> io::Result<Option<Mp4Index>
             b"moov" if header.body_bytes() <= MAX_MOOV_BYTES && header.end <= file_size => {
                 index.has_moov = true;
                 read_moov(&header.read_body(file)?, &mut index);
+            }
+            b"moov" if header.body_bytes() > MAX_MOOV_BYTES => {
+                index.oversized_moov = Some(header.body_bytes());
+                return Ok(Some(index));
             }
             b"moof" => {
                 index.is_fragmented = true;

@@ -106,6 +106,9 @@ fn random_access_packets(video: &VideoPlan) -> Vec<OsString> {
     words(&["-map", &format!("0:{}", copied.index), "-bsf:v:1", &filter])
 }
 
+/// Packets of a stream that is copied, whose times are kept: 12 h of 120 frames a second have 5 million.
+const MAX_COPIED_PACKETS: usize = 8_000_000;
+
 /// Takes in the lines of `framecrc`.
 struct PacketList {
     videos: usize,
@@ -115,12 +118,21 @@ struct PacketList {
     gops: GopIndex,
     /// A stream with a packet that has no presentation time.
     without_pts: Option<usize>,
+    /// Whether a stream has more packets than are kept.
+    has_too_many: bool,
 }
 
 impl PacketList {
     fn new(videos: usize, audios: usize) -> Self {
         let streams = vec![CopiedStream::default(); videos + audios + 1];
-        Self { videos, copied: videos + audios, streams, gops: GopIndex::default(), without_pts: None }
+        Self {
+            videos,
+            copied: videos + audios,
+            streams,
+            gops: GopIndex::default(),
+            without_pts: None,
+            has_too_many: false,
+        }
     }
 
     fn add_line(&mut self, line: &str) {
@@ -142,6 +154,10 @@ impl PacketList {
         }
         let [pts, dts] = [packet.pts, packet.dts].map(|time| time.unwrap_or(i64::MIN));
         let [pts, dts, duration] = [pts, dts, packet.duration].map(|time| time as f64 * stream.time_base);
+        if stream.times.len() == MAX_COPIED_PACKETS {
+            self.has_too_many = true;
+            return;
+        }
         stream.times.push(pts);
         stream.end = stream.end.max(pts + duration);
         if packet.stream < self.videos {
@@ -156,6 +172,12 @@ impl PacketList {
             return Err(format!(
                 "its packets have no presentation time, so that they cannot be copied; another {option} than \
                  `copy` would do"
+            ));
+        }
+        if self.has_too_many {
+            return Err(format!(
+                "a stream has more than {MAX_COPIED_PACKETS} packets, so that it cannot be copied; a codec instead of \
+                 `copy` would encode it"
             ));
         }
         if self.videos == 0 {

@@ -128,3 +128,40 @@ async fn is_fed_with_files() {
     child.lines(Some(100), |line| said.extend_from_slice(line)).await.expect("read");
     assert_eq!(said, b"onetwo");
 }
+
+#[tokio::test]
+async fn inherits_nothing_but_its_three_descriptors() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let _file = std::fs::File::create(folder.path().join("open")).expect("made");
+    let _socket = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+    // the shell has the folder open that it lists
+    let mut child = shell("for fd in /proc/$$/fd/*; do readlink $fd; done | grep -v ^/proc/").await;
+    let mut written = String::new();
+    let ended =
+        child.lines(Some(1000), |line| written += &String::from_utf8_lossy(line)).await.expect("read");
+    assert!(ended.status.success(), "{written}");
+    let lines: Vec<&str> = written.lines().collect();
+    assert!(lines.iter().all(|line| *line == "/dev/null" || line.starts_with("pipe:")), "{written}");
+}
+
+#[tokio::test]
+async fn a_line_without_end_is_refused() {
+    let mut child = shell("cat /dev/zero").await;
+    let error = child.lines(None, |_| {}).await.expect_err("too long");
+    assert_eq!(error.to_string(), format!("it wrote a line of more than {MAX_LINE_BYTES} bytes"));
+    let mut child = shell("cat /dev/zero").await;
+    let error = child.follow(Duration::from_secs(60), || false, |_| {}).await.expect_err("too long");
+    assert!(matches!(error, ChildError::Io(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn is_the_first_that_the_kernel_ends() {
+    let mut child = shell("cat /proc/self/oom_score_adj").await;
+    assert_eq!(first_line(&mut child).await, "1000");
+}
+
+#[tokio::test]
+async fn has_no_more_memory_than_it_may() {
+    let mut child = shell("ulimit -d").await;
+    assert_eq!(first_line(&mut child).await, (LIMITS.memory_bytes / 1024).to_string());
+}

@@ -8,6 +8,7 @@ mod clips;
 mod damage;
 mod playback;
 mod taken_over;
+mod too_much;
 
 use std::{path::Path, time::Duration};
 
