@@ -11,11 +11,11 @@ use std::{
 pub(super) struct Shares<H: Eq + Hash> {
     max_total: usize,
     max_each: usize,
-    held: Arc<Mutex<Held<H>>>,
+    held: Arc<Mutex<HeldShares<H>>>,
 }
 
 /// Who holds how many.
-struct Held<H> {
+struct HeldShares<H> {
     total: usize,
     /// Without those who hold none: their number would have no bound.
     by_holder: HashMap<H, usize>,
@@ -24,7 +24,7 @@ struct Held<H> {
 /// One of them; free again when it is dropped.
 pub(super) struct Share<H: Eq + Hash> {
     holder: H,
-    held: Arc<Mutex<Held<H>>>,
+    held: Arc<Mutex<HeldShares<H>>>,
 }
 
 /// Why there is none left.
@@ -39,7 +39,7 @@ pub(super) enum Taken {
 impl<H: Clone + Eq + Hash> Shares<H> {
     /// At most `max_total`, and `max_each` for one holder.
     pub(super) fn new(max_total: usize, max_each: usize) -> Self {
-        let held = Held { total: 0, by_holder: HashMap::new() };
+        let held = HeldShares { total: 0, by_holder: HashMap::new() };
         Self { max_total, max_each, held: Arc::new(Mutex::new(held)) }
     }
 

@@ -15,13 +15,13 @@ const BURST: u32 = 20;
 const MAX_COUNTED: usize = 8192;
 
 /// Where a wrong sign-in came from, and which key it was for; empty: a name that no key has.
-type Source = (IpAddr, String);
+type FailureSource = (IpAddr, String);
 
 /// The failures of this process.
 #[derive(Default)]
 pub(super) struct SignInFailures {
     /// GCRA's theoretical arrival time of each source.
-    arrival_times: Mutex<HashMap<Source, Instant>>,
+    arrival_times: Mutex<HashMap<FailureSource, Instant>>,
 }
 
 impl SignInFailures {

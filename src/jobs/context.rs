@@ -211,11 +211,11 @@ impl JobContext {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jobs::slot::Slots;
+    use crate::jobs::slot::WorkerSlots;
 
     #[tokio::test]
     async fn progress_never_goes_back() {
-        let progress = ProgressReporter::new(Slots::new(1).acquire().await);
+        let progress = ProgressReporter::new(WorkerSlots::new(1).acquire().await);
         let now = || (progress.get().stage, progress.get().percent);
         progress.set(Stage::Running, 0.5);
         assert_eq!(now(), (Stage::Running, 50));

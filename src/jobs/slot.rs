@@ -13,7 +13,7 @@ const PARKED_PER_SLOT: usize = 4;
 
 /// The slots of one worker; cheap to clone.
 #[derive(Clone, Debug)]
-pub(crate) struct Slots {
+pub(crate) struct WorkerSlots {
     running: Arc<Semaphore>,
     parked: Arc<Semaphore>,
 }
@@ -21,18 +21,18 @@ pub(crate) struct Slots {
 /// The slot of one task, which is free again when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Slot {
-    slots: Slots,
-    held: Mutex<Held>,
+    slots: WorkerSlots,
+    held: Mutex<SlotPermit>,
 }
 
 /// A place among those that run, or among those that wait; dropped, it is free for others.
 #[derive(Debug)]
-struct Held {
+struct SlotPermit {
     is_parked: bool,
     _place: OwnedSemaphorePermit,
 }
 
-impl Slots {
+impl WorkerSlots {
     pub(crate) fn new(count: usize) -> Self {
         let parked = Semaphore::new(count.saturating_mul(PARKED_PER_SLOT));
         Self { running: Arc::new(Semaphore::new(count)), parked: Arc::new(parked) }
@@ -40,7 +40,7 @@ impl Slots {
 
     /// Waits for a slot. Whoever has waited the longest gets the next.
     pub(crate) async fn acquire(&self) -> Slot {
-        let held = Mutex::new(Held { is_parked: false, _place: self.acquire_running().await });
+        let held = Mutex::new(SlotPermit { is_parked: false, _place: self.acquire_running().await });
         Slot { slots: self.clone(), held }
     }
 
@@ -56,7 +56,7 @@ impl Slot {
         if !held.is_parked
             && let Ok(place) = Arc::clone(&self.slots.parked).try_acquire_owned()
         {
-            *held = Held { is_parked: true, _place: place };
+            *held = SlotPermit { is_parked: true, _place: place };
         }
     }
 
@@ -68,7 +68,7 @@ impl Slot {
     /// Takes a slot again, if it was given to others.
     pub(crate) async fn resume(&self) {
         if self.is_parked() {
-            let held = Held { is_parked: false, _place: self.slots.acquire_running().await };
+            let held = SlotPermit { is_parked: false, _place: self.slots.acquire_running().await };
             *self.held.lock().unwrap_or_else(PoisonError::into_inner) = held;
         }
     }
@@ -82,7 +82,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_waits_gives_its_slot_to_another_and_takes_it_again() {
-        let slots = Slots::new(1);
+        let slots = WorkerSlots::new(1);
         let first = slots.acquire().await;
         assert!(slots.acquire().now_or_never().is_none());
         first.park();

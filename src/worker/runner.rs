@@ -24,7 +24,7 @@ use crate::{
     jobs::{
         context::{Interruption, JobContext, JobError},
         lease::{Lease, Moment},
-        slot::{Slot, Slots},
+        slot::{Slot, WorkerSlots},
         transcode,
     },
     telemetry,
@@ -62,7 +62,7 @@ impl Runner {
     /// what is left.
     pub(crate) async fn run(self, stop: CancellationToken) {
         let this = Arc::new(self);
-        let slots = Slots::new(this.capacity);
+        let slots = WorkerSlots::new(this.capacity);
         let (jobs, grace_over) = (TaskTracker::new(), CancellationToken::new());
         tracing::info!(capacity = this.capacity, worker = %this.worker, "worker started");
         let registration = tokio::spawn(Arc::clone(&this).stay_registered(grace_over.clone()));
@@ -108,7 +108,11 @@ impl Runner {
     }
 
     /// The next job, when a slot is free for it; none when it is time to stop.
-    async fn next_claim(&self, slots: &Slots, stop: &CancellationToken) -> Option<(Claim, Lease, Slot)> {
+    async fn next_claim(
+        &self,
+        slots: &WorkerSlots,
+        stop: &CancellationToken,
+    ) -> Option<(Claim, Lease, Slot)> {
         loop {
             let slot = tokio::select! {
                 slot = slots.acquire() => slot,

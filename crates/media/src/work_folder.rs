@@ -148,12 +148,12 @@ impl WorkFolder {
     /// # Errors
     /// When something is there that is neither a plain file nor a folder, or far more than any output has.
     pub fn files(&self) -> io::Result<Vec<WorkFile>> {
-        let mut listing = Listing::default();
+        let mut listing = FoundFiles::default();
         self.list(Path::new(""), 0, &mut listing)?;
         Ok(listing.files)
     }
 
-    fn list(&self, folder: &Path, depth: usize, listing: &mut Listing) -> io::Result<()> {
+    fn list(&self, folder: &Path, depth: usize, listing: &mut FoundFiles) -> io::Result<()> {
         let opened = self.open_folder(folder)?;
         for entry in Dir::read_from(&opened)? {
             let entry = entry?;
@@ -213,7 +213,7 @@ impl WorkFolder {
 
 /// What was found so far.
 #[derive(Default)]
-struct Listing {
+struct FoundFiles {
     files: Vec<WorkFile>,
     entries: usize,
 }

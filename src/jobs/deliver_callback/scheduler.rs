@@ -19,7 +19,7 @@ use store::{CallbackClaim, ClaimRequest, DueQueue};
 
 use super::{
     receiver_queue::ReceiverQueue,
-    slots::{ConcurrencyLimits, Destination, LevelKind, Slots},
+    slots::{CallbackSlots, ConcurrencyLimits, Destination, LevelKind},
 };
 
 /// Callbacks claimed ahead for all queues together, shared equally; each queue may always fill its slots.
@@ -45,7 +45,7 @@ pub(super) struct Scheduler {
     round: VecDeque<String>,
     /// The queues that are left alone until then.
     blocked: BTreeSet<(Instant, String)>,
-    slots: Slots,
+    slots: CallbackSlots,
     /// Retries in flight, by receiver.
     retries_in_flight: HashMap<String, usize>,
     /// The queues that lead to each receiver.
@@ -78,7 +78,7 @@ impl Scheduler {
             needs_claim: HashSet::new(),
             round: VecDeque::new(),
             blocked: BTreeSet::new(),
-            slots: Slots::new(limits),
+            slots: CallbackSlots::new(limits),
             retries_in_flight: HashMap::new(),
             siblings: HashMap::new(),
             parked: HashMap::new(),

@@ -66,17 +66,17 @@ impl Destination {
 /// The slots of one level, and who has them.
 #[derive(Debug, Default)]
 struct SlotLevel {
-    held: Held,
-    tenants: HashMap<String, Held>,
+    held: HeldSlots,
+    tenants: HashMap<String, HeldSlots>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Held {
+struct HeldSlots {
     all: usize,
     slow: usize,
 }
 
-impl Held {
+impl HeldSlots {
     fn add(&mut self, is_slow: bool) {
         self.all += 1;
         self.slow += usize::from(is_slow);
@@ -104,7 +104,7 @@ impl SlotLevel {
 
 /// All slots.
 #[derive(Debug)]
-pub(super) struct Slots {
+pub(super) struct CallbackSlots {
     limits: ConcurrencyLimits,
     total: SlotLevel,
     addresses: HashMap<String, SlotLevel>,
@@ -113,7 +113,7 @@ pub(super) struct Slots {
     known_addresses: HashMap<String, IpAddr>,
 }
 
-impl Slots {
+impl CallbackSlots {
     pub(super) fn new(limits: ConcurrencyLimits) -> Self {
         Self {
             limits,
@@ -182,7 +182,7 @@ impl Slots {
         }
     }
 
-    /// Frees what [`Slots::take`] took.
+    /// Frees what [`CallbackSlots::take`] took.
     pub(super) fn free(&mut self, to: &Destination, is_slow: bool) {
         free_in(&mut self.origins, &to.origin, &to.tenant, is_slow);
         free_in(&mut self.addresses, &to.address, &to.tenant, is_slow);
@@ -227,7 +227,7 @@ mod tests {
     const LIMITS: ConcurrencyLimits = ConcurrencyLimits { total: 256, per_address: 32, per_receiver: 8 };
 
     /// Takes slots for new receivers of a tenant, each on a host of its own, until there are no more.
-    fn hang(slots: &mut Slots, tenant: &str) -> usize {
+    fn hang(slots: &mut CallbackSlots, tenant: &str) -> usize {
         let mut taken = 0;
         loop {
             let to = slots.destination(&format!("http://{tenant}{taken}:80 {tenant}"));
@@ -241,7 +241,7 @@ mod tests {
 
     #[test]
     fn each_tenant_leaves_half_of_what_others_do_not_use() {
-        let mut slots = Slots::new(LIMITS);
+        let mut slots = CallbackSlots::new(LIMITS);
         slots.destination("http://x:80 quiet");
         let taken: Vec<usize> = ["a", "b", "c", "d", "e"].iter().map(|name| hang(&mut slots, name)).collect();
         assert_eq!(taken, [96, 48, 24, 12, 6]);
@@ -251,13 +251,13 @@ mod tests {
 
     #[test]
     fn a_tenant_alone_has_all_slots() {
-        let mut slots = Slots::new(LIMITS);
+        let mut slots = CallbackSlots::new(LIMITS);
         assert_eq!(hang(&mut slots, "a"), 256);
     }
 
     #[test]
     fn ports_and_names_of_one_address_share_its_slots() {
-        let mut slots = Slots::new(LIMITS);
+        let mut slots = CallbackSlots::new(LIMITS);
         slots.destination("http://x:80 other");
         let ports: Vec<String> = (1..=600).map(|port| format!("http://10.0.0.1:{port} a")).collect();
         let names: Vec<String> = (1..=600).map(|number| format!("http://h{number}:80 a")).collect();
@@ -283,7 +283,7 @@ mod tests {
 
     #[test]
     fn what_was_taken_is_free_again() {
-        let mut slots = Slots::new(LIMITS);
+        let mut slots = CallbackSlots::new(LIMITS);
         slots.destination("http://x:80 other");
         let to = slots.destination("http://[::1]:80 a");
         assert_eq!(to.address, "::1");

@@ -34,13 +34,13 @@ const HELD_ELSEWHERE: &[(&str, &str)] = &[
 ];
 
 /// Makes calls, each with a name of its own for what it creates.
-struct Caller<'a> {
+struct CallMaker<'a> {
     app: &'a TestApp,
     storage: String,
     created: usize,
 }
 
-impl Caller<'_> {
+impl CallMaker<'_> {
     /// A call with `size` of what the bound is about; none when no call can show it.
     async fn call(&mut self, limit: &Limit, size: usize) -> Option<ApiReply> {
         self.created += 1;
@@ -119,7 +119,7 @@ impl Caller<'_> {
 async fn at_every_bound_a_value_goes_through_and_beyond_it_none_does() {
     let app = TestApp::start().await;
     let storage = app.add_storage("b").await;
-    let mut caller = Caller { app: &app, storage, created: 0 };
+    let mut caller = CallMaker { app: &app, storage, created: 0 };
     let sources = sources(Path::new(env!("CARGO_MANIFEST_DIR")));
     for limit in limits::ALL {
         let name = limit.name;
