@@ -41,7 +41,7 @@ lint: $(DENY) $(MACHETE)
 fmt:
 	cargo fmt --all
 
-## Writes docs/settings.md, docs/formats.md and docs/openapi.json again, out of the code.
+## Writes docs/settings.md, docs/formats.md, docs/limits.md and docs/openapi.json again, out of the code.
 gen:
 	UPDATE_DOCS=1 cargo test --locked --package borealis --package borealis-model --lib --test it generated
 
