@@ -19,6 +19,7 @@ use super::{
     BASE_PATH,
     envelope::{Envelope, Nothing},
     error::{AuthFail, Forbidden, Internal, RateLimited, TooLarge, Unavailable},
+    open_transfer::OpenTransfer,
     routes,
 };
 
@@ -96,7 +97,7 @@ fn add_common(operation: &mut Operation, is_write: bool) {
 }
 
 /// Answers the document.
-pub(super) async fn openapi() -> Response {
+pub(super) async fn openapi(_transfer: OpenTransfer) -> Response {
     static TEXT: LazyLock<String> = LazyLock::new(|| document().to_json().expect("the document is JSON"));
     ([(header::CONTENT_TYPE, "application/json")], TEXT.as_str()).into_response()
 }

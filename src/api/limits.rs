@@ -16,6 +16,7 @@ use model::ErrorCode;
 use super::{
     BASE_PATH,
     auth::{Caller, NamedCall},
+    connection::MaybeConnection,
     error::ApiError,
     memory,
     state::ApiState,
@@ -108,7 +109,8 @@ pub(super) async fn read_body(parts: &Parts, body: Body, state: &ApiState) -> Re
             && !has_turn
             && let Some(caller) = parts.extensions.get::<Caller>()
         {
-            turn = memory::hold(parts, state.memory.large_bodies.wait(&caller.tenant).await);
+            let connection = MaybeConnection(parts.extensions.get().cloned());
+            turn = memory::wait_for(&state.memory.large_bodies, &caller.tenant, &connection).await?;
             has_turn = true;
         }
         bytes.extend_from_slice(&chunk);

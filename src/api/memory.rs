@@ -1,9 +1,24 @@
 //! Turns at what takes memory, so that the process stays small whatever its clients ask for: each tenant has a
 //! few, and all together a few more.
 
-use axum::{extract::FromRequestParts, http::request::Parts};
+use std::time::Duration;
 
-use super::{auth::Caller, connection::ConnectionInfo, error::ApiError, state::ApiState, turns::Turn};
+use axum::{extract::FromRequestParts, http::request::Parts};
+use model::TenantId;
+
+use super::{
+    auth::Caller,
+    connection::MaybeConnection,
+    error::ApiError,
+    state::ApiState,
+    turns::{Turn, Turns},
+};
+
+/// Calls of a tenant that wait for the same turns at most: each of them takes a connection.
+const MAX_WAITING: usize = 64;
+
+/// When to come again with more.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Defines extractors that wait for a turn, which is over when the answer is sent.
 macro_rules! extracted_turns {
@@ -16,8 +31,8 @@ macro_rules! extracted_turns {
 
             async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, ApiError> {
                 let caller = Caller::from_request_parts(parts, state).await?;
-                let turn = state.memory.$turns.wait(&caller.tenant).await;
-                Ok(Self(hold(parts, turn)))
+                let connection = MaybeConnection(parts.extensions.get().cloned());
+                wait_for(&state.memory.$turns, &caller.tenant, &connection).await.map(Self)
             }
         }
     )+};
@@ -32,13 +47,18 @@ extracted_turns! {
     LargeBatch = batches;
 }
 
-/// Leaves a turn to the connection until the answer is sent; gives it back where there is no connection.
-pub(super) fn hold(parts: &Parts, turn: Turn) -> Option<Turn> {
-    match parts.extensions.get::<ConnectionInfo>() {
-        Some(connection) => {
-            connection.hold(turn);
-            None
-        }
-        None => Some(turn),
-    }
+/// Waits for a turn.
+///
+/// # Errors
+/// 1007 when very many calls of the tenant wait for one.
+pub(super) async fn wait_for(
+    turns: &Turns<TenantId>,
+    tenant: &TenantId,
+    connection: &MaybeConnection,
+) -> Result<Option<Turn>, ApiError> {
+    let turn = turns.wait_unless_many(tenant, MAX_WAITING).await.ok_or_else(|| {
+        let problem = "very many such calls of yours wait for each other; make fewer at once";
+        ApiError::rate_limited(problem, RETRY_AFTER)
+    })?;
+    Ok(connection.hold(turn))
 }

@@ -16,6 +16,7 @@ mod idempotency;
 mod ids;
 mod limits;
 mod memory;
+mod open_transfer;
 mod output_place;
 mod pace;
 mod paging;

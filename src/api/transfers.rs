@@ -2,7 +2,7 @@
 //! `file` storages. They leave a part of the connections to all other calls, and no tenant and no link has
 //! all that they may have.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use model::{ErrorCode, TenantId};
 
@@ -24,6 +24,8 @@ pub(super) struct Transfers {
 pub(super) enum TransferHolder {
     /// A call with a key of this tenant.
     Tenant(TenantId),
+    /// Whoever calls from this address without a key.
+    Address(IpAddr),
     /// Whoever has this signed link, by its signature.
     Link(String),
 }
@@ -46,6 +48,10 @@ impl Transfers {
             ),
             (Taken::ByHolder, TransferHolder::Link(_)) => ApiError::rate_limited(
                 "this link is open as often at once as one may; wait for one to end",
+                FULL_RETRY_AFTER,
+            ),
+            (Taken::ByHolder, TransferHolder::Address(_)) => ApiError::rate_limited(
+                "your address makes as many such calls at once as one may; wait for one to end",
                 FULL_RETRY_AFTER,
             ),
             (Taken::ByAll, _) => ApiError::new(

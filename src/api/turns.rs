@@ -40,6 +40,16 @@ impl<H: Clone + Eq + Hash> Turns<H> {
         Turn { _of_all: acquire(&self.all).await, _own: own, _of_holder: of_holder }
     }
 
+    /// Waits for a turn, unless more than so many of the holder wait already.
+    pub(super) async fn wait_unless_many(&self, holder: &H, max_waiting: usize) -> Option<Turn> {
+        // each that waits has one reference, as this one has, and each turn has two
+        let references = Arc::strong_count(&self.semaphore_of(holder));
+        if references > max_waiting + 2 * self.max_each {
+            return None;
+        }
+        Some(self.wait(holder).await)
+    }
+
     /// A turn, if there is one now.
     pub(super) fn try_turn(&self, holder: &H) -> Option<Turn> {
         let of_holder = self.semaphore_of(holder);
@@ -86,6 +96,19 @@ mod tests {
         assert!(of_c.as_mut().now_or_never().is_some());
         of_a.pop();
         assert!(third_of_a.as_mut().now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn very_many_of_one_holder_do_not_wait() {
+        let turns = Turns::new(2, 1);
+        let _turn = turns.wait(&"a").await;
+        let mut waiting: Vec<_> = (0..3).map(|_| Box::pin(turns.wait_unless_many(&"a", 3))).collect();
+        for one in &mut waiting {
+            assert!(one.as_mut().now_or_never().is_none(), "it waits");
+        }
+        let refused = turns.wait_unless_many(&"a", 3).now_or_never().expect("at once");
+        assert!(refused.is_none());
+        assert!(turns.wait_unless_many(&"b", 3).await.is_some());
     }
 
     #[tokio::test]

@@ -111,6 +111,8 @@ limits! {
         /// entries of a page of `list_task`, `list_callback` or `list_object`; a page that has no room for all
         /// of `count` says with `next_start_num` where the next one begins
         MAX_LIST_BYTES = 4 << 20, Bytes;
+        /// links of `sign_output` with `all=true`
+        MAX_SIGNED_LINKS_BYTES = 16 << 20, Bytes;
         /// attempts that `query_callback` shows, the newest
         MAX_SHOWN_ATTEMPTS = 100, Pieces;
         /// the reason of a failure, in `message` and in callbacks

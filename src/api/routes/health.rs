@@ -14,6 +14,7 @@ use crate::{
     api::{
         envelope::{Answer, Envelope, Nothing, Reply},
         error::{ApiError, Unavailable},
+        open_transfer::OpenTransfer,
     },
     app::App,
     telemetry,
@@ -50,7 +51,7 @@ pub(super) async fn readyz(State(app): State<Arc<App>>) -> Reply<Nothing> {
 }
 
 /// The figures, as Prometheus reads them.
-pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
+pub(super) async fn metrics(State(app): State<Arc<App>>, _transfer: OpenTransfer) -> Response {
     match app.store.queue_depth().await {
         Ok(depth) => telemetry::record_queue_depth(&depth),
         Err(error) => tracing::error!(%error, "the figures of the queue are old"),

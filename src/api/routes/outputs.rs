@@ -1,13 +1,15 @@
 //! Signed links to outputs: URLs that open an object for a while, without a key.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use axum::{
     extract::State,
     http::{HeaderMap, header},
 };
 use media::OutputLayout;
-use model::{ErrorCode, Storage, StorageType, Task, TaskStatus, Timestamp};
+use model::{
+    ErrorCode, FieldError, Storage, StorageType, Task, TaskStatus, Timestamp, limits::MAX_SIGNED_LINKS_BYTES,
+};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -16,12 +18,14 @@ use super::files;
 use crate::{
     api::{
         auth::Caller,
+        connection::MaybeConnection,
         envelope::{Answer, Envelope, Reply},
         error::{ApiError, BadParam, Conflict, NotFound},
         extract::Query,
         ids::parse_id_or_not_found,
-        memory::Listing,
+        memory,
         request::number,
+        state::ApiState,
     },
     app::App,
     signed_links::{self, LinkScope},
@@ -82,12 +86,13 @@ pub(super) struct SignedObject {
     )
 )]
 pub(super) async fn sign_output(
-    State(app): State<Arc<App>>,
+    State(state): State<ApiState>,
     caller: Caller,
-    _turn: Listing,
+    connection: MaybeConnection,
     headers: HeaderMap,
     Query(request, mut warnings): Query<SignOutput>,
 ) -> Reply<SignedOutput> {
+    let app = &state.app;
     let validity = parse_validity(request.valid)?;
     let task = app.store.task(&caller.tenant, &parse_id_or_not_found("task", &request.task_id)?).await?;
     if task.state.status() != TaskStatus::Succeeded {
@@ -97,10 +102,11 @@ pub(super) async fn sign_output(
     let storage = app.store.storage(&caller.tenant, &task.spec.storage_id).await?;
     let expires = app.clock.now() + validity;
     let base_url = base_url(&headers);
-    let signer = OutputSigner { app: &app, expires, validity, base_url, storage: &storage, task: &task };
+    let signer = OutputSigner { app, expires, validity, base_url, storage: &storage, task: &task };
     let url = signer.sign(task.spec.output.key()).await?;
     let mut objects = Vec::new();
     if request.all.as_deref() == Some("true") {
+        let _turn = memory::wait_for(&state.memory.listings, &caller.tenant, &connection).await?;
         objects = signer.sign_all().await?;
     } else if task.spec.template.format.is_segmented() && storage.kind != StorageType::File {
         warnings.push(
@@ -109,6 +115,15 @@ pub(super) async fn sign_output(
         );
     }
     Ok(Answer::new(SignedOutput { url, expires_time: expires.as_secs(), objects }, warnings))
+}
+
+fn check_links_bytes(bytes: usize) -> Result<(), FieldError> {
+    if bytes > MAX_SIGNED_LINKS_BYTES {
+        let problem =
+            format!("the links have more than {MAX_SIGNED_LINKS_BYTES} bytes; sign the main object alone");
+        return Err(FieldError::new("all", problem));
+    }
+    Ok(())
 }
 
 fn parse_validity(seconds: Option<u64>) -> Result<Duration, ApiError> {
@@ -172,9 +187,27 @@ impl OutputSigner<'_> {
             keys.extend(bucket.list(&prefix).await?.into_iter().filter(is_of_an_output));
         }
         let mut objects = Vec::with_capacity(keys.len());
+        let mut bytes = 0;
         for key in keys {
-            objects.push(SignedObject { path: key[folder..].to_owned(), url: self.sign(&key).await? });
+            let object = SignedObject { path: key[folder..].to_owned(), url: self.sign(&key).await? };
+            bytes += object.path.len() + object.url.len();
+            check_links_bytes(bytes)?;
+            objects.push(object);
+            // signing is work, and waits for nothing that would let others go on
+            tokio::task::consume_budget().await;
         }
         Ok(objects)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_have_so_many_bytes() {
+        assert_eq!(check_links_bytes(MAX_SIGNED_LINKS_BYTES), Ok(()));
+        let refused = check_links_bytes(MAX_SIGNED_LINKS_BYTES + 1).expect_err("too many").to_string();
+        assert!(refused.starts_with("all: the links have more than 16777216 bytes"), "{refused}");
     }
 }

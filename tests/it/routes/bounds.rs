@@ -20,6 +20,7 @@ const HELD_ELSEWHERE: &[(&str, &str)] = &[
     ("MAX_TENANT_TEMPLATES", "a_tenant_has_so_much_at_most"),
     ("MAX_TENANT_KEYS", "a_tenant_has_so_much_at_most"),
     ("MAX_LIST_BYTES", "a_page_has_so_many_bytes_and_says_where_the_next_begins"),
+    ("MAX_SIGNED_LINKS_BYTES", "links_have_so_many_bytes"),
     ("MAX_SHOWN_ATTEMPTS", "the_newest_attempts_are_shown"),
     ("MAX_FAILURE_DETAIL_BYTES", "a_detail_is_cut_between_characters"),
     ("MAX_STORE_ANSWER_BYTES", "an_answer_may_have_so_many_bytes"),
