@@ -81,7 +81,8 @@ async fn what_is_owed_follows_its_storage_and_is_sent_again_on_demand() {
     assert_eq!((&listed["url"], &listed["status"]), (&json!("https://8.8.4.4/new"), &json!("owed")));
 
     let worker = model::WorkerId::generate(&mut rand::rng());
-    let want = store::ClaimRequest { queue: "https://8.8.4.4:443 main".to_owned(), retry: false, limit: 1 };
+    let want =
+        store::ClaimRequest { queue: "https://8.8.4.4:443 main extended".to_owned(), retry: false, limit: 1 };
     let claims = app.app.store.claim_callbacks(&worker, crate::app::LEASE, &[want]).await.expect("the store");
     assert_eq!(claims[0].storage.notify_settings.success, model::NotifySuccess::Any2xx);
     let id = listed["callback_id"].as_str().expect("an id");
