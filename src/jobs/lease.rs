@@ -25,7 +25,8 @@ pub(crate) struct Lease {
     lost: CancellationToken,
 }
 
-/// A time of the clock that goes on while this process, or the machine, is stopped.
+/// A time of the clock that goes on while this process, or the machine, is stopped. It is read at each look:
+/// [`model::Clock::uptime`] may miss the last second before a look, and in that the machine may have slept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Moment(Duration);
 

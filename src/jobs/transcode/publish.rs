@@ -142,7 +142,7 @@ impl<'a> Publisher<'a> {
     /// Reserves the draft for this try; where there is none, creates one if `create` says so.
     async fn reserve(&mut self, create: bool) -> Result<DraftReservation, JobError> {
         let own_folder = OutputLayout::try_folder(rand::rng().random());
-        let reserving = self.app.store.reserve_draft(&self.job.claim, create, &own_folder);
+        let reserving = Box::pin(self.app.store.reserve_draft(&self.job.claim, create, &own_folder));
         let reserved =
             self.job.unless_interrupted(async { reserving.await.map_err(JobError::store) }).await?;
         if let DraftReservation::Reserved(draft) = &reserved {
@@ -329,7 +329,7 @@ impl<'a> Publisher<'a> {
         }
         let replaced = replaced.map(|version| version.text);
         loop {
-            let begun = self.app.store.begin_main_object(&self.job.claim, replaced.clone());
+            let begun = Box::pin(self.app.store.begin_main_object(&self.job.claim, replaced.clone()));
             match self.job.unless_interrupted(async { Ok(begun.await) }).await? {
                 Err(error) if error.is_transient() => {
                     tracing::warn!(%error, "could not write that the main object follows; trying again");
@@ -381,13 +381,13 @@ impl<'a> Publisher<'a> {
     ) -> Result<(), JobError> {
         let file = dir.open_file(path).map_err(unreadable)?;
         let version = FileVersion::of(&file).map_err(unreadable)?;
-        self.write(self.bucket.put_file(key, file, progress)).await?;
+        self.write(Box::pin(self.bucket.put_file(key, file, progress))).await?;
         self.published.insert(key.to_owned(), version);
         Ok(())
     }
 
     async fn put_text(&mut self, key: String, text: String) -> Result<(), JobError> {
-        self.write(self.bucket.put_bytes(&key, text.clone().into())).await?;
+        self.write(Box::pin(self.bucket.put_bytes(&key, text.clone().into()))).await?;
         self.growing_playlists.insert(key, text);
         Ok(())
     }
