@@ -53,6 +53,8 @@ impl SpeedEstimator {
     /// Takes in a snapshot, which was taken `at` this time after the start of watching.
     pub(super) fn update(&mut self, at: Duration, snapshot: Snapshot) -> TaskProgress {
         let Snapshot { status, percent, source_secs } = snapshot;
+        // it comes from a server, of whatever version
+        let percent = percent.min(100);
         let unknown = TaskProgress { status, percent, speed: None, time_left: None };
         if status != TaskStatus::Running {
             self.first_running = None;
@@ -69,7 +71,7 @@ impl SpeedEstimator {
             return unknown;
         }
         let speed = source_secs.map(|seconds| seconds * done / f64::from(100 - first_percent) / elapsed);
-        let time_left = Duration::from_secs_f64(elapsed / done * f64::from(100 - percent.min(100)));
+        let time_left = Duration::from_secs_f64(elapsed / done * f64::from(100 - percent));
         TaskProgress { speed, time_left: Some(time_left), ..unknown }
     }
 }

@@ -54,7 +54,9 @@ async fn transcode_within_deadline(
     let probed = tokio::time::timeout(limit, input.probe(media)).await;
     let source = probed.unwrap_or_else(|_| Err(fetch::late(job, limit)))?;
     app.store.record_source(&job.claim, &source.facts).await.map_err(JobError::store)?;
-    let deadline = MIN_DEADLINE.max(Duration::from_secs_f64(source.duration.max(0.0) * DEADLINE_FACTOR));
+    // an input may say that it lasts for longer than a `Duration` can hold
+    let factored = Duration::try_from_secs_f64(source.duration.max(0.0) * DEADLINE_FACTOR);
+    let deadline = MIN_DEADLINE.max(factored.unwrap_or(Duration::MAX));
     tokio::select! {
         output = Box::pin(make_output(app, media, job, &input, source)) => output,
         error = deadline_exceeded(&input, deadline) => Err(error),

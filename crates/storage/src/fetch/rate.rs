@@ -61,10 +61,11 @@ impl RateMeter {
     pub(super) async fn watch<T>(&mut self, next: impl Future<Output = T>) -> Result<T, TooSlow> {
         let mut next = std::pin::pin!(next);
         loop {
-            let window_end = self.window_start + self.limit.window;
+            // a sleep, unlike an instant, may be as long as it likes
+            let left = self.limit.window.saturating_sub(self.window_start.elapsed());
             tokio::select! {
                 biased;
-                () = tokio::time::sleep_until(window_end) => self.end_window()?,
+                () = tokio::time::sleep(left) => self.end_window()?,
                 next = &mut next => return Ok(next),
             }
         }
