@@ -39,12 +39,28 @@ macro_rules! extracted_turns {
 }
 
 extracted_turns! {
-    /// The turn of a call whose answer may have megabytes.
-    LargeAnswer = large_answers;
     /// The turn of a call that lists objects of an object store.
     Listing = listings;
     /// The turn of a call that creates many tasks.
     LargeBatch = batches;
+}
+
+/// The turn of a call whose answer may have megabytes: of making it, until the handler is done. Another one
+/// lasts until the answer is sent.
+pub(super) struct LargeAnswer {
+    _making: Turn,
+    _unsent: Option<Turn>,
+}
+
+impl FromRequestParts<ApiState> for LargeAnswer {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, ApiError> {
+        let caller = Caller::from_request_parts(parts, state).await?;
+        let connection = MaybeConnection(parts.extensions.get().cloned());
+        let unsent = wait_for(&state.memory.unsent_answers, &caller.tenant, &connection).await?;
+        Ok(Self { _making: state.memory.large_answers.wait(&caller.tenant).await, _unsent: unsent })
+    }
 }
 
 /// Waits for a turn.

@@ -28,8 +28,10 @@ pub(super) struct ApiState {
 pub(super) struct MemoryTurns {
     /// For bodies that are larger than most: up to the limit of the settings each.
     pub(super) large_bodies: Turns<TenantId>,
-    /// For answers of megabytes.
+    /// For making answers of megabytes.
     pub(super) large_answers: Turns<TenantId>,
+    /// For such answers until they are sent, which takes as long as their clients do.
+    pub(super) unsent_answers: Turns<TenantId>,
     /// For what waits for an object store to list its objects.
     pub(super) listings: Turns<TenantId>,
     /// For what creates many tasks, and waits for name servers.
@@ -40,8 +42,9 @@ impl MemoryTurns {
     fn new() -> Self {
         Self {
             large_bodies: Turns::new(32, 12),
-            // each takes up to 20 MiB for a moment
-            large_answers: Turns::new(6, 3),
+            // each takes up to 40 MiB for a moment, and 5 MiB until it is sent
+            large_answers: Turns::new(3, 2),
+            unsent_answers: Turns::new(16, 6),
             // each takes up to 30 MiB, and so do the batches
             listings: Turns::new(4, 1),
             batches: Turns::new(3, 1),
