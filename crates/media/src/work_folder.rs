@@ -17,9 +17,9 @@ use rustix::{
 };
 
 /// Files and folders below one folder: 12 h in segments of a second, of many renditions.
-const MAX_ENTRIES: usize = 1_000_000;
+const MAX_ENTRIES: usize = model::limits::MAX_OUTPUT_ENTRIES;
 /// Folders within folders.
-const MAX_DEPTH: usize = 8;
+const MAX_DEPTH: usize = model::limits::MAX_OUTPUT_DEPTH;
 /// How often an opening is tried that the kernel could not decide on (openat2(2), EAGAIN).
 const MAX_OPEN_TRIES: usize = 16;
 

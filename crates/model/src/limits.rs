@@ -140,6 +140,30 @@ limits! {
         /// secret keys that are hashed at once, in 19 MiB each
         MAX_CONCURRENT_HASHES = 2, Pieces;
     }
+    "Inputs and outputs" {
+        /// what ffprobe says of an input, the index of its streams, tags and chapters
+        MAX_FFPROBE_BYTES = 2 << 20, Bytes;
+        /// a line that a media tool writes
+        MAX_TOOL_LINE_BYTES = 1 << 20, Bytes;
+        /// what a media tool answers otherwise
+        MAX_TOOL_ANSWER_BYTES = 4 << 20, Bytes;
+        /// the index (`moov`) of an MP4
+        MAX_MOOV_BYTES = 64 << 20, Bytes;
+        /// packets of a stream that is copied
+        MAX_COPIED_PACKETS = 8_000_000, Pieces;
+        /// frames of a stream whose time stamps are corrected one by one
+        MAX_MISPLACED_FRAMES = 10_000, Pieces;
+        /// files and folders of an output
+        MAX_OUTPUT_ENTRIES = 1_000_000, Pieces;
+        /// folders within each other in an output
+        MAX_OUTPUT_DEPTH = 8, Pieces;
+        /// files that are finished while an output is made, a playlist once with each segment
+        MAX_FINISHED_FILES = 2_000_000, Pieces;
+        /// a playlist or manifest of an output
+        MAX_PLAYLIST_BYTES = 32 << 20, Bytes;
+        /// a thumbnail or a sheet of thumbnails
+        MAX_JPEG_BYTES = 64 << 20, Bytes;
+    }
 }
 
 #[cfg(test)]

@@ -13,4 +13,4 @@ pub(crate) mod ts;
 
 /// Bytes of a playlist or manifest that are read: 12 h in segments of a second, each with its range of bytes, are a
 /// quarter of it.
-pub(crate) const MAX_PLAYLIST_BYTES: u64 = 32 << 20;
+pub(crate) const MAX_PLAYLIST_BYTES: u64 = model::limits::MAX_PLAYLIST_BYTES as u64;

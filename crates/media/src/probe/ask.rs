@@ -32,7 +32,7 @@ const QUESTION_TIMEOUT: Duration = Duration::from_secs(120);
 const ALL_PACKETS_TIMEOUT: Duration = Duration::from_secs(1800);
 /// Bytes of ffprobe's description of an input, which is kept whole: far more than 64 streams and a thousand chapters
 /// take.
-const MAX_DESCRIPTION_BYTES: usize = 2 << 20;
+const MAX_DESCRIPTION_BYTES: usize = model::limits::MAX_FFPROBE_BYTES;
 /// Bytes of packet lines: 12 h of video and of many audio streams.
 const MAX_PACKET_LINES_BYTES: usize = 4 << 30;
 /// Packets that tell whether a frame rate is constant.

@@ -22,7 +22,7 @@ const MAX_RUNS: usize = 200;
 /// Time stamps of one stream that are kept to measure its frame rate.
 const MAX_TIMES: usize = 20_000;
 /// Frames of one stream whose time stamps are corrected one by one; where there are more, all of them are wrong.
-const MAX_MISPLACED: usize = 10_000;
+const MAX_MISPLACED: usize = model::limits::MAX_MISPLACED_FRAMES;
 
 /// What a packet says, in units of its stream's time base, and in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

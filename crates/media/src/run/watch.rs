@@ -24,7 +24,7 @@ const EVENT_BUFFER_BYTES: usize = 4096;
 
 /// Files that are reported of one run, each playlist once with every segment: 12 h in segments of a second, of many
 /// renditions.
-const MAX_REPORTED_FILES: usize = 2_000_000;
+const MAX_REPORTED_FILES: usize = model::limits::MAX_FINISHED_FILES;
 
 /// Watches the folders of an output.
 pub(super) struct FileWatch {

@@ -34,10 +34,10 @@ const KILL_GRACE: Duration = Duration::from_secs(5);
 const STDERR_END_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Bytes of standard output that are kept of a call, unless it says otherwise: what is asked for is short.
-const MAX_ANSWER_BYTES: usize = 4 << 20;
+const MAX_ANSWER_BYTES: usize = model::limits::MAX_TOOL_ANSWER_BYTES;
 
 /// Bytes of one line of standard output. Those that are not read as lines, such as JSON, have line breaks too.
-const MAX_LINE_BYTES: u64 = 1 << 20;
+const MAX_LINE_BYTES: u64 = model::limits::MAX_TOOL_LINE_BYTES as u64;
 
 /// Encoders have a lookahead before the first frame comes out: it may take so many times longer than any
 /// later one.

@@ -6,7 +6,7 @@ use super::listing::wrong_output;
 use crate::{error::MediaError, layout::OutputLayout, plan::Plan, source::Source, work_folder::WorkFolder};
 
 /// Bytes of a thumbnail or a sheet, which are read whole: far more than any JPEG of its size has.
-const MAX_JPEG_BYTES: u64 = 64 << 20;
+const MAX_JPEG_BYTES: u64 = model::limits::MAX_JPEG_BYTES as u64;
 
 /// Checks all of them. Without an index in the source, it may have ended before it said, so that there are
 /// fewer.

@@ -16,7 +16,7 @@ use super::{
 };
 
 /// Bytes of a `moov`, which is read into memory: 12 h of video of 60 frames a second with audio have 40 MB.
-pub(crate) const MAX_MOOV_BYTES: u64 = 64 << 20;
+pub(crate) const MAX_MOOV_BYTES: u64 = model::limits::MAX_MOOV_BYTES as u64;
 /// Boxes of the top level that are read.
 const MAX_TOP_LEVEL_BOXES: usize = 10_000;
 /// Milliseconds by which two durations of a track may differ by carelessness.

@@ -107,7 +107,7 @@ fn random_access_packets(video: &VideoPlan) -> Vec<OsString> {
 }
 
 /// Packets of a stream that is copied, whose times are kept: 12 h of 120 frames a second have 5 million.
-const MAX_COPIED_PACKETS: usize = 8_000_000;
+const MAX_COPIED_PACKETS: usize = model::limits::MAX_COPIED_PACKETS;
 
 /// Takes in the lines of `framecrc`.
 struct PacketList {
