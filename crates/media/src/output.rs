@@ -2,6 +2,8 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use crate::format::elementary::StreamDigest;
+
 /// What a run left behind.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunOutput {
@@ -20,6 +22,9 @@ pub(crate) struct CopiedPackets {
     pub videos: Vec<Arc<CopiedStream>>,
     /// Of audios.
     pub audios: Vec<Arc<CopiedStream>>,
+    /// What the streams of renditions and of audios are without their container; of codecs that have no headers to
+    /// compare none.
+    pub digests: [Vec<Option<StreamDigest>>; 2],
 }
 
 /// A stream of the source as it is copied; all times are seconds.

@@ -151,6 +151,8 @@ pub enum FieldOrder {
     Progressive,
     /// Two fields, by flag or by detection.
     Interlaced,
+    /// Each coded picture is one field, and decoders give fields: two of them are woven into a frame.
+    SeparateFields,
 }
 
 /// The video of an input.

@@ -5,6 +5,7 @@
 
 pub(crate) mod bandwidth;
 pub(crate) mod dash;
+pub(crate) mod elementary;
 pub(crate) mod hls;
 pub(crate) mod mp4;
 pub(crate) mod random_access;

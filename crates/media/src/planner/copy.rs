@@ -57,7 +57,7 @@ pub(super) fn video(
         let is = format!("is `{}` of profile `{}` in `{}`", video.codec, video.profile, video.pixel_format);
         return Err(refusal.because(&is, ""));
     }
-    if video.field_order == FieldOrder::Interlaced {
+    if video.field_order != FieldOrder::Progressive {
         return Err(refusal.because("is interlaced", ""));
     }
     let mp4_would = ", or format `mp4` would copy it";

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    described::{self, FfprobeOutput},
+    described::{self, DolbyVision, FfprobeOutput, Stream},
     packets::{PacketReader, PacketStats},
 };
 use crate::{
@@ -198,23 +198,52 @@ impl ProbeContext<'_> {
         Ok(InterlaceCounts::parse(&answer.stderr_tail))
     }
 
-    /// The HDR metadata of the first frame of a stream: many files have it in SEI messages alone.
-    pub(super) async fn first_frame_hdr_metadata(&self, stream: u32) -> Result<HdrMetadata, MediaError> {
+    /// What the first frame of a stream says: many files have it in SEI messages and the like alone.
+    pub(super) async fn first_frame(&self, stream: &Stream) -> Result<FirstFrame, MediaError> {
+        match stream.codec.as_str() {
+            "hevc" => self.first_frame_by_ffprobe(stream).await,
+            "av1" => self.first_frame_by_ffmpeg(stream).await,
+            _ => Ok(FirstFrame::default()),
+        }
+    }
+
+    async fn first_frame_by_ffprobe(&self, stream: &Stream) -> Result<FirstFrame, MediaError> {
         let args = self.ffprobe_args(&[
             "-select_streams",
-            &stream.to_string(),
+            &stream.index.to_string(),
             "-read_intervals",
             "%+#1",
             "-show_frames",
             "-show_entries",
-            "frame_side_data",
+            "frame=interlaced_frame,top_field_first:frame_side_data",
             "-of",
             "json",
         ]);
         let answer = self.ask(Program::Ffprobe, args).await?;
         let json: Value = serde_json::from_slice(&answer.stdout).unwrap_or_default();
-        let side_data = json["frames"][0]["side_data_list"].as_array();
-        Ok(described::read_hdr_metadata(side_data.map(Vec::as_slice).unwrap_or_default()))
+        let frame = &json["frames"][0];
+        let side_data = frame["side_data_list"].as_array();
+        let side_data = side_data.map(Vec::as_slice).unwrap_or_default();
+        Ok(FirstFrame {
+            hdr_metadata: described::read_hdr_metadata(side_data),
+            dolby_vision: side_data
+                .iter()
+                .find_map(|data| described::read_dolby_vision_rpu(data, &stream.codec)),
+            is_field: frame["interlaced_frame"] == 1,
+            is_top_field: frame["top_field_first"] == 1,
+        })
+    }
+
+    /// The build of ffprobe has no decoder for AV1.
+    async fn first_frame_by_ffmpeg(&self, stream: &Stream) -> Result<FirstFrame, MediaError> {
+        let mut arguments = ffmpeg("info", &[], self.input.name());
+        let map = format!("0:{}", stream.index);
+        let output = ["-map", &map, "-frames:v", "1", "-vf", "showinfo", "-f", "null", "-"];
+        arguments.extend(output.map(OsString::from));
+        let answer = self.ask(Program::Ffmpeg, arguments).await?;
+        let dolby_vision =
+            described::read_dolby_vision_rpu(&shown_side_data(&answer.stderr_tail), &stream.codec);
+        Ok(FirstFrame { dolby_vision, ..FirstFrame::default() })
     }
 
     fn ffprobe_args(&self, options: &[&str]) -> Vec<OsString> {
@@ -245,6 +274,23 @@ fn too_much_described(json: &[u8]) -> String {
         sections.iter().filter_map(|(key, words)| Some((text.find(&format!("\n    \"{key}\":"))?, *words)));
     let (_, words) = started.max().unwrap_or((0, "streams"));
     format!("it has more {words} than are read: what describes it is over {MAX_DESCRIPTION_BYTES} bytes")
+}
+
+/// What the first frame of a stream says that its headers do not.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct FirstFrame {
+    pub hdr_metadata: HdrMetadata,
+    pub dolby_vision: Option<DolbyVision>,
+    /// Whether it is a field: the decoder of H.265 marks nothing else as interlaced.
+    pub is_field: bool,
+    pub is_top_field: bool,
+}
+
+/// The Dolby Vision metadata that the filter showinfo wrote, `name=value; name=value`, as ffprobe has it.
+fn shown_side_data(log: &str) -> Value {
+    let line = log.lines().find(|line| line.contains("Dolby Vision Metadata:")).unwrap_or_default();
+    let fields = line.split([':', ';']).filter_map(|field| field.trim().split_once('='));
+    fields.map(|(name, value)| (name.to_owned(), Value::from(value))).collect()
 }
 
 /// How many frames are interlaced, by the field that comes first, and how many are not.
@@ -334,6 +380,18 @@ mod tests {
         assert_eq!(counts, InterlaceCounts { top_first: 40, bottom_first: 0, progressive: 5 });
         assert!(counts.is_interlaced());
         assert!(!InterlaceCounts::parse("nothing").is_interlaced());
+    }
+
+    #[test]
+    fn what_showinfo_says_of_dolby_vision() {
+        let log = "[Parsed_showinfo_0 @ 0x1]   side data - Dolby Vision Metadata:     rpu_type=2; vdr_rpu_profile=0; \
+                   bl_video_full_range_flag=1; bl_bit_depth=10\n[x] color_range:tv";
+        let shown = shown_side_data(log);
+        assert_eq!(
+            (&shown["vdr_rpu_profile"], &shown["bl_video_full_range_flag"]),
+            (&Value::from("0"), &Value::from("1"))
+        );
+        assert_eq!(shown_side_data("nothing"), serde_json::json!({}));
     }
 
     #[test]

@@ -253,6 +253,20 @@ fn read_mastering_display(data: &Value) -> Option<MasteringDisplay> {
     })
 }
 
+/// What the first RPU (reference processing unit) of a stream says of its profile, where no record does: the base layer of
+/// profile 5, and of 10.0 which is the same in AV1, is full range in a colour space of its own.
+pub(super) fn read_dolby_vision_rpu(data: &Value, codec: &str) -> Option<DolbyVision> {
+    let rpu_profile: u64 = number(data, "vdr_rpu_profile")?;
+    let is_full_range = number(data, "bl_video_full_range_flag") == Some(1_u64);
+    let has_base_layer = !(rpu_profile == 0 && is_full_range);
+    let profile = match (codec, has_base_layer) {
+        ("av1", _) => 10,
+        (_, false) => 5,
+        (_, true) => 8,
+    };
+    Some(DolbyVision { profile, has_base_layer })
+}
+
 fn read_dolby_vision(data: &Value) -> Option<DolbyVision> {
     let profile = number(data, "dv_profile")?;
     let has_base_layer = number(data, "bl_present_flag") != Some(0_u64);
@@ -298,6 +312,20 @@ mod tests {
         assert_eq!((video.field_order.as_str(), video.bit_rate), ("", 0.0));
         let audio = &described.streams[1];
         assert_eq!((audio.sample_rate, audio.language.as_str(), audio.title.as_str()), (44100, "eng", "ab"));
+    }
+
+    #[test]
+    fn dolby_vision_without_a_record() {
+        let rpu = |profile: u64, full_range: u64, codec: &str| {
+            let data =
+                serde_json::json!({"vdr_rpu_profile": profile, "bl_video_full_range_flag": full_range});
+            read_dolby_vision_rpu(&data, codec)
+        };
+        let found = |profile, has_base_layer| Some(DolbyVision { profile, has_base_layer });
+        assert_eq!(rpu(0, 1, "hevc"), found(5, false));
+        assert_eq!(rpu(1, 0, "hevc"), found(8, true));
+        assert_eq!(rpu(0, 1, "av1"), found(10, false));
+        assert_eq!(read_dolby_vision_rpu(&serde_json::json!({"max_content": 1}), "hevc"), None);
     }
 
     #[test]

@@ -30,8 +30,8 @@ mod report;
 #[cfg(test)]
 mod tests;
 
-use ask::ProbeContext;
-use described::{FfprobeOutput, Stream};
+use ask::{FirstFrame, ProbeContext};
+use described::{DolbyVision, FfprobeOutput, Stream};
 use inspect::InspectedFile;
 use packets::PacketStats;
 
@@ -104,11 +104,18 @@ async fn probe_streams(
     let is_indexed = file.vouches_for(described);
     let packets = if is_indexed { PacketStats::default() } else { context.all_packets(described).await? };
     let video = decodable_video(context, described, &packets).await?;
+    let first_frame = match video {
+        Some(stream) => context.first_frame(stream).await?,
+        None => FirstFrame::default(),
+    };
+    if let Some(stream) = video {
+        check_base_layer(stream.dolby_vision.or(first_frame.dolby_vision))?;
+    }
     let audios = decodable_audios(context, described, video).await?;
     if video.is_none() && audios.is_empty() {
         return Err(explain_unusable(described));
     }
-    let findings = report::Findings { file, described, packets: &packets, is_indexed };
+    let findings = report::Findings { file, described, packets: &packets, is_indexed, first_frame };
     let source = report::build_source(context, &findings, video, &audios).await?;
     let max_duration = context.limits.duration.as_secs_f64();
     if source.duration > max_duration {
@@ -154,7 +161,6 @@ async fn decodable_video<'d>(
         if !stream.pixel_format.is_empty()
             || !context.decodable_streams(&[stream.index], seconds).await?.is_empty()
         {
-            check_base_layer(stream)?;
             return Ok(Some(stream));
         }
     }
@@ -162,8 +168,8 @@ async fn decodable_video<'d>(
 }
 
 /// Dolby Vision without a base layer has the wrong colours everywhere else.
-fn check_base_layer(stream: &Stream) -> Result<(), MediaError> {
-    match stream.dolby_vision {
+fn check_base_layer(dolby_vision: Option<DolbyVision>) -> Result<(), MediaError> {
+    match dolby_vision {
         Some(dolby_vision) if !dolby_vision.has_base_layer => {
             let detail = format!("it is Dolby Vision profile {} without a base layer", dolby_vision.profile);
             Err(MediaError::new(ErrorCode::InvalidInput, detail))

@@ -3,7 +3,7 @@
 use model::{ErrorCode, Rational, SourceFacts};
 
 use super::{
-    ask::ProbeContext,
+    ask::{FirstFrame, ProbeContext},
     choose,
     clock::TrackStats,
     described::{FfprobeOutput, Stream},
@@ -36,6 +36,8 @@ pub(super) struct Findings<'a> {
     /// Empty when an index vouches for durations.
     pub packets: &'a PacketStats,
     pub is_indexed: bool,
+    /// Of the video.
+    pub first_frame: FirstFrame,
 }
 
 /// When a stream is shown, in seconds of the file's own time stamps.
@@ -70,11 +72,16 @@ pub(super) async fn build_source(
     let video = match measured_video {
         Some((stream, rate, span)) => {
             check_declared_frames(findings, stream, rate)?;
-            let (field_order, top_field_first) = find_field_order(context, stream, rate, duration).await?;
-            let hdr_metadata = find_hdr_metadata(context, stream).await?;
             let (start, end) = (round_to_micros(span.start - start), round_to_micros(span.end - start));
-            let found = video_stream(stream, rate);
-            Some(VideoStream { field_order, top_field_first, hdr_metadata, start, end, ..found })
+            let hdr_metadata = hdr_metadata(findings, stream);
+            let found = VideoStream { hdr_metadata, start, end, ..video_stream(stream, rate) };
+            Some(if findings.first_frame.is_field {
+                of_separate_fields(found, findings.first_frame.is_top_field)
+            } else {
+                let (field_order, top_field_first) =
+                    find_field_order(context, stream, rate, duration).await?;
+                VideoStream { field_order, top_field_first, ..found }
+            })
         }
         None => None,
     };
@@ -204,15 +211,27 @@ async fn find_field_order(
     Ok((order, counts.top_first >= counts.bottom_first))
 }
 
-/// The HDR metadata of a PQ stream: the container's, or that of the first frame of what ffprobe can decode.
-async fn find_hdr_metadata(context: &ProbeContext<'_>, stream: &Stream) -> Result<HdrMetadata, MediaError> {
+/// The HDR metadata of a PQ stream: the container's, or that of the first frame.
+fn hdr_metadata(findings: &Findings<'_>, stream: &Stream) -> HdrMetadata {
     if stream.color_transfer != "smpte2084" {
-        return Ok(HdrMetadata::default());
+        HdrMetadata::default()
+    } else if stream.hdr_metadata == HdrMetadata::default() {
+        findings.first_frame.hdr_metadata
+    } else {
+        stream.hdr_metadata
     }
-    if stream.hdr_metadata == HdrMetadata::default() && stream.codec == "hevc" {
-        return context.first_frame_hdr_metadata(stream.index).await;
+}
+
+/// Video of which each picture is a field: a frame has the lines of two, and there are half as many.
+fn of_separate_fields(video: VideoStream, top_field_first: bool) -> VideoStream {
+    let (num, den) = (video.frame_rate.num(), video.frame_rate.den());
+    VideoStream {
+        height: video.height * 2,
+        frame_rate: Rational::new(num, den * 2).unwrap_or(video.frame_rate),
+        field_order: FieldOrder::SeparateFields,
+        top_field_first,
+        ..video
     }
-    Ok(stream.hdr_metadata)
 }
 
 /// What the description says of a video; fields, HDR metadata and times are found otherwise.

@@ -56,13 +56,10 @@ fn a_clock_that_is_none() {
 fn encryption_and_dolby_vision_without_base_are_named() {
     let index = Mp4Index { encryption_scheme: Some("cbcs".to_owned()), ..Mp4Index::default() };
     assert_eq!(check_integrity(&index, 1).expect_err("encrypted").detail, "it is encrypted (cbcs)");
-    let vision = |profile, has_base_layer| Stream {
-        dolby_vision: Some(DolbyVision { profile, has_base_layer }),
-        ..stream("video", 1920, 1080)
-    };
-    let error = check_base_layer(&vision(5, false)).expect_err("no base").detail;
+    let vision = |profile, has_base_layer| Some(DolbyVision { profile, has_base_layer });
+    let error = check_base_layer(vision(5, false)).expect_err("no base").detail;
     assert_eq!(error, "it is Dolby Vision profile 5 without a base layer");
-    assert!(check_base_layer(&vision(8, true)).is_ok());
+    assert!(check_base_layer(vision(8, true)).is_ok());
 }
 
 #[rstest]

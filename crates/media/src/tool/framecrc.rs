@@ -28,6 +28,8 @@ pub(crate) struct FramecrcPacket {
     pub duration: i64,
     /// Whether it is a key frame.
     pub is_key: bool,
+    /// Whether it is decoded and not shown, because an edit list leaves it out (`AV_PKT_FLAG_DISCARD`).
+    pub is_hidden: bool,
 }
 
 impl FramecrcLine {
@@ -47,7 +49,9 @@ impl FramecrcLine {
         // AV_NOPTS_VALUE is the smallest number
         let known = |time: i64| if time == i64::MIN { None } else { Some(time) };
         let is_key = flags.is_none_or(|flags| flags & 1 == 1);
-        Some(Self::Packet(FramecrcPacket { stream, dts: known(dts), pts: known(pts), duration, is_key }))
+        let is_hidden = flags.is_some_and(|flags| flags & 4 != 0);
+        let (dts, pts) = (known(dts), known(pts));
+        Some(Self::Packet(FramecrcPacket { stream, dts, pts, duration, is_key, is_hidden }))
     }
 
     /// The output stream of a packet.
@@ -70,19 +74,20 @@ mod tests {
         dts: i64,
         pts: Option<i64>,
         duration: i64,
-        is_key: bool,
+        (is_key, is_hidden): (bool, bool),
     ) -> Option<FramecrcLine> {
-        Some(FramecrcLine::Packet(FramecrcPacket { stream, dts: Some(dts), pts, duration, is_key }))
+        let dts = Some(dts);
+        Some(FramecrcLine::Packet(FramecrcPacket { stream, dts, pts, duration, is_key, is_hidden }))
     }
 
     #[rstest]
     #[case("#software: Lavf62", None)]
     #[case("#tb 1: 1/50\n", Some(FramecrcLine::TimeBase { stream: 1, seconds: 0.02 }))]
     #[case("#dimensions 0: 256x144", None)]
-    #[case("0,        -80,          0,       40,     3730, 0xe8a3cecb\n", packet(0, -80, Some(0), 40, true))]
-    #[case("1, -1024, -1024, 1024, 256, 0xea44782a, F=0x5, S=1, Skip Samples, 10, 0x1", packet(1, -1024, Some(-1024), 1024, true))]
-    #[case("0, -40, 160, 40, 1462, 0x2608d22f, F=0x0", packet(0, -40, Some(160), 40, false))]
-    #[case("1, 5, -9223372036854775808, 1, 1, 0x0", packet(1, 5, None, 1, true))]
+    #[case("0,        -80,          0,       40,     3730, 0xe8a3cecb\n", packet(0, -80, Some(0), 40, (true, false)))]
+    #[case("1, -1024, -1024, 1024, 256, 0xea44782a, F=0x5, S=1, Skip Samples, 10, 0x1", packet(1, -1024, Some(-1024), 1024, (true, true)))]
+    #[case("0, -40, 160, 40, 1462, 0x2608d22f, F=0x0", packet(0, -40, Some(160), 40, (false, false)))]
+    #[case("1, 5, -9223372036854775808, 1, 1, 0x0", packet(1, 5, None, 1, (true, false)))]
     fn lines(#[case] line: &str, #[case] read: Option<FramecrcLine>) {
         assert_eq!(FramecrcLine::parse(line), read);
     }

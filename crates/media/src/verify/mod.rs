@@ -7,6 +7,7 @@
 //! lists the rules with their sources.
 
 mod claims;
+mod copied;
 mod dash;
 mod decode;
 mod facts;
@@ -167,6 +168,7 @@ async fn check_frames(
     facts: &[StreamFacts],
 ) -> Result<(), MediaError> {
     hdr::check(context, track).await?;
+    copied::check(context, track).await?;
     if scan::needs_ffmpeg(context.plan, track) {
         decode::check_by_ffmpeg(context, track, facts).await
     } else if scan::is_short(context.plan, track) {

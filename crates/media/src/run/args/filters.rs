@@ -29,7 +29,9 @@ pub(super) fn video_graph(plan: &Plan) -> Option<String> {
     let video_filter = plan.video_filter.as_ref()?;
     let top = plan.videos.first()?;
     let same_rate = plan.videos.iter().all(|video| video.frame_rate == top.frame_rate);
-    let mut common = vec![set_params(&video_filter.source_colour), scale_to_planned_size(video_filter)];
+    let mut common = vec![set_params(&video_filter.source_colour)];
+    common.extend(weave(video_filter));
+    common.push(scale_to_planned_size(video_filter));
     common.extend(deinterlace(video_filter));
     if same_rate {
         common.extend(constant_rate(plan, video_filter, top));
@@ -162,11 +164,22 @@ fn scale_to_planned_size(video_filter: &VideoFilter) -> String {
     format!("scale=w={width}:h={height}")
 }
 
+/// Two fields after each other become the lines of one frame, at half the rate.
+fn weave(video_filter: &VideoFilter) -> Option<String> {
+    let first = if video_filter.top_field_first { "top" } else { "bottom" };
+    match video_filter.field_order {
+        FieldOrder::SeparateFields => Some(format!("weave=first_field={first}")),
+        FieldOrder::Progressive | FieldOrder::Interlaced => None,
+    }
+}
+
 fn deinterlace(video_filter: &VideoFilter) -> Vec<String> {
     let parity = if video_filter.top_field_first { "tff" } else { "bff" };
     match video_filter.field_order {
         FieldOrder::Progressive => Vec::new(),
-        FieldOrder::Interlaced => vec![format!("bwdif=mode=send_frame:parity={parity}:deint=all")],
+        FieldOrder::Interlaced | FieldOrder::SeparateFields => {
+            vec![format!("bwdif=mode=send_frame:parity={parity}:deint=all")]
+        }
     }
 }
 

@@ -5,11 +5,11 @@
 
 use std::{ffi::OsString, sync::Arc};
 
-use model::ErrorCode;
+use model::{ErrorCode, Format};
 
 use crate::{
     codecs,
-    error::MediaError,
+    error::{MediaError, damaged_copy},
     memory,
     output::{CopiedPackets, CopiedStream},
     plan::{Plan, VideoPlan},
@@ -17,6 +17,7 @@ use crate::{
         RunContext,
         args::{CommandContext, ffmpeg, resampled},
         failure::{self, AUDIO_CHANGED_MESSAGE},
+        passes::copied_streams,
     },
     tool::{
         Call,
@@ -26,6 +27,17 @@ use crate::{
         programs::Program,
     },
 };
+
+mod gop_index;
+
+use gop_index::{GopIndex, VideoFrame};
+
+/// Seconds of audio that an edit list may leave out at the end: what fills up the last frames.
+const MAX_HIDDEN_AUDIO_SECS: f64 = 0.1;
+
+/// Frames that may be decoded before one that is shown earlier: as many as a decoder keeps (ITU-T H.264 and H.265, annex
+/// A).
+const MAX_REORDERED_FRAMES: usize = 16;
 
 /// Lists what a plan copies; nothing is read when it copies nothing.
 ///
@@ -45,17 +57,24 @@ pub(in crate::run) async fn list(context: &RunContext<'_>) -> Result<CopiedPacke
     let call = Call { program: Program::Ffmpeg, args, access, stdin: input.stdin()?, memory_bytes };
     let each = |line: &[u8]| list.add_line(&String::from_utf8_lossy(line));
     let ended = tools.lines(call, tools.pass_limits(), context.cancel, each).await?;
-    failure::check(Program::Ffmpeg, Ok(ended)).map_err(refused_where_audio_changes)?;
+    failure::check(Program::Ffmpeg, Ok(ended)).map_err(explain)?;
+    // what the stream says of itself explains what is wrong with its times
+    let digests = copied_streams::read(context).await?;
+    if list.has_damage(plan) {
+        return Err(damaged_copy(""));
+    }
     list.check(plan).map_err(|detail| MediaError::new(ErrorCode::NothingToTranscode, detail))?;
     let mut streams = list.streams.into_iter().map(Arc::new);
     let videos = streams.by_ref().take(videos).collect();
-    Ok(CopiedPackets { videos, audios: streams.take(audios).collect() })
+    let audios = streams.take(audios).collect();
+    Ok(CopiedPackets { videos, audios, digests })
 }
 
-/// A container has the sample rate and the channels of a track once, in its sample entry.
-fn refused_where_audio_changes(error: MediaError) -> MediaError {
+/// A container has the sample rate and the channels of a track once, in its sample entry. Nothing is encoded here, so
+/// what else fails is what is read.
+fn explain(error: MediaError) -> MediaError {
     if !error.log.contains(AUDIO_CHANGED_MESSAGE) {
-        return error;
+        return if error.code == ErrorCode::EncodingFailed { damaged_copy(&error.log) } else { error };
     }
     let detail = "the sample rate or the channels of its audio change on the way, so that it cannot be copied; \
                   acodec `aac` would encode it";
@@ -80,7 +99,10 @@ fn args(context: &CommandContext<'_>) -> Vec<OsString> {
         for (number, audio) in plan.audios.iter().filter(|audio| audio.is_copied()).enumerate() {
             args.extend(ffmpeg::drop_before_zero(audio, &format!("-bsf:a:{number}")));
         }
-        for video in &plan.videos {
+    }
+    for video in &plan.videos {
+        args.extend(packets_in_display_order(video));
+        if plan.segmenting.is_some() {
             args.extend(random_access_packets(video));
         }
     }
@@ -96,14 +118,28 @@ fn args(context: &CommandContext<'_>) -> Vec<OsString> {
     args
 }
 
-/// The copied video a second time, as the last stream: only its random access packets (IDR), for codecs
+/// The copied video two times more, for codecs whose frames have an order of their own (picture order count): all of its
+/// packets, each shown when that says, whatever the container says; and those that the container has shown before they are
+/// decoded.
+fn packets_in_display_order(video: &VideoPlan) -> Vec<OsString> {
+    match video.copied() {
+        Some(copied) if codecs::video(video.codec).idr_nal_types().is_some() => {
+            let map = format!("0:{}", copied.index);
+            let early = "noise=drop='gte(pts,dts)'";
+            words(&["-map", &map, "-bsf:v:1", "dts2pts", "-map", &map, "-bsf:v:2", early])
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The copied video once more, as the last stream: only its random access packets (IDR), for codecs
 /// whose key frames need not be random access points.
 fn random_access_packets(video: &VideoPlan) -> Vec<OsString> {
     let (Some(copied), Some(nal_types)) = (video.copied(), codecs::video(video.codec).idr_nal_types()) else {
         return Vec::new();
     };
     let filter = format!("filter_units=pass_types={nal_types}");
-    words(&["-map", &format!("0:{}", copied.index), "-bsf:v:1", &filter])
+    words(&["-map", &format!("0:{}", copied.index), "-bsf:v:3", &filter])
 }
 
 /// Packets of a stream that is copied, whose times are kept: 12 h of 120 frames a second have 5 million.
@@ -113,24 +149,32 @@ const MAX_COPIED_PACKETS: usize = model::limits::MAX_COPIED_PACKETS;
 struct PacketList {
     videos: usize,
     copied: usize,
-    /// Renditions, audios, and the random access packets of the video, where they were asked for.
+    /// Renditions, audios, then of the video, where they were asked for, its packets in its own display order, those that
+    /// are shown too early, and its random access packets.
     streams: Vec<CopiedStream>,
     gops: GopIndex,
     /// A stream with a packet that has no presentation time.
     without_pts: Option<usize>,
     /// Whether a stream has more packets than are kept.
     has_too_many: bool,
+    /// Seconds of each stream that an edit list leaves out, before 0 and from there on.
+    hidden: Vec<[f64; 2]>,
+    /// The decoding times of the video, as it is and in its own display order.
+    decoding_times: [Vec<Option<i64>>; 2],
 }
 
 impl PacketList {
     fn new(videos: usize, audios: usize) -> Self {
-        let streams = vec![CopiedStream::default(); videos + audios + 1];
+        let streams = vec![CopiedStream::default(); videos + audios + 3];
+        let (copied, hidden) = (videos + audios, vec![[0.0; 2]; streams.len()]);
         Self {
             videos,
-            copied: videos + audios,
+            copied,
             streams,
             gops: GopIndex::default(),
             without_pts: None,
+            hidden,
+            decoding_times: Default::default(),
             has_too_many: false,
         }
     }
@@ -158,11 +202,36 @@ impl PacketList {
             self.has_too_many = true;
             return;
         }
+        if packet.is_hidden {
+            self.hidden[packet.stream][usize::from(pts >= 0.0)] += duration;
+        }
+        if self.videos > 0 && packet.stream == 0 {
+            self.decoding_times[0].push(packet.dts);
+        } else if packet.stream == self.copied {
+            self.decoding_times[1].push(packet.dts);
+        }
         stream.times.push(pts);
         stream.end = stream.end.max(pts + duration);
         if packet.stream < self.videos {
             self.gops.add(VideoFrame { pts, dts, duration, is_key: packet.is_key }, stream.time_base);
         }
+    }
+
+    /// The times of the video's frames by its own display order, without those that FFmpeg does not tell: the last ones,
+    /// which would need decoding times from after the end.
+    fn own_times(&self) -> &[f64] {
+        let [by_container, by_stream] = &self.decoding_times;
+        let told = by_container.iter().zip(by_stream).take_while(|(a, b)| a == b).count();
+        self.streams.get(self.copied).map_or(&[][..], |stream| &stream.times[..told])
+    }
+
+    /// Whether packets of the video could not be read.
+    fn has_damage(&self, plan: &Plan) -> bool {
+        let has_own_order = |video: &VideoPlan| codecs::video(video.codec).idr_nal_types().is_some();
+        let [by_container, by_stream] = &self.decoding_times;
+        self.videos > 0
+            && plan.videos.first().is_some_and(has_own_order)
+            && by_container.len() != by_stream.len()
     }
 
     /// Says why it cannot be copied as planned, if so, and what would do.
@@ -180,14 +249,34 @@ impl PacketList {
                  `copy` would encode it"
             ));
         }
+        let is_hidden = |(stream, [before, after]): (usize, &[f64; 2])| match stream < self.videos {
+            // only the edit list of an MP4 says so again
+            true => *after > 0.0 || *before > 0.0 && plan.format != Format::Mp4,
+            false => *after > MAX_HIDDEN_AUDIO_SECS,
+        };
+        if self.hidden[..self.copied].iter().enumerate().any(is_hidden) {
+            return Err(
+                "its edit list leaves out frames that are in the file, so that it cannot be copied; vcodec `h264` and \
+                 acodec `aac` would encode what is shown"
+                    .to_owned(),
+            );
+        }
         if self.videos == 0 {
             return Ok(());
         }
-        let (Some(segmenting), Some(video)) = (plan.segmenting, plan.videos.first()) else { return Ok(()) };
-        let random_access = match (codecs::video(video.codec).idr_nal_types(), self.streams.last()) {
-            (Some(_), Some(stream)) => Some(stream.times.as_slice()),
-            _ => None,
-        };
+        let Some(video) = plan.videos.first() else { return Ok(()) };
+        let has_own_order = codecs::video(video.codec).idr_nal_types().is_some();
+        let times =
+            |stream: usize| self.streams.get(stream).map_or(&[][..], |stream| stream.times.as_slice());
+        let early = times(self.copied + 1).first().copied();
+        if has_own_order && let Some(at) = early.or_else(|| out_of_order(times(0), self.own_times())) {
+            return Err(format!(
+                "the times of its frames contradict their order in the video itself, near {at:.2} s, so that it cannot \
+                 be copied; vcodec `h264` would encode it"
+            ));
+        }
+        let Some(segmenting) = plan.segmenting else { return Ok(()) };
+        let random_access = if has_own_order { Some(times(self.copied + 2)) } else { None };
         let (segment_secs, max_secs) =
             (segmenting.segment_duration.as_f64(), segmenting.max_copied_segment_secs());
         match self.gops.problem(random_access, segment_secs, max_secs) {
@@ -200,97 +289,24 @@ impl PacketList {
     }
 }
 
-/// A packet of the video; all times are seconds.
-#[derive(Clone, Copy, Debug)]
-struct VideoFrame {
-    pts: f64,
-    dts: f64,
-    duration: f64,
-    is_key: bool,
-}
-
-/// The GOPs (groups of pictures) of a video; all times are seconds.
-#[derive(Default)]
-struct GopIndex {
-    /// The presentation time of each key frame.
-    key_frames: Vec<f64>,
-    /// How long before its presentation time the first one is decoded.
-    pts_dts_offset: f64,
-    /// When the last frame has been shown.
-    end: f64,
-    /// When the last frame in decoding order has been decoded.
-    decoding_end: f64,
-    /// By how much times may be rounded.
-    tolerance: f64,
-    /// A key frame of an open GOP: leading pictures, which are decoded after it, are shown before it.
-    open_gop: Option<f64>,
-    /// A key frame with another offset of its presentation from its decoding time than the first one.
-    pts_dts_offset_changed: Option<f64>,
-}
-
-impl GopIndex {
-    fn add(&mut self, frame: VideoFrame, time_base: f64) {
-        let VideoFrame { pts, dts, duration, is_key } = frame;
-        self.end = self.end.max(pts + duration);
-        self.decoding_end = dts + duration;
-        self.tolerance = 2.5 * time_base;
-        if is_key {
-            let offset = pts - dts;
-            if self.key_frames.is_empty() {
-                self.pts_dts_offset = offset;
-            } else if (offset - self.pts_dts_offset).abs() > self.tolerance {
-                self.pts_dts_offset_changed.get_or_insert(pts);
-            }
-            self.key_frames.push(pts);
-        } else if let Some(key_frame) = self.key_frames.last()
-            && pts < key_frame - time_base / 2.0
-        {
-            self.open_gop.get_or_insert(*key_frame);
-        }
+/// The time of a frame that is not shown where its stream has it, if there is one. Both lists are in decoding order: the
+/// times that the container says, and those that the stream's own order leads to.
+fn out_of_order(times: &[f64], own: &[f64]) -> Option<f64> {
+    let shown = |times: &[f64]| {
+        let mut order: Vec<usize> = (0..times.len()).collect();
+        order.sort_by(|a, b| times[*a].total_cmp(&times[*b]));
+        order
+    };
+    let told = times.get(..own.len()).unwrap_or(times);
+    if times.len() - told.len() > MAX_REORDERED_FRAMES {
+        return times.get(told.len()).copied();
     }
-
-    /// Why segments cannot begin at its key frames, if so. Only those in `random_access` can be decoded
-    /// without any other frame, where that is given. The packager cuts at the first key frame after each
-    /// multiple of `segment_secs`, and tells the length of segments by decoding times.
-    fn problem(&self, random_access: Option<&[f64]>, segment_secs: f64, max_secs: f64) -> Option<String> {
-        let is_random_access = |key_frame: &f64| {
-            random_access.is_none_or(|times| times.binary_search_by(|time| time.total_cmp(key_frame)).is_ok())
-        };
-        // the packager takes it for a file without the edit list that says that it begins at 0
-        if let Some(first) = self.key_frames.first()
-            && *first > 0.0
-            && *first == self.pts_dts_offset
-        {
-            return Some(format!("its video begins {first:.2} s late"));
-        }
-        if let Some(at) = self.open_gop {
-            return Some(format!("the GOP of its key frame at {at:.2} s is open"));
-        }
-        if let Some(at) = self.key_frames.iter().find(|key_frame| !is_random_access(key_frame)) {
-            return Some(format!("its key frame at {at:.2} s is no random access point (IDR)"));
-        }
-        let end_offset_changed = (self.end - self.decoding_end - self.pts_dts_offset).abs() > self.tolerance;
-        let end = if end_offset_changed { Some(self.end) } else { None };
-        if let Some(at) = self.pts_dts_offset_changed.or(end) {
-            return Some(format!("its frames come at uneven times before {at:.2} s"));
-        }
-        let segment = |time: &f64| (time / segment_secs).floor();
-        let gops = self.key_frames.chunk_by(|a, b| segment(a) == segment(b));
-        let cuts = gops.filter_map(|key_frames| key_frames.first().copied());
-        let cuts: Vec<f64> = cuts.chain([self.end]).collect();
-        let longest = cuts.windows(2).map(|pair| pair[1] - pair[0]).fold(0.0, f64::max);
-        if longest <= max_secs {
-            return None;
-        }
-        Some(format!(
-            "a segment from key frame to key frame would last {longest:.1} s, more than {max_secs:.0} s"
-        ))
-    }
+    let (by_container, by_stream) = (shown(told), shown(own));
+    by_container.iter().zip(&by_stream).find(|(a, b)| a != b).map(|(frame, _)| times[*frame])
 }
 
 #[cfg(test)]
 mod tests {
-    use rstest::rstest;
     use serde_json::json;
 
     use super::*;
@@ -314,18 +330,6 @@ mod tests {
         });
     }
 
-    fn frame(pts: f64, dts: f64, duration: f64, is_key: bool) -> VideoFrame {
-        VideoFrame { pts, dts, duration, is_key }
-    }
-
-    #[test]
-    fn decoding_that_begins_at_zero() {
-        let mut gops = GopIndex::default();
-        gops.add(frame(0.08, 0.0, 0.04, true), 0.001);
-        gops.add(frame(0.12, 0.04, 0.04, false), 0.001);
-        assert_eq!(gops.problem(None, 1.0, 20.0).as_deref(), Some("its video begins 0.08 s late"));
-    }
-
     #[test]
     fn lists_are_read() {
         let mut list = PacketList::new(1, 1);
@@ -341,35 +345,5 @@ mod tests {
         assert_eq!(list.without_pts, None);
         list.add_line("1, 5, -9223372036854775808, 1, 1, 0x0");
         assert_eq!(list.without_pts, Some(1));
-    }
-
-    /// Frames of 0.5 s, in decoding order: their presentation times, and whether they are key frames.
-    fn gops(frames: &[(f64, bool)]) -> GopIndex {
-        let mut gops = GopIndex::default();
-        for (number, (pts, is_key)) in frames.iter().enumerate() {
-            gops.add(frame(*pts, number as f64 * 0.5 - 0.5, 0.5, *is_key), 0.001);
-        }
-        gops
-    }
-
-    const CLOSED: [(f64, bool); 6] =
-        [(0.0, true), (1.0, false), (0.5, false), (1.5, true), (2.5, false), (2.0, false)];
-
-    #[rstest]
-    #[case::closed(&CLOSED, None, 20.0, None)]
-    #[case::idr(&CLOSED, Some(&[0.0, 1.5][..]), 20.0, None)]
-    #[case::no_idr(&CLOSED, Some(&[0.0][..]), 20.0, Some("its key frame at 1.50 s is no random access point (IDR)"))]
-    #[case::open(&[(0.0, true), (0.5, false), (1.5, true), (1.0, false)], None, 20.0,
-        Some("the GOP of its key frame at 1.50 s is open"))]
-    #[case::uneven(&[(0.0, true), (0.7, false), (1.5, true)], None, 20.0, Some("its frames come at uneven times before 1.50 s"))]
-    #[case::uneven_end(&[(0.0, true), (0.75, false)], None, 20.0, Some("its frames come at uneven times before 1.25 s"))]
-    #[case::far(&CLOSED, None, 1.2, Some("a segment from key frame to key frame would last 1.5 s, more than 1 s"))]
-    fn where_it_can_be_cut(
-        #[case] frames: &[(f64, bool)],
-        #[case] random_access: Option<&[f64]>,
-        #[case] max_secs: f64,
-        #[case] problem: Option<&str>,
-    ) {
-        assert_eq!(gops(frames).problem(random_access, 1.0, max_secs).as_deref(), problem);
     }
 }

@@ -2,5 +2,6 @@
 //! from FFmpeg, and the tests of both.
 
 pub(super) mod copied_packets;
+pub(super) mod copied_streams;
 pub(super) mod loudness;
 pub(super) mod resample;

@@ -261,6 +261,33 @@ async fn damage_is_not_copied() {
     assert_eq!(error.code, ErrorCode::InvalidInput, "{error} {}", error.log);
 }
 
+/// What has as many frames at the same times and is another video: no list of packets tells.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_video_is_no_copy() {
+    let Some(bench) = Bench::find().await else { return };
+    let (template, file) = (json!({"format": "mp4", "vcodec": "copy"}), "main.mp4");
+    let encoder = "-t 2 -pix_fmt yuv420p -c:v libx264 -preset veryfast -bf 0 -x264-params cabac=0";
+    let source = "-f lavfi -i testsrc2=s=256x144:r=25";
+    let input = bench.clip("a.mp4", &format!("{source} {encoder}"));
+    for (other, words) in [
+        (format!("{source} -qp 40 {encoder}"), "has other parameter sets or headers than its source"),
+        (format!("{source} -vf hflip {encoder}"), "does not have the frames of its source"),
+    ] {
+        let other = bench.clip("other.mp4", &other);
+        let [right, wrong] = ["right", "wrong"].map(|name| bench.work.path().join(name));
+        [&right, &wrong].into_iter().for_each(|work| std::fs::create_dir_all(work).expect("made"));
+        let options = json!({});
+        let wrong =
+            bench.encode(&wrong, &other, template.clone(), options.clone(), &|_| {}).await.expect("encoded");
+        let right = bench.encode(&right, &input, template.clone(), options, &|_| {}).await.expect("encoded");
+        bench.verify(&right).await.expect("right");
+        std::fs::copy(wrong.output.dir.join(file), right.output.dir.join(file)).expect("replaced");
+        let error = bench.verify(&right).await.expect_err("another video");
+        assert_eq!(error.code, ErrorCode::EncodingFailed, "{error}");
+        assert!(error.detail.contains(words), "{error}");
+    }
+}
+
 /// Every real clip, into every kind of output: it is copied, with its audio or with AAC, or refused before
 /// anything is encoded.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -9,3 +9,4 @@ mod loudness;
 mod mixing;
 mod paths;
 mod thumbnails;
+mod unfit_copies;

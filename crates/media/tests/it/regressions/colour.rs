@@ -2,9 +2,12 @@
 
 use std::path::Path;
 
+use model::ErrorCode;
+use rstest::rstest;
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
-use crate::bench::Bench;
+use crate::bench::{Bench, real_clips};
 
 /// Mean, smallest and largest luma over all frames, of 255.
 fn luma(bench: &Bench, file: &Path) -> (f64, f64, f64) {
@@ -54,6 +57,44 @@ async fn hevc_in_10_bits_to_h264() {
     assert_eq!(set.get("bit_depth_luma_minus8").copied().unwrap_or(0), 0);
     let ssim = bench.ssim(&output.main(), &input);
     assert!(ssim > 0.9, "{ssim}");
+}
+
+/// The RPU (reference processing unit) of each frame says that it is profile 5; the record that would say so in the container
+/// is absent.
+#[rstest]
+#[case::mp4("a.mp4")]
+#[case::mkv("a.mkv")]
+#[case::ts("a.ts")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dolby_vision_without_its_record(#[case] name: &str) {
+    let Some(bench) = Bench::find().await else { return };
+    let Some(clips) = real_clips() else { return };
+    let phone = clips.join("iphone_dolbyvision_hlg_rot90.MOV");
+    let encoded = "-map 0:v:0 -vf scale=320:180 -c:v libx265 -preset ultrafast -dolbyvision 1 -tag:v hvc1 \
+                   -x265-params log-level=error:vbv-maxrate=2000:vbv-bufsize=2000";
+    let with_base_layer = bench.clip("base.mp4", &format!("-noautorotate -i {} {encoded}", phone.display()));
+    bench
+        .media
+        .probe(&with_base_layer, &CancellationToken::new())
+        .await
+        .expect("profile 8.4 has a base layer");
+    let mut bytes = std::fs::read(&with_base_layer).expect("readable");
+    // up to `bl_video_full_range_flag`; the profile is in the four bits before it and the level
+    let rpu = [0x7c, 0x01, 0x19, 0x08, 0x09, 0x08, 0x40, 0x61];
+    let found: Vec<_> = (0..bytes.len() - 16).filter(|at| bytes[*at..*at + rpu.len()] == rpu).collect();
+    assert!(!found.is_empty());
+    for at in found {
+        bytes[at + 5] = 0;
+        bytes[at + 8] |= 0x80;
+    }
+    let without = bench.work.path().join("without.mp4");
+    std::fs::write(&without, bytes).expect("written");
+    let input = bench.clip(name, &format!("-i {} -c copy", without.display()));
+    for vcodec in ["h264", "h265", "copy"] {
+        let error = bench.must_refuse(&input, json!({"format": "mp4", "vcodec": vcodec})).await;
+        assert_eq!(error.code, ErrorCode::InvalidInput, "{vcodec}: {error}");
+        assert!(error.detail.contains("Dolby Vision profile 5 without a base layer"), "{error}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use model::ErrorCode;
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -129,6 +130,33 @@ async fn interlaced_lines(#[case] flags: &str, #[case] mode: &str) {
     let output = bench.must_transcode(&input, json!({"format": "mp4"})).await;
     let after = progressive_share(&bench, &output.main());
     assert!(after >= 0.95, "{after}");
+}
+
+/// Each coded picture is a field, as broadcasts of H.265 have it: two of them are a frame.
+#[rstest]
+#[case::mp4("a.mp4", "-tag:v hvc1")]
+#[case::ts("a.ts", "")]
+#[case::mkv("a.mkv", "")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pictures_that_are_fields(#[case] name: &str, #[case] tag: &str) {
+    let Some(bench) = Bench::find().await else { return };
+    let source =
+        "-f lavfi -i testsrc2=s=640x360:r=50:d=6 -vf tinterlace=interleave_top,separatefields,setsar=1";
+    let encoded =
+        "-pix_fmt yuv420p -c:v libx265 -preset ultrafast -x265-params interlace=tff:log-level=error";
+    let input = bench.clip(name, &format!("{source} {encoded} {tag}"));
+    let output = bench.must_transcode(&input, json!({"format": "mp4"})).await;
+    assert_eq!(check_shape(&bench, &output.main()), (640, 360));
+    assert_eq!(output.measured.framerate, 25.0);
+    assert!((output.measured.duration - 6.0).abs() < 0.1, "{}", output.measured.duration);
+    let reference = bench.clip("frames.mkv", "-f lavfi -i testsrc2=s=640x360:r=25:d=6 -c:v libx264 -qp 0");
+    let ssim = bench.ssim(&output.main(), &reference);
+    assert!(ssim > 0.85, "{ssim}");
+    let progressive = progressive_share(&bench, &output.main());
+    assert!(progressive >= 0.95, "{progressive}");
+    let error = bench.must_refuse(&input, json!({"format": "mp4", "vcodec": "copy"})).await;
+    assert_eq!(error.code, ErrorCode::NothingToTranscode, "{error}");
+    assert!(error.detail.contains("is interlaced"), "{error}");
 }
 
 /// Two broadcasts one after the other, two seconds each, by the options of `testsrc2` for their video and the filter and
