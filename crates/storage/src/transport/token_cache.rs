@@ -55,12 +55,27 @@ impl TokenCache {
             return Ok(response_of(StatusCode::OK, text.clone()));
         }
         let (head, mut body) = fetch.await?.into_parts();
-        let text = body.to_buffer().await?.to_bytes();
+        let mut text = body.to_buffer().await?.to_bytes();
         if let Ok(TokenResponse { expires_in }) = serde_json::from_slice(&text) {
+            // who signs with it adds this to the time, which panics where the sum is beyond all calendars
+            if expires_in > MAX_USE.as_secs() {
+                text = with_expiry(&text, MAX_USE);
+            }
             let used_for = Duration::from_secs(expires_in).saturating_sub(EXPIRY_MARGIN).min(MAX_USE);
             *cached = Some((text.clone(), Instant::now() + used_for));
         }
         Ok(response_of(head.status, text))
+    }
+}
+
+/// A token response that says so of its expiry.
+fn with_expiry(text: &Bytes, expires_in: Duration) -> Bytes {
+    match serde_json::from_slice::<serde_json::Value>(text) {
+        Ok(mut token) => {
+            token["expires_in"] = expires_in.as_secs().into();
+            token.to_string().into()
+        }
+        Err(_) => text.clone(),
     }
 }
 
@@ -102,7 +117,7 @@ mod tests {
             body.to_buffer().await.expect("read").to_bytes()
         };
         let first = r#"{"access_token":"1","expires_in":18446744073709551615}"#;
-        assert_eq!(get(first).await, first);
+        assert_eq!(get(first).await, r#"{"access_token":"1","expires_in":43200}"#);
         tokio::time::advance(MAX_USE).await;
         assert_eq!(get("another").await, "another");
     }
