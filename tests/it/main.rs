@@ -4,6 +4,7 @@ mod app;
 mod chaos;
 mod cli;
 mod flows;
+mod hostile;
 mod house_rules;
 mod program;
 mod routes;

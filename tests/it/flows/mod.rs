@@ -12,6 +12,7 @@ mod file_modes;
 mod formats;
 mod full_disk;
 mod growing_input;
+mod hostile_hour;
 mod killed_server;
 mod lost_claims;
 mod media_files;
