@@ -11,9 +11,9 @@ use std::{
 /// programs, and nobody names the façade.
 const MEDIA: &[&str] = &[
     "work_folder",
-    "error colour output",
+    "error colour",
     "format source",
-    "plan",
+    "plan output",
     "codecs layout settings memory",
     "input logo tool",
     "playlists",
