@@ -42,9 +42,9 @@ impl<H: Clone + Eq + Hash> Turns<H> {
 
     /// Waits for a turn, unless more than so many of the holder wait already.
     pub(super) async fn wait_unless_many(&self, holder: &H, max_waiting: usize) -> Option<Turn> {
-        // each that waits has one reference, as this one has, and each turn has two
+        // each that waits has two references, and so has each turn
         let references = Arc::strong_count(&self.semaphore_of(holder));
-        if references > max_waiting + 2 * self.max_each {
+        if references > 2 * (max_waiting + self.max_each) {
             return None;
         }
         Some(self.wait(holder).await)
