@@ -31,6 +31,7 @@ async fn wrong_sign_ins_are_limited_by_address_and_keep_no_key_waiting() {
     let (address, ..) = serve(&app).await;
     assert_eq!(status(&call_info(address, &remembered).await), "200");
     let nobody = |number: u32| Key { access_key: format!("nobody{number}"), secret: "guess".to_owned() };
+    assert_eq!(status(&call_info(address, &nobody(999)).await), "401");
     let floods =
         (0..200).map(|number| tokio::spawn(async move { call_info(address, &nobody(number)).await }));
     let floods: Vec<_> = floods.collect();
@@ -45,7 +46,7 @@ async fn wrong_sign_ins_are_limited_by_address_and_keep_no_key_waiting() {
         assert!(answer.contains("\"code\":1002") || answer.contains("\"code\":1007"), "{answer}");
     }
     let guessed = statuses.iter().filter(|status| *status == "401").count();
-    assert!((1..=60).contains(&guessed), "{guessed} of {} were looked at", statuses.len());
+    assert!(guessed <= 60, "{guessed} of {} were looked at", statuses.len());
 
     let mut refused = call_info(address, &nobody(0)).await;
     while status(&refused) == "401" {
