@@ -264,7 +264,7 @@ fn a_tenant_whose_receivers_hang_delays_no_other() {
                 harness.send_ready();
             }
             let held = harness.in_flight.iter().filter(|(name, _)| name.ends_with(" a")).count();
-            assert!(held >= 12 && held <= 96, "{held} of {host}");
+            assert!((12..=96).contains(&held), "{held} of {host}");
             // one after the other, without anything of a's ending
             for _ in 0..50 {
                 harness.scheduler.mark_due(prompt, false);

@@ -220,7 +220,7 @@ mod tests {
         let changed =
             problem(&[sequence.clone(), key.clone(), obu(OBU_SEQUENCE_HEADER, &other), key.clone()]);
         assert_eq!(changed, Some(Problem::ParametersChange));
-        assert_eq!(problem(&[key.clone()]), Some(Problem::Unreadable));
+        assert_eq!(problem(std::slice::from_ref(&key)), Some(Problem::Unreadable));
         let cut = [&sequence[..], &key[..], &key[..2]].concat();
         assert_eq!(problem(&[cut]), Some(Problem::Unreadable));
     }
