@@ -9,8 +9,6 @@ const GIB: u64 = 1 << 30;
 
 /// For ffprobe and FFmpeg at an input of which nothing is known yet: decoded frames of 8K.
 pub(crate) const PROBE_MEMORY_BYTES: u64 = 8 * GIB;
-/// For the packager, which holds the segments that it is writing.
-pub(crate) const PACKAGER_MEMORY_BYTES: u64 = 4 * GIB;
 /// For the program itself, its libraries and audio.
 const BASE_BYTES: u64 = 2 * GIB;
 /// Frames that a decoder and the filters after it hold: references, and one for each thread.
@@ -20,6 +18,9 @@ const SAFETY_FACTOR: u64 = 2;
 /// For each thread its stack (8 MiB), of which encoders start some for each processor.
 const STACK_BYTES: u64 = 8 << 20;
 const THREADS_PER_PROCESSOR: u64 = 4;
+/// For each stream of the packager: a cache of 32 MiB in front of its input and of each of its two outputs, the
+/// stacks of the threads that fill and empty them, and the segment that is being written.
+const PACKAGER_STREAM_BYTES: u64 = 256 << 20;
 
 /// For FFmpeg when it makes the output of a plan.
 pub(crate) fn of_run(plan: &Plan) -> u64 {
@@ -29,6 +30,11 @@ pub(crate) fn of_run(plan: &Plan) -> u64 {
     let encoded: u64 = plan.videos.iter().map(encoder_bytes).fold(0, u64::saturating_add);
     let frames = decoded.saturating_mul(DECODED_FRAMES).saturating_add(encoded);
     BASE_BYTES.saturating_add(frames.saturating_mul(SAFETY_FACTOR)).saturating_add(stacks(plan))
+}
+
+/// For the packager, which reads all streams at once.
+pub(crate) fn of_packager(plan: &Plan) -> u64 {
+    BASE_BYTES.saturating_add(streams(plan).saturating_mul(PACKAGER_STREAM_BYTES))
 }
 
 /// For a child that decodes what was made.
@@ -60,8 +66,12 @@ fn frame_bytes(width: u32, height: u32, depth: u8) -> u64 {
 
 fn stacks(plan: &Plan) -> u64 {
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u64;
-    let streams = 1 + plan.videos.len() as u64;
-    processors * THREADS_PER_PROCESSOR * STACK_BYTES * streams
+    let threads = processors.saturating_mul(THREADS_PER_PROCESSOR).saturating_mul(1 + streams(plan));
+    threads.saturating_mul(STACK_BYTES)
+}
+
+fn streams(plan: &Plan) -> u64 {
+    (plan.videos.len() + plan.audios.len()) as u64
 }
 
 #[cfg(test)]
@@ -81,5 +91,16 @@ mod tests {
         let large = bytes(3840, 2160, json!({"format": "mp4"}));
         let largest = bytes(3840, 2160, json!({"format": "mp4", "vcodec": "av1"}));
         assert!(small < 4 && small < large && large < largest && largest < 64, "{small} {large} {largest}");
+    }
+
+    #[test]
+    fn the_packager_needs_more_for_each_stream() {
+        let bytes = |streams| {
+            let audios = (1..streams).map(|index| fixtures::audio(index, 2, "")).collect();
+            let source = fixtures::source(Some(fixtures::video(640, 360, "25")), audios);
+            let plan = fixtures::plan(json!({"format": "hls"}), &source);
+            of_packager(&plan)
+        };
+        assert_eq!(bytes(33) - bytes(2), 31 * PACKAGER_STREAM_BYTES);
     }
 }

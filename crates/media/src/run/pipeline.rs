@@ -16,7 +16,7 @@ use super::{
 use crate::{
     error::MediaError,
     layout::OutputLayout,
-    memory::{self, PACKAGER_MEMORY_BYTES},
+    memory,
     tool::{
         Call,
         child::{Access, Child, ChildError, Ended},
@@ -54,7 +54,7 @@ impl Pipeline {
         let packager = match commands.packager {
             Some(args) => {
                 let access = output_only.clone();
-                let (program, memory_bytes) = (Program::Packager, PACKAGER_MEMORY_BYTES);
+                let (program, memory_bytes) = (Program::Packager, memory::of_packager(context.plan));
                 Some(tools.start(Call { program, args, access, stdin: None, memory_bytes }).await?)
             }
             None => None,
