@@ -35,10 +35,6 @@ use gop_index::{GopIndex, VideoFrame};
 /// Seconds of audio that an edit list may leave out at the end: what fills up the last frames.
 const MAX_HIDDEN_AUDIO_SECS: f64 = 0.1;
 
-/// Frames that may be decoded before one that is shown earlier: as many as a decoder keeps (ITU-T H.264 and H.265, annex
-/// A).
-const MAX_REORDERED_FRAMES: usize = 16;
-
 /// Lists what a plan copies; nothing is read when it copies nothing.
 ///
 /// # Errors
@@ -217,12 +213,21 @@ impl PacketList {
         }
     }
 
-    /// The times of the video's frames by its own display order, without those that FFmpeg does not tell: the last ones,
-    /// which would need decoding times from after the end.
-    fn own_times(&self) -> &[f64] {
+    /// The times of the video's frames in decoding order: what the container says, and what the stream's own display order
+    /// leads to. Frames to which FFmpeg gives other decoding times are left out: it does not know their order, as of the
+    /// last ones and of those that are key frames alone.
+    fn own_times(&self) -> Vec<(f64, f64)> {
         let [by_container, by_stream] = &self.decoding_times;
-        let told = by_container.iter().zip(by_stream).take_while(|(a, b)| a == b).count();
-        self.streams.get(self.copied).map_or(&[][..], |stream| &stream.times[..told])
+        let (Some(told), Some(own)) = (self.streams.first(), self.streams.get(self.copied)) else {
+            return Vec::new();
+        };
+        let mut times = Vec::new();
+        for (frame, decoding_time) in by_stream.iter().enumerate() {
+            if by_container.get(frame) == Some(decoding_time) {
+                times.push((told.times[frame], own.times[frame]));
+            }
+        }
+        times
     }
 
     /// Whether packets of the video could not be read.
@@ -269,7 +274,7 @@ impl PacketList {
         let times =
             |stream: usize| self.streams.get(stream).map_or(&[][..], |stream| stream.times.as_slice());
         let early = times(self.copied + 1).first().copied();
-        if has_own_order && let Some(at) = early.or_else(|| out_of_order(times(0), self.own_times())) {
+        if has_own_order && let Some(at) = early.or_else(|| out_of_order(&self.own_times())) {
             return Err(format!(
                 "the times of its frames contradict their order in the video itself, near {at:.2} s, so that it cannot \
                  be copied; vcodec `h264` would encode it"
@@ -289,20 +294,14 @@ impl PacketList {
     }
 }
 
-/// The time of a frame that is not shown where its stream has it, if there is one. Both lists are in decoding order: the
-/// times that the container says, and those that the stream's own order leads to.
-fn out_of_order(times: &[f64], own: &[f64]) -> Option<f64> {
-    let shown = |times: &[f64]| {
-        let mut order: Vec<usize> = (0..times.len()).collect();
-        order.sort_by(|a, b| times[*a].total_cmp(&times[*b]));
-        order
-    };
-    let told = times.get(..own.len()).unwrap_or(times);
-    if times.len() - told.len() > MAX_REORDERED_FRAMES {
-        return times.get(told.len()).copied();
+/// The time of a frame that is not shown where its stream has it, if there is one: the container shows all frames in
+/// decoding order, and the stream does not. Where a container has an order at all it is believed: what `dts2pts` makes of
+/// short GOPs with B-frames is not reliable enough to refuse it.
+fn out_of_order(times: &[(f64, f64)]) -> Option<f64> {
+    if !times.is_sorted_by(|(one, _), (next, _)| one < next) {
+        return None;
     }
-    let (by_container, by_stream) = (shown(told), shown(own));
-    by_container.iter().zip(&by_stream).find(|(a, b)| a != b).map(|(frame, _)| times[*frame])
+    times.windows(2).find(|frames| frames[1].1 <= frames[0].1).map(|frames| frames[1].0)
 }
 
 #[cfg(test)]
@@ -328,6 +327,16 @@ mod tests {
         insta::with_settings!({prepend_module_to_snapshot => false, omit_expression => true}, {
             insta::assert_snapshot!("copies_listed", [listed("mp4"), listed("hls")].join("\n"));
         });
+    }
+
+    #[test]
+    fn a_container_without_an_order_shows_frames_as_the_stream_does() {
+        let in_order = [(0.0, 0.0), (0.04, 0.04), (0.08, 0.08)];
+        assert_eq!(out_of_order(&in_order), None);
+        let reordered_by_the_stream = [(0.0, 0.0), (0.04, 0.12), (0.08, 0.04)];
+        assert_eq!(out_of_order(&reordered_by_the_stream), Some(0.08));
+        let reordered_by_the_container = [(0.0, 0.0), (0.12, 0.04), (0.04, 0.08)];
+        assert_eq!(out_of_order(&reordered_by_the_container), None);
     }
 
     #[test]
