@@ -101,7 +101,7 @@ impl Bucket {
         object.finish().await.map(|_| ())
     }
 
-    /// Reads a small object whole.
+    /// Reads a small object whole: of an object store at most [`model::limits::MAX_STORE_ANSWER_BYTES`].
     ///
     /// # Errors
     /// 1004 when there is no such object; 1201 and 1202.

@@ -16,14 +16,18 @@ use std::{
     net::{Ipv4Addr, Ipv6Addr},
     path::Path,
     sync::Arc,
+    time::Duration,
 };
 
-use borealis_storage::fetch::RateLimit;
+use borealis_storage::{
+    Bucket,
+    fetch::{FetchLimits, RateLimit, fetch_object},
+};
 use model::{Storage, StorageType, TenantId, Timestamp};
 use net::{Client, ClientOptions, Guard, IpNet};
 
 /// A server may be as slow as it likes.
-const ANY_RATE: RateLimit = RateLimit { min_bytes_per_second: 0, window: std::time::Duration::from_secs(60) };
+const ANY_RATE: RateLimit = RateLimit { min_bytes_per_second: 0, window: Duration::from_secs(60) };
 
 /// A client that may reach the servers that tests run on this machine.
 fn client() -> Client {
@@ -37,6 +41,20 @@ fn client() -> Client {
 /// A local file that is to be put.
 fn open(path: &Path) -> File {
     File::open(path).expect("a file")
+}
+
+/// A large object, which is fetched as inputs are: `Bucket::read` is for small ones.
+async fn fetch(bucket: &Bucket, key: &str) -> Vec<u8> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let to = folder.path().join("object");
+    let limits = FetchLimits {
+        max_bytes: 1 << 30,
+        idle_timeout: Duration::from_secs(20),
+        rate: ANY_RATE,
+        max_redirects: 0,
+    };
+    fetch_object(bucket, key, &to, &limits, &|_, _| ()).await.expect("fetched");
+    std::fs::read(&to).expect("a file")
 }
 
 fn storage(kind: StorageType, bucket: &str) -> Storage {

@@ -155,7 +155,7 @@ async fn of_a_connection_closed_in_the_middle_of_a_part_only_that_part_is_sent_a
     let storage = target.server.storage(storage(StorageType::S3, "bkt"));
     let bucket = storages.open(&storage).expect("the bucket opens");
     assert_eq!(bucket.put_file("cut.mp4", open(&local), &|_| ()).await, Ok(40 << 20));
-    assert!(bucket.read("cut.mp4").await.expect("read") == fs::read(&local).expect("a file"));
+    assert!(super::fetch(&bucket, "cut.mp4").await == fs::read(&local).expect("a file"));
     let reports = reports.lock().expect("no panic");
     // there is no waiting, only the report of its end, when the closed connection came from the pool
     let is_expected = |reason: &String| reason.is_empty() || reason.starts_with("waiting for s3://bkt/: ");
@@ -174,7 +174,7 @@ async fn an_object_with_server_side_encryption_is_sent_in_parts() {
     let bucket = target.storages.open(&encrypted).expect("the bucket opens");
     let local = target.local(20 << 20);
     assert_eq!(bucket.put_file("a b+é.mp4", open(&local), &|_| ()).await, Ok(20 << 20));
-    assert!(bucket.read("a b+é.mp4").await.expect("read") == fs::read(&local).expect("a file"));
+    assert!(super::fetch(&bucket, "a b+é.mp4").await == fs::read(&local).expect("a file"));
     let url = bucket.presign("a b+é.mp4", Duration::from_secs(60)).await.expect("signed").expect("a URL");
     target.server.disable_authentication(&client()).await;
     let answer = client().send(Request::new(Method::HEAD, url.parse().expect("a URL"))).await;
