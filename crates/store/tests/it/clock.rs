@@ -3,18 +3,25 @@
 
 use std::{sync::Arc, time::Duration};
 
-use borealis_store::{DraftReservation, testing::DatabaseKind};
+use borealis_store::{DraftReservation, Store, testing::DatabaseKind};
 use model::{CallbackNext, Format};
 use rstest::rstest;
 
 use crate::{
     callbacks::{claim_as, record},
-    world::{LEASE, World, failed, is_fenced, succeeded, worker},
+    world::{LEASE, ManualClock, World, failed, is_fenced, succeeded, worker},
 };
 
 /// Seconds that a clock is wrong by.
 const MINUTES: i64 = 5 * 60;
 const DAY: i64 = 24 * 3600;
+
+/// The same database as a machine sees it whose clock is wrong by so many seconds.
+async fn wrong_store(world: &World, wrong_by: i64) -> (Arc<ManualClock>, Store) {
+    let clock = Arc::new(world.clock.off_by(wrong_by));
+    let store = world.store_with(&clock).await;
+    (clock, store)
+}
 
 #[rstest]
 #[tokio::test]
@@ -24,8 +31,7 @@ async fn the_lease_of_a_live_worker_is_never_taken(
 ) {
     let world = World::new(kind).await;
     let storage = world.add_storage().await;
-    let wrong_clock = Arc::new(world.clock.off_by(wrong_by));
-    let wrong = world.store_with(&wrong_clock).await;
+    let (wrong_clock, wrong) = wrong_store(&world, wrong_by).await;
     // each has a job, and neither takes the other's
     for (owner, other) in [(&world.store, &wrong), (&wrong, &world.store)] {
         world.create_task(&storage).await;
@@ -52,8 +58,7 @@ async fn a_callback_is_due_when_its_time_has_come(
 ) {
     let world = World::new(kind).await;
     let storage = world.add_storage().await;
-    let wrong_clock = Arc::new(world.clock.off_by(wrong_by));
-    let wrong = world.store_with(&wrong_clock).await;
+    let (wrong_clock, wrong) = wrong_store(&world, wrong_by).await;
     for (owner, other) in [(&world.store, &wrong), (&wrong, &world.store)] {
         world.create_task(&storage).await;
         let job = owner.claim_job(&worker(), LEASE).await.expect("asked").expect("a job");
