@@ -11,7 +11,7 @@ use tokio::{
 use super::{receiver::Receiver, session::Session};
 
 /// The task as soon as its message is like this.
-async fn told(session: &Session, id: &str, is_it: impl Fn(&str) -> bool) -> Value {
+async fn until_message(session: &Session, id: &str, is_it: impl Fn(&str) -> bool) -> Value {
     loop {
         let task = session.task(id).await;
         if is_it(task["message"].as_str().expect("a text")) {
@@ -28,7 +28,7 @@ async fn between_two_tries_a_task_says_what_happened_and_when_it_goes_on() {
     let input = format!("http://127.0.0.1:{port}/clip.mp4?signature=hidden-word");
     let id = session.create_task(&storage.id, "mp4-720p", &input, "out.mp4").await;
 
-    let task = told(&session, &id, |message| message.contains("tried again")).await;
+    let task = until_message(&session, &id, |message| message.contains("tried again")).await;
     assert_eq!((&task["status"], &task["code"]), (&json!("pending"), &json!(0)), "{task}");
     let message = task["message"].as_str().expect("a text");
     assert!(message.starts_with("Input unreachable: http://127.0.0.1:"), "{message}");
@@ -50,7 +50,7 @@ async fn a_task_that_waits_for_room_on_the_disk_says_so_and_the_server_is_not_re
     let storage = session.add_storage(json!({})).await;
     let id = session.create_task(&storage.id, "mp4-720p", "http://127.0.0.1/clip.mp4", "out.mp4").await;
     let why = "no task is begun, because the disk of the data directory is nearly full";
-    let task = told(&session, &id, |message| message.contains(why)).await;
+    let task = until_message(&session, &id, |message| message.contains(why)).await;
     assert_eq!(task["status"], "pending");
     let (status, text) = session.get_unsigned("readyz").await;
     assert_eq!(status, 503, "{text}");

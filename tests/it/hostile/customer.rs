@@ -51,7 +51,7 @@ struct Received {
 }
 
 /// One task, and what was told of it.
-pub(crate) struct Told {
+pub(crate) struct CustomerTask {
     pub(super) task: String,
     template: &'static str,
     output: String,
@@ -137,8 +137,13 @@ impl Customer {
     }
 
     /// Creates tasks evenly over a time, and waits until all have told their end, at most so long after it.
-    pub(super) async fn run_tasks(&mut self, count: usize, time: Duration, overtime: Duration) -> Vec<Told> {
-        let mut tasks: Vec<Told> = Vec::with_capacity(count);
+    pub(super) async fn run_tasks(
+        &mut self,
+        count: usize,
+        time: Duration,
+        overtime: Duration,
+    ) -> Vec<CustomerTask> {
+        let mut tasks: Vec<CustomerTask> = Vec::with_capacity(count);
         let mut tick = interval(time / u32::try_from(count).expect("a few"));
         let end = tokio::time::Instant::now() + time + overtime;
         // after the last callback it goes on until the time is over
@@ -162,7 +167,7 @@ impl Customer {
         }
     }
 
-    async fn create_task(&self, number: usize) -> Result<Told, String> {
+    async fn create_task(&self, number: usize) -> Result<CustomerTask, String> {
         // the first few are one of each; then every second is a copy
         let template = TEMPLATES[if number < 4 || number % 2 == 1 { number % 4 } else { 0 }].0;
         let extension = if template == "segments" { "m3u8" } else { "mp4" };
@@ -173,11 +178,20 @@ impl Customer {
         });
         let task = self.call(Method::POST, "create_task", body).await?;
         let task = task["task_id"].as_str().expect("an id").to_owned();
-        Ok(Told { task, template, output, created, times: 0, at: None, took: Duration::ZERO, problem: None })
+        Ok(CustomerTask {
+            task,
+            template,
+            output,
+            created,
+            times: 0,
+            at: None,
+            took: Duration::ZERO,
+            problem: None,
+        })
     }
 
     /// Notes what a callback says of one of the tasks.
-    fn note(&self, tasks: &mut [Told], received: &Received) {
+    fn note(&self, tasks: &mut [CustomerTask], received: &Received) {
         let body: Value = serde_json::from_slice(&received.body).expect("JSON");
         let entry = &body["data"][0];
         let task = tasks.iter_mut().find(|task| entry["task_id"] == task.task.as_str());
@@ -199,7 +213,7 @@ impl Customer {
     }
 
     /// Looks at every output; gives what is wrong with them, a line for each task.
-    pub(super) async fn check_outputs(&self, product: &Product, tasks: &[Told]) -> Vec<String> {
+    pub(super) async fn check_outputs(&self, product: &Product, tasks: &[CustomerTask]) -> Vec<String> {
         let mut problems = Vec::new();
         for task in tasks {
             let path = product.object(&format!("{TENANT}/{}", task.output));

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use super::{PEER_NETWORK, attacker::client_from, customer::Told};
+use super::{PEER_NETWORK, attacker::client_from, customer::CustomerTask};
 
 const ADMIN: (&str, &str) = ("the-administrator", "the administrator's secret of the hostile hour");
 
@@ -172,7 +172,7 @@ impl Log {
     }
 
     /// From each task's end to the first byte of its callback.
-    pub(super) fn callback_waits(&self, tasks: &[Told]) -> Vec<Duration> {
+    pub(super) fn callback_waits(&self, tasks: &[CustomerTask]) -> Vec<Duration> {
         let ends = tasks.iter().filter_map(|told| Some((told.at?, *self.owed.get(&told.task)?)));
         ends.map(|(at, owed)| at.since(owed)).collect()
     }

@@ -8,7 +8,7 @@ use std::{
 use super::{
     attacker::Tally,
     attacks::{Attack, KNOWN_NOT_TO_HOLD},
-    customer::Told,
+    customer::CustomerTask,
     product::Log,
     watch::{Answers, Watched},
 };
@@ -28,7 +28,7 @@ pub(crate) struct Bounds {
 /// What came of it.
 pub(crate) struct Report {
     pub(super) plan_tasks: usize,
-    pub(super) tasks: Vec<Told>,
+    pub(super) tasks: Vec<CustomerTask>,
     /// What is wrong with outputs and callbacks.
     pub(super) outputs: Vec<String>,
     /// Calls of the customer's that failed.
